@@ -1,0 +1,1 @@
+"""From a raw log to encoded, split data and a features matrix. Knows no modules."""

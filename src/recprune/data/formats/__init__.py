@@ -1,0 +1,1 @@
+"""One raw format a file: `read(path, ...) -> Log`."""

@@ -1,0 +1,1 @@
+"""One way to store a tensor in fewer bytes a file."""

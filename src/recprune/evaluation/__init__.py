@@ -1,0 +1,1 @@
+"""Quality, speed and the comparison of two models."""

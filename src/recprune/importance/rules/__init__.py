@@ -1,0 +1,1 @@
+"""One rule a file: a frozen dataclass, called with a site and a probe."""

@@ -1,0 +1,1 @@
+"""Budget, plan and account: plain data that says what stays."""

@@ -1,0 +1,1 @@
+"""Contract checks and tiny data makers, shipped, so that other people can check their own rules and models."""

@@ -1,0 +1,82 @@
+"""What can leave a model: pure data, made by `survey`, read by everybody else."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["FLAT", "Cut", "Kind", "Site", "Survey"]
+
+FLAT = -1
+"""`Cut.dim` of an entry: the position in the flattened tensor."""
+
+
+class Kind(enum.StrEnum):
+    """What a unit is. FIELD, ID and DIM are feature pruning; NEURON, FILTER, HEAD and ENTRY are network pruning."""
+
+    FIELD = "field"
+    ID = "id"
+    DIM = "dim"
+    NEURON = "neuron"
+    FILTER = "filter"
+    HEAD = "head"
+    ENTRY = "entry"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One tensor that gets shorter when units of a site leave.
+
+    Unit `i` takes the entries `start + i * width` up to `start + (i + 1) * width` of axis `dim`.
+    """
+
+    tensor: str
+    dim: int
+    start: int = 0
+    width: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Units that can leave, and everything that must leave with them.
+
+    `column` is, for ids, the dataset column whose vocabulary shrinks along, and for fields the input column that goes.
+    `fallback` is, for ids, the row of the first cut's tensor that answers for an id that left.
+    """
+
+    name: str
+    kind: Kind
+    size: int
+    cuts: tuple[Cut, ...]
+    column: str | None = None
+    fallback: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All sites of a model, and a word on every axis that stays whole.
+
+    shapes, bytes_per_entry: of every parameter and buffer, by its name in `state_dict`.
+    features: tensors that are looked up by ids (their entries are counted as P, all others as Q).
+    buffers: tensors that are not learned.
+    whole: what was left whole -> the reason.
+    pointers: integer buffer -> the tensor whose rows its values count (offsets of a merged table).
+    fingerprint: names and shapes of the model that it was made from.
+    """
+
+    sites: tuple[Site, ...]
+    shapes: Mapping[str, tuple[int, ...]]
+    bytes_per_entry: Mapping[str, int]
+    whole: Mapping[str, str]
+    fingerprint: str
+    features: frozenset[str] = frozenset()
+    buffers: frozenset[str] = frozenset()
+    pointers: Mapping[str, str] = field(default_factory=dict)
+
+    def site(self, name: str) -> Site:
+        """The site of that name. Raises KeyError."""
+        for site in self.sites:
+            if site.name == name:
+                return site
+        raise KeyError(name)

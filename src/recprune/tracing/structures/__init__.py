@@ -1,0 +1,1 @@
+"""One family of operations a file: `operations` and `follow(step)`."""
