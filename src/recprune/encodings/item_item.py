@@ -1,0 +1,85 @@
+"""An item-item matrix by the entries that stay: values and small indices, row by row, served without unpacking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from recprune.errors import SurgeryError
+
+__all__ = ["ItemItem", "stored_bytes"]
+
+
+def _index_dtype(columns: int) -> torch.dtype:
+    return torch.int16 if columns <= 2**15 else torch.int32
+
+
+def stored_bytes(shape: Sequence[int], entries: int, value_bytes: int = 4) -> int:
+    """Bytes of an encoded (rows, columns) matrix: a value and an index an entry, a 4-byte start a row."""
+    rows, columns = shape
+    return entries * (value_bytes + _index_dtype(columns).itemsize) + 4 * (rows + 1)
+
+
+class ItemItem(nn.Module):
+    """Scores from a sparse matrix W (rows = items to score, columns = items of the history): history @ W.T.
+
+    values: (entries,) float Parameter, row by row; indices: (entries,) int16 or int32, the column of each value,
+    ascending inside a row; indptr: (rows + 1,) int32, where each row starts. Takes the place of a dense
+    `nn.Linear(columns, rows, bias=False)`.
+    """
+
+    def __init__(self, values: Tensor, indices: Tensor, indptr: Tensor, columns: int) -> None:
+        super().__init__()
+        self.in_features, self.out_features = columns, len(indptr) - 1
+        self.values = nn.Parameter(values)
+        self.register_buffer("indices", indices.to(_index_dtype(columns)))
+        self.register_buffer("indptr", indptr.to(torch.int32))
+        self.indices: Tensor
+        self.indptr: Tensor
+
+    @classmethod
+    def encode(cls, matrix: Tensor, kept: Tensor) -> ItemItem:
+        """Keep the entries at the flattened positions `kept` (ascending) of a dense (rows, columns) matrix."""
+        rows, columns = matrix.shape
+        counts = torch.bincount(kept // columns, minlength=rows)
+        indptr = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        return cls(matrix.detach().reshape(-1)[kept].clone(), kept % columns, indptr, columns)
+
+    def check(self) -> None:
+        """Raise SurgeryError where the indices are no valid sparse matrix: done before they are used."""
+        starts, columns = self.indptr.long(), self.indices.long()
+        inside = bool(((columns >= 0) & (columns < self.in_features)).all())
+        good = len(starts) > 0 and int(starts[0]) == 0 and int(starts[-1]) == len(columns) == len(self.values)
+        if not good or bool((starts.diff() < 0).any()) or not inside:
+            raise SurgeryError("item-item indices are damaged: starts must rise from 0 to the number of entries")
+        rows = self.rows()
+        same = rows[1:] == rows[:-1]
+        if bool((same & (columns[1:] <= columns[:-1])).any()):
+            raise SurgeryError("item-item indices are damaged: columns must rise inside a row")
+
+    def rows(self) -> Tensor:
+        """(entries,) row of every entry."""
+        counts = self.indptr.long().diff()
+        return torch.repeat_interleave(torch.arange(self.out_features, device=counts.device), counts)
+
+    def dense(self) -> Tensor:
+        """The (rows, columns) matrix with zeros where entries left."""
+        out = self.values.new_zeros(self.out_features, self.in_features)
+        return out.index_put((self.rows(), self.indices.long()), self.values)
+
+    def forward(self, history: Tensor) -> Tensor:
+        """history: (batch, columns) -> scores (batch, rows)."""
+        if torch.is_grad_enabled() and self.values.requires_grad:
+            weighed = history[:, self.indices.long()] * self.values
+            out = history.new_zeros(len(history), self.out_features)
+            return out.index_add(1, self.rows(), weighed)
+        matrix = torch.sparse_csr_tensor(
+            self.indptr,
+            self.indices.to(torch.int32),
+            self.values.detach(),
+            (self.out_features, self.in_features),
+            check_invariants=False,
+        )
+        return (matrix @ history.T).T

@@ -1,0 +1,138 @@
+"""Account: parameters and bytes before and after, exact, from shapes alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recprune.encodings.item_item import stored_bytes
+from recprune.tracing.site import FLAT, Cut, Survey
+
+__all__ = ["Account", "Row", "account", "positions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One tensor before and after. `entries_after` are the stored entries; `bytes_after` holds indices as well."""
+
+    tensor: str
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    entries_after: int
+    bytes_before: int
+    bytes_after: int
+    feature: bool
+    learned: bool
+
+    @property
+    def entries_before(self) -> int:
+        """Entries of the tensor as it was."""
+        return math.prod(self.before)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Parameters before and after: features P (tables that are looked up by ids), network Q (all others).
+
+    Only learned numbers are parameters; bytes count buffers, indices and scales too.
+    """
+
+    rows: tuple[Row, ...]
+
+    def _parameters(self, *, feature: bool, after: bool) -> int:
+        rows = [r for r in self.rows if r.learned and r.feature is feature]
+        return sum(r.entries_after if after else r.entries_before for r in rows)
+
+    @property
+    def features_before(self) -> int:
+        """P before."""
+        return self._parameters(feature=True, after=False)
+
+    @property
+    def features_after(self) -> int:
+        """P after."""
+        return self._parameters(feature=True, after=True)
+
+    @property
+    def network_before(self) -> int:
+        """Q before."""
+        return self._parameters(feature=False, after=False)
+
+    @property
+    def network_after(self) -> int:
+        """Q after."""
+        return self._parameters(feature=False, after=True)
+
+    @property
+    def parameters_before(self) -> int:
+        """P + Q before."""
+        return self.features_before + self.network_before
+
+    @property
+    def parameters_after(self) -> int:
+        """P + Q after."""
+        return self.features_after + self.network_after
+
+    @property
+    def bytes_before(self) -> int:
+        """Bytes of all tensors before."""
+        return sum(r.bytes_before for r in self.rows)
+
+    @property
+    def bytes_after(self) -> int:
+        """Bytes of all tensors after, indices included."""
+        return sum(r.bytes_after for r in self.rows)
+
+    @property
+    def share_removed(self) -> float:
+        """Share of the parameters that leaves, 0..1."""
+        return 1 - self.parameters_after / self.parameters_before if self.parameters_before else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Totals and rows as plain data."""
+        names = ("features", "network", "parameters", "bytes")
+        totals = {f"{n}_{w}": getattr(self, f"{n}_{w}") for n in names for w in ("before", "after")}
+        return {**totals, "share_removed": self.share_removed, "rows": [asdict(r) for r in self.rows]}
+
+
+def positions(cut: Cut, units: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Entries of the cut's axis that those units take, unit by unit."""
+    return (cut.start + units[:, None] * cut.width + np.arange(cut.width)).ravel()
+
+
+def account(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Mapping[str, str]) -> Account:
+    """Count what a plan keeps. kept: site -> units that stay; a site that is not named keeps all."""
+    gone: dict[tuple[str, int], NDArray[np.bool_]] = {}
+    for site in survey.sites:
+        if site.name not in kept or len(kept[site.name]) == site.size:
+            continue
+        leaves = np.setdiff1d(np.arange(site.size), kept[site.name], assume_unique=True)
+        for cut in site.cuts:
+            shape = survey.shapes[cut.tensor]
+            length = math.prod(shape) if cut.dim == FLAT else shape[cut.dim]
+            mask = gone.setdefault((cut.tensor, cut.dim), np.zeros(length, dtype=np.bool_))
+            mask[positions(cut, leaves)] = True
+    rows = []
+    for tensor, shape in survey.shapes.items():
+        left = {dim: int((~mask).sum()) for (name, dim), mask in gone.items() if name == tensor}
+        after = tuple(left.get(dim, size) for dim, size in enumerate(shape))
+        entries, width = left.get(FLAT, math.prod(after)), survey.bytes_per_entry[tensor]
+        size = entries * width if tensor not in encodings else stored_bytes(after, entries, width)
+        rows.append(
+            Row(
+                tensor,
+                shape,
+                after,
+                entries,
+                math.prod(shape) * width,
+                size,
+                feature=tensor in survey.features,
+                learned=tensor not in survey.buffers,
+            )
+        )
+    return Account(tuple(rows))

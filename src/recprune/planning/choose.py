@@ -1,0 +1,181 @@
+"""choose: survey + scores + budget -> plan. The cheapest units leave first, until the budget is met."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recprune.errors import BudgetError
+from recprune.planning.account import positions
+from recprune.planning.budget import Budget
+from recprune.planning.plan import Plan
+from recprune.tracing.site import FLAT, Cut, Kind, Site, Survey
+
+__all__ = ["choose", "unit_costs"]
+
+_NEVER = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True)
+class _Bundles:
+    """Units that leave together, cheapest first: price (worth per entry), site and units of each bundle."""
+
+    price: NDArray[np.float64]
+    site: NDArray[np.int64]
+    of_unit: list[NDArray[np.int64]]  # per site: the bundle of each unit, -1 where it never leaves
+
+
+def choose(survey: Survey, scores: Mapping[str, Tensor], budget: Budget, *, rule: str = "") -> Plan:
+    """Take the cheapest units until the budget is met.
+
+    scores: site name -> (site.size,), higher = worth keeping; a site without scores stays whole. Units of different
+    sites compete by worth per entry that leaves with them; ties go by site, then by unit number.
+    Returns a plan that removes at least `budget.factor` of the survey's parameters and less than one unit (one bundle
+    of `budget.multiple` units) more. A larger factor removes what a smaller one removed, and more.
+    Raises BudgetError where floors and whole axes leave too little to take.
+    """
+    sites = [s for s in survey.sites if _open(s, budget) and s.name in scores]
+    bundles = _bundle(survey, sites, [scores[s.name] for s in sites], budget)
+    order = np.lexsort((np.arange(len(bundles.price)), bundles.site, bundles.price))
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    ranks = [np.where(b >= 0, place[b], _NEVER) if len(place) else np.full(len(b), _NEVER) for b in bundles.of_unit]
+    removed = _Removed(survey, sites, ranks)
+    target = budget.factor * removed.total
+    count = _first(len(order), lambda taken: removed.at(taken) >= target - 1e-9)
+    if count is None:
+        raise _unreachable(survey, sites, budget, removed.at(len(order)), removed.total)
+    kept = {s.name: np.flatnonzero(r >= count) for s, r in zip(sites, ranks, strict=True) if bool((r < count).any())}
+    encodings = {c.tensor: "item_item" for s in sites if s.name in kept for c in s.cuts if c.dim == FLAT}
+    return Plan(survey, kept, budget, rule, encodings)
+
+
+def unit_costs(survey: Survey, site: Site) -> int:
+    """Entries that leave with one unit of a site while everything else stays."""
+    return sum(
+        cut.width if cut.dim == FLAT else cut.width * math.prod(survey.shapes[cut.tensor]) // _axis(survey, cut)
+        for cut in site.cuts
+        if cut.tensor not in survey.buffers
+    )
+
+
+def _axis(survey: Survey, cut: Cut) -> int:
+    return max(survey.shapes[cut.tensor][cut.dim], 1)
+
+
+def _open(site: Site, budget: Budget) -> bool:
+    return site.kind in budget.kinds and (not budget.sites or site.name in budget.sites)
+
+
+def _bundle(survey: Survey, sites: list[Site], scores: list[Tensor], budget: Budget) -> _Bundles:
+    prices, owners, of_unit, begin = [], [], [], 0
+    field_floor = _fields_that_stay(sites, scores, budget.floor)
+    for number, (site, score) in enumerate(zip(sites, scores, strict=True)):
+        worth = _checked(site, score)
+        order = np.lexsort((np.arange(site.size), worth))
+        floor = int(number in field_floor) if site.kind is Kind.FIELD else budget.floor
+        multiple = 1 if site.kind in (Kind.FIELD, Kind.ID, Kind.ENTRY) else budget.multiple
+        ends = _ends(site.size, floor, multiple)
+        starts = np.r_[0, ends[:-1]]
+        mine = np.full(site.size, -1, dtype=np.int64)
+        for_order = np.repeat(np.arange(len(ends)), ends - starts)
+        mine[order[: len(for_order)]] = for_order + begin
+        sums = np.add.reduceat(worth[order], starts) if len(ends) else np.empty(0)
+        if len(ends):
+            sums[-1] = worth[order[starts[-1] : ends[-1]]].sum()
+        price = sums / np.maximum((ends - starts) * max(unit_costs(survey, site), 1), 1)
+        prices.append(np.maximum.accumulate(price) if len(price) else price)
+        owners.append(np.full(len(ends), number, dtype=np.int64))
+        of_unit.append(mine)
+        begin += len(ends)
+    if not sites:
+        return _Bundles(np.empty(0), np.empty(0, dtype=np.int64), [])
+    return _Bundles(np.concatenate(prices), np.concatenate(owners), of_unit)
+
+
+def _ends(size: int, floor: int, multiple: int) -> NDArray[np.int64]:
+    """Where bundles of the cheapest units end, so that what stays is a multiple and not below the floor."""
+    least = max(floor, multiple if multiple > 1 else 0)
+    first = size % multiple or multiple
+    ends = np.arange(first, size - least + 1, multiple, dtype=np.int64)
+    return ends[size - ends >= least]
+
+
+def _fields_that_stay(sites: list[Site], scores: list[Tensor], floor: int) -> set[int]:
+    fields = [n for n, s in enumerate(sites) if s.kind is Kind.FIELD]
+    best = sorted(fields, key=lambda n: (-float(scores[n].sum()), n))
+    return set(best[:floor])
+
+
+def _checked(site: Site, score: Tensor) -> NDArray[np.float64]:
+    worth = score.detach().double().cpu().numpy()
+    if worth.shape != (site.size,) or not np.isfinite(worth).all():
+        raise BudgetError(
+            f"scores of site {site.name!r} must be {site.size} finite numbers, one a unit; they are of shape "
+            f"{worth.shape} with {int((~np.isfinite(worth)).sum())} that are not finite",
+            site=site.name,
+        )
+    return worth
+
+
+class _Removed:
+    """Parameters removed when the first `taken` bundles leave: an entry leaves with the first unit that takes it."""
+
+    def __init__(self, survey: Survey, sites: list[Site], ranks: list[NDArray[np.int64]]) -> None:
+        first: dict[tuple[str, int], NDArray[np.int64]] = {}
+        for site, rank in zip(sites, ranks, strict=True):
+            for cut in site.cuts:
+                shape = survey.shapes[cut.tensor]
+                length = math.prod(shape) if cut.dim == FLAT else shape[cut.dim]
+                leaves = first.setdefault((cut.tensor, cut.dim), np.full(length, _NEVER))
+                where = positions(cut, np.arange(site.size))
+                leaves[where] = np.minimum(leaves[where], np.repeat(rank, cut.width))
+        learned = [t for t in survey.shapes if t not in survey.buffers]
+        self._axes = [
+            (math.prod(survey.shapes[t]), [(survey.shapes[t], d, np.sort(v)) for (n, d), v in first.items() if n == t])
+            for t in learned
+        ]
+        self.total = sum(size for size, _ in self._axes)
+
+    def at(self, taken: int) -> int:
+        """Parameters that have left after that many bundles."""
+        gone = 0
+        for size, axes in self._axes:
+            left, kept = size, 1.0
+            for shape, dim, leaves in axes:
+                out = int(np.searchsorted(leaves, taken, side="left"))
+                if dim == FLAT:
+                    left = size - out
+                else:
+                    kept *= 1 - out / max(shape[dim], 1)
+            gone += size - round(left * kept)
+        return gone
+
+
+def _first(most: int, met: Callable[[int], bool]) -> int | None:
+    """The smallest count in 0..most for which `met` holds, where it holds from some count on."""
+    low, high = 0, most
+    if not met(high):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if met(middle) else (middle + 1, high)
+    return low
+
+
+def _unreachable(survey: Survey, sites: Iterable[Site], budget: Budget, most: int, total: int) -> BudgetError:
+    blocked = [f"{axis!r} stays whole: {reason}" for axis, reason in survey.whole.items()]
+    floors = sum(1 for _ in sites)
+    reasons = "; ".join([*blocked[:3], f"floor={budget.floor} keeps {budget.floor} unit(s) in each of {floors} sites"])
+    reach = most / total if total else 0.0
+    return BudgetError(
+        f"factor {budget.factor:g} cannot be met: at most {math.floor(reach * 1e4) / 1e4:g} of {total:,} parameters "
+        f"can go ({reasons}). Lower the factor, or allow more kinds than {{{', '.join(sorted(budget.kinds))}}}.",
+        factor=budget.factor,
+        reachable=reach,
+    )

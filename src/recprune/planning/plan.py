@@ -1,0 +1,184 @@
+"""Plan: what stays, of which model, by which rule. Plain data: look at it, diff it, keep it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recprune.errors import PlanError
+from recprune.planning.account import Account, account
+from recprune.planning.budget import Budget
+from recprune.tracing.site import Cut, Kind, Site, Survey
+
+__all__ = ["Plan"]
+
+_FORMAT = 1
+_LARGE = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """kept: site -> units that stay (int64, ascending); a site that is not named stays whole.
+    encodings: tensor -> the encoding that stores it, where entries leave.
+    rule: what scored the units, as one would write it.
+    Raises PlanError where `kept` names no site, or units that a site does not have.
+    """
+
+    survey: Survey
+    kept: Mapping[str, NDArray[np.int64]]
+    budget: Budget
+    rule: str = ""
+    encodings: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        sizes = {site.name: site.size for site in self.survey.sites}
+        for name, units in self.kept.items():
+            if name not in sizes:
+                raise PlanError(f"no site {name!r} in this survey; there are: {', '.join(sizes)}", site=name)
+            if len(units) and (units[0] < 0 or units[-1] >= sizes[name] or bool((np.diff(units) <= 0).any())):
+                raise PlanError(f"site {name!r}: units must ascend within 0..{sizes[name] - 1}", site=name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Plan) and self.to_json() == other.to_json()
+
+    def __hash__(self) -> int:
+        return hash(self.to_json())
+
+    def units(self, site: Site) -> NDArray[np.int64]:
+        """The units of a site that stay."""
+        return self.kept.get(site.name, np.arange(site.size, dtype=np.int64))
+
+    def leaving(self, site: Site) -> NDArray[np.int64]:
+        """The units of a site that leave."""
+        return np.setdiff1d(np.arange(site.size, dtype=np.int64), self.units(site), assume_unique=True)
+
+    def account(self) -> Account:
+        """Parameters and bytes before and after, exact, from shapes alone."""
+        return account(self.survey, self.kept, self.encodings)
+
+    def to_json(self) -> str:
+        """The whole plan as text; `Plan.from_json` gives it back."""
+        budget = self.budget
+        kept = {s.name: _write(self.kept[s.name], s.size) for s in self.survey.sites if s.name in self.kept}
+        content = {
+            "format": _FORMAT,
+            "rule": self.rule,
+            "budget": {
+                "factor": budget.factor,
+                "floor": budget.floor,
+                "multiple": budget.multiple,
+                "kinds": sorted(budget.kinds),
+                "sites": sorted(budget.sites),
+            },
+            "kept": kept,
+            "encodings": dict(self.encodings),
+            "survey": _survey_to_dict(self.survey),
+        }
+        return json.dumps(content, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """Read a plan back. Raises PlanError for text that is no plan."""
+        try:
+            content = json.loads(text)
+            if content["format"] != _FORMAT:
+                raise PlanError(f"plan format {content['format']!r} is not {_FORMAT}: written by another version")
+            survey = _survey_from_dict(content["survey"])
+            sizes = {site.name: site.size for site in survey.sites}
+            kept = {name: _read(value, sizes[name]) for name, value in content["kept"].items()}
+            said = content["budget"]
+            budget = Budget(
+                said["factor"],
+                said["floor"],
+                said["multiple"],
+                frozenset(Kind(k) for k in said["kinds"]),
+                frozenset(said["sites"]),
+            )
+            return cls(survey, kept, budget, str(content["rule"]), dict(content["encodings"]))
+        except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
+            if isinstance(error, PlanError):
+                raise
+            raise PlanError(
+                f"this is not a plan: {type(error).__name__} {error}; `recprune plan` writes one"
+            ) from error
+
+
+def _write(units: NDArray[np.int64], size: int) -> str:
+    if size > _LARGE:
+        mask = np.zeros(size, dtype=np.bool_)
+        mask[units] = True
+        return "bits:" + base64.b64encode(zlib.compress(np.packbits(mask).tobytes(), 9)).decode()
+    if not len(units):
+        return ""
+    breaks = np.flatnonzero(np.diff(units) > 1)
+    firsts, lasts = units[np.r_[0, breaks + 1]], units[np.r_[breaks, len(units) - 1]]
+    return ",".join(f"{a}-{b}" if b > a else f"{a}" for a, b in zip(firsts, lasts, strict=True))
+
+
+def _read(text: str, size: int) -> NDArray[np.int64]:
+    if text.startswith("bits:"):
+        expected = (size + 7) // 8
+        packed = zlib.decompressobj().decompress(base64.b64decode(text[5:], validate=True), expected + 1)
+        if len(packed) != expected:
+            raise PlanError("the bits of a site do not match its size")
+        return np.flatnonzero(np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=size)).astype(np.int64)
+    runs = [part.partition("-") for part in text.split(",") if part]
+    if any(int(last or first) >= size for first, _, last in runs):
+        raise PlanError(f"units reach beyond the site's size {size}")
+    parts = [np.arange(int(first), int(last or first) + 1, dtype=np.int64) for first, _, last in runs]
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+
+
+def _survey_to_dict(survey: Survey) -> dict[str, Any]:
+    sites = [
+        {
+            "name": s.name,
+            "kind": s.kind,
+            "size": s.size,
+            "column": s.column,
+            "fallback": s.fallback,
+            "cuts": [[c.tensor, c.dim, c.start, c.width] for c in s.cuts],
+        }
+        for s in survey.sites
+    ]
+    return {
+        "fingerprint": survey.fingerprint,
+        "sites": sites,
+        "tensors": {n: [list(shape), survey.bytes_per_entry[n]] for n, shape in survey.shapes.items()},
+        "features": sorted(survey.features),
+        "buffers": sorted(survey.buffers),
+        "pointers": dict(survey.pointers),
+        "whole": dict(survey.whole),
+    }
+
+
+def _survey_from_dict(content: Mapping[str, Any]) -> Survey:
+    sites = tuple(
+        Site(
+            s["name"],
+            Kind(s["kind"]),
+            s["size"],
+            tuple(Cut(t, d, start, width) for t, d, start, width in s["cuts"]),
+            s["column"],
+            s["fallback"],
+        )
+        for s in content["sites"]
+    )
+    tensors = content["tensors"]
+    return Survey(
+        sites,
+        {n: tuple(shape) for n, (shape, _) in tensors.items()},
+        {n: width for n, (_, width) in tensors.items()},
+        dict(content["whole"]),
+        content["fingerprint"],
+        frozenset(content["features"]),
+        frozenset(content["buffers"]),
+        dict(content["pointers"]),
+    )
