@@ -1,0 +1,68 @@
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def load_tables():
+    spec = importlib.util.spec_from_file_location("benchmarks_tables", ROOT / "benchmarks" / "tables.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tables = load_tables()
+RESULT = {
+    "title": "A small thing",
+    "command": "python -m benchmarks.small",
+    "columns": ["model", "parameters", "recall@20"],
+    "rows": [["dense", 1234567, 0.19841234], ["pruned", 70000, None]],
+    "notes": ["Higher is better"],
+    "commit": "abc",
+    "machine": "2 cores",
+    "threads": 1,
+    "seeds": [0, 1, 2],
+    "data": "simulated",
+}
+
+
+def test_the_readme_says_what_the_results_say():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.tables", "--check"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_table_shows_every_number_as_a_person_reads_it():
+    text = tables.table(RESULT)
+    assert "| dense | 1,234,567 | 0.1984 |" in text
+    assert "| pruned | 70,000 | – |" in text
+    assert "|---|---:|---:|" in text
+    assert "Higher is better. Data: simulated; seeds: 0, 1, 2; threads: 1; machine: 2 cores." in text
+
+
+def test_a_named_marker_takes_its_table_and_the_open_one_takes_the_rest():
+    text = "a\n<!-- table: one -->\nold\n<!-- end -->\nb\n<!-- tables -->\nold\n<!-- end -->\n"
+    out = tables.rewrite(text, {"one": RESULT, "two": {**RESULT, "title": "Another"}})
+    head, rest = out.split("\nb\n")
+    assert "A small thing" in head
+    assert "Another" not in head
+    assert "Another" in rest
+    assert "A small thing" not in rest
+    assert "old" not in out
+    assert tables.rewrite(out, {"one": RESULT, "two": {**RESULT, "title": "Another"}}) == out
+
+
+def test_a_changed_number_parts_the_readme_from_the_results():
+    text = tables.rewrite("<!-- table: one -->\n<!-- end -->\n", {"one": RESULT})
+    changed = {**RESULT, "rows": [["dense", 1234568, 0.19841234], ["pruned", 70000, None]]}
+    assert tables.rewrite(text, {"one": changed}) != text
+
+
+def test_a_row_of_another_width_is_refused():
+    with pytest.raises(ValueError, match="3 columns, but a row has 1"):
+        tables.table({**RESULT, "rows": [["dense"]]})
