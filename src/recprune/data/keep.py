@@ -1,0 +1,129 @@
+"""Which rows of a log stay: those inside a window of time, one of each pair, the positive ones, the common ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recprune.data.dataset import Roles
+from recprune.data.positive import positive
+from recprune.errors import DataError
+
+__all__ = ["POLICIES", "common", "once", "positives", "within"]
+
+POLICIES = ("last", "first", "all", "sum")
+"""What can be done about several rows of the same user and item, see `clean`."""
+
+
+def within(
+    frame: pl.DataFrame, roles: Roles, since: float | str | None, until: float | str | None
+) -> tuple[pl.DataFrame, int]:
+    """Rows inside the window, and how many were not."""
+    if since is None and until is None:
+        return frame, 0
+    if roles.time is None:
+        raise DataError("since and until need a column with the role time")
+    keep = pl.lit(True)
+    if since is not None:
+        keep = keep & (pl.col(roles.time) >= moment(since))
+    if until is not None:
+        keep = keep & (pl.col(roles.time) < moment(until))
+    kept = frame.filter(keep)
+    return kept, frame.height - kept.height
+
+
+def moment(when: float | str) -> float:
+    """A number as it is; a date or date and time (UTC where it names no zone) as seconds since 1970."""
+    if not isinstance(when, str):
+        return when
+    try:
+        return float(when)
+    except ValueError:
+        pass
+    try:
+        date = datetime.fromisoformat(when)
+    except ValueError:
+        raise DataError(f"expected a number or a date like 2013-02-28, not {when!r}", time=when) from None
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+
+
+def once(frame: pl.DataFrame, roles: Roles, policy: str) -> tuple[pl.DataFrame, int]:
+    """One row for every user and item, by the policy, and how many rows left."""
+    user, item, rating = roles.user, roles.item, roles.rating
+    if policy == "sum" and rating is None:
+        raise DataError("duplicates='sum' adds up ratings: name a column with the role rating")
+    if policy == "all" or user is None or item is None or frame.height == 0:
+        return frame, 0
+    keys, _ = pair_keys(frame, user, item)
+    time = frame[roles.time].to_numpy() if roles.time else None
+    order = np.lexsort((time, keys)) if time is not None else np.argsort(keys, kind="stable")
+    keys = keys[order]
+    new = np.concatenate([[True], keys[1:] != keys[:-1]])
+    del keys
+    if new.all():
+        return frame, 0
+    starts = np.flatnonzero(new)
+    ends = np.append(starts[1:], len(order)) - 1
+    rows = order[starts if policy == "first" else ends]
+    if policy == "sum" and rating is not None:
+        total = np.add.reduceat(frame[rating].to_numpy().astype(np.float64)[order], starts)
+        values = frame[rating].to_numpy().copy()
+        values[rows] = total
+        frame = frame.with_columns(pl.Series(rating, values))
+    keep = np.zeros(frame.height, dtype=bool)
+    keep[rows] = True
+    return frame.filter(pl.Series(keep)), frame.height - len(rows)
+
+
+def positives(frame: pl.DataFrame, roles: Roles) -> tuple[pl.DataFrame, Roles, int]:
+    """Only positive rows; where there is a label, all rows with the label 1 or 0."""
+    if roles.positive is None:
+        return frame, roles, 0
+    test = positive(roles.positive, roles, frame.schema)
+    if roles.label:
+        marked = frame.with_columns(test.cast(pl.Float32).alias(roles.label))
+        return marked, replace(roles, positive=None), 0
+    kept = frame.filter(test)
+    return kept, roles, frame.height - kept.height
+
+
+def common(frame: pl.DataFrame, roles: Roles, fewest_user: int, fewest_item: int) -> tuple[pl.DataFrame, int]:
+    """Rows of users and items that are not rare, and how many left."""
+    sides = [(roles.user, fewest_user), (roles.item, fewest_item)]
+    thresholds = [(name, fewest) for name, fewest in sides if fewest > 1 and name is not None]
+    if not thresholds or frame.height == 0:
+        return frame, 0
+    codes = [frame[name].to_physical().to_numpy() for name, _ in thresholds]
+    keep = enough(codes, [fewest for _, fewest in thresholds])
+    return frame.filter(pl.Series(keep)), frame.height - int(keep.sum())
+
+
+def enough(codes: Sequence[NDArray[np.integer]], fewest: Sequence[int]) -> NDArray[np.bool_]:
+    """(n,) the rows of the largest set in which code `c` of `codes[s]` stands `fewest[s]` times or more, for every s.
+
+    Batagelj and Zaversnik 2003: the fixpoint does not depend on the order in which rows leave.
+    """
+    keep = np.ones(len(codes[0]), dtype=bool)
+    left = -1
+    while left != (left := int(keep.sum())):
+        for side, least in zip(codes, fewest, strict=True):
+            counts = np.bincount(side[keep])
+            rare = np.ones(int(side.max()) + 1, dtype=bool)
+            rare[: len(counts)] = counts < least
+            keep &= ~rare[side]
+    return keep
+
+
+def pair_keys(frame: pl.DataFrame, user: str, item: str) -> tuple[NDArray[np.int64], int]:
+    """(n,) one integer for each user and item, and how many items there can be."""
+    items = frame[item].to_physical().to_numpy()
+    width = int(items.max()) + 1
+    keys = frame[user].to_physical().to_numpy().astype(np.int64)
+    keys *= width
+    keys += items
+    return keys, width

@@ -1,0 +1,152 @@
+"""A prepared folder: a split on disk, as Parquet and JSON, written whole or not at all.
+
+manifest.json            format version, roles, and of every file its size and sha256
+train.parquet ...        columns of numbers, one row an interaction
+vocabulary-0.parquet ... the ids of one column, in the order of their codes
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from recprune.data.dataset import Dataset, Roles, Split
+from recprune.data.vocabulary import Vocabulary
+from recprune.errors import DataError
+
+__all__ = ["load_split", "roles_from", "save_split"]
+
+VERSION = 1
+KIND = "recprune prepared data"
+PARTS = ("train", "valid", "test")
+
+
+def save_split(split: Split, folder: str | Path) -> Path:
+    """Write a split. A prepared folder of that name is replaced; any other folder that is not empty is refused."""
+    folder = Path(folder)
+    refuse_others(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=".tmp", dir=folder.parent))
+    try:
+        write_into(split, fresh)
+        fresh.chmod(0o755)
+        put_in_place(fresh, folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder
+
+
+def load_split(folder: str | Path) -> Split:
+    """Read a split back. Raises DataError where the folder is none, or a file is not what the manifest says."""
+    folder = Path(folder)
+    manifest = manifest_of(folder)
+    for name, said in manifest["files"].items():
+        check(folder / name, said)
+    vocabularies = {}
+    for column, name in manifest["vocabularies"].items():
+        vocabularies[column] = Vocabulary(column, pl.read_parquet(folder / name)["id"].to_list())
+    roles = roles_from(manifest["roles"])
+    return Split(*(part(folder / f"{name}.parquet", vocabularies, roles) for name in PARTS))
+
+
+def roles_from(said: Mapping[str, Any]) -> Roles:
+    """Roles from what `dataclasses.asdict` made of them, and JSON kept."""
+    parts: dict[str, Any] = {name: tuple(part) if isinstance(part, list) else part for name, part in said.items()}
+    return Roles(**parts)
+
+
+def write_into(split: Split, folder: Path) -> None:
+    """All files of a split, the manifest last."""
+    for name in PARTS:
+        columns = {key: pl.Series(key, values) for key, values in getattr(split, name).columns.items()}
+        pl.DataFrame(columns).write_parquet(folder / f"{name}.parquet", compression="zstd", row_group_size=1 << 20)
+    names = {}
+    for number, (column, vocabulary) in enumerate(split.vocabularies.items()):
+        names[column] = f"vocabulary-{number}.parquet"
+        pl.DataFrame({"id": pl.Series(vocabulary.ids, dtype=pl.String)}).write_parquet(folder / names[column])
+    files = {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in sorted(folder.iterdir())}
+    manifest = {
+        "kind": KIND,
+        "version": VERSION,
+        "roles": asdict(split.train.roles),
+        "rows": {name: len(getattr(split, name)) for name in PARTS},
+        "vocabularies": names,
+        "files": files,
+    }
+    with (folder / "manifest.json").open("w", encoding="utf-8") as out:
+        json.dump(manifest, out, indent=1, ensure_ascii=False)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def put_in_place(fresh: Path, folder: Path) -> None:
+    """Rename; an older prepared folder steps aside first and is removed afterwards."""
+    if not folder.exists():
+        fresh.rename(folder)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", suffix=".tmp", dir=folder.parent))
+    folder.rename(old / "x")
+    fresh.rename(folder)
+    shutil.rmtree(old)
+
+
+def refuse_others(folder: Path) -> None:
+    """Raises DataError where something else stands in the way."""
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder} is a file; a prepared folder cannot be written there", path=str(folder))
+    if folder.exists() and any(folder.iterdir()):
+        try:
+            manifest_of(folder)
+        except DataError:
+            raise DataError(
+                f"{folder} is not empty and no prepared folder; name another one, or empty it", path=str(folder)
+            ) from None
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """The manifest. Raises DataError where there is none of ours."""
+    path = folder / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} is not a prepared folder: {error}. Make one first", path=str(folder)) from error
+    if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
+        raise DataError(f"{path} is not the manifest of a prepared folder", path=str(path))
+    if manifest.get("version") != VERSION:
+        raise DataError(
+            f"{path} has version {manifest.get('version')}, this program reads {VERSION}: prepare the data again",
+            path=str(path),
+        )
+    return manifest
+
+
+def check(path: Path, said: dict[str, Any]) -> None:
+    """Raises DataError where a file is missing or damaged."""
+    if not path.is_file():
+        raise DataError(f"{path} is missing; prepare the data again", path=str(path))
+    if path.stat().st_size != said["bytes"] or sha256(path) != said["sha256"]:
+        raise DataError(
+            f"{path} is damaged: size or sha256 is not that of the manifest. Prepare the data again", path=str(path)
+        )
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a file as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def part(path: Path, vocabularies: dict[str, Vocabulary], roles: Roles) -> Dataset:
+    """One part from its file."""
+    frame = pl.read_parquet(path)
+    used = {name: vocabulary for name, vocabulary in vocabularies.items() if name in frame.columns}
+    return Dataset({name: frame[name].to_numpy() for name in frame.columns}, used, roles)
