@@ -6,6 +6,7 @@
     ├ BudgetError (ValueError)      the budget cannot be met, and what stands in the way
     ├ PlanError (ValueError)        a plan for another model
     ├ SurgeryError (RuntimeError)   the smaller model does not run or does not add up
+    ├ TrainingError (RuntimeError)  a loss that is not finite, a loss that does not suit the model
     ├ ArtifactError (ValueError)    a file that is not what it says
     └ ExtensionError (LookupError)  no such rule, format, model, runtime
 
@@ -24,6 +25,7 @@ __all__ = [
     "RecpruneError",
     "SurgeryError",
     "SurveyError",
+    "TrainingError",
 ]
 
 
@@ -62,6 +64,10 @@ class PlanError(RecpruneError, ValueError):
 
 class SurgeryError(RecpruneError, RuntimeError):
     """A smaller model that does not run, or does not equal the masked one."""
+
+
+class TrainingError(RecpruneError, RuntimeError):
+    """A training that cannot begin or cannot go on."""
 
 
 class ArtifactError(RecpruneError, ValueError):

@@ -1,0 +1,89 @@
+"""Caser: the last items of a user as an image, read by convolutions. Tang & Wang 2018, "Personalized Top-N ..."."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recprune.data.dataset import Split
+from recprune.errors import DataError
+
+__all__ = ["Caser"]
+
+
+class Caser(nn.Module):
+    """A CNN over the last `length` items (Tang & Wang 2018, section 3), without the user's own embedding.
+
+    The embedded items are an image (length, dim). Horizontal filters, `filters` of each height, see a few neighbouring
+    items at all dims and keep their largest answer (equations 4 to 6); `vertical` filters weigh the positions
+    (equation 7). Both are concatenated, one layer gives z (equation 9), and `output` scores all items (equation 10).
+    Row 0 of the item table is the padding in front of short sequences and every unknown item.
+
+    forward: sequence (batch, length) codes, oldest first -> scores (batch, n_items).
+    """
+
+    def __init__(
+        self,
+        n_items: int,
+        length: int = 10,
+        dim: int = 64,
+        filters: int = 16,
+        heights: Sequence[int] = (1, 2, 3, 4),
+        vertical: int = 4,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        if not heights or min(heights) < 1 or max(heights) > length:
+            raise DataError(f"heights must be in 1..{length} (the length), not {tuple(heights)}", heights=heights)
+        self.config: dict[str, Any] = {
+            "n_items": n_items,
+            "length": length,
+            "dim": dim,
+            "filters": filters,
+            "heights": list(heights),
+            "vertical": vertical,
+            "dropout": dropout,
+        }
+        self.columns: tuple[str, ...] = ("sequence",)
+        self.length = length
+        self.item = nn.Embedding(n_items, dim, padding_idx=0)
+        self.horizontal = nn.ModuleList(nn.Conv2d(1, filters, (height, dim)) for height in heights)
+        self.vertical = nn.Conv2d(1, vertical, (length, 1))
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(filters * len(heights) + vertical * dim, dim)
+        self.output = nn.Linear(dim, n_items)
+        self.reset_parameters()
+
+    @classmethod
+    def of(cls, split: Split, **options: Any) -> Self:
+        """The model for the items of a split."""
+        return cls(split.train.n_items, **options)
+
+    def reset_parameters(self) -> None:
+        """Items with standard deviation 1 / sqrt(dim), row 0 zero; the rest as torch initialises it."""
+        nn.init.normal_(self.item.weight, std=self.item.weight.shape[1] ** -0.5)
+        with torch.no_grad():
+            self.item.weight[0] = 0.0
+        for layer in (*self.horizontal, self.vertical, self.fc, self.output):
+            layer.reset_parameters()  # type: ignore[operator]
+
+    def query(self, sequence: Tensor) -> Tensor:
+        """(batch, dim): what is looked for."""
+        image = self.item(sequence).unsqueeze(1)
+        largest = [F.relu(filters(image)).amax((2, 3)) for filters in self.horizontal]
+        weighed = self.vertical(image).flatten(1)
+        return F.relu(self.fc(self.dropout(torch.cat([*largest, weighed], 1))))
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        scores: Tensor = self.output(self.query(sequence))
+        return scores
+
+    def match(self, query: Tensor, items: Tensor) -> Tensor:
+        """Scores of some items: `items` (m,), the same for every query, or (batch, m), its own for each -> (batch, m)."""
+        rows, bias = self.output.weight[items], self.output.bias[items]
+        dots = query @ rows.T if items.ndim == 1 else (rows @ query.unsqueeze(2)).squeeze(2)
+        return dots + bias

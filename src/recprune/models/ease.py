@@ -1,0 +1,92 @@
+"""EASE: every item scores every other item, in closed form. Steck 2019, "Embarrassingly Shallow Autoencoders"."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from recprune.data.dataset import Histories, Split
+from recprune.errors import DataError
+from recprune.models._ridge import gram, ridge_columns
+
+__all__ = ["Ease"]
+
+
+class Ease(nn.Module):
+    """scores = history @ B, with B the ridge solution whose diagonal is zero (Steck 2019, section 3.1).
+
+    With G = X'X of the 0/1 histories X and P = (G + reg I)^-1: B[i, j] = -P[i, j] / P[j, j], B[j, j] = 0 (equation 8).
+    `items` is a Linear without bias whose weight is B transposed: row j holds what each item of a history adds to the
+    score of item j. After pruning, `items` may be a sparse module with the same call. Item 0 (unknown) has no entries.
+
+    forward: history (batch, n_items) 0/1 -> scores (batch, n_items).
+    """
+
+    def __init__(self, n_items: int) -> None:
+        super().__init__()
+        self.config: dict[str, Any] = {"n_items": n_items}
+        self.columns: tuple[str, ...] = ("history",)
+        self.items: nn.Module = nn.Linear(n_items, n_items, bias=False)
+        self.reset_parameters()
+
+    @classmethod
+    def of(cls, split: Split) -> Self:
+        """The model for the items of a split."""
+        return cls(split.train.n_items)
+
+    def reset_parameters(self) -> None:
+        """All entries zero: there is nothing random in this model."""
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, history: Tensor) -> Tensor:
+        scores: Tensor = self.items(history)
+        return scores
+
+    @torch.no_grad()
+    def solve_(self, histories: Histories, reg: float = 500.0, *, dtype: torch.dtype = torch.float64) -> None:
+        """Put in the closed-form solution, by Cholesky; float32 needs half the memory of float64 (3 n_items² entries).
+
+        Raises DataError when the items are sparse already (`refit_` solves those), when the histories are of another
+        number of items, or when reg is not above 0.
+        """
+        weight = getattr(self.items, "weight", None)
+        if not isinstance(weight, Tensor):
+            raise DataError("the item matrix is sparse, so it has no dense solution; use refit_ instead of solve_")
+        _check(histories, len(weight), reg)
+        inverse = _inverse(gram(histories, dtype), reg)
+        inverse.div_(-inverse.diagonal().clone())
+        inverse.fill_diagonal_(0.0)
+        weight.copy_(inverse.T)
+        weight[0], weight[:, 0] = 0.0, 0.0
+
+    @torch.no_grad()
+    def refit_(self, histories: Histories, reg: float = 500.0, *, dtype: torch.dtype = torch.float64) -> None:
+        """Solve every item's kept entries again by ridge: (G[S, S] + reg I) b = G[S, j], S the inputs kept for item j.
+
+        With a dense item matrix this is `solve_`. Raises DataError as `solve_` does.
+        """
+        if isinstance(self.items, nn.Linear):
+            return self.solve_(histories, reg, dtype=dtype)
+        values, indices, indptr = (getattr(self.items, name) for name in ("values", "indices", "indptr"))
+        _check(histories, len(indptr) - 1, reg)
+        values.copy_(ridge_columns(gram(histories, dtype), indices, indptr, reg))
+
+
+def _check(histories: Histories, n_items: int, reg: float) -> None:
+    if histories.n_items != n_items:
+        raise DataError(
+            f"the model has {n_items:,} items and the histories have {histories.n_items:,}; encode both alike",
+            expected=n_items,
+            found=histories.n_items,
+        )
+    if not reg > 0:
+        raise DataError(f"reg must be above 0, not {reg!r}: the matrix to invert would be singular", reg=reg)
+
+
+def _inverse(matrix: Tensor, reg: float) -> Tensor:
+    matrix.diagonal().add_(reg)
+    factor = torch.linalg.cholesky(matrix, out=matrix)
+    return torch.cholesky_inverse(factor)

@@ -1,0 +1,89 @@
+"""Checkpoint: everything that a training needs to go on as if it had never stopped, in one safetensors file.
+
+The tensors are the weights, the best weights so far, the optimizer's state and the state of both random generators; the
+JSON in the file's header holds the rest. One file, renamed into place: it is whole or it is not there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from recprune.atomic import write_bytes
+from recprune.errors import ArtifactError
+
+__all__ = ["read_checkpoint", "write_checkpoint"]
+
+_FORMAT = "recprune training 1"
+
+
+def write_checkpoint(
+    path: Path, facts: Mapping[str, Any], model: nn.Module, best: Mapping[str, Tensor], optimizer: Any, generator: Any
+) -> None:
+    """Write the state of a training. facts: JSON-able; `purpose` in it is compared when it is read. Raises OSError."""
+    state = optimizer.state_dict()
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors |= {f"best.{name}": value for name, value in best.items()}
+    for number, entries in state["state"].items():
+        tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in entries.items()}
+    tensors |= {"random.own": generator.get_state(), "random.torch": torch.get_rng_state()}
+    tensors = {name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
+    header = {"format": _FORMAT, "facts": dict(facts), "groups": state["param_groups"]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, save(tensors, {"recprune": json.dumps(header, sort_keys=True)}))
+
+
+def read_checkpoint(
+    path: Path, purpose: Mapping[str, Any], model: nn.Module, optimizer: Any, generator: Any
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Put a training's state back and return its facts and best weights.
+
+    Raises ArtifactError when the file is damaged or was written for another `purpose`; then nothing is changed.
+    """
+    header, tensors = _read(path)
+    _same_purpose(path, header["facts"]["purpose"], purpose)
+    model.load_state_dict(_under(tensors, "model."))
+    entries: dict[int, dict[str, Tensor]] = {}
+    for name, value in _under(tensors, "optimizer.").items():
+        number, _, key = name.partition(".")
+        entries.setdefault(int(number), {})[key] = value
+    optimizer.load_state_dict({"state": entries, "param_groups": header["groups"]})
+    generator.set_state(tensors["random.own"])
+    torch.set_rng_state(tensors["random.torch"])
+    return header["facts"], _under(tensors, "best.")
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("recprune", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ArtifactError(f"{path} is no readable checkpoint ({error}); remove it to train anew", path=path) from error
+    if not isinstance(header, dict) or header.get("format") != _FORMAT:
+        raise ArtifactError(f"{path} is not a checkpoint of the format {_FORMAT!r}; name another file", path=path)
+    return header, tensors
+
+
+def _same_purpose(path: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    here = json.loads(json.dumps(here))
+    names = sorted(name for name in there.keys() | here.keys() if there.get(name) != here.get(name))
+    if names:
+        name = names[0]
+        raise ArtifactError(
+            f"{path} belongs to another training: {name} is {there.get(name)!r} there and {here.get(name)!r} here. "
+            "Name another checkpoint file, or remove this one to train anew",
+            path=path,
+            differs=tuple(names),
+        )

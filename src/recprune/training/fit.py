@@ -1,0 +1,195 @@
+"""fit(): train a recommender in place, stop when validation no longer improves, keep the best weights."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from recprune.data.dataset import Split
+from recprune.errors import TrainingError
+from recprune.training.checkpoint import read_checkpoint, write_checkpoint
+from recprune.training.options import FitOptions
+from recprune.training.samples import Samples, samples
+from recprune.training.validate import Validation, validation
+
+__all__ = ["Epoch", "Fit", "FitOptions", "Progress", "fit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One pass over the training data: mean loss, the validation metric (None without validation), seconds it took."""
+
+    number: int
+    loss: float
+    value: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What a training did. best_epoch: the epoch whose weights the model has now (0: those it came with, or solved).
+
+    metric: what `Epoch.value` is, such as "valid ndcg@20"; empty without validation.
+    """
+
+    history: tuple[Epoch, ...]
+    best_epoch: int
+    seconds: float
+    metric: str = ""
+
+
+Progress = Callable[[Epoch], None]
+
+
+@dataclass(slots=True)
+class _State:
+    """Where a training stands."""
+
+    history: list[Epoch] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_epoch: int = 0
+    best_value: float = -math.inf
+
+    def note(self, epoch: Epoch, sign: float, model: nn.Module) -> None:
+        """Remember an epoch, and its weights when no earlier ones were as good."""
+        self.history.append(epoch)
+        self.offer(epoch.number, math.inf if epoch.value is None else sign * epoch.value, model)
+
+    def offer(self, number: int, value: float, model: nn.Module) -> None:
+        """Keep these weights when they are better; without validation (inf) the last ones are."""
+        if value > self.best_value or value == math.inf:
+            self.best_epoch, self.best_value = number, value
+            self.best = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def fit(
+    model: nn.Module,
+    split: Split,
+    options: FitOptions | None = None,
+    *,
+    progress: Progress | None = None,
+    keep_start: bool = False,
+) -> Fit:
+    """Train `model` in place on `split.train` and leave it in eval mode with the weights of its best epoch.
+
+    A model with a method `refit_(histories, reg)` is solved in closed form; any other is trained by AdamW on the loss of
+    `options`. keep_start: the weights that it came with count as epoch 0, so that it never ends worse on validation
+    than it began. progress: called after every epoch. The same options, data and model give the same weights; an
+    interrupted training that goes on from its checkpoint gives them too, bit by bit.
+    Raises TrainingError when the loss is not finite or does not suit, ArtifactError for a checkpoint of another training.
+    """
+    options = options or FitOptions()
+    begin = time.perf_counter()
+    with _threads(options.threads):
+        solve = getattr(model, "refit_", None)
+        if solve is not None:
+            solve(split.train.histories(), options.reg)
+            model.eval()
+            return Fit((), 0, time.perf_counter() - begin)
+        data = samples(model, split, options)
+        if not data.size:
+            raise TrainingError("the training part has no sample to learn from; look at how the data was split")
+        judge = validation(model, split, options)
+        with torch.random.fork_rng(devices=[]):
+            state = _train(model, data, judge, options, progress, keep_start)
+    model.load_state_dict(state.best)
+    model.eval()
+    return Fit(tuple(state.history), state.best_epoch, time.perf_counter() - begin, judge.name)
+
+
+def _train(
+    model: nn.Module,
+    data: Samples,
+    judge: Validation,
+    options: FitOptions,
+    progress: Progress | None,
+    keep_start: bool,
+) -> _State:
+    torch.manual_seed(options.seed)
+    generator = torch.Generator().manual_seed(options.seed)
+    learnable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(learnable, lr=options.lr, weight_decay=options.decay, fused=True)
+    purpose = _purpose(model, data, options)
+    state = _State()
+    if options.checkpoint is not None and options.checkpoint.exists():
+        facts, state.best = read_checkpoint(options.checkpoint, purpose, model, optimizer, generator)
+        state.history = [Epoch(**epoch) for epoch in facts["history"]]
+        state.best_epoch, state.best_value = facts["best_epoch"], facts["best_value"]
+    elif keep_start and judge.name:
+        state.offer(0, judge.sign * judge.value(), model)
+    while len(state.history) < options.epochs and len(state.history) - state.best_epoch < options.patience:
+        state.note(_epoch(model, data, judge, options, optimizer, generator, len(state.history)), judge.sign, model)
+        if options.checkpoint is not None:
+            facts = {"history": [asdict(e) for e in state.history], "purpose": purpose}
+            facts |= {"best_epoch": state.best_epoch, "best_value": state.best_value}
+            write_checkpoint(options.checkpoint, facts, model, state.best, optimizer, generator)
+        if progress is not None:
+            progress(state.history[-1])
+    return state
+
+
+def _epoch(
+    model: nn.Module, data: Samples, judge: Validation, options: FitOptions, optimizer: Any, generator: Any, done: int
+) -> Epoch:
+    """One pass over the data in a new order, then validation."""
+    begin, total = time.perf_counter(), 0.0
+    model.train()
+    batches = _batches(data.size, options.batch, generator)
+    for step, rows in enumerate(batches):
+        for group in optimizer.param_groups:
+            group["lr"] = options.lr * _share(options, (done + step / len(batches)) / options.epochs)
+        loss = data.loss(rows, generator)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"the loss became {value} in epoch {done + 1}, step {step + 1}; lower lr (it is {options.lr:g}) or look "
+                "for numbers in the data that are not finite or huge",
+                epoch=done + 1,
+                step=step + 1,
+            )
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        total += value * len(rows)
+    model.eval()
+    score = judge.value() if judge.name else None
+    return Epoch(done + 1, total / data.size, score, time.perf_counter() - begin)
+
+
+def _batches(size: int, batch: int, generator: torch.Generator) -> list[Tensor]:
+    """All rows once, in a drawn order; a single row left over joins the batch before it (a norm needs two)."""
+    batches = list(torch.randperm(size, generator=generator).split(batch))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
+
+
+def _share(options: FitOptions, done: float) -> float:
+    """What is left of the learning rate when this share of the training is done."""
+    if options.schedule == "linear":
+        return 1.0 - done
+    return 0.5 * (1.0 + math.cos(math.pi * done)) if options.schedule == "cosine" else 1.0
+
+
+def _purpose(model: nn.Module, data: Samples, options: FitOptions) -> dict[str, Any]:
+    """What must be the same for a training to go on."""
+    shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
+    chosen = {name: value for name, value in asdict(options).items() if name != "checkpoint"}
+    return {"model": type(model).__name__, "shapes": shapes, "samples": data.size, **chosen}
+
+
+@contextlib.contextmanager
+def _threads(number: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

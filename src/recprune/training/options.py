@@ -1,0 +1,74 @@
+"""FitOptions: how to train, one frozen value."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from recprune.errors import TrainingError
+
+__all__ = ["FitOptions", "Loss", "Schedule"]
+
+Loss = Literal["bce", "mse", "bpr", "softmax", "sampled_softmax", "multinomial"]
+Schedule = Literal["constant", "linear", "cosine"]
+_CHOICES = {
+    "loss": (None, "bce", "mse", "bpr", "softmax", "sampled_softmax", "multinomial"),
+    "schedule": ("constant", "linear", "cosine"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """How to train.
+
+    loss: None takes the one that suits the model and the data (`recprune.training.samples.usual_loss`).
+    epochs: most passes over the training data. batch: samples a step. lr: step size of Adam; schedule: how it falls
+    over all `epochs`, to 0 (linear, cosine) or not (constant). decay: the learning rate times this share leaves every
+    weight at every step (AdamW). reg: ridge strength of closed-form models, in interactions.
+    negatives: drawn items, a positive (bpr) or a batch (sampled_softmax); popularity: items are drawn with probability
+    ~ count ** popularity (0: all alike). unknown: share of codes that training replaces by 0, so that row 0 learns to
+    answer for ids that are unknown or will leave.
+    metric, k: what early stopping reads on the validation part (None: auc for clicks, rmse for ratings, ndcg for
+    rankings), at length k; patience: epochs without a better value before training stops; the best epoch's weights stay.
+    An empty validation part means all epochs and the last weights.
+    seed: of everything drawn. threads: torch threads while training (None: as they are).
+    checkpoint: a file to write after every epoch, and to go on from where it exists.
+    Raises TrainingError for a value outside its range.
+    """
+
+    loss: Loss | None = None
+    epochs: int = 20
+    batch: int = 1024
+    lr: float = 1e-3
+    schedule: Schedule = "constant"
+    decay: float = 0.0
+    reg: float = 500.0
+    negatives: int = 256
+    popularity: float = 0.5
+    unknown: float = 0.0
+    metric: str | None = None
+    k: int = 20
+    patience: int = 3
+    seed: int = 0
+    threads: int | None = None
+    checkpoint: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                there = ", ".join(str(choice) for choice in choices)
+                raise TrainingError(f"{name} {getattr(self, name)!r} is not one of: {there}", option=name)
+        for name in ("epochs", "batch", "negatives", "k", "patience"):
+            if getattr(self, name) < 1:
+                raise TrainingError(f"{name} must be 1 or more, not {getattr(self, name)}", option=name)
+        if self.threads is not None and self.threads < 1:
+            raise TrainingError(f"threads must be 1 or more, not {self.threads}", option="threads")
+        for name in ("lr", "reg"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise TrainingError(f"{name} must be above 0, not {getattr(self, name)}", option=name)
+        if not (math.isfinite(self.decay) and self.decay >= 0):
+            raise TrainingError(f"decay must be 0 or more, not {self.decay}", option="decay")
+        if not 0 <= self.unknown < 1:
+            raise TrainingError(f"unknown is a share, 0 to below 1, not {self.unknown}", option="unknown")

@@ -1,0 +1,162 @@
+"""Samples: the training data as tensors, and the loss of a few of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from recprune.data.dataset import Dataset, Histories, Split
+from recprune.errors import TrainingError
+from recprune.models.recommender import ranks_items
+from recprune.training import losses
+from recprune.training.options import FitOptions, Loss
+
+__all__ = ["Samples", "samples", "usual_loss"]
+
+FULL_SOFTMAX_ITEMS = 20_000
+"""Up to this many items a softmax over all of them is the usual loss; above, a sampled one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """size: number of samples; loss(rows, generator): mean loss of those rows, whatever is drawn from the generator."""
+
+    size: int
+    loss: Callable[[Tensor, torch.Generator], Tensor]
+
+
+def usual_loss(model: Any, data: Dataset) -> Loss:
+    """The loss that suits: bce for labels, mse for ratings, a softmax over the items for models that rank them.
+
+    Models of whole histories learn by `multinomial`; those that score a few items (`query` and `match`) use the sampled
+    softmax above 20,000 items. Raises TrainingError where there is nothing to learn from.
+    """
+    if ranks_items(model):
+        if "history" in model.columns:
+            return "multinomial"
+        return "sampled_softmax" if data.n_items > FULL_SOFTMAX_ITEMS and hasattr(model, "match") else "softmax"
+    if "label" in data.columns:
+        return "bce"
+    if "rating" in data.columns:
+        return "mse"
+    raise TrainingError(
+        f"a model of {', '.join(model.columns)} learns from a label or a rating, and the data has neither; "
+        "draw negatives first (recprune.data.negatives.with_negatives)"
+    )
+
+
+def samples(model: Any, split: Split, options: FitOptions) -> Samples:
+    """The training part as the model's samples. Raises TrainingError where the loss does not suit the model."""
+    loss = options.loss or usual_loss(model, split.train)
+    if (loss in ("bce", "mse")) == ranks_items(model):
+        raise TrainingError(f"the loss {loss!r} does not suit a model of the columns {model.columns}", loss=loss)
+    if loss in ("bce", "mse"):
+        return _rows(model, split.train, loss, options)
+    if loss == "multinomial":
+        return _whole_histories(model, split.train.histories())
+    return _positives(model, split.train.histories(), loss, options)
+
+
+def _rows(model: Any, data: Dataset, loss: str, options: FitOptions) -> Samples:
+    """One sample a row of the data."""
+    target = torch.from_numpy(np.ascontiguousarray(data["label" if loss == "bce" else "rating"], dtype=np.float32))
+    columns = [torch.from_numpy(np.ascontiguousarray(data[name])) for name in model.columns]
+    codes = [not column.is_floating_point() for column in columns]
+    function = getattr(losses, loss)
+
+    def of(rows: Tensor, generator: torch.Generator) -> Tensor:
+        batch = [column[rows] for column in columns]
+        if options.unknown:
+            batch = [_forget(b, options.unknown, generator) if c else b for b, c in zip(batch, codes, strict=True)]
+        value: Tensor = function(model(*batch), target[rows])
+        return value
+
+    return Samples(len(data), of)
+
+
+def _forget(codes: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    return codes.masked_fill(torch.rand(codes.shape, generator=generator) < share, 0)
+
+
+def _whole_histories(model: Any, histories: Histories) -> Samples:
+    """One sample a user with a history: half of its items are shown, all of them are to be found."""
+    users = np.flatnonzero(histories.counts())
+
+    def of(rows: Tensor, generator: torch.Generator) -> Tensor:
+        whole = torch.from_numpy(histories.dense(users[rows.numpy()]))
+        shown = whole * (torch.rand(whole.shape, generator=generator) < 0.5)
+        there = {"history": shown, "user": torch.from_numpy(users)[rows]}
+        return losses.multinomial(model(*(there[name] for name in model.columns)), whole)
+
+    return Samples(len(users), of)
+
+
+def _positives(model: Any, histories: Histories, loss: str, options: FitOptions) -> Samples:
+    """One sample a positive interaction: the user, what came before it, and the item to find."""
+    inputs, target = _inputs(model, histories)
+    if loss == "softmax":
+        return Samples(len(target), lambda rows, _: losses.softmax(model(*(i[rows] for i in inputs)), target[rows]))
+    if not (hasattr(model, "query") and hasattr(model, "match")):
+        raise TrainingError(f"the loss {loss!r} needs the methods `query` and `match`; use 'softmax'", loss=loss)
+    log_q, draw = _sampler(histories, options.popularity)
+
+    def pairwise(rows: Tensor, generator: torch.Generator) -> Tensor:
+        query, drawn = model.query(*(i[rows] for i in inputs)), draw((len(rows), options.negatives), generator)
+        scores = model.match(query, torch.cat([target[rows, None], drawn], 1))
+        return losses.bpr(scores[:, 0], scores[:, 1:])
+
+    def sampled(rows: Tensor, generator: torch.Generator) -> Tensor:
+        query, drawn = model.query(*(i[rows] for i in inputs)), draw((options.negatives,), generator)
+        positive = model.match(query, target[rows, None]).squeeze(1)
+        return losses.sampled_softmax(
+            positive, model.match(query, drawn), log_q[drawn], drawn == target[rows].unsqueeze(1)
+        )
+
+    return Samples(len(target), pairwise if loss == "bpr" else sampled)
+
+
+def _inputs(model: Any, histories: Histories) -> tuple[list[Tensor], Tensor]:
+    """The model's columns for every sample, and the item to find; a sequence model needs something before it."""
+    users = np.repeat(np.arange(histories.n_users), histories.counts())
+    there, items = {"user": users}, histories.items
+    if "sequence" in model.columns:
+        before = np.arange(len(items)) - histories.starts[users]
+        keep = np.flatnonzero(before > 0)
+        there = {"user": users[keep], "sequence": _windows(histories, keep, before[keep], sequence_length(model))}
+        items = items[keep]
+    return [torch.from_numpy(there[name]) for name in model.columns], torch.from_numpy(items.astype(np.int64))
+
+
+def _windows(histories: Histories, places: np.ndarray, before: np.ndarray, length: int) -> np.ndarray:
+    """(len(places), length) the items that came before each place, oldest first, padded with 0 in front."""
+    back = np.arange(length, 0, -1)
+    index = places[:, None] - back
+    return np.where(before[:, None] >= back, histories.items[np.maximum(index, 0)], 0).astype(np.int64)
+
+
+def sequence_length(model: nn.Module) -> int:
+    """How many items back a sequence model looks: its attribute `length`. Raises TrainingError where it has none."""
+    length = getattr(model, "length", None)
+    if not isinstance(length, int):
+        raise TrainingError(f"{type(model).__name__} takes a sequence and does not say its `length` (an int attribute)")
+    return length
+
+
+def _sampler(histories: Histories, power: float) -> tuple[Tensor, Callable[[tuple[int, ...], torch.Generator], Tensor]]:
+    """log q (n_items,) with q ~ count ** power, and a function that draws items by it; item 0 is never drawn."""
+    counts = torch.from_numpy(np.bincount(histories.items, minlength=histories.n_items)).double()
+    weights = counts.clamp(min=1.0) ** power
+    weights[0] = 0.0
+    q = weights / weights.sum()
+    edges = q.cumsum(0)
+
+    def draw(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        spots = torch.rand(shape, generator=generator, dtype=torch.float64)
+        return torch.searchsorted(edges, spots, right=True).clamp(1, histories.n_items - 1)
+
+    return q.log().float(), draw

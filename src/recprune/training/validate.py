@@ -1,0 +1,47 @@
+"""Validation: the one number that early stopping reads after every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from recprune.data.dataset import Split
+from recprune.errors import TrainingError
+from recprune.evaluation.evaluate import evaluate
+from recprune.models.recommender import ranks_items
+from recprune.training.options import FitOptions
+
+__all__ = ["Validation", "validation"]
+
+_LOWER_IS_BETTER = frozenset({"rmse", "logloss"})
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """name: of the metric, empty where the validation part is; value(): of the model as it is now; sign: -1 where
+    lower is better."""
+
+    name: str
+    value: Callable[[], float]
+    sign: float
+
+
+def validation(model: Any, split: Split, options: FitOptions) -> Validation:
+    """How the model is judged after every epoch. Raises TrainingError (later) for a metric that there is not."""
+    metric = options.metric or _usual_metric(model, split)
+
+    def value() -> float:
+        found = evaluate(model, split, part="valid", k=options.k).mean
+        if metric not in found:
+            raise TrainingError(f"no metric {metric!r} for this model; there are: {', '.join(found)}", metric=metric)
+        return float(found[metric])
+
+    sign = -1.0 if metric in _LOWER_IS_BETTER else 1.0
+    return Validation(f"valid {metric}" if len(split.valid) else "", value, sign)
+
+
+def _usual_metric(model: Any, split: Split) -> str:
+    if ranks_items(model):
+        return "ndcg"
+    return "auc" if "label" in split.valid.columns else "rmse"
