@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +22,14 @@ def stored_bytes(shape: Sequence[int], entries: int, value_bytes: int = 4) -> in
     """Bytes of an encoded (rows, columns) matrix: a value and an index an entry, a 4-byte start a row."""
     rows, columns = shape
     return entries * (value_bytes + _index_dtype(columns).itemsize) + 4 * (rows + 1)
+
+
+@cache
+def _quiet_once() -> None:
+    """torch says once a process that its sparse rows are young; say it where nobody is bothered."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.sparse_csr_tensor(torch.tensor([0, 1]), torch.tensor([0]), torch.ones(1), (1, 1))
 
 
 class ItemItem(nn.Module):
@@ -75,6 +85,7 @@ class ItemItem(nn.Module):
             weighed = history[:, self.indices.long()] * self.values
             out = history.new_zeros(len(history), self.out_features)
             return out.index_add(1, self.rows(), weighed)
+        _quiet_once()
         matrix = torch.sparse_csr_tensor(
             self.indptr,
             self.indices.to(torch.int32),

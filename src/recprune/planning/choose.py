@@ -146,14 +146,12 @@ class _Removed:
         """Parameters that have left after that many bundles."""
         gone = 0
         for size, axes in self._axes:
-            left, kept = size, 1.0
+            left = size
             for shape, dim, leaves in axes:
                 out = int(np.searchsorted(leaves, taken, side="left"))
-                if dim == FLAT:
-                    left = size - out
-                else:
-                    kept *= 1 - out / max(shape[dim], 1)
-            gone += size - round(left * kept)
+                length = size if dim == FLAT else shape[dim]
+                left = left // max(length, 1) * (length - out)
+            gone += size - left
         return gone
 
 

@@ -1,0 +1,247 @@
+"""build: what a trace has shown becomes sites: plain data, named, with a cut for every tensor that gets shorter."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from recprune.tracing.ledger import Group
+from recprune.tracing.site import FLAT, Cut, Kind, Site, Survey
+
+if TYPE_CHECKING:
+    from recprune.tracing.trace import Lookup, Trace
+
+__all__ = ["build", "fingerprint", "named_tensors"]
+
+Where = Mapping[int, NDArray[np.int64]]
+
+
+def named_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Every parameter and buffer once, by its first name."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def fingerprint(model: nn.Module) -> str:
+    """A hash of the names, shapes and types of all tensors."""
+    parts = [f"{n} {tuple(t.shape)} {t.dtype}" for n, t in sorted(named_tensors(model).items())]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def build(trace: Trace, own: Iterable[Site] = ()) -> Survey:
+    """All sites of a trace, and the reason for every axis that stays whole."""
+    tensors = named_tensors(trace.model)
+    whole: dict[str, str] = {}
+    tables = {lookup.table for lookup in trace.lookups}
+    features = tables | _embeddings(trace.model)
+    rows = _Rows(trace, tensors, whole)
+    places = _positions(trace, tables)
+    sites = [
+        *rows.fields(places),
+        *rows.ids(),
+        *_units(trace, features, places, whole),
+        *_entries(trace, tensors),
+        *own,
+    ]
+    _say_why(trace, tables, tensors, whole)
+    return Survey(
+        tuple(sites),
+        {n: tuple(t.shape) for n, t in tensors.items()},
+        {n: t.element_size() for n, t in tensors.items()},
+        whole,
+        fingerprint(trace.model),
+        frozenset(features),
+        frozenset(n for n, _ in trace.model.named_buffers()),
+        rows.pointers,
+    )
+
+
+def _embeddings(model: nn.Module) -> set[str]:
+    """Tables that hold one row an id, also where all rows are read at once."""
+    kinds = (nn.Embedding, nn.EmbeddingBag)
+    return {f"{n}.weight".lstrip(".") for n, m in model.named_modules() if isinstance(m, kinds)}
+
+
+def _positions(trace: Trace, tables: set[str]) -> dict[tuple[str, int], Where]:
+    """(tensor, axis) -> node -> the positions that leave with it. Rows of tables are no nodes."""
+    found: dict[tuple[str, int], Where] = {}
+    for tensor, axes in trace.axes.items():
+        for dim, labels in enumerate(axes.labels):
+            if tensor in tables and dim == 0:
+                continue
+            at: dict[int, list[int]] = defaultdict(list)
+            cache = {int(x): trace.ledger.resolve(int(x)) for x in np.unique(labels)}
+            for position, label in enumerate(labels.tolist()):
+                for node in cache[label]:
+                    at[node].append(position)
+            if at:
+                found[tensor, dim] = {node: np.array(p, dtype=np.int64) for node, p in at.items()}
+    return found
+
+
+class _Rows:
+    """Fields and ids: units that take rows of tables."""
+
+    def __init__(self, trace: Trace, tensors: Mapping[str, Tensor], whole: dict[str, str]) -> None:
+        self._trace, self._tensors, self._whole = trace, tensors, whole
+        self.pointers: dict[str, str] = {}
+        self._ranges: dict[str, list[tuple[str, int, int]]] = defaultdict(list)  # column -> (table, start, rows)
+        by_table: dict[str, list[Lookup]] = defaultdict(list)
+        for lookup in trace.lookups:
+            by_table[lookup.table].append(lookup)
+        for table, lookups in by_table.items():
+            self._table(table, lookups)
+
+    def _table(self, table: str, lookups: list[Lookup]) -> None:
+        others = self._trace.readers[table] - {"aten.embedding.default"}
+        sources = {lookup.source for lookup in lookups}
+        source = next(iter(sources))
+        if others or len(sources) != 1 or source is None:
+            reason = f"rows are also read by {', '.join(sorted(others))}" if others else "rows are read by position"
+            self._whole[f"{table}:0"] = reason if others or source is None else "rows are shared by several inputs"
+            return
+        rows = self._tensors[table].shape[0]
+        if source.pointer is None:
+            if len(source.columns) == 1:
+                self._ranges[self._trace.columns[source.columns[0]]].append((table, 0, rows))
+            else:
+                self._whole[f"{table}:0"] = "rows are shared by several inputs"
+            return
+        fields = [f for f in self._trace.fields if f.pointer == source.pointer]
+        starts = self._tensors[source.pointer].tolist()
+        ends = [*starts[1:], rows]
+        if len(fields) != len(starts) or any(b <= a for a, b in zip(starts, ends, strict=True)):
+            self._whole[f"{table}:0"] = "row offsets do not rise field by field"
+            return
+        self.pointers[source.pointer] = table
+        for f, a, b in zip(fields, starts, ends, strict=True):
+            self._ranges[f.column].append((table, a, b - a))
+
+    def ids(self) -> Iterator[Site]:
+        """One site a column: rows 1 and up; row 0 answers for what left."""
+        for column, ranges in self._ranges.items():
+            sizes = {rows for _, _, rows in ranges}
+            if len(sizes) != 1:
+                self._whole.update({f"{t}:0": f"tables of {column!r} differ in rows" for t, _, _ in ranges})
+            elif sizes != {1}:
+                cuts = tuple(Cut(table, 0, start + 1) for table, start, _ in ranges)
+                yield Site(f"{column}.id", Kind.ID, sizes.pop() - 1, cuts, column, ranges[0][1])
+
+    def fields(self, places: dict[tuple[str, int], Where]) -> Iterator[Site]:
+        """One site a field, of one unit: its rows, its offset, and what its embedding meets."""
+        ledger = self._trace.ledger
+        for f in self._trace.fields:
+            node = ledger.find(f.node)
+            ranges = [r for r in self._ranges.get(f.column, ()) if f.pointer in self.pointers]
+            reason = ledger.reason(f.node) or (None if ranges else "its rows are not its own")
+            if reason is not None or ledger.resolve(f.node) != {node}:
+                self._whole[f"{f.column}.field"] = reason or "it leaves only together with others"
+                continue
+            cuts = [Cut(table, 0, start, rows) for table, start, rows in ranges]
+            for (tensor, dim), at in places.items():
+                if node in at:
+                    cuts += [Cut(tensor, dim, start, width) for start, width in _runs(at[node])]
+            yield Site(f"{f.column}.field", Kind.FIELD, 1, tuple(cuts), f.column)
+
+
+def _units(
+    trace: Trace, tables: set[str], places: Mapping[tuple[str, int], Where], whole: dict[str, str]
+) -> Iterator[Site]:
+    """Nodes that came in together and still live are one site, where they lie regularly."""
+    fields = {trace.ledger.find(f.node) for f in trace.fields}
+    alive = sorted({node for at in places.values() for node in at} - fields)
+    taken: dict[str, int] = defaultdict(int)
+    for group, nodes in _by_group(trace, alive):
+        kind, name = _kind(trace, tables, places, group, nodes)
+        for part in _segments(nodes):
+            cuts = list(_cuts(part, places))
+            if any(c is None for c in cuts):
+                whole[name] = "its units do not lie regularly in every tensor"
+                continue
+            taken[name] += 1
+            numbered = name if taken[name] == 1 else f"{name}.{taken[name]}"
+            yield Site(numbered, kind, len(part), tuple(c for c in cuts if c is not None))
+
+
+def _by_group(trace: Trace, alive: list[int]) -> Iterator[tuple[Group, list[int]]]:
+    groups = sorted(trace.ledger.groups, key=lambda g: g.first)
+    firsts = np.array([g.first for g in groups])
+    owner = np.searchsorted(firsts, np.array(alive, dtype=np.int64), side="right") - 1
+    found: dict[int, list[int]] = defaultdict(list)
+    for node, number in zip(alive, owner.tolist(), strict=True):
+        found[number].append(node)
+    for number, nodes in found.items():
+        yield groups[number], nodes
+
+
+def _segments(nodes: list[int]) -> list[list[int]]:
+    breaks = [i for i in range(1, len(nodes)) if nodes[i] != nodes[i - 1] + 1]
+    return [nodes[a:b] for a, b in zip([0, *breaks], [*breaks, len(nodes)], strict=True)]
+
+
+def _kind(
+    trace: Trace, tables: set[str], places: Mapping[tuple[str, int], Where], group: Group, nodes: list[int]
+) -> tuple[Kind, str]:
+    """What the units are, and a name made of the tensors that bring them in."""
+    met = [key for key, at in places.items() if nodes[0] in at]
+    own = [t.removesuffix(".weight") for t, d in met if t in tables and d == 1]
+    if group.kind == "head":
+        return Kind.HEAD, group.name
+    if own:
+        return Kind.DIM, "+".join(own) + ".dim"
+    tensor, _, _ = group.name.rpartition(":")
+    convolved = any("aten.convolution.default" in trace.readers.get(t, ()) and d == 0 for t, d in met)
+    kind = Kind.FILTER if convolved else Kind.NEURON
+    return kind, f"{(tensor or group.name).removesuffix('.weight').removesuffix('.bias')}.{kind}"
+
+
+def _runs(at: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Maximal runs (start, width) of ascending positions."""
+    breaks = np.flatnonzero(np.diff(at) > 1) + 1
+    return [(int(part[0]), len(part)) for part in np.split(at, breaks)]
+
+
+def _cuts(nodes: list[int], places: Mapping[tuple[str, int], Where]) -> Iterator[Cut | None]:
+    """Cuts for a site; None where its units do not lie at even distances."""
+    for (tensor, dim), at in places.items():
+        held = [at[node] for node in nodes if node in at]
+        if not held:
+            continue
+        if len(held) != len(nodes) or len({len(h) for h in held}) != 1:
+            yield None
+            continue
+        grid = np.stack(held)
+        begin = 0
+        for start, width in _runs(grid[0]):
+            expected = start + np.arange(len(nodes))[:, None] * width + np.arange(width)
+            yield Cut(tensor, dim, start, width) if (grid[:, begin : begin + width] == expected).all() else None
+            begin += width
+
+
+def _entries(trace: Trace, tensors: Mapping[str, Tensor]) -> Iterator[Site]:
+    """A square Linear between an input and the output is an item-item matrix: each entry can leave."""
+    for name in trace.item_item:
+        tensor = f"{name}.weight" if name else "weight"
+        yield Site(f"{name}.entry".lstrip("."), Kind.ENTRY, tensors[tensor].numel(), (Cut(tensor, FLAT),))
+
+
+def _say_why(trace: Trace, tables: set[str], tensors: Mapping[str, Tensor], whole: dict[str, str]) -> None:
+    for tensor, axes in trace.axes.items():
+        for dim, labels in enumerate(axes.labels):
+            if (tensor in tables and dim == 0) or f"{tensor}:{dim}" in whole or not len(labels):
+                continue
+            first = next((int(x) for x in labels if not trace.ledger.resolve(int(x))), None)
+            if first is not None:
+                whole[f"{tensor}:{dim}"] = _reason(trace, first)
+    for tensor in tensors:
+        if tensor not in trace.axes and tensor not in tables and tensors[tensor].dim():
+            whole[tensor] = "the example did not use it"
+
+
+def _reason(trace: Trace, label: int) -> str:
+    return (trace.ledger.reason(label) if label >= 0 else None) or "it meets an axis that stays whole"

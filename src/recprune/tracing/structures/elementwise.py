@@ -1,0 +1,114 @@
+"""Elementwise operations: axes that meet become one; some operations turn the zeros of removed units into numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from recprune.tracing.ledger import Labels
+from recprune.tracing.step import Axes, Source, Step, never
+
+__all__ = ["follow", "operations"]
+
+_KEEP = """abs neg relu relu_ gelu silu mish tanh sin asin atan sinh erf sqrt square sgn sign trunc round floor ceil
+    leaky_relu elu selu celu hardtanh hardswish softsign clone detach alias _to_copy contiguous lift_fresh
+    dropout native_dropout prelu _prelu_kernel expm1 log1p tan tanh_ silu_ gelu_ dropout_ leaky_relu_ elu_"""
+_BREAK = "sigmoid sigmoid_ exp log cos softplus hardsigmoid reciprocal rsqrt log_sigmoid_forward cosh erfc exp2 log2"
+_BINARY = """add.Tensor add_.Tensor sub.Tensor sub_.Tensor rsub.Scalar add.Scalar mul.Tensor mul_.Tensor mul.Scalar
+    div.Tensor div_.Tensor div.Scalar pow.Tensor_Scalar where.self masked_fill.Scalar masked_fill.Tensor
+    masked_fill_.Scalar maximum.default minimum.default clamp.default clamp_min.default addcmul.default
+    eq.Scalar ne.Scalar gt.Scalar ge.Scalar lt.Scalar le.Scalar eq.Tensor ne.Tensor gt.Tensor ge.Tensor lt.Tensor
+    le.Tensor logical_and.default logical_or.default logical_not.default bitwise_and.Tensor bitwise_or.Tensor
+    bitwise_not.default"""
+
+operations = (
+    *(f"aten.{name}.default" for name in (_KEEP + " " + _BREAK).split()),
+    *(f"aten.{name}" for name in _BINARY.split()),
+)
+
+_breaking = frozenset(f"aten.{name}.default" for name in _BREAK.split())
+
+
+def follow(step: Step) -> Axes | tuple[Axes, ...]:
+    """Align the operands from the right and merge axis by axis."""
+    name = step.operation.split(".")[1].rstrip("_")
+    tensors = [a for a in (*step.args, *step.kwargs.values()) if isinstance(a, Tensor)]
+    if name in ("prelu", "_prelu_kernel"):
+        tensors = tensors[:1] + ([] if step.args[1].numel() == 1 else tensors[1:])
+    operands = [step.look(t) for t in tensors]
+    if step.operation in _breaking:
+        return operands[0].nonzero()
+    if len(operands) == 1 and (name in _KEEP.split() or step.operation.endswith((".default",))):
+        kept = operands[0] if name in _KEEP.split() else operands[0].nonzero()
+        return (kept, kept.nonzero()) if isinstance(step.output, tuple | list) else kept
+    source = _source(step, tensors, operands)
+    if source is not None and source.pointer is not None and len(operands) > 1:
+        return _offset(source, *operands)
+    out = _aligned(step, operands, step.output.dim())
+    return replace(out, zero=_zeros(step, name, operands, out), source=source)
+
+
+def _offset(source: Source, one: Axes, other: Axes) -> Axes:
+    """Ids plus the row offsets of a merged table: the last axis is now that of the offsets, one position a field."""
+    ids, offsets = (one, other) if other.source is None else (other, one)
+    return Axes((*ids.labels[:-1], offsets.labels[0]), (*ids.zero[:-1], True), source)
+
+
+def _aligned(step: Step, operands: list[Axes], rank: int) -> Axes:
+    labels: list[Labels] = []
+    for dim in range(rank):
+        size = step.output.shape[dim]
+        found: Labels | None = None
+        for axes in operands:
+            own = dim - rank + len(axes.labels)
+            if own < 0:
+                continue
+            mine = axes.labels[own]
+            if len(mine) != size:
+                step.freeze(mine, "an axis of width 1 is stretched")
+            elif found is None:
+                found = mine
+            else:
+                found = step.merge(found, mine)
+        labels.append(found if found is not None else never([size]).labels[0])
+    return Axes(tuple(labels), tuple(True for _ in labels))
+
+
+def _zeros(step: Step, name: str, operands: list[Axes], out: Axes) -> tuple[bool, ...]:
+    return tuple(_zero(step, name, operands, dim, out) for dim in range(len(out.labels)))
+
+
+def _zero(step: Step, name: str, operands: list[Axes], dim: int, out: Axes) -> bool:
+    flags = []
+    for axes in operands:
+        own = dim - len(out.labels) + len(axes.labels)
+        flags.append(own >= 0 and len(axes.labels[own]) == len(out.labels[dim]) and axes.zero[own])
+    scalar = next((a for a in step.args[1:] if isinstance(a, int | float) and not isinstance(a, bool)), None)
+    if name == "mul":
+        return any(flags)
+    if name == "div":
+        return flags[0]
+    if name == "pow":
+        return flags[0] and scalar is not None and scalar > 0
+    if name in ("add", "sub", "maximum", "minimum", "where"):
+        return all(flags) and (len(operands) > 1 or scalar == 0)
+    if name == "masked_fill":
+        value = step.arg(2, "value")
+        return flags[0] and not isinstance(value, Tensor) and math.isfinite(value) and value == 0
+    return False
+
+
+def _source(step: Step, tensors: list[Tensor], operands: list[Axes]) -> Source | None:
+    """Ids keep their columns; adding a buffer of integers makes that buffer a pointer."""
+    known = [axes.source for axes in operands if axes.source is not None]
+    if len(known) != 1 or tensors[0].dtype not in (torch.int64, torch.int32):
+        return None
+    others = [t for t, axes in zip(tensors, operands, strict=True) if axes.source is None]
+    if not others:
+        return known[0] if step.operation.split(".")[1] in ("add", "mul", "clone", "_to_copy") else None
+    name = step.name_of(others[0])
+    plain = step.operation.startswith("aten.add.") and others[0].dim() == 1 and name is not None
+    return replace(known[0], pointer=name) if plain and known[0].pointer is None else None

@@ -1,0 +1,54 @@
+"""Reductions: a summed axis may lose units that are zero; an average, a maximum or a softmax needs all of them."""
+
+from __future__ import annotations
+
+from recprune.tracing.step import Axes, Step, never
+
+__all__ = ["follow", "operations"]
+
+operations = (
+    "aten.sum.dim_IntList",
+    "aten.sum.default",
+    "aten.mean.dim",
+    "aten.mean.default",
+    "aten.amax.default",
+    "aten.amin.default",
+    "aten.max.dim",
+    "aten.min.dim",
+    "aten.any.dim",
+    "aten.all.dim",
+    "aten.argmax.default",
+    "aten.linalg_vector_norm.default",
+    "aten._softmax.default",
+    "aten._log_softmax.default",
+    "aten.logsumexp.default",
+    "aten.cumsum.default",
+    "aten.topk.default",
+)
+
+
+def follow(step: Step) -> Axes | tuple[Axes, ...]:
+    """Sums pass where zeros add nothing; the others keep the axis whole and say so."""
+    axes, name = step.axes_of(0), step.operation.split(".")[1]
+    index = 2 if name in ("linalg_vector_norm", "topk") else 1
+    dims = step.dims(index) if not step.operation.endswith(("sum.default", "mean.default")) else step.dims(99)
+    for dim in dims:
+        if name in ("sum", "linalg_vector_norm") and axes.zero[dim]:
+            continue
+        step.freeze(axes.labels[dim], f"{name.strip('_')} over the axis depends on how many units there are")
+    if name in ("_softmax", "_log_softmax", "cumsum"):
+        return axes.nonzero()
+    out = step.output[0] if isinstance(step.output, tuple | list) else step.output
+    kept = _kept(axes, dims, len(out.shape), out.shape)
+    if name not in ("sum", "linalg_vector_norm", "mean", "amax", "amin"):
+        kept = kept.nonzero()
+    return tuple(kept for _ in step.output) if isinstance(step.output, tuple | list) else kept
+
+
+def _kept(axes: Axes, dims: tuple[int, ...], rank: int, shape: tuple[int, ...]) -> Axes:
+    if rank != len(axes.labels):
+        return axes.without(dims)
+    labels, zero = list(axes.labels), list(axes.zero)
+    for dim in dims:
+        labels[dim], zero[dim] = never([shape[dim]]).labels[0], True
+    return Axes(tuple(labels), tuple(zero))

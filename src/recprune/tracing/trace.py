@@ -1,0 +1,268 @@
+"""survey: module + example -> Survey. One forward pass is watched operation by operation; every axis is followed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import recprune.tracing.structures as structures
+from recprune.discover import module as load_module
+from recprune.discover import names
+from recprune.errors import SurveyError
+from recprune.tracing.build import build
+from recprune.tracing.ledger import Ledger
+from recprune.tracing.site import Site, Survey
+from recprune.tracing.step import Axes, Source, Step, never
+
+__all__ = ["Field", "Lookup", "Trace", "survey"]
+
+Follow = Callable[[Step], Axes | tuple[Axes, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """An input column that can leave: its node, its name, its place (input, or column of a stacked input)."""
+
+    node: int
+    column: str
+    pointer: str
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """One look-up of a table by ids of known or unknown source."""
+
+    table: str
+    source: Source | None
+
+
+@dataclass
+class Trace:
+    """What one watched forward pass has shown."""
+
+    model: nn.Module
+    columns: tuple[str, ...]
+    ledger: Ledger = field(default_factory=Ledger)
+    axes: dict[str, Axes] = field(default_factory=dict)
+    readers: dict[str, set[str]] = field(default_factory=dict)
+    fields: list[Field] = field(default_factory=list)
+    lookups: list[Lookup] = field(default_factory=list)
+    item_item: list[str] = field(default_factory=list)
+    unknown: dict[str, str] = field(default_factory=dict)
+
+
+@cache
+def _follows() -> Mapping[str, Follow]:
+    """Operation -> the function of the structure that knows it."""
+    known: dict[str, Follow] = {}
+    for name in names(structures):
+        structure = load_module(structures, name)
+        known.update(dict.fromkeys(structure.operations, structure.follow))
+    return known
+
+
+def survey(model: nn.Module, example: Sequence[Tensor], columns: Sequence[str] | None = None) -> Survey:
+    """Find the units of `model` that can leave, and everything that must leave with them.
+
+    example: one small batch, the tensors that forward takes (2 or more rows that differ). columns: a name for each of
+    them (default: `model.columns`, or input0, input1, ...). The model may be any nn.Module; it is run once, in
+    evaluation mode without gradients, and left as it was. A module that has a method `prunable() -> Iterable[Site]`
+    adds sites of its own.
+    Raises SurveyError where the example does not run.
+    """
+    named = tuple(columns) if columns is not None else tuple(getattr(model, "columns", ()))
+    named = named if len(named) == len(example) else tuple(f"input{i}" for i in range(len(example)))
+    watch = _Watch(Trace(model, named), example)
+    with _still(model), watch.hooks(), sdpa_kernel(SDPBackend.MATH), torch.no_grad():
+        try:
+            with watch:
+                output = model(*example)
+        except Exception as error:
+            raise SurveyError(
+                f"{type(model).__name__} does not run on the example of shapes "
+                f"{[tuple(x.shape) for x in example]}: {type(error).__name__}: {error}"
+            ) from error
+    watch.finish(output)
+    own: list[Site] = []
+    for module in model.modules():
+        prunable: Any = getattr(module, "prunable", None)
+        own.extend(prunable() if prunable is not None else ())
+    return build(watch.trace, own)
+
+
+@contextmanager
+def _still(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, no fused attention; both put back afterwards."""
+    training = {module: module.training for module in model.modules()}
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    model.eval()
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        for module, mode in training.items():
+            module.training = mode
+
+
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sees every ATen operation of the forward pass, whatever Python did to get there."""
+
+    def __init__(self, trace: Trace, example: Sequence[Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.trace = trace
+        self.example = tuple(example)
+        self._known: dict[int, Axes] = {}
+        self._alive: list[Any] = list(example)
+        self._tensors = _tensor_names(trace.model)
+        self._stack: list[str] = []
+        self._linear_output: dict[str, int] = {}
+        for index, value in enumerate(example):
+            source = Source((index,)) if value.dtype in (torch.int64, torch.int32) else None
+            self._known[id(value)] = replace(never(value.shape), source=source)
+
+    def name_of(self, tensor: Tensor) -> str | None:
+        """The name of a parameter or buffer."""
+        return self._tensors.get(id(tensor))
+
+    def look(self, tensor: Tensor) -> Axes:
+        """The axes of a tensor; a parameter brings new nodes when it is first seen."""
+        name = self.name_of(tensor)
+        if name is None:
+            return self._known.get(id(tensor)) or never(tensor.shape)
+        if name not in self.trace.axes:
+            labels = [self.trace.ledger.fresh(f"{name}:{d}", "tensor", n) for d, n in enumerate(tensor.shape)]
+            self.trace.axes[name] = Axes(tuple(labels), tuple(True for _ in labels))
+        return self.trace.axes[name]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        self._alive.append(output)
+        step = Step(str(func), args, kwargs or {}, output, self.trace.ledger, self.look, self.name_of, self._module())
+        self._read(step)
+        found = self._follow(step)
+        for tensor, axes in zip(_tensors(output), found, strict=False):
+            self._keep(tensor, self._fields(step, axes))
+        return output
+
+    def _module(self) -> str:
+        return self._stack[-1] if self._stack else ""
+
+    def _read(self, step: Step) -> None:
+        for tensor in _tensors((step.args, step.kwargs)):
+            name = self.name_of(tensor)
+            if name is not None:
+                self.trace.readers.setdefault(name, set()).add(step.operation)
+        if step.operation == "aten.embedding.default":
+            table = self.name_of(step.args[0])
+            if table is not None:
+                self.trace.lookups.append(Lookup(table, self.look(step.arg(1, "indices")).source))
+
+    def _follow(self, step: Step) -> tuple[Axes, ...]:
+        follow = _follows().get(step.operation)
+        if follow is not None:
+            found = follow(step)
+            return found if isinstance(found, tuple) else (found,)
+        for tensor in _tensors((step.args, step.kwargs)):
+            for labels in self.look(tensor).labels:
+                if step.ledger.live(labels):
+                    self.trace.unknown[step.operation] = step.module or "forward"
+                    step.freeze(labels, f"operation {step.operation} is not known")
+        return tuple(never(t.shape) for t in _tensors(step.output))
+
+    def _keep(self, tensor: Tensor, axes: Axes) -> None:
+        if tuple(tensor.shape) != axes.shape:
+            raise SurveyError(f"a structure gave axes {axes.shape} for a tensor of shape {tuple(tensor.shape)}")
+        if self.name_of(tensor) is None:
+            self._known[id(tensor)] = axes
+
+    def _fields(self, step: Step, axes: Axes) -> Axes:
+        """Where row offsets were just added, the last axis is that of the fields: each input column is a unit."""
+        source = axes.source
+        if source is None or source.pointer is None or not step.operation.startswith("aten.add"):
+            return axes
+        labels, trace, last = axes.labels[-1], self.trace, len(axes.labels) - 1
+        if source.dim == last and len(source.columns) == len(labels) and _takes_any_number(trace.model):
+            places, columns = source.columns, [trace.columns[i] for i in source.columns]
+        elif source.dim is None and len(source.columns) == 1 and self.example[source.columns[0]].dim() == 2:
+            places, columns = tuple(range(len(labels))), self._names(source.columns[0], len(labels))
+        else:
+            step.freeze(labels, "forward takes a fixed number of inputs")
+            places, columns = source.columns, [trace.columns[i] for i in source.columns]
+        known = {f.node for f in trace.fields}
+        for node, column, place in zip(labels.tolist(), columns, places, strict=False):
+            if node not in known:
+                trace.fields.append(Field(node, column, source.pointer, place))
+        return axes
+
+    def _names(self, index: int, size: int) -> list[str]:
+        return [f"{self.trace.columns[index]}.{j}" for j in range(size)]
+
+    @contextmanager
+    def hooks(self) -> Iterator[None]:
+        """Know which module is running, and which Linear stands between an input and the output."""
+        handles = []
+        for name, module in self.trace.model.named_modules():
+            handles.append(module.register_forward_pre_hook(self._enter(name)))
+            handles.append(module.register_forward_hook(self._leave(name)))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _enter(self, name: str) -> Callable[..., None]:
+        return lambda module, args: self._stack.append(name)
+
+    def _leave(self, name: str) -> Callable[..., None]:
+        def leave(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            with suppress(IndexError):
+                self._stack.pop()
+            square = isinstance(module, nn.Linear) and module.bias is None and module.in_features == module.out_features
+            if square and args and any(args[0] is value for value in self.example):
+                self._linear_output[name] = id(output)
+
+        return leave
+
+    def finish(self, output: Any) -> None:
+        """What the model gives back stays whole; parameters that nobody read stay whole."""
+        outputs = list(_tensors(output))
+        self.trace.item_item = [n for n, o in self._linear_output.items() if any(id(t) == o for t in outputs)]
+        for tensor in outputs:
+            for labels in self.look(tensor).labels:
+                self.trace.ledger.freeze(labels, "it is what the model gives back")
+
+
+def _takes_any_number(model: nn.Module) -> bool:
+    """forward(*columns) of a model that says which columns it takes: a column can go."""
+    kinds = [p.kind for p in inspect.signature(model.forward).parameters.values()]
+    return hasattr(model, "columns") and kinds == [inspect.Parameter.VAR_POSITIONAL]
+
+
+def _tensor_names(model: nn.Module) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        found.setdefault(id(tensor), name)
+    return found
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """All tensors of a nest of tuples, lists, dicts and attributes."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _tensors(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _tensors(part)
