@@ -69,7 +69,7 @@ class Caser(nn.Module):
         with torch.no_grad():
             self.item.weight[0] = 0.0
         for layer in (*self.horizontal, self.vertical, self.fc, self.output):
-            layer.reset_parameters()  # type: ignore[operator]
+            layer.reset_parameters()
 
     def query(self, sequence: Tensor) -> Tensor:
         """(batch, dim): what is looked for."""
@@ -83,7 +83,7 @@ class Caser(nn.Module):
         return scores
 
     def match(self, query: Tensor, items: Tensor) -> Tensor:
-        """Scores of some items: `items` (m,), the same for every query, or (batch, m), its own for each -> (batch, m)."""
+        """(batch, m) scores of some items: `items` (m,), the same for every query, or (batch, m), its own for each."""
         rows, bias = self.output.weight[items], self.output.bias[items]
         dots = query @ rows.T if items.ndim == 1 else (rows @ query.unsqueeze(2)).squeeze(2)
         return dots + bias

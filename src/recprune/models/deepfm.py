@@ -55,7 +55,7 @@ class DeepFM(nn.Module):
 
     @classmethod
     def of(cls, split: Split, fields: Sequence[str] | None = None, **options: Any) -> Self:
-        """The model for the categorical fields of a split, or for those named. Raises DataError where there are none."""
+        """The model for the categorical fields of a split, or those named. Raises DataError where there are none."""
         fields = split.train.fields if fields is None else fields
         missing = [name for name in fields if name not in split.vocabularies]
         if missing or not fields:

@@ -42,7 +42,8 @@ class MF(nn.Module):
         nn.init.zeros_(self.bias)
 
     def forward(self, user: Tensor) -> Tensor:
-        return self.user(user) @ self.item.weight.T + self.bias
+        scores: Tensor = self.user(user) @ self.item.weight.T + self.bias
+        return scores
 
     def query(self, user: Tensor) -> Tensor:
         """(batch, dim): what is looked for."""
@@ -50,9 +51,9 @@ class MF(nn.Module):
         return found
 
     def match(self, query: Tensor, items: Tensor) -> Tensor:
-        """Scores of some items: `items` (m,), the same for every query, or (batch, m), its own for each -> (batch, m)."""
+        """(batch, m) scores of some items: `items` (m,), the same for every query, or (batch, m), its own for each."""
         factors = self.item(items)
-        dots = query @ factors.T if items.ndim == 1 else (factors @ query.unsqueeze(2)).squeeze(2)
+        dots: Tensor = query @ factors.T if items.ndim == 1 else (factors @ query.unsqueeze(2)).squeeze(2)
         return dots + self.bias[items]
 
     def pairs(self, user: Tensor, item: Tensor) -> Tensor:

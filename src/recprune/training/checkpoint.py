@@ -70,7 +70,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             header = json.loads((file.metadata() or {}).get("recprune", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, OSError, ValueError) as error:
-        raise ArtifactError(f"{path} is no readable checkpoint ({error}); remove it to train anew", path=path) from error
+        raise ArtifactError(f"{path} is no whole checkpoint ({error}); remove it to train anew", path=path) from error
     if not isinstance(header, dict) or header.get("format") != _FORMAT:
         raise ArtifactError(f"{path} is not a checkpoint of the format {_FORMAT!r}; name another file", path=path)
     return header, tensors

@@ -17,8 +17,8 @@ def finetune(
     """Train a pruned model further in place; on validation it never ends worse than it began.
 
     Without options: 8 epochs at half the usual step size, falling to 0. A model that is solved in closed form is solved
-    again on what is left of it. The split must be encoded as the model is: with the smaller vocabularies where ids left.
-    Raises what `fit` raises.
+    again on what is left of it. The split must be encoded as the model is, with the smaller vocabularies where ids
+    left. Raises what `fit` raises.
     """
     options = options or FitOptions(epochs=8, lr=5e-4, schedule="linear")
     return fit(model, split, options, progress=progress, keep_start=True)

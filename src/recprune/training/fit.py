@@ -79,11 +79,11 @@ def fit(
 ) -> Fit:
     """Train `model` in place on `split.train` and leave it in eval mode with the weights of its best epoch.
 
-    A model with a method `refit_(histories, reg)` is solved in closed form; any other is trained by AdamW on the loss of
-    `options`. keep_start: the weights that it came with count as epoch 0, so that it never ends worse on validation
+    A model with a method `refit_(histories, reg)` is solved in closed form; any other is trained by AdamW on the loss
+    of `options`. keep_start: the weights that it came with count as epoch 0, so that it never ends worse on validation
     than it began. progress: called after every epoch. The same options, data and model give the same weights; an
     interrupted training that goes on from its checkpoint gives them too, bit by bit.
-    Raises TrainingError when the loss is not finite or does not suit, ArtifactError for a checkpoint of another training.
+    Raises TrainingError when the loss is not finite or does not suit, ArtifactError for another training's checkpoint.
     """
     options = options or FitOptions()
     begin = time.perf_counter()
@@ -165,7 +165,8 @@ def _epoch(
 
 def _batches(size: int, batch: int, generator: torch.Generator) -> list[Tensor]:
     """All rows once, in a drawn order; a single row left over joins the batch before it (a norm needs two)."""
-    batches = list(torch.randperm(size, generator=generator).split(batch))
+    order = torch.randperm(size, generator=generator)
+    batches = [order[begin : begin + batch] for begin in range(0, size, batch)]
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches

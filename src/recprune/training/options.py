@@ -30,9 +30,9 @@ class FitOptions:
     negatives: drawn items, a positive (bpr) or a batch (sampled_softmax); popularity: items are drawn with probability
     ~ count ** popularity (0: all alike). unknown: share of codes that training replaces by 0, so that row 0 learns to
     answer for ids that are unknown or will leave.
-    metric, k: what early stopping reads on the validation part (None: auc for clicks, rmse for ratings, ndcg for
-    rankings), at length k; patience: epochs without a better value before training stops; the best epoch's weights stay.
-    An empty validation part means all epochs and the last weights.
+    metric, k: what early stopping reads on the validation part, rankings at length k (None: auc for clicks, rmse for
+    ratings, ndcg for rankings); patience: epochs without a better value before training stops. The best epoch's weights
+    stay. An empty validation part means all epochs and the last weights.
     seed: of everything drawn. threads: torch threads while training (None: as they are).
     checkpoint: a file to write after every epoch, and to go on from where it exists.
     Raises TrainingError for a value outside its range.

@@ -32,7 +32,7 @@ def fresh_copy(model: Module, seed: int = 0) -> Module:
                     "that draws new weights in the shapes that it has",
                     module=name,
                 )
-            module.reset_parameters()
+            module.reset_parameters()  # type: ignore[operator]
     return fresh
 
 

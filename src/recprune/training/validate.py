@@ -30,14 +30,21 @@ class Validation:
 def validation(model: Any, split: Split, options: FitOptions) -> Validation:
     """How the model is judged after every epoch. Raises TrainingError (later) for a metric that there is not."""
     metric = options.metric or _usual_metric(model, split)
+    sign = -1.0 if metric in _LOWER_IS_BETTER else 1.0
+    if ranks_items(model) and "@" not in metric:
+        metric = f"{metric}@{options.k}"
 
     def value() -> float:
-        found = evaluate(model, split, part="valid", k=options.k).mean
-        if metric not in found:
-            raise TrainingError(f"no metric {metric!r} for this model; there are: {', '.join(found)}", metric=metric)
-        return float(found[metric])
+        scores = evaluate(model, split, part="valid", k=options.k)
+        if metric not in scores.mean:
+            there = ", ".join(scores.mean)
+            raise TrainingError(f"no metric {metric!r} for this model; there are: {there}", metric=metric)
+        found = scores.mean[metric]
+        if found is None:
+            why = scores.why.get(metric, "it is undefined there")
+            raise TrainingError(f"the validation part gives no {metric}: {why}; choose another metric", metric=metric)
+        return found
 
-    sign = -1.0 if metric in _LOWER_IS_BETTER else 1.0
     return Validation(f"valid {metric}" if len(split.valid) else "", value, sign)
 
 
