@@ -10,13 +10,14 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from recprune.artifact import load as load
     from recprune.artifact import save as save
+    from recprune.data.clean import clean as clean
     from recprune.data.dataset import Dataset as Dataset
     from recprune.data.dataset import Roles as Roles
     from recprune.data.dataset import Split as Split
     from recprune.data.encode import encode as encode
     from recprune.data.features import FeatureMatrix as FeatureMatrix
     from recprune.data.log import Log as Log
-    from recprune.data.log import clean as clean
+    from recprune.data.negatives import with_negatives as with_negatives
     from recprune.data.read import read as read
     from recprune.data.select import FeatureSelector as FeatureSelector
     from recprune.data.simulate import simulate as simulate
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from recprune.errors import RecpruneError as RecpruneError
     from recprune.errors import SurgeryError as SurgeryError
     from recprune.errors import SurveyError as SurveyError
+    from recprune.errors import TrainingError as TrainingError
     from recprune.evaluation.compare import compare as compare
     from recprune.evaluation.evaluate import evaluate as evaluate
     from recprune.importance.probe import Probe as Probe
@@ -44,8 +46,8 @@ if TYPE_CHECKING:
     from recprune.planning.budget import Budget as Budget
     from recprune.planning.choose import choose as choose
     from recprune.planning.plan import Plan as Plan
-    from recprune.recipe import prune as prune
-    from recprune.recipe import run as run
+    from recprune.recipe.prune import prune as prune
+    from recprune.recipe.run import run as run
     from recprune.surgery import apply as apply
     from recprune.tracing.site import Cut as Cut
     from recprune.tracing.site import Kind as Kind
@@ -79,11 +81,12 @@ _HOMES = {
     "SurgeryError": "errors",
     "Survey": "tracing.site",
     "SurveyError": "errors",
+    "TrainingError": "errors",
     "Vocabulary": "data.vocabulary",
     "apply": "surgery",
     "build": "models.build",
     "choose": "planning.choose",
-    "clean": "data.log",
+    "clean": "data.clean",
     "compare": "evaluation.compare",
     "encode": "data.encode",
     "evaluate": "evaluation.evaluate",
@@ -91,9 +94,9 @@ _HOMES = {
     "fit": "training.fit",
     "load": "artifact",
     "load_split": "data.store",
-    "prune": "recipe",
+    "prune": "recipe.prune",
     "read": "data.read",
-    "run": "recipe",
+    "run": "recipe.run",
     "save": "artifact",
     "save_split": "data.store",
     "score": "importance.score",
@@ -104,6 +107,7 @@ _HOMES = {
     "split_last": "data.split",
     "split_random": "data.split",
     "survey": "tracing.trace",
+    "with_negatives": "data.negatives",
 }
 """Public name -> the module it lives in; imported when it is first asked for, so that `import recprune` stays light."""
 

@@ -1,0 +1,50 @@
+"""The command line: one command a file, found by its place; each parses, calls, prints."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import recprune
+from recprune import discover
+from recprune.cli._guard import guarded
+
+__all__ = ["app", "main"]
+
+HELP = """Any recommender and a budget in; a physically smaller one that recommends as well out, with proof.
+
+A raw log becomes a split (prepare), a model (train), a list of what could go (survey), a plan of what stays (plan), a
+smaller model (apply, finetune), and the proof (compare). `run` is all of it in one command.
+"""
+
+
+def app() -> typer.Typer:
+    """The application with every command of this folder, in the order of the street."""
+    out = typer.Typer(name="recprune", help=HELP, no_args_is_help=True, pretty_exceptions_enable=False)
+    folder = sys.modules[__name__]
+    modules = sorted((discover.module(folder, name) for name in discover.names(folder)), key=lambda m: m.PLACE)
+    for module in modules:
+        out.command(module.__all__[0])(guarded(getattr(module, module.__all__[0])))
+    out.callback()(_version)
+    return out
+
+
+def main() -> None:
+    """What the command `recprune` calls."""
+    app()()
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"recprune {recprune.__version__}")
+        raise typer.Exit()
+
+
+def _version(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,1 @@
+"""The whole street: the only folder, beside the command line, that knows every stage."""

@@ -1,0 +1,113 @@
+"""prepare(): from a raw log to a split that models learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from recprune.data.clean import clean
+from recprune.data.dataset import Dataset, Split
+from recprune.data.encode import encode
+from recprune.data.log import Log, Rejected
+from recprune.data.negatives import with_negatives
+from recprune.data.split import (
+    only_outside_train,
+    split_by_time,
+    split_by_user_time,
+    split_given,
+    split_last,
+    split_random,
+)
+from recprune.errors import DataError
+from recprune.recipe.stages import Stage, silent
+
+__all__ = ["WAYS", "Prepared", "SplitBy", "prepare"]
+
+
+@dataclass(frozen=True, slots=True)
+class SplitBy:
+    """How a log is parted.
+
+    way: "user" (the last share of each user, by time), "time" (one moment for everybody), "last" (the last item of each
+    user, and the one before it), "random", or "auto": "user" where there are times and no labels, "time" where there
+    are both, else "random". valid, test: shares; "last" takes no share. seed: of what is drawn.
+    """
+
+    way: str = "auto"
+    valid: float = 0.1
+    test: float = 0.2
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """split: what models learn from. way: how it was parted. rejected: what was left out, and why."""
+
+    split: Split
+    way: str
+    rejected: Rejected
+
+    def facts(self) -> dict[str, Any]:
+        """Counts, as plain data."""
+        train = self.split.train
+        return {
+            "split": self.way,
+            "rows": {name: len(getattr(self.split, name)) for name in ("train", "valid", "test")},
+            "ids": {name: len(vocabulary.ids) for name, vocabulary in self.split.vocabularies.items()},
+            "columns": list(train.columns),
+            "only outside train": {name: n for name, n in only_outside_train(self.split).items() if n},
+            "left out": dict(self.rejected.counts),
+        }
+
+
+WAYS: Mapping[str, Callable[[Dataset, SplitBy, bool], Split]] = {
+    "user": lambda d, by, repeats: split_by_user_time(d, by.test, by.valid, repeats=repeats),
+    "time": lambda d, by, repeats: split_by_time(d, by.valid, by.test, repeats=repeats),
+    "last": lambda d, by, repeats: split_last(d, repeats=repeats),
+    "random": lambda d, by, repeats: split_random(d, by.valid, by.test, by.seed, repeats=repeats),
+}
+"""Ways to part a dataset."""
+
+
+def prepare(
+    log: Log,
+    *,
+    test: Log | None = None,
+    valid: Log | None = None,
+    cleaning: Mapping[str, Any] | None = None,
+    by: SplitBy | None = None,
+    negatives: int = 0,
+    stage: Stage = silent,
+) -> Prepared:
+    """Clean, encode and split a log; with `test` (and `valid`) the parts are as given.
+
+    cleaning: the options of `clean`; of given parts each is cleaned by itself. negatives: drawn for each positive, so
+    that click models have something to tell apart (`with_negatives` states the rule).
+    Raises DataError for a way that there is not, and what the stages raise.
+    """
+    by = by or SplitBy()
+    with stage("clean") as say:
+        logs = [clean(part, **(cleaning or {})) for part in (log, test, valid) if part is not None]
+        rejected = sum((part.rejected for part in logs), Rejected())
+        say(f"{len(logs[0]):,} rows stay, {len(rejected):,} left out")
+    with stage("encode and split") as say:
+        way = "given" if test is not None else _way(by, logs[0])
+        if test is not None:
+            split = split_given(logs[0], logs[1], logs[2] if valid is not None else None)
+        else:
+            split = WAYS[way](encode(logs[0]), by, logs[0].repeats)
+        if negatives:
+            split = with_negatives(split, negatives, by.seed)
+        say(f"{way}: {len(split.train):,} train, {len(split.valid):,} validation, {len(split.test):,} test")
+    return Prepared(split, way, rejected)
+
+
+def _way(by: SplitBy, log: Log) -> str:
+    if by.way not in ("auto", *WAYS):
+        raise DataError(f"no way to split named {by.way!r}; there are: auto, {', '.join(WAYS)}", split=by.way)
+    if by.way != "auto":
+        return by.way
+    if log.roles.time is None or log.roles.user is None:
+        return "random" if log.roles.time is None else "time"
+    return "time" if log.roles.label else "user"

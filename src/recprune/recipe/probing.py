@@ -1,0 +1,77 @@
+"""The probe of a trained recommender: the batches and the loss by which its units are rated."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from recprune.data.dataset import Histories, Split
+from recprune.data.split import split_last
+from recprune.evaluation.inputs import ranks, row_inputs, user_inputs
+from recprune.importance.probe import Probe
+from recprune.importance.sweep import Batch, Loss
+from recprune.tracing.site import Survey
+from recprune.training import losses
+
+__all__ = ["code_counts", "probe"]
+
+
+def probe(
+    model: nn.Module, survey: Survey, split: Split, *, most: int = 65_536, batch: int = 512, seed: int = 0
+) -> Probe:
+    """What the rules may ask about a model.
+
+    Models of rows: up to `most` rows of train, drawn by the seed, with their label (or rating). Models that rank: up to
+    `most` users with what they did in train, and as target what they did in validation (the last item of train where
+    there is no validation); a model that is solved in closed form is rated by the squared error of its histories.
+    """
+    if ranks(model):
+        batches, loss = _of_users(model, split, most, batch, seed)
+    else:
+        batches, loss = _of_rows(model, split, most, batch, seed)
+    return Probe(model, survey, batches, loss, code_counts(split))
+
+
+def code_counts(split: Split) -> dict[str, NDArray[np.int64]]:
+    """Column -> (codes,) how often each code occurs in train, code 0 first."""
+    return {
+        name: np.bincount(split.train[name].ravel(), minlength=len(vocabulary))
+        for name, vocabulary in split.vocabularies.items()
+    }
+
+
+def _drawn(rows: NDArray[np.int64], most: int, batch: int, seed: int) -> list[NDArray[np.int64]]:
+    """Up to `most` of the rows, in a drawn order, in batches."""
+    rows = np.random.default_rng(seed).permutation(rows)[:most]
+    return [rows[begin : begin + batch] for begin in range(0, len(rows), batch)]
+
+
+def _of_rows(model: nn.Module, split: Split, most: int, batch: int, seed: int) -> tuple[list[Batch], Loss]:
+    target = "label" if "label" in split.train.columns else "rating"
+    values = split.train[target]
+    batches: list[Batch] = [
+        (row_inputs(model, split.train, rows), torch.from_numpy(np.ascontiguousarray(values[rows], dtype=np.float32)))
+        for rows in _drawn(np.arange(len(split.train)), most, batch, seed)
+    ]
+    return batches, losses.bce if target == "label" else losses.mse
+
+
+def _of_users(model: nn.Module, split: Split, most: int, batch: int, seed: int) -> tuple[list[Batch], Loss]:
+    if hasattr(model, "refit_"):
+        known = wanted = split.train.histories()
+        loss: Loss = losses.mse
+    else:
+        if not len(split.valid):
+            split = split_last(split.train, repeats=True)
+        known, wanted = split.train.histories(), (split.valid if len(split.valid) else split.test).histories()
+        loss = losses.multinomial
+    users = np.flatnonzero((known.counts() > 0) & (wanted.counts() > 0))
+    return [_ranked(model, known, wanted, chosen) for chosen in _drawn(users, most, batch, seed)], loss
+
+
+def _ranked(model: nn.Module, known: Histories, wanted: Histories, users: NDArray[np.int64]) -> Batch:
+    target = wanted.dense(users)
+    target[:, 0] = 0.0
+    return user_inputs(model, known, users), torch.from_numpy(target)

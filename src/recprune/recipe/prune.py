@@ -1,0 +1,134 @@
+"""prune(): from a trained recommender to a smaller one, in one call."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+import recprune.importance.rules as rules
+from recprune import discover
+from recprune.data.dataset import Split
+from recprune.data.vocabulary import Vocabulary
+from recprune.evaluation.inputs import example
+from recprune.importance.score import Rule, score, spelled
+from recprune.planning.budget import Budget
+from recprune.planning.choose import choose
+from recprune.planning.plan import Plan
+from recprune.recipe.probing import code_counts, probe
+from recprune.recipe.restrict import restrict, smaller_vocabularies
+from recprune.recipe.stages import Stage, epochs, silent
+from recprune.surgery import apply, renumber
+from recprune.tracing.site import Kind, Survey
+from recprune.tracing.trace import survey
+from recprune.training.finetune import finetune
+from recprune.training.fit import Fit, FitOptions
+
+__all__ = ["Pruned", "as_rule", "plan", "prune", "usual_rule"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pruned:
+    """A smaller model, and what there is to know of it.
+
+    vocabularies: of its columns; renumber: column -> its code for every code of the larger model, where ids left.
+    fit: how it was fine-tuned, None where it was not.
+    """
+
+    model: nn.Module
+    plan: Plan
+    vocabularies: Mapping[str, Vocabulary]
+    renumber: Mapping[str, Any]
+    fit: Fit | None
+
+
+def prune(
+    model: nn.Module,
+    split: Split,
+    factor: float | None = None,
+    *,
+    budget: Budget | None = None,
+    rule: str | Rule | None = None,
+    options: FitOptions | None = None,
+    finetuned: bool = True,
+    seed: int = 0,
+    stage: Stage = silent,
+) -> Pruned:
+    """Survey, score, choose, apply and fine-tune; the model that is given stays as it is.
+
+    Either `factor`, the share of the parameters to remove, or a whole `budget`. rule: its name, `package.module:Name`,
+    or the rule itself; None takes `usual_rule`. options: of the fine-tuning (None: those of `finetune`).
+    Raises BudgetError where the budget cannot be met, SurveyError where the model cannot be traced.
+
+    >>> smaller = prune(model, split, factor=0.5)
+    >>> smaller.plan.account().share_removed
+    0.503
+    """
+    chosen = plan(model, split, factor, budget=budget, rule=rule, seed=seed, stage=stage)
+    return carry_out(model, split, chosen, options=options, finetuned=finetuned, stage=stage)
+
+
+def plan(
+    model: nn.Module,
+    split: Split,
+    factor: float | None = None,
+    *,
+    budget: Budget | None = None,
+    rule: str | Rule | None = None,
+    seed: int = 0,
+    stage: Stage = silent,
+) -> Plan:
+    """Survey, score and choose. The arguments are those of `prune`."""
+    budget = budget or Budget(0.5 if factor is None else factor)
+    with stage("survey") as say:
+        found = survey(model, example(model, split))
+        say(f"{len(found.sites)} sites")
+    rule = as_rule(rule or usual_rule(found, budget), seed)
+    with stage("score") as say:
+        asked = probe(model, found, split, seed=seed)
+        scores = score(
+            found, rule, asked, kinds=budget.kinds, progress=lambda done, n, site: say(f"{site}, {done}/{n}")
+        )
+        say(spelled(rule).rpartition(":")[2])
+    with stage("choose") as say:
+        chosen = choose(found, scores, budget, rule=spelled(rule))
+        say(f"{chosen.account().share_removed:.1%} of {chosen.account().parameters_before:,} parameters leave")
+    return chosen
+
+
+def carry_out(
+    model: nn.Module,
+    split: Split,
+    chosen: Plan,
+    *,
+    options: FitOptions | None = None,
+    finetuned: bool = True,
+    stage: Stage = silent,
+) -> Pruned:
+    """Apply a plan and fine-tune."""
+    with stage("apply"):
+        smaller = apply(model, chosen, example(model, split), counts=code_counts(split))
+    codes = renumber(chosen)
+    fit = None
+    if finetuned:
+        with stage("fine-tune") as say:
+            fit = finetune(smaller, restrict(split, codes), options, progress=epochs(say))
+    return Pruned(smaller, chosen, smaller_vocabularies(split.vocabularies, codes), codes, fit)
+
+
+def usual_rule(found: Survey, budget: Budget) -> str:
+    """`mse_increase` for the entries of an item-item matrix, where it has a closed form; `taylor` for all else."""
+    kinds = {site.kind for site in found.sites if site.kind in budget.kinds}
+    return "mse_increase" if kinds == {Kind.ENTRY} else "taylor"
+
+
+def as_rule(rule: str | Rule, seed: int = 0) -> Rule:
+    """The rule of that name, with the seed where it draws something; a rule stays as it is."""
+    if not isinstance(rule, str):
+        return rule
+    found = discover.load(rules, rule)
+    made: Rule = found(seed=seed) if "seed" in inspect.signature(found).parameters else found()
+    return made
