@@ -149,7 +149,7 @@ def _epoch(
         value = loss.item()
         if not math.isfinite(value):
             raise TrainingError(
-                f"the loss became {value} in epoch {done + 1}, step {step + 1}; lower lr (it is {options.lr:g}) or look "
+                f"the loss became {value} in epoch {done + 1}, step {step + 1}; lower lr ({options.lr:g}) or look "
                 "for numbers in the data that are not finite or huge",
                 epoch=done + 1,
                 step=step + 1,

@@ -9,12 +9,11 @@ from typing import Any
 from recprune.data.dataset import Split
 from recprune.errors import TrainingError
 from recprune.evaluation.evaluate import evaluate
+from recprune.evaluation.formulas import LOWER_IS_BETTER, formula
 from recprune.models.recommender import ranks_items
 from recprune.training.options import FitOptions
 
 __all__ = ["Validation", "validation"]
-
-_LOWER_IS_BETTER = frozenset({"rmse", "logloss"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +27,12 @@ class Validation:
 
 
 def validation(model: Any, split: Split, options: FitOptions) -> Validation:
-    """How the model is judged after every epoch. Raises TrainingError (later) for a metric that there is not."""
+    """How the model is judged after every epoch. Raises DataError for a metric that there is not."""
     metric = options.metric or _usual_metric(model, split)
-    sign = -1.0 if metric in _LOWER_IS_BETTER else 1.0
+    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     if ranks_items(model) and "@" not in metric:
         metric = f"{metric}@{options.k}"
+    formula(metric)
 
     def value() -> float:
         scores = evaluate(model, split, part="valid", k=options.k)

@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+import torch
+
+from recprune.data.dataset import Histories
+from recprune.encodings.item_item import ItemItem
+from recprune.errors import DataError
+from recprune.models.ease import Ease
+
+
+def histories(n_users=60, n_items=14, seed=0):
+    """Random histories of 1 to 6 distinct items; one of them holds the unknown item."""
+    rng = np.random.default_rng(seed)
+    rows = [np.array([], dtype=np.int64)] + [
+        rng.choice(np.arange(1, n_items), rng.integers(1, 7), replace=False) for _ in range(n_users)
+    ]
+    rows[1] = np.append(rows[1], 0)
+    starts = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
+    return Histories(starts.astype(np.int64), np.concatenate(rows).astype(np.int32), n_items)
+
+
+def solved(data, reg=3.0):
+    model = Ease(data.n_items)
+    model.solve_(data, reg)
+    return model
+
+
+def test_every_column_is_the_ridge_solution_with_a_zero_diagonal():
+    data, reg = histories(), 3.0
+    x = data.matrix().toarray().astype(np.float64)[:, 1:]
+    b = solved(data, reg).items.weight.detach().double().numpy().T[1:, 1:]
+    for j in range(x.shape[1]):
+        others = np.delete(np.arange(x.shape[1]), j)
+        gram = x[:, others].T @ x[:, others] + reg * np.eye(len(others))
+        np.testing.assert_allclose(b[others, j], np.linalg.solve(gram, x[:, others].T @ x[:, j]), atol=1e-6)
+        assert b[j, j] == 0
+
+
+def test_the_unknown_item_neither_scores_nor_adds():
+    weight = solved(histories()).items.weight
+    assert not weight[0].any()
+    assert not weight[:, 0].any()
+
+
+def test_float32_gives_nearly_the_same_solution():
+    data = histories()
+    model = Ease(data.n_items)
+    model.solve_(data, 3.0, dtype=torch.float32)
+    assert torch.allclose(model.items.weight, solved(data).items.weight, atol=1e-5)
+
+
+def test_a_refit_on_all_entries_is_the_dense_solution():
+    data = histories()
+    dense = solved(data)
+    model = Ease(data.n_items)
+    n = data.n_items
+    model.items = ItemItem.encode(torch.zeros(n, n), torch.arange(n * n))
+    model.refit_(data, 3.0)
+    assert torch.allclose(model.items.dense(), dense.items.weight, atol=1e-6)
+
+
+def test_a_refit_solves_each_kept_support_alone_whatever_its_size():
+    data, reg = histories(), 3.0
+    dense = solved(data, reg).items.weight.detach()
+    kept = torch.randperm(dense.numel(), generator=torch.Generator().manual_seed(5))[:60].sort().values
+    model = Ease(data.n_items)
+    model.items = ItemItem.encode(dense, kept)
+    model.refit_(data, reg)
+    x = data.matrix().toarray().astype(np.float64)
+    x[:, 0] = 0
+    got = model.items.dense().detach().numpy()
+    for j in range(data.n_items):
+        stored = kept[kept // data.n_items == j].numpy() % data.n_items
+        support = stored[(stored != j) & (stored != 0)]
+        gram = x[:, support].T @ x[:, support] + reg * np.eye(len(support))
+        expected = np.zeros(data.n_items)
+        expected[support] = np.linalg.solve(gram, x[:, support].T @ x[:, j])
+        np.testing.assert_allclose(got[j], expected, atol=1e-6)
+
+
+def test_a_refit_lowers_the_training_error_of_a_pruned_model():
+    data, reg = histories(n_users=200), 3.0
+    dense = solved(data, reg)
+    magnitude = dense.items.weight.detach().abs().flatten()
+    kept = magnitude.topk(40).indices.sort().values
+    model = Ease(data.n_items)
+    model.items = ItemItem.encode(dense.items.weight, kept)
+    x = torch.from_numpy(data.matrix().toarray())
+
+    def loss():
+        return ((x - model(x)).square().sum() + reg * model.items.values.square().sum()).item()
+
+    before = loss()
+    model.refit_(data, reg)
+    assert loss() < before
+
+
+def test_histories_of_another_number_of_items_are_refused():
+    with pytest.raises(DataError) as error:
+        Ease(5).solve_(histories(), 1.0)
+    assert (error.value.expected, error.value.found) == (5, 14)
+
+
+@pytest.mark.parametrize("reg", [0.0, -1.0, float("nan")])
+def test_a_reg_that_is_not_above_zero_is_refused(reg):
+    data = histories()
+    with pytest.raises(DataError):
+        Ease(data.n_items).solve_(data, reg)
+
+
+def test_sparse_items_have_no_dense_solution():
+    data = histories()
+    model = Ease(data.n_items)
+    model.items = ItemItem.encode(torch.zeros(14, 14), torch.arange(3))
+    with pytest.raises(DataError, match="refit_"):
+        model.solve_(data, 1.0)

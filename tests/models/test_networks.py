@@ -1,0 +1,94 @@
+"""MF, DeepFM and Caser: what their forward computes."""
+
+import pytest
+import torch
+
+from recprune.errors import DataError
+from recprune.models.caser import Caser
+from recprune.models.deepfm import DeepFM
+from recprune.models.mf import MF
+
+MODELS = {
+    "mf": (lambda: MF(5, 9, dim=4), lambda n: (torch.arange(n) % 5,)),
+    "deepfm": (
+        lambda: DeepFM(("user", "item", "city"), (5, 9, 3), dim=4, hidden=(6, 5)),
+        lambda n: (torch.arange(n) % 5, torch.arange(n) % 9, torch.arange(n) % 3),
+    ),
+    "caser": (
+        lambda: Caser(9, length=4, dim=4, filters=3, heights=(1, 2), vertical=2),
+        lambda n: ((torch.arange(n * 4) % 9).view(n, 4),),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_config_builds_the_same_skeleton(name):
+    make, _ = MODELS[name]
+    model = make()
+    twin = type(model)(**model.config)
+    assert {k: v.shape for k, v in model.state_dict().items()} == {k: v.shape for k, v in twin.state_dict().items()}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_row_scores_alone_as_it_does_in_a_batch(name):
+    make, inputs = MODELS[name]
+    model = make().eval()
+    whole = model(*inputs(7))
+    alone = torch.cat([model(*(column[i : i + 1] for column in inputs(7))) for i in range(7)])
+    assert torch.allclose(whole, alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mf", "caser"])
+def test_some_items_score_as_they_do_among_all(name):
+    make, inputs = MODELS[name]
+    model = make().eval()
+    scores, query = model(*inputs(6)), model.query(*inputs(6))
+    shared, own = torch.tensor([8, 1, 3]), torch.arange(12).view(6, 2) % 9
+    assert torch.allclose(model.match(query, shared), scores[:, shared], atol=1e-6)
+    assert torch.allclose(model.match(query, own), scores.gather(1, own), atol=1e-6)
+
+
+def test_mf_scores_pairs_as_it_scores_all():
+    model = MF(5, 9, dim=4)
+    user, item = torch.tensor([1, 4]), torch.tensor([2, 7])
+    assert torch.allclose(model.pairs(user, item), model(user)[[0, 1], item])
+
+
+def test_deepfm_is_the_sum_of_its_parts():
+    model = MODELS["deepfm"][0]().eval()
+    torch.nn.init.normal_(model.linear.weight)
+    columns = MODELS["deepfm"][1](1)
+    rows = [0, 5, 14]
+    e = model.table.weight[rows]
+    pairs = sum(e[f] @ e[g] for f in range(3) for g in range(f))
+    expected = model.bias + model.linear.weight[rows].sum() + pairs + model.tower(e.view(1, -1)).squeeze()
+    assert torch.allclose(model(*columns)[0], expected, atol=1e-6)
+
+
+def test_deepfm_refuses_fields_without_sizes():
+    with pytest.raises(DataError):
+        DeepFM(("user", "item"), (5,))
+
+
+def test_caser_keeps_the_largest_answer_of_each_filter():
+    model = MODELS["caser"][0]().eval()
+    sequence = torch.tensor([[0, 3, 1, 2]])
+    image = model.item(sequence)[0]
+    kernel, bias = model.horizontal[1].weight, model.horizontal[1].bias
+    answers = torch.stack([(kernel[:, 0] * image[i : i + 2]).sum((1, 2)) + bias for i in range(3)])
+    expected = answers.amax(0).clamp(min=0)
+    largest = torch.relu(model.horizontal[1](model.item(sequence).unsqueeze(1))).amax((2, 3))[0]
+    assert torch.allclose(largest, expected, atol=1e-6)
+
+
+def test_caser_learns_nothing_about_the_padding():
+    model = MODELS["caser"][0]()
+    model(torch.tensor([[0, 0, 1, 2]])).sum().backward()
+    assert not model.item.weight[0].any()
+    assert not model.item.weight.grad[0].any()
+
+
+@pytest.mark.parametrize("heights", [(), (0,), (5,)])
+def test_caser_refuses_heights_that_do_not_fit(heights):
+    with pytest.raises(DataError):
+        Caser(9, length=4, heights=heights)
