@@ -1,0 +1,162 @@
+"""Probe: what a rule may ask about a model: weights, gradients, inputs, the loss without a unit; each computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from recprune.errors import SurveyError
+from recprune.importance.inputs import input_squares
+from recprune.importance.sweep import Batch, Loss, Sweep, as_it_was, sweep
+from recprune.importance.units import entries_of, left_out
+from recprune.tracing.site import Cut, Site, Survey
+
+__all__ = ["Probe"]
+
+
+class Probe:
+    """Lends a rule what it needs to know about a model. The model is asked in eval mode and left as it was, to the bit.
+
+    batches: ((inputs, ...), target) pairs, the inputs in the order of the model's forward; loss(output, target) gives
+    one number. counts: dataset column -> (codes,) how often each code occurs, code 0 first. metric(model) is an error
+    of the whole model, lower is better (1 - NDCG, say); where it is given, `loss_without` measures by it instead of
+    the loss over the batches.
+    Raises SurveyError where the survey names tensors that the model does not have, in those shapes.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        survey: Survey,
+        batches: Iterable[Batch] = (),
+        loss: Loss | None = None,
+        counts: Mapping[str, NDArray[np.integer] | Tensor] | None = None,
+        metric: Callable[[nn.Module], float] | None = None,
+    ) -> None:
+        self.model, self.survey, self.batches = model, survey, tuple(batches)
+        self._loss, self._counts, self._metric = loss, dict(counts or {}), metric
+        self._parameters = dict(model.named_parameters(remove_duplicate=False))
+        self._tensors = {**self._parameters, **dict(model.named_buffers(remove_duplicate=False))}
+        self._sizes: dict[Cut, set[int]] = {}
+        self._moments: dict[str, Tensor] = {}
+        for site in survey.sites:
+            for cut in site.cuts:
+                self._sizes.setdefault(cut, set()).add(site.size)
+                self._check(cut)
+
+    def weights(self, cut: Cut, size: int | None = None) -> Tensor:
+        """(site.size, entries) the learnable numbers that each unit takes of one tensor; (site.size, 0) of a buffer.
+
+        Half precision is lent in single. `size` is needed only where two sites of unlike size have this very cut.
+        """
+        size = self._size(cut, size)
+        parameter = self._parameters.get(cut.tensor)
+        if parameter is None:
+            return torch.zeros(size, 0)
+        values = parameter.detach()
+        return entries_of(values.to(torch.promote_types(values.dtype, torch.float32)), cut, size)
+
+    def gradients(self, cut: Cut, size: int | None = None) -> Tensor:
+        """Like `weights`: the mean gradient of the loss over the batches."""
+        size = self._size(cut, size)
+        gradient = self._sweep.gradients.get(cut.tensor)
+        return torch.zeros(size, 0) if gradient is None else entries_of(gradient, cut, size)
+
+    def taylor(self, site: Site) -> Tensor:
+        """(site.size,) float64: first-order change of the loss when a unit leaves, mean over the batches of |change|.
+
+        The change in a batch is the sum of gradient · (w - w afterwards) over everything learnable that leaves with
+        the unit; w afterwards is the fallback row's for ids that have one, otherwise 0. The sign is dropped batch by
+        batch, so that batches that pull in opposite directions do not cancel.
+        """
+        return self._sweep.worth[site.name]
+
+    @cached_property
+    def loss(self) -> float:
+        """The mean loss over the batches, or the metric, with every unit in its place."""
+        return self._measure()
+
+    def loss_without(self, site: Site, unit: int) -> float:
+        """The same with one unit left out (an id answers with the fallback row). The unit comes back to the bit."""
+        with left_out(self._tensors, site, unit, self.survey.features):
+            return self._measure()
+
+    @property
+    def passes(self) -> int:
+        """Forward passes that one measurement of the loss takes (a metric counts as one)."""
+        return 1 if self._metric is not None else len(self.batches)
+
+    def input_squares(self, tensor: str) -> Tensor:
+        """(in_features,) float64 mean of x_j² over all rows that reach the nn.Linear whose weight is `tensor`."""
+        if tensor not in self._moments:
+            with as_it_was(self.model):
+                self._moments[tensor] = input_squares(self.model, tensor, self._batches())
+        return self._moments[tensor]
+
+    def counts(self, site: Site) -> Tensor | None:
+        """(site.size,) float64 how often each unit's code occurs; None where no counts of its column were given."""
+        values = self.column_counts(site.column or "")
+        if values is None:
+            return None
+        first = site.cuts[0]
+        begin = first.start - site.fallback if site.fallback is not None else max(len(values) - site.size, 0)
+        if begin < 0 or begin + site.size > len(values):
+            raise SurveyError(
+                f"site {site.name!r}: counts of column {site.column!r} are {len(values)} numbers and do not reach "
+                f"units {begin}..{begin + site.size - 1}; give one number a code, code 0 first",
+                site=site.name,
+                column=site.column,
+            )
+        return values[begin : begin + site.size]
+
+    def column_counts(self, column: str) -> Tensor | None:
+        """(codes,) float64 how often each code of a dataset column occurs; None where it was not given."""
+        values = self._counts.get(column)
+        return None if values is None else torch.as_tensor(values).to(torch.float64)
+
+    @cached_property
+    def _sweep(self) -> Sweep:
+        return sweep(self.model, self.survey, self._batches(), self._needed_loss())
+
+    def _measure(self) -> float:
+        with as_it_was(self.model), torch.no_grad():
+            if self._metric is not None:
+                return float(self._metric(self.model))
+            loss, batches = self._needed_loss(), self._batches()
+            return sum(float(loss(self.model(*inputs), target)) for inputs, target in batches) / len(batches)
+
+    def _batches(self) -> tuple[Batch, ...]:
+        if not self.batches:
+            raise SurveyError("this rule looks at data: give the probe batches, or take a rule such as magnitude")
+        return self.batches
+
+    def _needed_loss(self) -> Loss:
+        if self._loss is None:
+            raise SurveyError("this rule looks at the loss: give the probe loss(output, target), or take magnitude")
+        return self._loss
+
+    def _size(self, cut: Cut, size: int | None) -> int:
+        sizes = self._sizes.get(cut, set()) if size is None else {size}
+        if len(sizes) != 1:
+            raise SurveyError(
+                f"{cut} stands in {'no site' if not sizes else f'sites of sizes {sorted(sizes)}'} of this survey; "
+                "say the size: weights(cut, site.size)",
+                cut=cut,
+            )
+        return next(iter(sizes))
+
+    def _check(self, cut: Cut) -> None:
+        tensor = self._tensors.get(cut.tensor)
+        here = None if tensor is None else tuple(tensor.shape)
+        there = self.survey.shapes.get(cut.tensor, here)
+        if here is None or here != tuple(there or ()):
+            raise SurveyError(
+                f"this survey was made of another model: {cut.tensor} is {there} there and "
+                f"{'missing' if here is None else here} here. Survey this model again.",
+                tensor=cut.tensor,
+            )
