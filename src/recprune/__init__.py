@@ -10,13 +10,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from recprune.artifact import load as load
     from recprune.artifact import save as save
-    from recprune.data.clean import clean as clean
     from recprune.data.dataset import Dataset as Dataset
     from recprune.data.dataset import Roles as Roles
     from recprune.data.dataset import Split as Split
     from recprune.data.encode import encode as encode
     from recprune.data.features import FeatureMatrix as FeatureMatrix
     from recprune.data.log import Log as Log
+    from recprune.data.log import clean as clean
     from recprune.data.negatives import with_negatives as with_negatives
     from recprune.data.read import read as read
     from recprune.data.select import FeatureSelector as FeatureSelector
@@ -86,7 +86,7 @@ _HOMES = {
     "apply": "surgery",
     "build": "models.build",
     "choose": "planning.choose",
-    "clean": "data.clean",
+    "clean": "data.log",
     "compare": "evaluation.compare",
     "encode": "data.encode",
     "evaluate": "evaluation.evaluate",

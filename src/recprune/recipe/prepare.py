@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from recprune.data.clean import clean
 from recprune.data.dataset import Dataset, Split
 from recprune.data.encode import encode
-from recprune.data.log import Log, Rejected
+from recprune.data.log import Log, Rejected, clean
 from recprune.data.negatives import with_negatives
 from recprune.data.split import (
     only_outside_train,

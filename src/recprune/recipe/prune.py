@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
@@ -27,7 +27,7 @@ from recprune.tracing.trace import survey
 from recprune.training.finetune import finetune
 from recprune.training.fit import Fit, FitOptions
 
-__all__ = ["Pruned", "as_rule", "plan", "prune", "usual_rule"]
+__all__ = ["Pruned", "as_rule", "carry_out", "followed", "plan", "prune", "usual_rule"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,16 +81,20 @@ def plan(
     seed: int = 0,
     stage: Stage = silent,
 ) -> Plan:
-    """Survey, score and choose. The arguments are those of `prune`."""
+    """Survey, score and choose. The arguments are those of `prune`.
+
+    Ids leave only where a vocabulary of the split can shrink along (`followed`).
+    """
     budget = budget or Budget(0.5 if factor is None else factor)
     with stage("survey") as say:
         found = survey(model, example(model, split))
-        say(f"{len(found.sites)} sites")
-    rule = as_rule(rule or usual_rule(found, budget), seed)
+        open_ = followed(found, split)
+        say(f"{len(open_.sites)} sites")
+    rule = as_rule(rule or usual_rule(open_, budget), seed)
     with stage("score") as say:
         asked = probe(model, found, split, seed=seed)
         scores = score(
-            found, rule, asked, kinds=budget.kinds, progress=lambda done, n, site: say(f"{site}, {done}/{n}")
+            open_, rule, asked, kinds=budget.kinds, progress=lambda done, n, site: say(f"{site}, {done}/{n}")
         )
         say(spelled(rule).rpartition(":")[2])
     with stage("choose") as say:
@@ -117,6 +121,12 @@ def carry_out(
         with stage("fine-tune") as say:
             fit = finetune(smaller, restrict(split, codes), options, progress=epochs(say))
     return Pruned(smaller, chosen, smaller_vocabularies(split.vocabularies, codes), codes, fit)
+
+
+def followed(found: Survey, split: Split) -> Survey:
+    """The survey without the ids that no vocabulary of the split can follow: their tables keep their rows."""
+    sites = tuple(s for s in found.sites if s.kind is not Kind.ID or s.column in split.vocabularies)
+    return replace(found, sites=sites)
 
 
 def usual_rule(found: Survey, budget: Budget) -> str:
