@@ -35,7 +35,7 @@ def follow(step: Step) -> Axes | tuple[Axes, ...]:
     for dim in dims:
         if name in ("sum", "linalg_vector_norm") and axes.zero[dim]:
             continue
-        step.freeze(axes.labels[dim], f"{name.strip('_')} over the axis depends on how many units there are")
+        step.freeze(axes.labels[dim], _reason(name))
     if name in ("_softmax", "_log_softmax", "cumsum"):
         return axes.nonzero()
     out = step.output[0] if isinstance(step.output, tuple | list) else step.output
@@ -43,6 +43,12 @@ def follow(step: Step) -> Axes | tuple[Axes, ...]:
     if name not in ("sum", "linalg_vector_norm", "mean", "amax", "amin"):
         kept = kept.nonzero()
     return tuple(kept for _ in step.output) if isinstance(step.output, tuple | list) else kept
+
+
+def _reason(name: str) -> str:
+    if name in ("sum", "linalg_vector_norm"):
+        return "it is summed over, and a unit that left would not add zero"
+    return f"{name.strip('_')} over the axis depends on how many units there are"
 
 
 def _kept(axes: Axes, dims: tuple[int, ...], rank: int, shape: tuple[int, ...]) -> Axes:

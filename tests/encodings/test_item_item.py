@@ -1,0 +1,43 @@
+"""Item-item matrices by their entries."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recprune.encodings.item_item import ItemItem, stored_bytes
+from recprune.errors import SurgeryError
+
+
+@settings(max_examples=25, deadline=None)
+@given(n=st.integers(1, 30), share=st.floats(0, 1), seed=st.integers(0, 999))
+def test_an_encoded_matrix_multiplies_like_the_masked_one(n: int, share: float, seed: int):
+    torch.manual_seed(seed)
+    matrix = torch.randn(n, n)
+    kept = torch.nonzero(torch.rand(n * n) < share).flatten()
+    mask = torch.zeros(n * n).index_fill(0, kept, 1.0).view(n, n)
+    encoded = ItemItem.encode(matrix, kept)
+    encoded.check()
+    history = (torch.rand(5, n) < 0.3).float()
+    wanted = history @ (matrix * mask).T
+    with torch.no_grad():
+        torch.testing.assert_close(encoded(history), wanted, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(encoded(history), wanted, rtol=1e-5, atol=1e-5)
+    assert torch.equal(encoded.dense(), matrix * mask)
+    held = sum(t.numel() * t.element_size() for t in encoded.state_dict().values())
+    assert held == stored_bytes((n, n), len(kept))
+
+
+def test_the_entries_that_stay_can_be_trained():
+    encoded = ItemItem.encode(torch.randn(4, 4), torch.tensor([0, 5, 7]))
+    encoded(torch.ones(2, 4)).sum().backward()
+    assert encoded.values.grad is not None
+    assert encoded.values.grad.tolist() == [2.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("indices", "indptr"), [([0, 9], [0, 1, 2]), ([0, 1], [0, 3, 2]), ([0, 1], [1, 1, 2]), ([1, 0], [0, 2, 2])]
+)
+def test_damaged_indices_are_refused_before_they_are_used(indices: list[int], indptr: list[int]):
+    with pytest.raises(SurgeryError, match="damaged"):
+        ItemItem(torch.ones(2), torch.tensor(indices), torch.tensor(indptr), 2).check()

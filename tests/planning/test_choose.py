@@ -1,0 +1,124 @@
+"""choose: the budget is met to within one unit, or refused with what stands in the way."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from recprune.errors import BudgetError, PlanError
+from recprune.planning.budget import Budget
+from recprune.planning.choose import choose, unit_costs
+from recprune.planning.plan import Plan
+from recprune.tracing.site import Kind, Survey
+from recprune.tracing.trace import survey
+
+
+def mlp() -> Survey:
+    model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 12), nn.ReLU(), nn.Linear(12, 3))
+    return survey(model, (torch.rand(2, 6),))
+
+
+def scores(found: Survey, seed: int = 0) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return {s.name: torch.rand(s.size, generator=generator) for s in found.sites}
+
+
+@settings(max_examples=40, deadline=None)
+@given(factor=st.floats(0, 0.7), seed=st.integers(0, 1000))
+def test_the_factor_is_met_to_within_one_unit(factor: float, seed: int):
+    found = mlp()
+    plan = choose(found, scores(found, seed), Budget(factor))
+    share = plan.account().share_removed
+    total = plan.account().parameters_before
+    largest = max(unit_costs(found, s) for s in found.sites)
+    assert factor - 1e-9 <= share < factor + largest / total + 1e-9
+
+
+@settings(max_examples=20, deadline=None)
+@given(small=st.floats(0, 0.7), more=st.floats(0, 0.7), multiple=st.sampled_from([1, 4]))
+def test_a_larger_factor_removes_what_a_smaller_one_removed_and_more(small: float, more: float, multiple: int):
+    found = mlp()
+    low, high = sorted((small, more))
+    first, second = (choose(found, scores(found), Budget(f, multiple=multiple)) for f in (low, high))
+    for site in found.sites:
+        assert set(second.units(site)) <= set(first.units(site))
+
+
+def test_ties_are_broken_by_unit_number():
+    found = mlp()
+    even = {s.name: torch.ones(s.size) for s in found.sites}
+    plan = choose(found, even, Budget(0.2))
+    for site in found.sites:
+        gone = plan.leaving(site)
+        assert gone.tolist() == list(range(len(gone)))
+
+
+def test_kept_widths_are_multiples_and_floors_hold():
+    found = mlp()
+    plan = choose(found, scores(found), Budget(0.5, floor=3, multiple=4))
+    assert all(len(plan.units(s)) % 4 == 0 and len(plan.units(s)) >= 4 for s in found.sites)
+
+
+def test_only_the_kinds_and_sites_that_are_allowed_leave():
+    found = mlp()
+    plan = choose(found, scores(found), Budget(0.2, sites=frozenset({"2.neuron"})))
+    assert list(plan.kept) == ["2.neuron"]
+    with pytest.raises(BudgetError, match="allow more kinds than"):
+        choose(found, scores(found), Budget(0.2, kinds=frozenset({Kind.DIM})))
+
+
+@pytest.mark.parametrize("factor", [-0.1, 1.5, math.nan, math.inf, True, "0.5", None])
+def test_a_factor_that_is_no_share_is_refused(factor: object):
+    with pytest.raises(BudgetError):
+        Budget(factor)  # type: ignore[arg-type]
+
+
+def test_a_budget_below_one_unit_a_site_says_what_stands_in_the_way():
+    found = mlp()
+    with pytest.raises(BudgetError, match="at most 0") as caught:
+        choose(found, scores(found), Budget(1.0))
+    assert 0 < caught.value.reachable < 1
+
+
+def test_scores_that_are_not_finite_are_refused_by_name():
+    found = mlp()
+    bad = scores(found) | {"0.neuron": torch.full((16,), math.nan)}
+    with pytest.raises(BudgetError, match=r"'0\.neuron'"):
+        choose(found, bad, Budget(0.1))
+
+
+def test_entries_leave_through_the_encoding_and_the_account_counts_indices():
+    found = survey(nn.Linear(50, 50, bias=False), (torch.rand(2, 50),))
+    plan = choose(found, {"entry": torch.rand(2500)}, Budget(0.9))
+    account = plan.account()
+    assert plan.encodings == {"weight": "item_item"}
+    assert account.parameters_after == 250
+    assert account.bytes_after == 250 * (4 + 2) + 51 * 4
+
+
+def test_a_plan_comes_back_from_json_as_it_was():
+    found = mlp()
+    plan = choose(found, scores(found), Budget(0.3, kinds=frozenset({Kind.NEURON})), rule="random")
+    again = Plan.from_json(plan.to_json())
+    assert again == plan
+    assert again.account() == plan.account()
+    large = survey(nn.Linear(300, 300, bias=False), (torch.rand(2, 300),))
+    plan = choose(large, {"entry": torch.rand(90_000)}, Budget(0.9))
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', "null", '{"format": 1, "survey": 3}'])
+def test_text_that_is_no_plan_is_refused(text: str):
+    with pytest.raises(PlanError):
+        Plan.from_json(text)
+
+
+def test_units_that_a_site_does_not_have_are_refused():
+    found = mlp()
+    with pytest.raises(PlanError, match=r"0\.neuron"):
+        Plan(found, {"0.neuron": torch.tensor([0, 16]).numpy()}, Budget(0))
+    with pytest.raises(PlanError, match="no site"):
+        Plan(found, {"nowhere": torch.tensor([0]).numpy()}, Budget(0))

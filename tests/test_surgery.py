@@ -1,0 +1,224 @@
+"""apply: smaller, equal to the masked model, and the old one untouched."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from recprune.errors import PlanError, SurgeryError
+from recprune.models.caser import Caser
+from recprune.models.deepfm import DeepFM
+from recprune.models.ease import Ease
+from recprune.models.mf import MF
+from recprune.planning.budget import Budget
+from recprune.planning.choose import choose
+from recprune.planning.plan import Plan
+from recprune.surgery import apply, masked, renumber, reshape_, shrink_inputs
+from recprune.tracing.build import named_tensors
+from recprune.tracing.site import Kind, Survey
+from recprune.tracing.trace import survey
+
+
+class PerField(nn.Module):
+    """A table a field and a width-1 term beside each, as many people write it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tables = nn.ModuleList(nn.Embedding(n, 4) for n in (9, 7))
+        self.terms = nn.ModuleList(nn.Embedding(n, 1) for n in (9, 7))
+        self.tower = nn.Sequential(nn.Linear(8, 10), nn.BatchNorm1d(10), nn.PReLU(10), nn.Linear(10, 1))
+
+    def forward(self, city: Tensor, hour: Tensor) -> Tensor:
+        stacked = torch.stack([t(x) for t, x in zip(self.tables, (city, hour), strict=True)], 1)
+        first = torch.cat([t(x) for t, x in zip(self.terms, (city, hour), strict=True)], 1).sum(1)
+        pairs = (stacked.sum(1) ** 2 - (stacked**2).sum(1)).sum(1)
+        return first + pairs + self.tower(stacked.flatten(1)).squeeze(1)
+
+
+class Image(nn.Module):
+    """Convolutions over a sequence, channel after channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.item = nn.Embedding(20, 6, padding_idx=0)
+        self.first, self.second = nn.Conv1d(6, 8, 3, padding=1), nn.Conv1d(8, 5, 3)
+        self.out = nn.Linear(5 * 4, 3)
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        x = self.item(sequence).transpose(1, 2)
+        return self.out(torch.relu(self.second(torch.relu(self.first(x)))).flatten(1))
+
+
+def deepfm() -> tuple[nn.Module, tuple[Tensor, ...]]:
+    model = DeepFM(["user", "item", "hour"], [11, 13, 5], dim=4, hidden=(8, 6))
+    return model, tuple(torch.randint(5, (3,)) for _ in range(3))
+
+
+MAKERS = {
+    "deepfm": deepfm,
+    "caser": lambda: (Caser(20, 5, 6, 4, (1, 2, 5), 3), (torch.randint(20, (3, 5)),)),
+    "mf": lambda: (MF(9, 12, 6), (torch.arange(3),)),
+    "ease": lambda: (Ease(14), ((torch.rand(3, 14) > 0.5).float(),)),
+    "per_field": lambda: (PerField(), (torch.randint(7, (3,)), torch.randint(7, (3,)))),
+    "image": lambda: (Image(), (torch.randint(20, (3, 6)),)),
+}
+
+
+def randomised(model: nn.Module) -> nn.Module:
+    for tensor in named_tensors(model).values():
+        if tensor.is_floating_point():
+            tensor.data.copy_(torch.rand_like(tensor) + 0.1)
+    return model
+
+
+def random_plan(found: Survey, factor: float, seed: int) -> Plan:
+    generator = torch.Generator().manual_seed(seed)
+    return choose(found, {s.name: torch.rand(s.size, generator=generator) for s in found.sites}, Budget(factor))
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@settings(max_examples=12, deadline=None)
+@given(factor=st.floats(0.0, 0.8), seed=st.integers(0, 2**20))
+def test_a_smaller_model_equals_the_masked_one_and_the_account(name: str, factor: float, seed: int):
+    torch.manual_seed(seed)
+    model, example = MAKERS[name]()
+    randomised(model)
+    before = copy.deepcopy(model.state_dict())
+    plan = random_plan(survey(model, example), factor, seed)
+    small = apply(model, plan, example)
+    account = plan.account()
+    assert account.share_removed >= factor - 1e-9
+    assert sum(p.numel() for p in small.parameters()) == account.parameters_after
+    stored = sum(t.numel() * t.element_size() for t in named_tensors(small).values())
+    assert stored == account.bytes_after
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    columns = getattr(model, "columns", None) or [f"input{i}" for i in range(len(example))]
+    for rows in (1, 2, 17, 300):
+        inputs = tuple(x[torch.arange(rows) % len(x)] for x in example)
+        with torch.no_grad():
+            wanted = masked(model, plan).eval()(*inputs)
+            got = small.eval()(*shrink_inputs(plan, inputs, columns))
+        torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-5 * max(1.0, float(wanted.abs().max())))
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_keeping_everything_is_bit_identical(name: str):
+    model, example = MAKERS[name]()
+    small = apply(model, random_plan(survey(model, example), 0.0, 0), example)
+    assert torch.equal(model.eval()(*example), small.eval()(*example))
+    assert small is not model
+
+
+@pytest.mark.parametrize("name", ["deepfm", "caser", "mf", "per_field", "image"])
+def test_units_that_are_zero_already_go_without_a_trace(name: str):
+    torch.manual_seed(0)
+    model, example = MAKERS[name]()
+    found = survey(model, example)
+    plan = random_plan(found, 0.4, 1)
+    plan = Plan(found, {k: v for k, v in plan.kept.items() if found.site(k).kind is not Kind.ID}, plan.budget)
+    already = masked(model, plan).eval()
+    small = apply(already, Plan(survey(already, example), plan.kept, plan.budget), example).eval()
+    columns = getattr(model, "columns", None) or [f"input{i}" for i in range(len(example))]
+    wanted = already(*example)
+    torch.testing.assert_close(small(*shrink_inputs(plan, example, columns)), wanted, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["deepfm", "caser", "mf", "per_field", "image"])
+def test_two_plans_in_a_row_equal_their_composition(name: str):
+    torch.manual_seed(3)
+    model, example = MAKERS[name]()
+    first = random_plan(survey(model, example), 0.3, 1)
+    columns = getattr(model, "columns", None) or [f"input{i}" for i in range(len(example))]
+    once = apply(model, first, example)
+    inputs = shrink_inputs(first, example, columns)
+    left = getattr(once, "columns", None)
+    second_survey = survey(once, inputs, left or columns)
+    second = random_plan(second_survey, 0.3, 2)
+    second = Plan(
+        second_survey, {k: v for k, v in second.kept.items() if second_survey.site(k).kind is Kind.DIM}, second.budget
+    )
+    twice = apply(once, second, inputs)
+    kept = {s.name: first.units(s) for s in first.survey.sites}
+    for site in second_survey.sites:
+        if site.name in second.kept:
+            kept[site.name] = kept[site.name][second.kept[site.name]]
+    at_once = apply(model, Plan(first.survey, kept, first.budget, encodings=first.encodings), example)
+    assert all(torch.equal(a, b) for a, b in zip(twice.parameters(), at_once.parameters(), strict=True))
+
+
+def test_training_goes_on_after_surgery_and_attributes_are_corrected():
+    model, example = deepfm()
+    small = apply(model, random_plan(survey(model, example), 0.4, 5), example)
+    rows = tuple(torch.zeros(4, dtype=torch.long) for _ in small.columns)
+    loss = small.train()(*rows).square().mean()
+    loss.backward()
+    torch.optim.Adam(small.parameters()).step()
+    for module in small.modules():
+        if isinstance(module, nn.Linear):
+            assert (module.out_features, module.in_features) == tuple(module.weight.shape)
+        if isinstance(module, nn.Embedding):
+            assert (module.num_embeddings, module.embedding_dim) == tuple(module.weight.shape)
+
+
+def test_ids_that_leave_answer_with_the_weighed_mean_of_what_left():
+    model, example = deepfm()
+    found = survey(model, example)
+    plan = Plan(found, {"hour.id": np.array([0, 3], dtype=np.int64)}, Budget(0.1))
+    counts = {"hour": np.array([0, 9, 1, 3, 9])}
+    small = apply(model, plan, example, counts=counts)
+    gone = model.table.weight[24 + np.array([2, 3])]
+    torch.testing.assert_close(small.table.weight[24], (gone[0] * 1 + gone[1] * 3) / 4)
+    assert renumber(plan)["hour"].tolist() == [0, 1, 0, 0, 2]
+    assert small.table.weight.shape == (27, 4)
+
+
+def test_a_plan_for_another_model_names_the_tensor_that_differs():
+    plan = random_plan(survey(*MAKERS["mf"]()), 0.3, 0)
+    with pytest.raises(PlanError, match=r"user\.weight is \(9, 6\) there and \(10, 6\) here"):
+        apply(MF(10, 12, 6), plan, (torch.arange(3),))
+
+
+def test_a_width_written_into_forward_is_named_not_swallowed():
+    class Fixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(3, 8), nn.Linear(8, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.b(self.a(x).view(-1, 8))
+
+    model, example = Fixed(), (torch.rand(2, 3),)
+    with pytest.raises(SurgeryError, match="A width written into forward") as caught:
+        apply(model, random_plan(survey(model, example), 0.4, 0), example)
+    assert caught.value.sites == ("a.neuron",)
+
+
+def test_a_smaller_model_that_computes_something_else_is_refused():
+    class Counts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(3, 8), nn.Linear(8, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.b(torch.relu(self.a(x))) * self.a.out_features
+
+    model, example = Counts(), (torch.rand(2, 3),)
+    with pytest.raises(SurgeryError, match="does not equal the masked one"):
+        apply(model, random_plan(survey(model, example), 0.4, 0), example)
+
+
+@pytest.mark.parametrize("name", ["deepfm", "caser", "mf", "ease"])
+def test_a_fresh_skeleton_takes_stored_shapes(name: str):
+    model, example = MAKERS[name]()
+    plan = random_plan(survey(model, example), 0.5, 4)
+    small = apply(model, plan, example).eval()
+    fresh = type(model)(**model.config).eval()
+    reshape_(fresh, small.state_dict(), plan.encodings, small.columns)
+    inputs = shrink_inputs(plan, example, model.columns)
+    assert torch.equal(small(*inputs), fresh(*inputs))
+    with pytest.raises(SurgeryError, match="do not fit the model"):
+        reshape_(type(model)(**model.config), {"nothing": torch.zeros(1)})
