@@ -18,8 +18,10 @@ __all__ = ["load", "module", "names"]
 
 
 def names(folder: ModuleType) -> list[str]:
-    """The names that a folder offers, sorted; files that begin with `_` are not offered."""
-    return sorted(m.name for m in pkgutil.iter_modules(folder.__path__) if not m.name.startswith("_"))
+    """The names that a folder offers, sorted; not files that begin with `_` or that its tuple `BESIDE` names."""
+    beside = getattr(folder, "BESIDE", ())
+    found = (m.name for m in pkgutil.iter_modules(folder.__path__))
+    return sorted(name for name in found if not name.startswith("_") and name not in beside)
 
 
 def module(folder: ModuleType, name: str) -> ModuleType:

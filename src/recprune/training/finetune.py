@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from recprune.data.dataset import Split
+from recprune.evaluation.inputs import Renumber
 from recprune.training.fit import Fit, Progress, fit
 from recprune.training.options import FitOptions
 
@@ -12,13 +13,18 @@ __all__ = ["finetune"]
 
 
 def finetune(
-    model: nn.Module, split: Split, options: FitOptions | None = None, *, progress: Progress | None = None
+    model: nn.Module,
+    split: Split,
+    options: FitOptions | None = None,
+    *,
+    progress: Progress | None = None,
+    renumber: Renumber | None = None,
 ) -> Fit:
     """Train a pruned model further in place; on validation it never ends worse than it began.
 
     Without options: 8 epochs at half the usual step size, falling to 0. A model that is solved in closed form is solved
-    again on what is left of it. The split must be encoded as the model is, with the smaller vocabularies where ids
-    left. Raises what `fit` raises.
+    again on what is left of it. Where ids left the model, `renumber` (made by `recprune.surgery.renumber`) tells the
+    new code of every old one; the split stays as it was. Raises what `fit` raises.
     """
     options = options or FitOptions(epochs=8, lr=5e-4, schedule="linear")
-    return fit(model, split, options, progress=progress, keep_start=True)
+    return fit(model, split, options, progress=progress, keep_start=True, renumber=renumber)

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 from recprune.data.dataset import Split
 from recprune.errors import TrainingError
+from recprune.evaluation.inputs import Renumber
 from recprune.training.checkpoint import read_checkpoint, write_checkpoint
 from recprune.training.options import FitOptions
+from recprune.training.renumbered import renumbered
 from recprune.training.samples import Samples, samples
 from recprune.training.validate import Validation, validation
 
@@ -76,27 +78,30 @@ def fit(
     *,
     progress: Progress | None = None,
     keep_start: bool = False,
+    renumber: Renumber | None = None,
 ) -> Fit:
     """Train `model` in place on `split.train` and leave it in eval mode with the weights of its best epoch.
 
     A model with a method `refit_(histories, reg)` is solved in closed form; any other is trained by AdamW on the loss
     of `options`. keep_start: the weights that it came with count as epoch 0, so that it never ends worse on validation
-    than it began. progress: called after every epoch. The same options, data and model give the same weights; an
+    than it began. progress: called after every epoch. renumber: old code -> new code, for a model that some ids have
+    left (`recprune.surgery.renumber`). The same options, data and model give the same weights; an
     interrupted training that goes on from its checkpoint gives them too, bit by bit.
     Raises TrainingError when the loss is not finite or does not suit, ArtifactError for another training's checkpoint.
     """
     options = options or FitOptions()
     begin = time.perf_counter()
     with _threads(options.threads):
+        train = renumbered(split.train, renumber) if renumber else split.train
         solve = getattr(model, "refit_", None)
         if solve is not None:
-            solve(split.train.histories(), options.reg)
+            solve(train.histories(), options.reg)
             model.eval()
             return Fit((), 0, time.perf_counter() - begin)
-        data = samples(model, split, options)
+        data = samples(model, train, options)
         if not data.size:
             raise TrainingError("the training part has no sample to learn from; look at how the data was split")
-        judge = validation(model, split, options)
+        judge = validation(model, split, options, renumber)
         with torch.random.fork_rng(devices=[]):
             state = _train(model, data, judge, options, progress, keep_start)
     model.load_state_dict(state.best)

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from recprune.data.dataset import Dataset, Histories, Split
+from recprune.data.dataset import Dataset, Histories
+from recprune.data.sequences import sequence_samples
 from recprune.errors import TrainingError
 from recprune.models.recommender import ranks_items
 from recprune.training import losses
@@ -50,16 +52,16 @@ def usual_loss(model: Any, data: Dataset) -> Loss:
     )
 
 
-def samples(model: Any, split: Split, options: FitOptions) -> Samples:
-    """The training part as the model's samples. Raises TrainingError where the loss does not suit the model."""
-    loss = options.loss or usual_loss(model, split.train)
+def samples(model: Any, data: Dataset, options: FitOptions) -> Samples:
+    """A dataset as the model's samples. Raises TrainingError where the loss does not suit the model."""
+    loss = options.loss or usual_loss(model, data)
     if (loss in ("bce", "mse")) == ranks_items(model):
         raise TrainingError(f"the loss {loss!r} does not suit a model of the columns {model.columns}", loss=loss)
     if loss in ("bce", "mse"):
-        return _rows(model, split.train, loss, options)
+        return _rows(model, data, loss, options)
     if loss == "multinomial":
-        return _whole_histories(model, split.train.histories())
-    return _positives(model, split.train.histories(), loss, options)
+        return _whole_histories(model, data.histories())
+    return _positives(model, data.histories(), loss, options)
 
 
 def _rows(model: Any, data: Dataset, loss: str, options: FitOptions) -> Samples:
@@ -89,6 +91,7 @@ def _whole_histories(model: Any, histories: Histories) -> Samples:
 
     def of(rows: Tensor, generator: torch.Generator) -> Tensor:
         whole = torch.from_numpy(histories.dense(users[rows.numpy()]))
+        whole[:, 0] = 0.0
         shown = whole * (torch.rand(whole.shape, generator=generator) < 0.5)
         there = {"history": shown, "user": torch.from_numpy(users)[rows]}
         return losses.multinomial(model(*(there[name] for name in model.columns)), whole)
@@ -122,21 +125,14 @@ def _positives(model: Any, histories: Histories, loss: str, options: FitOptions)
 
 def _inputs(model: Any, histories: Histories) -> tuple[list[Tensor], Tensor]:
     """The model's columns for every sample, and the item to find; a sequence model needs something before it."""
-    users = np.repeat(np.arange(histories.n_users), histories.counts())
-    there, items = {"user": users}, histories.items
+    users, items = np.repeat(np.arange(histories.n_users), histories.counts()), histories.items
+    keep = items > 0
+    there: dict[str, NDArray[Any]] = {}
     if "sequence" in model.columns:
-        before = np.arange(len(items)) - histories.starts[users]
-        keep = np.flatnonzero(before > 0)
-        there = {"user": users[keep], "sequence": _windows(histories, keep, before[keep], sequence_length(model))}
-        items = items[keep]
-    return [torch.from_numpy(there[name]) for name in model.columns], torch.from_numpy(items.astype(np.int64))
-
-
-def _windows(histories: Histories, places: np.ndarray, before: np.ndarray, length: int) -> np.ndarray:
-    """(len(places), length) the items that came before each place, oldest first, padded with 0 in front."""
-    back = np.arange(length, 0, -1)
-    index = places[:, None] - back
-    return np.where(before[:, None] >= back, histories.items[np.maximum(index, 0)], 0).astype(np.int64)
+        there["sequence"], _ = sequence_samples(histories, sequence_length(model))
+        keep[histories.starts[:-1][histories.counts() > 0]] = False
+    there["user"] = users[keep]
+    return [torch.from_numpy(there[name]) for name in model.columns], torch.from_numpy(items[keep].astype(np.int64))
 
 
 def sequence_length(model: nn.Module) -> int:

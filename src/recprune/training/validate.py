@@ -10,6 +10,7 @@ from recprune.data.dataset import Split
 from recprune.errors import TrainingError
 from recprune.evaluation.evaluate import evaluate
 from recprune.evaluation.formulas import LOWER_IS_BETTER, formula
+from recprune.evaluation.inputs import Renumber
 from recprune.models.recommender import ranks_items
 from recprune.training.options import FitOptions
 
@@ -26,7 +27,7 @@ class Validation:
     sign: float
 
 
-def validation(model: Any, split: Split, options: FitOptions) -> Validation:
+def validation(model: Any, split: Split, options: FitOptions, renumber: Renumber | None = None) -> Validation:
     """How the model is judged after every epoch. Raises DataError for a metric that there is not."""
     metric = options.metric or _usual_metric(model, split)
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
@@ -35,7 +36,7 @@ def validation(model: Any, split: Split, options: FitOptions) -> Validation:
     formula(metric)
 
     def value() -> float:
-        scores = evaluate(model, split, part="valid", k=options.k)
+        scores = evaluate(model, split, part="valid", k=options.k, renumber=renumber)
         if metric not in scores.mean:
             there = ", ".join(scores.mean)
             raise TrainingError(f"no metric {metric!r} for this model; there are: {there}", metric=metric)

@@ -1,0 +1,238 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from recprune.data.dataset import Dataset, Roles, Split
+from recprune.data.vocabulary import Vocabulary
+from recprune.encodings.item_item import ItemItem
+from recprune.errors import ArtifactError, DataError, TrainingError
+from recprune.models.build import build
+from recprune.training import fit as fit_module
+from recprune.training.finetune import finetune
+from recprune.training.fit import FitOptions, fit
+from recprune.training.validate import Validation
+
+N_USERS, N_ITEMS = 30, 12
+
+
+def split(labels=False, valid=True):
+    """Users of two tastes: even users do items 1 to 6 in turn, odd ones 7 to 12; the last two are held out."""
+    users = np.repeat(np.arange(1, N_USERS + 1), 5)
+    step = np.tile(np.arange(5), N_USERS)
+    items = 1 + 6 * (users % 2) + (users // 2 + step) % 6
+    columns = {"user": users.astype(np.int32), "item": items.astype(np.int32), "time": step.astype(np.int64)}
+    if labels:
+        rng = np.random.default_rng(0)
+        columns["item"] = rng.integers(1, N_ITEMS + 1, len(users)).astype(np.int32)
+        columns["label"] = ((columns["item"] > 6) == (users % 2 == 1)).astype(np.float32)
+    vocabularies = {
+        name: Vocabulary(name, [f"{name}{i}" for i in range(n)]) for name, n in (("user", N_USERS), ("item", N_ITEMS))
+    }
+    data = Dataset(columns, vocabularies, Roles(user="user", item="item", time="time"))
+    held = step == 3 if valid else np.zeros(len(step), dtype=bool)
+    return Split(data.take((step < 4) & ~held), data.take(held), data.take(step == 4))
+
+
+SMALL = {
+    "mf": {"dim": 8},
+    "deepfm": {"dim": 4, "hidden": (8,)},
+    "caser": {"length": 3, "dim": 8, "filters": 4, "heights": (1, 2)},
+}
+OPTIONS = FitOptions(epochs=6, batch=16, lr=0.02, patience=6, negatives=4, k=3, threads=1)
+
+
+def trained(name, options=OPTIONS, **keywords):
+    data = split(labels=name == "deepfm")
+    model = build(name, data, **SMALL[name])
+    return model, fit(model, data, options, **keywords)
+
+
+def same(one, other):
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_training_lowers_the_loss(name):
+    _, result = trained(name)
+    assert result.history[-1].loss < 0.9 * result.history[0].loss
+
+
+@pytest.mark.parametrize("loss", ["bpr", "softmax", "sampled_softmax"])
+def test_a_ranking_model_learns_by_each_of_its_losses(loss):
+    model, result = trained("mf", dataclasses.replace(OPTIONS, loss=loss, epochs=10))
+    assert result.history[-1].loss < result.history[0].loss
+    model.eval()
+    scores = model(torch.tensor([2, 3]))
+    assert scores[0, 1:7].mean() > scores[0, 7:].mean()
+    assert scores[1, 7:].mean() > scores[1, 1:7].mean()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_same_seed_gives_the_same_model_whatever_torch_drew_before(name):
+    torch.manual_seed(1)
+    one, _ = trained(name)
+    torch.manual_seed(2)
+    other, _ = trained(name)
+    assert same(one, other)
+
+
+def test_another_seed_gives_another_model():
+    assert not same(trained("mf")[0], trained("mf", dataclasses.replace(OPTIONS, seed=1))[0])
+
+
+def test_training_leaves_the_random_state_of_torch_as_it_was():
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    trained("caser")
+    assert torch.equal(before, torch.get_rng_state())
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("schedule", ["constant", "linear"])
+def test_an_interrupted_training_goes_on_bit_by_bit(name, schedule, tmp_path):
+    options = dataclasses.replace(OPTIONS, schedule=schedule, unknown=0.1)
+    whole, result = trained(name, options)
+    resumable = dataclasses.replace(options, checkpoint=tmp_path / "new" / "state.safetensors")
+
+    def stop(epoch):
+        if epoch.number == 3:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        trained(name, resumable, progress=stop)
+    resumed, later = trained(name, resumable)
+    assert same(whole, resumed)
+    assert [(e.number, e.loss, e.value) for e in later.history] == [(e.number, e.loss, e.value) for e in result.history]
+    assert later.best_epoch == result.best_epoch
+
+
+def test_a_finished_training_does_not_train_again(tmp_path):
+    options = dataclasses.replace(OPTIONS, checkpoint=tmp_path / "state.safetensors")
+    one, _ = trained("mf", options)
+    calls = []
+    other, _ = trained("mf", options, progress=calls.append)
+    assert same(one, other)
+    assert not calls
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path):
+    options = dataclasses.replace(OPTIONS, checkpoint=tmp_path / "state.safetensors")
+    trained("mf", options)
+    with pytest.raises(ArtifactError) as error:
+        trained("mf", dataclasses.replace(options, lr=0.5))
+    assert error.value.differs == ("lr",)
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"x" * 100])
+def test_a_damaged_checkpoint_is_refused_and_says_where(tmp_path, damage):
+    path = tmp_path / "state.safetensors"
+    options = dataclasses.replace(OPTIONS, checkpoint=path)
+    trained("mf", options)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ArtifactError) as error:
+        trained("mf", options)
+    assert error.value.path == path
+
+
+def judged(monkeypatch, values, **changes):
+    """A training whose validation says these values, whatever the model does."""
+    values = iter(values)
+    judge = Validation("valid ndcg@3", lambda: next(values), 1.0)
+    monkeypatch.setattr(fit_module, "validation", lambda *_: judge)
+    return trained("mf", dataclasses.replace(OPTIONS, **changes))
+
+
+def test_training_stops_when_patience_ends_and_the_best_epoch_stays(monkeypatch):
+    model, result = judged(monkeypatch, [0.1, 0.5, 0.4, 0.3, 0.9], patience=2)
+    assert (len(result.history), result.best_epoch) == (4, 2)
+    two_epochs, _ = judged(monkeypatch, [0.1, 0.5], epochs=2)
+    assert same(model, two_epochs)
+
+
+def test_a_lower_rmse_is_a_better_one():
+    data = split(labels=True)
+
+    def rated(part):
+        rest = {name: values for name, values in part.columns.items() if name != "label"}
+        return dataclasses.replace(part, columns={**rest, "rating": part["label"] * 4 + 1})
+
+    ratings = Split(rated(data.train), rated(data.valid), rated(data.test))
+    model = build("deepfm", ratings, **SMALL["deepfm"])
+    result = fit(model, ratings, OPTIONS)
+    assert result.metric == "valid rmse"
+    assert result.history[result.best_epoch - 1].value == min(epoch.value for epoch in result.history)
+
+
+def test_without_validation_all_epochs_run_and_the_last_weights_stay():
+    data = split(valid=False)
+    model = build("mf", data, dim=8)
+    result = fit(model, data, dataclasses.replace(OPTIONS, patience=1))
+    assert (len(result.history), result.best_epoch, result.metric) == (OPTIONS.epochs, OPTIONS.epochs, "")
+
+
+def test_a_loss_that_is_not_finite_says_where():
+    data = split()
+    model = build("mf", data, dim=8)
+    with torch.no_grad():
+        model.bias[3] = float("nan")
+    with pytest.raises(TrainingError) as error:
+        fit(model, data, OPTIONS)
+    assert (error.value.epoch, error.value.step) == (1, 1)
+
+
+def test_finetuning_never_ends_worse_than_it_began():
+    data = split()
+    model, _ = trained("mf")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    result = finetune(model, data, dataclasses.replace(OPTIONS, lr=10.0, epochs=2))
+    assert result.best_epoch == 0
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_finetuning_a_sparse_item_model_solves_it_again():
+    data = split()
+    model = build("ease", data)
+    fit(model, data, FitOptions(reg=1.0))
+    dense = model.items.weight.detach()
+    kept = dense.abs().flatten().topk(20).indices.sort().values
+    model.items = ItemItem.encode(dense, kept)
+    before = model.items.values.detach().clone()
+    finetune(model, data, FitOptions(reg=1.0))
+    assert not torch.equal(before, model.items.values)
+    assert torch.isfinite(model.items.values).all()
+
+
+def test_a_model_that_some_items_left_trains_with_new_codes():
+    data = split()
+    new = np.concatenate([np.arange(9), np.zeros(4, dtype=np.int64)])
+    for name in ("mf", "caser", "ease"):
+        smaller = dataclasses.replace(
+            data.train, vocabularies={**data.vocabularies, "item": data.vocabularies["item"].restrict(range(9))}
+        )
+        model = build(name, Split(smaller, data.valid, data.test), **SMALL.get(name, {}))
+        result = finetune(model, data, dataclasses.replace(OPTIONS, epochs=3), renumber={"item": new})
+        assert all(np.isfinite(epoch.loss) for epoch in result.history)
+
+
+def test_rows_without_label_or_rating_are_nothing_to_learn_from():
+    data = split()
+    with pytest.raises(TrainingError, match="negatives"):
+        fit(build("deepfm", data, **SMALL["deepfm"]), data, OPTIONS)
+
+
+@pytest.mark.parametrize(("name", "loss"), [("mf", "bce"), ("deepfm", "softmax")])
+def test_a_loss_that_does_not_suit_the_model_is_refused(name, loss):
+    with pytest.raises(TrainingError) as error:
+        trained(name, dataclasses.replace(OPTIONS, loss=loss))
+    assert error.value.loss == loss
+
+
+def test_a_metric_that_there_is_not_is_refused_before_training():
+    with pytest.raises(DataError):
+        trained("mf", dataclasses.replace(OPTIONS, metric="hits"), progress=lambda _: pytest.fail("it trained"))
