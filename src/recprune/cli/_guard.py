@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import os
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, get_type_hints
 
 import typer
 
+from recprune.cli._options import Common
 from recprune.errors import RecpruneError, SurgeryError
 
 if TYPE_CHECKING:
@@ -30,29 +32,46 @@ class Answer:
 
 
 def guarded(command: Callable[..., Answer]) -> Callable[..., None]:
-    """The command that prints its answer, and turns errors into one message and an exit code.
+    """The command as typer takes it: prints its answer, and turns errors into one message and an exit code.
 
-    0: done. 2: wrong usage or bad input. 1: anything else. With --traceback or RECPRUNE_DEBUG=1 the traceback is shown
-    as well.
+    A parameter whose type is a dataclass stands for the options that are its fields. Exit codes: 0 done, 2 wrong usage
+    or bad input, 1 anything else. With --traceback or RECPRUNE_DEBUG=1 the traceback is shown as well.
     """
+    hints = get_type_hints(command, include_extras=True)
+    bundles: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint) and name != "return"}
 
     @functools.wraps(command)
     def call(**options: Any) -> None:
+        given = {name: kind(**{f.name: options.pop(f.name) for f in fields(kind)}) for name, kind in bundles.items()}
+        common: Common = given["common"]
         try:
-            _print(command(**options), options["as_json"])
-        except typer.Exit:
-            raise
+            _print(command(**options, **given), common)
         except Exception as error:
-            if options["traceback"] or os.environ.get("RECPRUNE_DEBUG", "0") not in ("", "0"):
+            if common.traceback or os.environ.get("RECPRUNE_DEBUG", "0") not in ("", "0"):
                 traceback.print_exc()
             _fail(error)
 
-    call.__annotations__ = {**command.__annotations__, "return": None}
+    parameters = [
+        one for p in inspect.signature(command).parameters.values() for one in _expanded(p, hints[p.name], bundles)
+    ]
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {p.name: p.annotation for p in parameters}
     return call
 
 
-def _print(answer: Answer, as_json: bool) -> None:
-    if as_json:
+def _expanded(parameter: inspect.Parameter, hint: Any, bundles: dict[str, Any]) -> list[inspect.Parameter]:
+    """The parameter itself, or one for each field of the dataclass that it stands for."""
+    if parameter.name not in bundles:
+        return [parameter.replace(annotation=hint, kind=inspect.Parameter.KEYWORD_ONLY)]
+    own = get_type_hints(hint, include_extras=True)
+    return [
+        inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=own[f.name])
+        for f in fields(hint)
+    ]
+
+
+def _print(answer: Answer, common: Common) -> None:
+    if common.as_json:
         typer.echo(json.dumps(answer.data, indent=2, allow_nan=False, default=str))
         return
     from rich.console import Console
@@ -64,7 +83,6 @@ def _print(answer: Answer, as_json: bool) -> None:
 
 def _fail(error: Exception) -> NoReturn:
     expected = isinstance(error, RecpruneError)
-    name = type(error).__name__
     hint = "" if expected else " (RECPRUNE_DEBUG=1 shows where)"
-    typer.echo(f"{name}: {error}{hint}", err=True)
+    typer.echo(f"{type(error).__name__}: {error}{hint}", err=True)
     raise typer.Exit(2 if expected and not isinstance(error, SurgeryError) else 1)

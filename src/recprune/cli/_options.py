@@ -1,25 +1,109 @@
-"""Options that several commands share, each said once."""
+"""Options that several commands share, each said once. A command that takes one of these classes takes its fields."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-__all__ = ["AsJson", "Data", "Factor", "K", "Kinds", "Out", "Rule", "Seed", "Sites", "Threads", "Trace"]
+from recprune.errors import DataError
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all that is drawn; same seed, same result.")]
-Trace = Annotated[bool, typer.Option("--traceback", help="On an error, show where it came from.")]
+if TYPE_CHECKING:
+    from recprune.planning.budget import Budget
+    from recprune.training.options import FitOptions
+
+__all__ = ["BudgetOptions", "Common", "Data", "K", "Model", "Out", "Training", "settings"]
+
 Out = Annotated[Path, typer.Option("--out", "-o", help="Where the result goes.")]
-Data = Annotated[Path, typer.Option("--data", help="Folder that `recprune prepare` made.")]
-Factor = Annotated[float, typer.Option("--factor", help="Share of the parameters to remove, 0 (none) to 1.")]
-Rule = Annotated[str, typer.Option("--rule", help="How units are rated: a rule's name, or package.module:Name.")]
-Kinds = Annotated[
-    list[str] | None,
-    typer.Option("--kind", help="Kind of unit that may leave; repeat for more. Default: what suits the model."),
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder that `prepare` made. Default: the one the model was trained on."),
 ]
-Sites = Annotated[list[str] | None, typer.Option("--site", help="Only this site, by its name; repeat for more.")]
-Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads while milliseconds are measured.")]
+Model = Annotated[Path, typer.Argument(help="Folder of a model, as `train`, `apply` and `run` make them.")]
 K = Annotated[int, typer.Option("-k", min=1, help="Length of the recommended list.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What every command takes."""
+
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")] = False
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all that is drawn.")] = 0
+    traceback: Annotated[bool, typer.Option("--traceback", help="On an error, show where it came from.")] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How a model is trained; what is not said is as `FitOptions` (of fine-tuning: `finetune`) has it."""
+
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Most passes over the training data.")] = None
+    fit: Annotated[
+        list[str] | None,
+        typer.Option("--fit", metavar="NAME=VALUE", help="Further training option, as in lr=0.002; repeat for more."),
+    ] = None
+
+    def said(self, seed: int) -> dict[str, Any]:
+        """The options that were said, and the seed."""
+        epochs = {} if self.epochs is None else {"epochs": self.epochs}
+        return {"seed": seed, **epochs, **settings(self.fit or (), "--fit")}
+
+    def options(self, seed: int, start: FitOptions | None = None) -> FitOptions:
+        """`start` (or the defaults) with what was said. Raises DataError for an option that there is not."""
+        from dataclasses import fields, replace
+
+        from recprune.training.options import FitOptions
+
+        said = self.said(seed)
+        known = [f.name for f in fields(FitOptions)]
+        for name in said:
+            if name not in known:
+                raise DataError(f"--fit: no training option {name!r}; there are: {', '.join(known)}", option=name)
+        if "checkpoint" in said:
+            said["checkpoint"] = Path(said["checkpoint"])
+        return replace(start or FitOptions(), **said)
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetOptions:
+    """How much leaves, and by which rule."""
+
+    factor: Annotated[float, typer.Option("--factor", help="Share of the parameters to remove, 0 (none) to 1.")] = 0.5
+    rule: Annotated[
+        str | None, typer.Option("--rule", help="A rule's name, or package.module:Name. Default: what suits the model.")
+    ] = None
+    kind: Annotated[
+        list[str] | None, typer.Option("--kind", help="Kind of unit that may leave; repeat for more. Default: all.")
+    ] = None
+    site: Annotated[list[str] | None, typer.Option("--site", help="Only this site; repeat for more.")] = None
+    floor: Annotated[int, typer.Option("--floor", help="Fewest units that a site keeps.")] = 1
+    multiple: Annotated[int, typer.Option("--multiple", help="Kept widths are divisible by this.")] = 1
+
+    def budget(self) -> Budget:
+        """The budget. Raises BudgetError for a number out of range or a kind that there is not."""
+        from recprune.errors import BudgetError
+        from recprune.planning.budget import Budget
+        from recprune.tracing.site import Kind
+
+        for name in self.kind or ():
+            if name not in list(Kind):
+                raise BudgetError(f"no kind {name!r}; there are: {', '.join(Kind)}", kind=name)
+        kinds = frozenset(Kind(name) for name in self.kind) if self.kind else frozenset(Kind)
+        return Budget(self.factor, self.floor, self.multiple, kinds, frozenset(self.site or ()))
+
+
+def settings(pairs: Iterable[str], option: str = "--set") -> dict[str, Any]:
+    """NAME=VALUE pairs; a value that reads as JSON is what it says, any other is text."""
+    out: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise DataError(f"{option} takes NAME=VALUE, not {pair!r}", option=option)
+        try:
+            out[name.strip()] = json.loads(value)
+        except ValueError:
+            out[name.strip()] = value
+    return out

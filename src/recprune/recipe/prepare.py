@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from recprune.data.dataset import Dataset, Split
@@ -18,10 +19,11 @@ from recprune.data.split import (
     split_last,
     split_random,
 )
+from recprune.data.store import save_split
 from recprune.errors import DataError
 from recprune.recipe.stages import Stage, silent
 
-__all__ = ["WAYS", "Prepared", "SplitBy", "prepare"]
+__all__ = ["WAYS", "Prepared", "SplitBy", "keep", "prepare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +112,9 @@ def _way(by: SplitBy, log: Log) -> str:
     if log.roles.time is None or log.roles.user is None:
         return "random" if log.roles.time is None else "time"
     return "time" if log.roles.label else "user"
+
+
+def keep(prepared: Prepared, folder: Path) -> None:
+    """Write the split, and beside it the lines that could not be read (rejected.tsv)."""
+    save_split(prepared.split, folder)
+    prepared.rejected.write(folder / "rejected.tsv")

@@ -1,0 +1,99 @@
+"""Options that say what a raw log is, and how it is cleaned and split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from recprune.cli._options import settings
+
+if TYPE_CHECKING:
+    from recprune.data.dataset import Roles
+    from recprune.data.log import Log
+    from recprune.recipe.prepare import SplitBy
+
+__all__ = ["Parting", "Source"]
+
+SINGLE = ("user", "item", "rating", "label", "time")
+SEVERAL = ("categorical", "numeric", "multi", "of_item", "of_user")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a raw log is: its format, and which column plays which part."""
+
+    format: Annotated[str | None, typer.Option("--format", help="Format. Default: by name and content.")] = None
+    user: Annotated[str | None, typer.Option("--user", help="Column of the users.")] = None
+    item: Annotated[str | None, typer.Option("--item", help="Column of the items.")] = None
+    rating: Annotated[str | None, typer.Option("--rating", help="Column of the ratings.")] = None
+    label: Annotated[str | None, typer.Option("--label", help="Column of the labels, 1 or 0.")] = None
+    time: Annotated[str | None, typer.Option("--time", help="Column of the times.")] = None
+    categorical: Annotated[list[str] | None, typer.Option("--categorical", help="Categorical field; repeat.")] = None
+    numeric: Annotated[list[str] | None, typer.Option("--numeric", help="Numeric field; repeat.")] = None
+    multi: Annotated[list[str] | None, typer.Option("--multi", help="Multi-valued field; repeat.")] = None
+    of_item: Annotated[list[str] | None, typer.Option("--of-item", help="Field that the item has; repeat.")] = None
+    of_user: Annotated[list[str] | None, typer.Option("--of-user", help="Field that the user has; repeat.")] = None
+    positive: Annotated[
+        str | None, typer.Option("--positive", help='What counts as positive, as in "rating >= 4". Default: every row.')
+    ] = None
+    log: Annotated[Path | None, typer.Option("--log", help="A log.toml that says the columns' roles.")] = None
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Option of the format, as in separator=; or header=false."),
+    ] = None
+
+    def read(self, path: Path) -> Log:
+        """The log at that path; roles that are not said are those the format knows or guesses."""
+        from recprune.data.read import read
+
+        log = read(path, self.format, self.roles(), **settings(self.setting or ()))
+        return replace(log, roles=replace(log.roles, positive=self.positive)) if self.positive else log
+
+    def roles(self) -> Roles | None:
+        """The roles that were said, None where none was."""
+        from recprune.data.dataset import Roles
+        from recprune.data.logtoml import read_roles
+
+        start = read_roles(self.log) if self.log is not None else None
+        said: dict[str, Any] = {name: value for name in SINGLE if (value := getattr(self, name)) is not None}
+        said |= {name: tuple(value) for name in SEVERAL if (value := getattr(self, name))}
+        return replace(start or Roles(), **said) if said or start else None
+
+
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """How a log is cleaned and split."""
+
+    split: Annotated[
+        str,
+        typer.Option(
+            "--split",
+            help="user (last share of each user), time (one moment), last (each user's last item), random, auto.",
+        ),
+    ] = "auto"
+    valid_share: Annotated[float, typer.Option("--valid-share", help="Share of the rows for validation.")] = 0.1
+    test_share: Annotated[float, typer.Option("--test-share", help="Share of the rows for test.")] = 0.2
+    test_log: Annotated[Path | None, typer.Option("--test-log", help="Test rows as given, alike.")] = None
+    valid_log: Annotated[Path | None, typer.Option("--valid-log", help="Validation rows as given.")] = None
+    negatives: Annotated[int, typer.Option("--negatives", min=0, help="Negatives drawn for each positive.")] = 0
+    duplicates: Annotated[
+        str | None, typer.Option("--duplicates", help="Rows of the same user and item: last, first, sum or all.")
+    ] = None
+    k_core: Annotated[int, typer.Option("--k-core", min=0, help="Users and items with fewer rows leave.")] = 0
+    min_user: Annotated[int, typer.Option("--min-user", min=0, help="Users with fewer rows leave.")] = 0
+    min_item: Annotated[int, typer.Option("--min-item", min=0, help="Items with fewer rows leave.")] = 0
+    since: Annotated[str | None, typer.Option("--since", help="Rows from this time on: a number or a date.")] = None
+    until: Annotated[str | None, typer.Option("--until", help="Rows before this time.")] = None
+
+    def cleaning(self) -> dict[str, Any]:
+        """The options of `clean`."""
+        return {n: getattr(self, n) for n in ("duplicates", "k_core", "min_user", "min_item", "since", "until")}
+
+    def by(self, seed: int) -> SplitBy:
+        """How the parts are made."""
+        from recprune.recipe.prepare import SplitBy
+
+        return SplitBy(self.split, self.valid_share, self.test_share, seed)

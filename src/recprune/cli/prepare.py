@@ -1,0 +1,52 @@
+"""recprune prepare: a raw log becomes a folder that models learn from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recprune.cli._guard import Answer
+from recprune.cli._options import Common, Out
+from recprune.cli._progress import stage
+from recprune.cli._source import Parting, Source
+from recprune.errors import DataError
+
+__all__ = ["prepare"]
+PLACE = 1
+
+
+def prepare(
+    path: Annotated[Path, typer.Argument(metavar="LOG", help="A file or folder with the raw log.")],
+    out: Out,
+    source: Source,
+    parting: Parting,
+    common: Common,
+) -> Answer:
+    """Read, clean, encode and split a raw log; lines that cannot be read are counted and written aside."""
+    from recprune.recipe.prepare import keep, prepare
+
+    if parting.valid_log and not parting.test_log:
+        raise DataError("--valid-log needs --test-log beside it")
+    with stage(f"read {path}"):
+        train = source.read(path)
+        test, valid = (source.read(p) if p else None for p in (parting.test_log, parting.valid_log))
+    prepared = prepare(
+        train,
+        test=test,
+        valid=valid,
+        cleaning=parting.cleaning(),
+        by=parting.by(common.seed),
+        negatives=parting.negatives,
+        stage=stage,
+    )
+    keep(prepared, out)
+    facts = {"folder": str(out), "seed": common.seed, **prepared.facts()}
+    return Answer(facts, _words(facts))
+
+
+def _words(facts: dict[str, object]) -> tuple[str, ...]:
+    from recprune.cli._show import pairs
+
+    return tuple(pairs(facts))

@@ -1,0 +1,40 @@
+"""train(): a model by its name, built for a split and trained on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from recprune.data.dataset import Split
+from recprune.evaluation.inputs import ranks
+from recprune.models.build import build
+from recprune.recipe.stages import Stage, epochs, silent
+from recprune.training.fit import Fit, FitOptions, fit
+
+__all__ = ["needs_negatives", "train"]
+
+
+def train(
+    name: str,
+    split: Split,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    options: FitOptions | None = None,
+    stage: Stage = silent,
+) -> tuple[nn.Module, Fit]:
+    """A new model and how it was trained. settings: the options of its constructor. options.seed draws its weights.
+
+    Raises ExtensionError for a name or a setting that there is not, and what `fit` raises.
+    """
+    options = options or FitOptions()
+    model = build(name, split, seed=options.seed, **(settings or {}))
+    with stage(f"train {name}") as say:
+        done = fit(model, split, options, progress=epochs(say))
+    return model, done
+
+
+def needs_negatives(model: nn.Module, split: Split) -> bool:
+    """True for a model that tells rows apart where all rows are alike."""
+    return not ranks(model) and not {"label", "rating"} & set(split.train.columns)

@@ -1,0 +1,78 @@
+import pytest
+import torch
+
+from recprune.errors import BudgetError
+from recprune.evaluation.evaluate import evaluate
+from recprune.importance.rules.random import Random
+from recprune.models.build import build
+from recprune.planning.budget import Budget
+from recprune.recipe.prune import as_rule, plan, prune
+from recprune.recipe.rivals import by_chance, from_scratch, work_of
+from recprune.testing.data import tiny_clicks, tiny_split
+from recprune.tracing.site import Kind
+from recprune.training.fit import FitOptions, fit
+
+SETTINGS = {"ease": {}, "mf": {"dim": 8}, "caser": {"dim": 8, "length": 4}, "deepfm": {"dim": 4, "hidden": [8]}}
+ONE = FitOptions(epochs=1, patience=1)
+
+
+def trained(name):
+    split = tiny_clicks() if name == "deepfm" else tiny_split()
+    model = build(name, split, **SETTINGS[name])
+    return model, split, fit(model, split, FitOptions(epochs=2))
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_pruned_model_is_smaller_by_the_factor_and_can_be_judged(name):
+    model, split, _ = trained(name)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    small = prune(model, split, 0.5, options=ONE)
+    account = small.plan.account()
+    assert account.share_removed >= 0.5
+    assert sum(p.numel() for p in small.model.parameters()) == account.parameters_after
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    assert evaluate(small.model, split, renumber=small.renumber).mean
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_rivals_are_as_small(name):
+    model, split, done = trained(name)
+    small = prune(model, split, 0.5, options=ONE)
+    size = small.plan.account().parameters_after
+    chance = by_chance(model, split, small, options=ONE)
+    assert chance.plan.account().share_removed >= 0.5
+    assert "Random" in chance.plan.rule
+    scratch = from_scratch(model, split, small, options=FitOptions(epochs=work_of(done, small.fit)))
+    assert sum(p.numel() for p in scratch.model.parameters()) == size
+    assert evaluate(scratch.model, split, renumber=scratch.renumber).mean
+
+
+def test_the_same_seed_gives_the_same_plan_and_the_same_weights():
+    model, split, _ = trained("deepfm")
+    one, two = (prune(model, split, 0.4, options=ONE, seed=3) for _ in range(2))
+    assert one.plan == two.plan
+    assert all(torch.equal(a, b) for a, b in zip(one.model.parameters(), two.model.parameters(), strict=True))
+
+
+def test_tables_that_no_vocabulary_can_follow_keep_their_rows():
+    model, split, _ = trained("caser")
+    chosen = plan(model, split, 0.5)
+    assert any(site.kind is Kind.ID for site in chosen.survey.sites)
+    assert not any(site.kind is Kind.ID and len(chosen.leaving(site)) for site in chosen.survey.sites)
+
+
+def test_only_the_kinds_of_the_budget_leave():
+    model, split, _ = trained("mf")
+    chosen = plan(model, split, budget=Budget(0.3, kinds=frozenset({Kind.DIM})))
+    assert {chosen.survey.site(name).kind for name in chosen.kept} == {Kind.DIM}
+
+
+def test_more_than_can_leave_is_refused():
+    model, split, _ = trained("mf")
+    with pytest.raises(BudgetError, match="cannot be met"):
+        prune(model, split, 1.0)
+
+
+def test_a_rule_that_draws_takes_the_seed():
+    assert as_rule("random", 7) == Random(7)
+    assert as_rule("magnitude", 7) == as_rule("magnitude")
