@@ -105,20 +105,21 @@ def recall(hits: Flags, counts: Counts) -> Numbers:
 
 def f1(hits: Flags, counts: Counts) -> Numbers:
     """(users,) F1@k: 2 hits / (k + test items), which equals the harmonic mean of precision and recall."""
-    out: Numbers = hits.sum(1) / ((hits.shape[1] + counts) / 2)
+    out: Numbers = 2 * hits.sum(1) / (hits.shape[1] + counts)
     return out
 
 
 def hit(hits: Flags, counts: Counts) -> Numbers:
     """(users,) 1 with a hit, else 0."""
-    return hits.any(1).astype(np.float64)
+    out: Numbers = np.asarray(hits.any(1), dtype=np.float64)
+    return out
 
 
 def ndcg(hits: Flags, counts: Counts) -> Numbers:
     """(users,) NDCG@k with binary gains and an ideal list of min(k, test items). Järvelin and Kekäläinen 2002, 3.2."""
     gains = 1 / np.log2(np.arange(2, hits.shape[1] + 2))
     ideal = np.cumsum(gains)[np.minimum(counts, hits.shape[1]) - 1]
-    out: Numbers = (hits @ gains) / ideal
+    out: Numbers = (hits * gains).sum(1) / ideal
     return out
 
 
