@@ -15,7 +15,7 @@ from recprune.errors import DataError
 
 __all__ = ["Log", "Rejected", "clean"]
 
-ASIDE = {"file": pl.String, "line": pl.Int64, "reason": pl.String, "text": pl.String}
+ASIDE = pl.Schema({"file": pl.String, "line": pl.Int64, "reason": pl.String, "text": pl.String})
 """Columns of `Rejected.rows`; lines are counted from 1, as editors do (of Parquet: rows)."""
 
 

@@ -1,0 +1,131 @@
+"""A text file as blocks of whole lines, tens of megabytes each, unpacked and decoded on the way."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import lzma
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from recprune.errors import DataError
+
+__all__ = ["SIZE", "blocks", "first_lines"]
+
+SIZE = 32 << 20
+"""Bytes of a block; only a line longer than that makes a longer one."""
+
+PIECE = 1 << 20
+MAGIC = {b"\x1f\x8b": "gz", b"\x28\xb5\x2f\xfd": "zst", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz"}
+
+
+def blocks(path: str | Path, encoding: str = "utf-8", size: int = SIZE) -> Iterator[bytes]:
+    """The text in order, each block ending with a newline, `\\r\\n` as `\\n`, without a byte order mark.
+
+    gz, zst, bz2 and xz are known by their first bytes, not by the name. UTF-8 is passed on as it is (whoever reads the
+    lines finds what is none); other encodings become UTF-8 here. zst needs the package zstandard.
+    Raises DataError where the file is missing, empty, damaged, or not in the encoding that was named.
+    """
+    path = Path(path)
+    decoder = decoder_of(encoding, path)
+    rest, begun = bytearray(), False
+    try:
+        for piece in pieces(path):
+            if decoder is not None:
+                piece = decoder.decode(piece).encode()
+            if not begun and piece:
+                piece, begun = piece.removeprefix(codecs.BOM_UTF8), True
+            rest += piece
+            if len(rest) >= size and (cut := rest.rfind(b"\n") + 1):
+                yield unix(bytes(rest[:cut]))
+                del rest[:cut]
+        if decoder is not None:
+            rest += decoder.decode(b"", True).encode()
+    except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        raise DataError(f"{path} cannot be read: {error}", path=str(path)) from error
+    except UnicodeError as error:
+        raise DataError(f"{path} is not {encoding}: {error}. Name its encoding", path=str(path)) from error
+    if not begun:
+        raise DataError(f"{path} is empty", path=str(path))
+    if rest:
+        yield unix(bytes(rest if rest.endswith(b"\n") else rest + b"\n"))
+
+
+def first_lines(path: str | Path, encoding: str = "utf-8", count: int = 100) -> list[str]:
+    """The first lines that are not empty, to look at; bytes that are not UTF-8 are replaced."""
+    lines: list[str] = []
+    for block in blocks(path, encoding, size=1 << 16):
+        lines += [line for line in block.decode(errors="replace").split("\n") if line]
+        if len(lines) >= count:
+            break
+    return lines[:count]
+
+
+def unix(block: bytes) -> bytes:
+    """Lines end with `\\n` alone."""
+    return block.replace(b"\r\n", b"\n") if b"\r" in block else block
+
+
+def decoder_of(encoding: str, path: Path) -> codecs.IncrementalDecoder | None:
+    """What turns another encoding into text; None for UTF-8 and ASCII."""
+    try:
+        name = codecs.lookup(encoding).name
+    except LookupError:
+        raise DataError(f"{path}: no encoding {encoding!r}; known are utf-8, latin-1, cp1252, utf-16, ...") from None
+    if name in ("utf-8", "utf-8-sig", "ascii"):
+        return None
+    return codecs.getincrementaldecoder(name)()
+
+
+def pieces(path: Path) -> Iterator[bytes]:
+    """The bytes of a file, unpacked."""
+    if path.is_dir():
+        raise IsADirectoryError("it is a folder, expected a file")
+    with path.open("rb") as file:
+        head = file.read(6)
+        file.seek(0)
+        packed = next((name for magic, name in MAGIC.items() if head.startswith(magic)), None)
+        if packed == "gz":
+            yield from members(file, lambda: zlib.decompressobj(wbits=31))
+        elif packed == "bz2":
+            yield from members(file, bz2.BZ2Decompressor)
+        elif packed == "xz":
+            yield from members(file, lzma.LZMADecompressor)
+        elif packed == "zst":
+            yield from unpacked_zst(file, path)
+        else:
+            while piece := file.read(PIECE):
+                yield piece
+
+
+def members(file: Any, fresh: Any) -> Iterator[bytes]:
+    """Packed streams one after the other, as gzip and its like allow."""
+    unpack = fresh()
+    while data := file.read(PIECE):
+        while data:
+            if unpack.eof:
+                if not data.strip(b"\0"):  # padding after the last stream
+                    break
+                unpack = fresh()
+            yield unpack.decompress(data)
+            data = unpack.unused_data if unpack.eof else b""
+    if not unpack.eof:
+        raise EOFError("it ends before its packed stream does: the file is cut off")
+
+
+def unpacked_zst(file: Any, path: Path) -> Iterator[bytes]:
+    """Bytes of a zst file. Raises DataError where nothing here can unpack it."""
+    try:
+        import zstandard
+    except ImportError:
+        raise DataError(
+            f"{path} is packed with zst: `pip install zstandard` to read it, or pack it with gzip", path=str(path)
+        ) from None
+    try:
+        reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+        while piece := reader.read(PIECE):
+            yield piece
+    except zstandard.ZstdError as error:
+        raise EOFError(str(error)) from error
