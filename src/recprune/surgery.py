@@ -17,6 +17,7 @@ from recprune.errors import PlanError, SurgeryError
 from recprune.planning.account import positions
 from recprune.planning.plan import Plan
 from recprune.tracing.build import fingerprint, named_tensors
+from recprune.tracing.kept_width import KeptWidth, still
 from recprune.tracing.site import FLAT, Kind, Site
 
 __all__ = ["apply", "masked", "renumber", "reshape_", "shrink_inputs"]
@@ -160,7 +161,27 @@ def _masked(model: nn.Module, plan: Plan, fallback: Mapping[tuple[str, int], Ten
             new[tensor].view(-1)[index] = 0
         elif tensor not in plan.survey.pointers:
             new[tensor].index_fill_(dim, index.to(new[tensor].device), 0)
-    return _copy(model, new)
+    return _averaging(_copy(model, new), plan)
+
+
+def _averaging(model: nn.Module, plan: Plan) -> nn.Module:
+    """The masked model does layer norm, softmax and means over the units that stay."""
+    left: dict[str, dict[int, Tensor]] = {}
+    for site in plan.survey.sites:
+        leaving = plan.leaving(site)
+        for cut in site.averaged if len(leaving) else ():
+            gone = torch.from_numpy(positions(cut, leaving))
+            there = left.setdefault(cut.tensor, {}).get(cut.dim)
+            left[cut.tensor][cut.dim] = gone if there is None else torch.cat([there, gone])
+    if left:
+        plain = model.forward
+
+        def forward(*inputs: Any, **named: Any) -> Any:
+            with still(model), KeptWidth(left):
+                return plain(*inputs, **named)
+
+        model.forward = forward
+    return model
 
 
 def _smaller(model: nn.Module, plan: Plan, fallback: Mapping[tuple[str, int], Tensor]) -> nn.Module:
@@ -328,3 +349,7 @@ def _correct_attributes(model: nn.Module) -> None:
                     setattr(module, attribute, value.shape[dim])
         if isinstance(module, nn.modules.conv._ConvNd) and not module.transposed:
             module.kernel_size = tuple(module.weight.shape[2:])
+        if isinstance(module, nn.LayerNorm) and module.weight is not None and len(module.normalized_shape) == 1:
+            module.normalized_shape = tuple(module.weight.shape)
+        if isinstance(module, nn.RNNBase) and isinstance(module.weight_ih_l0, Tensor):
+            module.input_size = module.weight_ih_l0.shape[1]

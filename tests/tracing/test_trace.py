@@ -103,9 +103,11 @@ def test_an_operation_that_nobody_knows_freezes_its_axes_and_is_named():
     assert "aten.special_bessel_j0.default is not known" in found.whole["a.weight:0"]
 
 
-def test_layer_norm_keeps_its_axis_whole_and_says_so():
+def test_layer_norm_averages_over_the_units_that_stay_and_the_site_says_so():
     model = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2))
-    assert "averages over the axis" in survey(model, (torch.rand(2, 3),)).whole["0.weight:0"]
+    site = survey(model, (torch.rand(2, 3),)).site("0.neuron")
+    assert Cut("1.weight", 0) in site.cuts
+    assert [(cut.tensor[0], cut.dim) for cut in site.averaged] == [("@", 1)]
 
 
 def test_a_square_linear_between_input_and_output_is_an_item_item_matrix():

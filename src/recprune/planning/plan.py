@@ -145,6 +145,7 @@ def _survey_to_dict(survey: Survey) -> dict[str, Any]:
             "column": s.column,
             "fallback": s.fallback,
             "cuts": [[c.tensor, c.dim, c.start, c.width] for c in s.cuts],
+            "averaged": [[c.tensor, c.dim, c.start, c.width] for c in s.averaged],
         }
         for s in survey.sites
     ]
@@ -168,6 +169,7 @@ def _survey_from_dict(content: Mapping[str, Any]) -> Survey:
             tuple(Cut(t, d, start, width) for t, d, start, width in s["cuts"]),
             s["column"],
             s["fallback"],
+            tuple(Cut(t, d, start, width) for t, d, start, width in s["averaged"]),
         )
         for s in content["sites"]
     )

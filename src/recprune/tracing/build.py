@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from recprune.tracing.ledger import Group
+from recprune.tracing.ledger import Group, Labels
 from recprune.tracing.site import FLAT, Cut, Kind, Site, Survey
 
 if TYPE_CHECKING:
@@ -41,10 +41,11 @@ def build(trace: Trace, own: Iterable[Site] = ()) -> Survey:
     features = tables | _embeddings(trace.model)
     rows = _Rows(trace, tensors, whole)
     places = _positions(trace, tables)
+    averaged = _averaged(trace)
     sites = [
-        *rows.fields(places),
+        *rows.fields(places, averaged),
         *rows.ids(),
-        *_units(trace, features, places, whole),
+        *_units(trace, features, places, averaged, whole),
         *_entries(trace, tensors),
         *own,
     ]
@@ -74,14 +75,26 @@ def _positions(trace: Trace, tables: set[str]) -> dict[tuple[str, int], Where]:
         for dim, labels in enumerate(axes.labels):
             if tensor in tables and dim == 0:
                 continue
-            at: dict[int, list[int]] = defaultdict(list)
-            cache = {int(x): trace.ledger.resolve(int(x)) for x in np.unique(labels)}
-            for position, label in enumerate(labels.tolist()):
-                for node in cache[label]:
-                    at[node].append(position)
+            at = _where(trace, labels)
             if at:
-                found[tensor, dim] = {node: np.array(p, dtype=np.int64) for node, p in at.items()}
+                found[tensor, dim] = at
     return found
+
+
+def _where(trace: Trace, labels: Labels) -> Where:
+    """Node -> the positions of an axis that leave with it."""
+    at: dict[int, list[int]] = defaultdict(list)
+    cache = {int(x): trace.ledger.resolve(int(x)) for x in np.unique(labels)}
+    for position, label in enumerate(labels.tolist()):
+        for node in cache[label]:
+            at[node].append(position)
+    return {node: np.array(p, dtype=np.int64) for node, p in at.items()}
+
+
+def _averaged(trace: Trace) -> dict[tuple[str, int], Where]:
+    """("@operation#number", axis) -> node -> positions, where the operation averages over live units."""
+    found = {key: _where(trace, labels) for key, labels in trace.averages.items()}
+    return {key: at for key, at in found.items() if at}
 
 
 class _Rows:
@@ -132,7 +145,9 @@ class _Rows:
                 cuts = tuple(Cut(table, 0, start + 1) for table, start, _ in ranges)
                 yield Site(f"{column}.id", Kind.ID, sizes.pop() - 1, cuts, column, ranges[0][1])
 
-    def fields(self, places: dict[tuple[str, int], Where]) -> Iterator[Site]:
+    def fields(
+        self, places: Mapping[tuple[str, int], Where], averaged: Mapping[tuple[str, int], Where]
+    ) -> Iterator[Site]:
         """One site a field, of one unit: its rows, its offset, and what its embedding meets."""
         ledger = self._trace.ledger
         for f in self._trace.fields:
@@ -142,15 +157,22 @@ class _Rows:
             if reason is not None or ledger.resolve(f.node) != {node}:
                 self._whole[f"{f.column}.field"] = reason or "it leaves only together with others"
                 continue
-            cuts = [Cut(table, 0, start, rows) for table, start, rows in ranges]
-            for (tensor, dim), at in places.items():
-                if node in at:
-                    cuts += [Cut(tensor, dim, start, width) for start, width in _runs(at[node])]
-            yield Site(f"{f.column}.field", Kind.FIELD, 1, tuple(cuts), f.column)
+            cuts = [Cut(table, 0, start, rows) for table, start, rows in ranges] + _cuts_of(node, places)
+            means = tuple(_cuts_of(node, averaged))
+            yield Site(f"{f.column}.field", Kind.FIELD, 1, tuple(cuts), f.column, averaged=means)
+
+
+def _cuts_of(node: int, places: Mapping[tuple[str, int], Where]) -> list[Cut]:
+    found = [(t, d, run) for (t, d), at in places.items() if node in at for run in _runs(at[node])]
+    return [Cut(tensor, dim, start, width) for tensor, dim, (start, width) in found]
 
 
 def _units(
-    trace: Trace, tables: set[str], places: Mapping[tuple[str, int], Where], whole: dict[str, str]
+    trace: Trace,
+    tables: set[str],
+    places: Mapping[tuple[str, int], Where],
+    averaged: Mapping[tuple[str, int], Where],
+    whole: dict[str, str],
 ) -> Iterator[Site]:
     """Nodes that came in together and still live are one site, where they lie regularly."""
     fields = {trace.ledger.find(f.node) for f in trace.fields}
@@ -159,13 +181,14 @@ def _units(
     for group, nodes in _by_group(trace, alive):
         kind, name = _kind(trace, tables, places, group, nodes)
         for part in _segments(nodes):
-            cuts = list(_cuts(part, places))
-            if any(c is None for c in cuts):
+            cuts, means = list(_cuts(part, places)), list(_cuts(part, averaged))
+            if any(c is None for c in (*cuts, *means)):
                 whole[name] = "its units do not lie regularly in every tensor"
                 continue
             taken[name] += 1
             numbered = name if taken[name] == 1 else f"{name}.{taken[name]}"
-            yield Site(numbered, kind, len(part), tuple(c for c in cuts if c is not None))
+            known = tuple(tuple(c for c in found if c is not None) for found in (cuts, means))
+            yield Site(numbered, kind, len(part), known[0], averaged=known[1])
 
 
 def _by_group(trace: Trace, alive: list[int]) -> Iterator[tuple[Group, list[int]]]:

@@ -43,6 +43,8 @@ class Site:
 
     `column` is, for ids, the dataset column whose vocabulary shrinks along, and for fields the input column that goes.
     `fallback` is, for ids, the row of the first cut's tensor that answers for an id that left.
+    `averaged` names operations of the forward pass that average over an axis of these units, as layer norm and softmax
+    do ("@aten._softmax.default#2" is the second softmax): the masked model averages over the units that stay.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Site:
     cuts: tuple[Cut, ...]
     column: str | None = None
     fallback: int | None = None
+    averaged: tuple[Cut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

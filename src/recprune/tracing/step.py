@@ -63,7 +63,10 @@ def never(shape: Sequence[int]) -> Axes:
 
 @dataclass(frozen=True)
 class Step:
-    """One ATen operation: its arguments, its output, and the ledger to write into."""
+    """One ATen operation: its arguments, its output, and the ledger to write into.
+
+    number: how many times this operation has run in the pass, this one included.
+    """
 
     operation: str
     args: tuple[Any, ...]
@@ -73,6 +76,13 @@ class Step:
     look: Callable[[Tensor], Axes]
     name_of: Callable[[Tensor], str | None]
     module: str
+    averages: dict[tuple[str, int], Labels] = field(default_factory=dict)
+    number: int = 0
+
+    def average(self, labels: Labels, dim: int) -> None:
+        """The operation averages over axis `dim` of its first argument: it is to do so over the units that stay."""
+        if self.ledger.live(labels):
+            self.averages[f"@{self.operation}#{self.number}", dim] = labels
 
     def arg(self, index: int, name: str, default: Any = None) -> Any:
         """An argument by its place or its name."""

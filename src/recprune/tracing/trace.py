@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import recprune.tracing.structures as structures
@@ -19,7 +18,8 @@ from recprune.discover import module as load_module
 from recprune.discover import names
 from recprune.errors import SurveyError
 from recprune.tracing.build import build
-from recprune.tracing.ledger import Ledger
+from recprune.tracing.kept_width import still
+from recprune.tracing.ledger import Labels, Ledger
 from recprune.tracing.site import Site, Survey
 from recprune.tracing.step import Axes, Source, Step, never
 
@@ -59,6 +59,7 @@ class Trace:
     lookups: list[Lookup] = field(default_factory=list)
     item_item: list[str] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
+    averages: dict[tuple[str, int], Labels] = field(default_factory=dict)
 
 
 @cache
@@ -83,7 +84,7 @@ def survey(model: nn.Module, example: Sequence[Tensor], columns: Sequence[str] |
     named = tuple(columns) if columns is not None else tuple(getattr(model, "columns", ()))
     named = named if len(named) == len(example) else tuple(f"input{i}" for i in range(len(example)))
     watch = _Watch(Trace(model, named), example)
-    with _still(model), watch.hooks(), sdpa_kernel(SDPBackend.MATH), torch.no_grad():
+    with still(model), watch.hooks():
         try:
             with watch:
                 output = model(*example)
@@ -100,21 +101,6 @@ def survey(model: nn.Module, example: Sequence[Tensor], columns: Sequence[str] |
     return build(watch.trace, own)
 
 
-@contextmanager
-def _still(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, no fused attention; both put back afterwards."""
-    training = {module: module.training for module in model.modules()}
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    model.eval()
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-        for module, mode in training.items():
-            module.training = mode
-
-
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees every ATen operation of the forward pass, whatever Python did to get there."""
 
@@ -126,6 +112,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._alive: list[Any] = list(example)
         self._tensors = _tensor_names(trace.model)
         self._stack: list[str] = []
+        self._times: dict[str, int] = {}
         self._linear_output: dict[str, int] = {}
         for index, value in enumerate(example):
             source = Source((index,)) if value.dtype in (torch.int64, torch.int32) else None
@@ -148,7 +135,9 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
         self._alive.append(output)
-        step = Step(str(func), args, kwargs or {}, output, self.trace.ledger, self.look, self.name_of, self._module())
+        number = self._times[str(func)] = self._times.get(str(func), 0) + 1
+        watched = (self.trace.ledger, self.look, self.name_of, self._module(), self.trace.averages, number)
+        step = Step(str(func), args, kwargs or {}, output, *watched)
         self._read(step)
         found = self._follow(step)
         for tensor, axes in zip(_tensors(output), found, strict=False):

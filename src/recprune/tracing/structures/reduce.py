@@ -1,4 +1,4 @@
-"""Reductions: a summed axis may lose units that are zero; an average, a maximum or a softmax needs all of them."""
+"""Reductions: a summed axis may lose units that are zero; averages and softmax are taken over the units that stay."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ operations = (
     "aten.sum.default",
     "aten.mean.dim",
     "aten.mean.default",
+    "aten.var.correction",
+    "aten.std.correction",
     "aten.amax.default",
     "aten.amin.default",
     "aten.max.dim",
@@ -27,6 +29,9 @@ operations = (
 )
 
 
+_AVERAGES = frozenset({"mean", "_softmax", "_log_softmax", "logsumexp", "amax", "amin", "var", "std"})
+
+
 def follow(step: Step) -> Axes | tuple[Axes, ...]:
     """Sums pass where zeros add nothing; the others keep the axis whole and say so."""
     axes, name = step.axes_of(0), step.operation.split(".")[1]
@@ -35,12 +40,17 @@ def follow(step: Step) -> Axes | tuple[Axes, ...]:
     for dim in dims:
         if name in ("sum", "linalg_vector_norm") and axes.zero[dim]:
             continue
+        if name in _AVERAGES:
+            step.average(axes.labels[dim], dim)
+            continue
         step.freeze(axes.labels[dim], _reason(name))
-    if name in ("_softmax", "_log_softmax", "cumsum"):
+    if name == "_softmax":
+        return Axes(axes.labels, tuple(d in dims for d in range(len(axes.labels))))
+    if name in ("_log_softmax", "cumsum"):
         return axes.nonzero()
     out = step.output[0] if isinstance(step.output, tuple | list) else step.output
     kept = _kept(axes, dims, len(out.shape), out.shape)
-    if name not in ("sum", "linalg_vector_norm", "mean", "amax", "amin"):
+    if name not in ("sum", "linalg_vector_norm", "mean", "amax", "amin", "var", "std"):
         kept = kept.nonzero()
     return tuple(kept for _ in step.output) if isinstance(step.output, tuple | list) else kept
 
