@@ -182,33 +182,79 @@ def test_a_plan_for_another_model_names_the_tensor_that_differs():
         apply(MF(10, 12, 6), plan, (torch.arange(3),))
 
 
+class Plain(nn.Module):
+    """Two layers; those below have the same tensors and another forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 8), nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(self.a(x))
+
+
+class Fixed(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(self.a(x).view(-1, 8))
+
+
+class Counts(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(torch.relu(self.a(x))) * self.a.out_features
+
+
+@pytest.mark.parametrize("kind", [Fixed, Counts])
+def test_a_survey_leaves_whole_what_cannot_be_cut_and_says_why(kind: type[nn.Module]):
+    found = survey(kind(), (torch.rand(2, 3),))
+    assert not found.sites
+    assert "written into forward" in found.whole["a.neuron"]
+
+
 def test_a_width_written_into_forward_is_named_not_swallowed():
-    class Fixed(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.a, self.b = nn.Linear(3, 8), nn.Linear(8, 2)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.b(self.a(x).view(-1, 8))
-
-    model, example = Fixed(), (torch.rand(2, 3),)
+    example = (torch.rand(2, 3),)
+    plan = random_plan(survey(Plain(), example), 0.4, 0)
     with pytest.raises(SurgeryError, match="A width written into forward") as caught:
-        apply(model, random_plan(survey(model, example), 0.4, 0), example)
+        apply(Fixed(), plan, example)
     assert caught.value.sites == ("a.neuron",)
 
 
 def test_a_smaller_model_that_computes_something_else_is_refused():
-    class Counts(nn.Module):
+    example = (torch.rand(2, 3),)
+    plan = random_plan(survey(Plain(), example), 0.4, 0)
+    with pytest.raises(SurgeryError, match="does not equal the masked one"):
+        apply(Counts(), plan, example)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_dims_of_attention_heads_leave_with_the_attribute_and_the_scale_kept_right(fused: bool):
+    class Attention(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.a, self.b = nn.Linear(3, 8), nn.Linear(8, 2)
+            self.heads, self.dim = 2, 4
+            self.item, self.norm = nn.Embedding(20, 8), nn.LayerNorm(8)
+            self.q, self.k, self.v, self.o = (nn.Linear(8, 8) for _ in range(4))
+            self.out = nn.Linear(8, 3)
 
-        def forward(self, x: Tensor) -> Tensor:
-            return self.b(torch.relu(self.a(x))) * self.a.out_features
+        def forward(self, sequence: Tensor) -> Tensor:
+            x = self.norm(self.item(sequence))
+            shape = (*sequence.shape, -1, self.dim)
+            q, k, v = (f(x).view(shape).transpose(1, 2) for f in (self.q, self.k, self.v))
+            if fused:
+                mixed = nn.functional.scaled_dot_product_attention(q, k, v)
+            else:
+                mixed = torch.softmax(q @ k.transpose(2, 3) / self.dim**0.5, -1) @ v
+            return self.out((x + self.o(mixed.transpose(1, 2).flatten(2)))[:, -1])
 
-    model, example = Counts(), (torch.rand(2, 3),)
-    with pytest.raises(SurgeryError, match="does not equal the masked one"):
-        apply(model, random_plan(survey(model, example), 0.4, 0), example)
+    torch.manual_seed(0)
+    model, example = Attention(), (torch.randint(20, (3, 5)),)
+    found = survey(model, example)
+    (inside,) = [s for s in found.sites if "inside" in s.name]
+    assert inside.attributes == ("dim",)
+    plan = Plan(found, {inside.name: np.array([0, 2, 3])}, Budget(0.1))
+    small = apply(model, plan, example)
+    assert (small.dim, small.q.out_features, small.o.in_features) == (3, 6, 6)
+    wanted = masked(model, plan).eval()(*example)
+    torch.testing.assert_close(small(*example), wanted, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["deepfm", "caser", "mf", "ease"])

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recprune.encodings.item_item import stored_bytes
-from recprune.tracing.site import FLAT, Cut, Survey
+from recprune.tracing.site import FLAT, Survey
 
-__all__ = ["Account", "Row", "account", "positions"]
+__all__ = ["Account", "Row", "account"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +100,6 @@ class Account:
         return {**totals, "share_removed": self.share_removed, "rows": [asdict(r) for r in self.rows]}
 
 
-def positions(cut: Cut, units: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Entries of the cut's axis that those units take, unit by unit."""
-    return (cut.start + units[:, None] * cut.width + np.arange(cut.width)).ravel()
-
-
 def account(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Mapping[str, str]) -> Account:
     """Count what a plan keeps. kept: site -> units that stay; a site that is not named keeps all."""
     gone: dict[tuple[str, int], NDArray[np.bool_]] = {}
@@ -116,7 +111,7 @@ def account(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Ma
             shape = survey.shapes[cut.tensor]
             length = math.prod(shape) if cut.dim == FLAT else shape[cut.dim]
             mask = gone.setdefault((cut.tensor, cut.dim), np.zeros(length, dtype=np.bool_))
-            mask[positions(cut, leaves)] = True
+            mask[cut.positions(leaves)] = True
     rows = []
     for tensor, shape in survey.shapes.items():
         left = {dim: int((~mask).sum()) for (name, dim), mask in gone.items() if name == tensor}

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recprune.errors import BudgetError
-from recprune.planning.account import positions
 from recprune.planning.budget import Budget
 from recprune.planning.plan import Plan
 from recprune.tracing.site import FLAT, Cut, Kind, Site, Survey
@@ -133,7 +132,7 @@ class _Removed:
                 shape = survey.shapes[cut.tensor]
                 length = math.prod(shape) if cut.dim == FLAT else shape[cut.dim]
                 leaves = first.setdefault((cut.tensor, cut.dim), np.full(length, _NEVER))
-                where = positions(cut, np.arange(site.size))
+                where = cut.positions(np.arange(site.size))
                 leaves[where] = np.minimum(leaves[where], np.repeat(rank, cut.width))
         learned = [t for t in survey.shapes if t not in survey.buffers]
         self._axes = [

@@ -146,6 +146,8 @@ def _survey_to_dict(survey: Survey) -> dict[str, Any]:
             "fallback": s.fallback,
             "cuts": [[c.tensor, c.dim, c.start, c.width] for c in s.cuts],
             "averaged": [[c.tensor, c.dim, c.start, c.width] for c in s.averaged],
+            "attributes": list(s.attributes),
+            "rescaled": list(s.rescaled),
         }
         for s in survey.sites
     ]
@@ -170,6 +172,8 @@ def _survey_from_dict(content: Mapping[str, Any]) -> Survey:
             s["column"],
             s["fallback"],
             tuple(Cut(t, d, start, width) for t, d, start, width in s["averaged"]),
+            tuple(s["attributes"]),
+            tuple(s["rescaled"]),
         )
         for s in content["sites"]
     )

@@ -6,6 +6,9 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 __all__ = ["FLAT", "Cut", "Kind", "Site", "Survey"]
 
 FLAT = -1
@@ -36,6 +39,10 @@ class Cut:
     start: int = 0
     width: int = 1
 
+    def positions(self, units: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Entries of the axis that those units take, unit by unit."""
+        return (self.start + units[:, None] * self.width + np.arange(self.width)).ravel()
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -45,6 +52,9 @@ class Site:
     `fallback` is, for ids, the row of the first cut's tensor that answers for an id that left.
     `averaged` names operations of the forward pass that average over an axis of these units, as layer norm and softmax
     do ("@aten._softmax.default#2" is the second softmax): the masked model averages over the units that stay.
+    `attributes` are whole numbers of modules that hold the site's width ("block.0.head_dim") and are set to what stays.
+    `rescaled` names the tensors to multiply by sqrt(kept / size), where attention divides by the square root of the
+    width that is left, so that its scores stay as they were.
     """
 
     name: str
@@ -54,6 +64,8 @@ class Site:
     column: str | None = None
     fallback: int | None = None
     averaged: tuple[Cut, ...] = ()
+    attributes: tuple[str, ...] = ()
+    rescaled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from recprune.tracing.kept_width import still
 from recprune.tracing.ledger import Labels, Ledger
 from recprune.tracing.site import Site, Survey
 from recprune.tracing.step import Axes, Source, Step, never
+from recprune.tracing.trial import tried
 
 __all__ = ["Field", "Lookup", "Trace", "survey"]
 
@@ -78,7 +79,8 @@ def survey(model: nn.Module, example: Sequence[Tensor], columns: Sequence[str] |
     example: one small batch, the tensors that forward takes (2 or more rows that differ). columns: a name for each of
     them (default: `model.columns`, or input0, input1, ...). The model may be any nn.Module; it is run once, in
     evaluation mode without gradients, and left as it was. A module that has a method `prunable() -> Iterable[Site]`
-    adds sites of its own.
+    adds sites of its own. What is found is tried out on a copy before it is handed back: a site that cannot be cut
+    without changing the answer stays whole.
     Raises SurveyError where the example does not run.
     """
     named = tuple(columns) if columns is not None else tuple(getattr(model, "columns", ()))
@@ -98,7 +100,7 @@ def survey(model: nn.Module, example: Sequence[Tensor], columns: Sequence[str] |
     for module in model.modules():
         prunable: Any = getattr(module, "prunable", None)
         own.extend(prunable() if prunable is not None else ())
-    return build(watch.trace, own)
+    return tried(model, build(watch.trace, own), example, named)
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -1,0 +1,53 @@
+"""Whole numbers that modules keep beside their tensors: num_embeddings, out_features, head_dim and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor, nn
+
+__all__ = ["correct_attributes", "numbers", "set_number"]
+
+_KNOWN: tuple[tuple[type[nn.Module], tuple[tuple[str, str, int], ...]], ...] = (
+    (nn.Embedding, (("num_embeddings", "weight", 0), ("embedding_dim", "weight", 1))),
+    (nn.EmbeddingBag, (("num_embeddings", "weight", 0), ("embedding_dim", "weight", 1))),
+    (nn.Linear, (("out_features", "weight", 0), ("in_features", "weight", 1))),
+    (nn.modules.batchnorm._BatchNorm, (("num_features", "weight", 0), ("num_features", "running_mean", 0))),
+    (nn.modules.conv._ConvNd, (("out_channels", "weight", 0), ("in_channels", "weight", 1))),
+    (nn.PReLU, (("num_parameters", "weight", 0),)),
+    (nn.RNNBase, (("input_size", "weight_ih_l0", 1), ("hidden_size", "weight_hh_l0", 1))),
+)
+
+
+def correct_attributes(model: nn.Module) -> None:
+    """Make the attributes of torch's own modules say what their tensors are, in place."""
+    for module in model.modules():
+        for kind, attributes in _KNOWN:
+            for attribute, tensor, dim in attributes if isinstance(module, kind) else ():
+                value = getattr(module, tensor, None)
+                if isinstance(value, Tensor):
+                    setattr(module, attribute, value.shape[dim])
+        if isinstance(module, nn.modules.conv._ConvNd) and not module.transposed:
+            module.kernel_size = tuple(module.weight.shape[2:])
+        if isinstance(module, nn.LayerNorm) and module.weight is not None and len(module.normalized_shape) == 1:
+            module.normalized_shape = tuple(module.weight.shape)
+
+
+def numbers(model: nn.Module, value: int, near: set[str]) -> Iterator[str]:
+    """Attributes that hold this whole number, of modules that own a tensor in `near` or contain one that does."""
+    for path, module in model.named_modules():
+        if type(module).__module__.startswith("torch.nn") or not any(_inside(tensor, path) for tensor in near):
+            continue
+        for name, held in vars(module).items():
+            if isinstance(held, int) and not isinstance(held, bool) and held == value and not name.startswith("_"):
+                yield f"{path}.{name}".lstrip(".")
+
+
+def set_number(model: nn.Module, attribute: str, value: int) -> None:
+    """Set one of them, in place."""
+    path, _, name = attribute.rpartition(".")
+    setattr(model.get_submodule(path), name, value)
+
+
+def _inside(tensor: str, path: str) -> bool:
+    return not path or tensor.startswith(path + ".")

@@ -1,0 +1,178 @@
+"""Two copies of a model without some of its units: masked (same shapes, zeros) and smaller (shorter tensors)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from recprune.tracing.attributes import correct_attributes, set_number
+from recprune.tracing.build import named_tensors
+from recprune.tracing.kept_width import KeptWidth, still
+from recprune.tracing.site import FLAT, Kind, Site, Survey
+
+__all__ = ["Leaving", "codes_after", "fallback_rows", "inputs_after", "masked_copy", "positions_gone", "smaller_copy"]
+
+Leaving = Mapping[str, NDArray[np.int64]]
+"""Site -> the units that leave; sites that keep all are not named."""
+
+Fallback = Mapping[tuple[str, int], Tensor]
+
+
+def positions_gone(survey: Survey, leaving: Leaving, *, ids: bool = True) -> dict[tuple[str, int], NDArray[np.int64]]:
+    """(tensor, axis) -> positions that leave, ascending; without those of id sites where `ids` is False."""
+    found: dict[tuple[str, int], list[NDArray[np.int64]]] = {}
+    for site in _sites(survey, leaving):
+        for cut in site.cuts if ids or site.kind is not Kind.ID else ():
+            found.setdefault((cut.tensor, cut.dim), []).append(cut.positions(leaving[site.name]))
+    return {key: np.unique(np.concatenate(parts)) for key, parts in found.items()}
+
+
+def fallback_rows(
+    model: nn.Module, survey: Survey, leaving: Leaving, counts: Mapping[str, NDArray[Any]]
+) -> dict[tuple[str, int], Tensor]:
+    """(table, row that answers for ids that left) -> the mean of the rows that leave, weighed by how often they occur.
+
+    A padding row stays as it is.
+    """
+    tensors, out = named_tensors(model), {}
+    padded = {f"{n}.weight".lstrip("."): m.padding_idx for n, m in model.named_modules() if hasattr(m, "padding_idx")}
+    for site, table, row, rows in _id_rows(survey, leaving):
+        if padded.get(table) == row:
+            continue
+        weights = torch.ones(len(rows), dtype=torch.float64)
+        if site.column is not None and site.column in counts:
+            weights = torch.as_tensor(np.asarray(counts[site.column])[rows - row]).double().clamp(min=0) + 1e-9
+        gone = tensors[table].detach()[torch.from_numpy(rows)].double().cpu()
+        out[table, row] = ((weights[:, None] * gone).sum(0) / weights.sum()).to(tensors[table])
+    return out
+
+
+def masked_copy(model: nn.Module, survey: Survey, leaving: Leaving, fallback: Fallback) -> nn.Module:
+    """Zeros where units leave, the fall-back row where ids leave; averages are taken over the units that stay."""
+    new = {name: t.detach().clone() for name, t in named_tensors(model).items()}
+    for (table, row), value in fallback.items():
+        new[table][row] = value
+    for _, table, row, rows in _id_rows(survey, leaving):
+        new[table][torch.from_numpy(rows)] = new[table][row].clone()
+    for (tensor, dim), where in positions_gone(survey, leaving, ids=False).items():
+        index = torch.from_numpy(where).to(new[tensor].device)
+        if dim == FLAT:
+            new[tensor].view(-1)[index] = 0
+        elif tensor not in survey.pointers:
+            new[tensor].index_fill_(dim, index, 0)
+    return _averaging(_copy(model, new), survey, leaving)
+
+
+def smaller_copy(model: nn.Module, survey: Survey, leaving: Leaving, fallback: Fallback) -> nn.Module:
+    """Shorter tensors, attributes that agree with them, the input columns that stay. Entries are not cut here."""
+    gone = positions_gone(survey, leaving)
+    new = {}
+    for name, tensor in named_tensors(model).items():
+        value = tensor.detach()
+        for (_, row), row_value in ((key, v) for key, v in fallback.items() if key[0] == name):
+            value = value.clone() if value.data_ptr() == tensor.data_ptr() else value
+            value[row] = row_value
+        if name in survey.pointers:
+            value = _pointer(value, gone.get((survey.pointers[name], 0), np.empty(0, dtype=np.int64)))
+        for dim in range(tensor.dim()):
+            if (name, dim) in gone:
+                stays = np.setdiff1d(np.arange(tensor.shape[dim]), gone[name, dim], assume_unique=True)
+                value = value.index_select(dim, torch.from_numpy(stays).to(value.device))
+        new[name] = value
+    for site in _sites(survey, leaving):
+        kept = site.size - len(leaving[site.name])
+        for name in site.rescaled:
+            new[name] = new[name] * (kept / site.size) ** 0.5
+    small = _copy(model, new)
+    correct_attributes(small)
+    for site in _sites(survey, leaving):
+        for attribute in site.attributes:
+            set_number(small, attribute, site.size - len(leaving[site.name]))
+    left = {s.column for s in _sites(survey, leaving) if s.kind is Kind.FIELD}
+    columns: tuple[str, ...] = getattr(small, "columns", ())
+    if left & set(columns):
+        setattr(small, "columns", tuple(c for c in columns if c not in left))  # noqa: B010 (no attribute of nn.Module)
+    return small
+
+
+def codes_after(survey: Survey, leaving: Leaving) -> dict[str, NDArray[np.int64]]:
+    """Column -> (old rows,) the new code of each old code, for columns whose ids leave; 0 for those that left."""
+    out = {}
+    for site in _sites(survey, leaving):
+        if site.kind is Kind.ID and site.column is not None:
+            stays = np.setdiff1d(np.arange(site.size), leaving[site.name], assume_unique=True)
+            codes = np.zeros(site.size + 1, dtype=np.int64)
+            codes[stays + 1] = np.arange(1, len(stays) + 1)
+            out[site.column] = codes
+    return out
+
+
+def inputs_after(
+    survey: Survey, leaving: Leaving, inputs: Sequence[Tensor], columns: Sequence[str]
+) -> tuple[Tensor, ...]:
+    """Inputs of the old model as the smaller one takes them: ids renumbered, columns that left dropped."""
+    gone = {s.column for s in _sites(survey, leaving) if s.kind is Kind.FIELD}
+    codes = {column: torch.from_numpy(new) for column, new in codes_after(survey, leaving).items()}
+
+    def coded(column: str, value: Tensor) -> Tensor:
+        return codes[column].to(value.device)[value.long()].to(value.dtype) if column in codes else value
+
+    out = []
+    for column, value in zip(columns, inputs, strict=True):
+        parts = [f"{column}.{j}" for j in range(value.shape[1])] if value.dim() == 2 else []
+        if any(part in gone or part in codes for part in parts):
+            kept = [coded(p, v) for p, v in zip(parts, value.unbind(1), strict=True) if p not in gone]
+            out.append(torch.stack(kept, 1))
+        elif column not in gone:
+            out.append(coded(column, value))
+    return tuple(out)
+
+
+def _sites(survey: Survey, leaving: Leaving) -> list[Site]:
+    return [site for site in survey.sites if len(leaving.get(site.name, ()))]
+
+
+def _id_rows(survey: Survey, leaving: Leaving) -> list[tuple[Site, str, int, NDArray[np.int64]]]:
+    """For each table that loses ids: its site, its name, its fall-back row, the rows that leave."""
+    sites = [site for site in _sites(survey, leaving) if site.kind is Kind.ID]
+    return [(s, cut.tensor, cut.start - 1, cut.start + leaving[s.name]) for s in sites for cut in s.cuts]
+
+
+def _pointer(values: Tensor, gone: NDArray[np.int64]) -> Tensor:
+    """Row offsets when rows leave: each falls by the number of rows that left before it."""
+    return values - torch.from_numpy(np.searchsorted(gone, values.cpu().numpy())).to(values)
+
+
+def _copy(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """A deep copy of a model in which every parameter and buffer is replaced; what was one tensor stays one."""
+    memo: dict[int, Any] = {}
+    for name, old in named_tensors(model).items():
+        value = tensors[name].contiguous()
+        value = value.clone() if value.data_ptr() == old.data_ptr() else value
+        memo[id(old)] = nn.Parameter(value, requires_grad=old.requires_grad) if isinstance(old, nn.Parameter) else value
+    return copy.deepcopy(model, memo)
+
+
+def _averaging(model: nn.Module, survey: Survey, leaving: Leaving) -> nn.Module:
+    """Layer norm, softmax and means of this copy are over the units that stay."""
+    left: dict[str, dict[int, Tensor]] = {}
+    for site in _sites(survey, leaving):
+        for cut in site.averaged:
+            gone = torch.from_numpy(cut.positions(leaving[site.name]))
+            there = left.setdefault(cut.tensor, {}).get(cut.dim)
+            left[cut.tensor][cut.dim] = gone if there is None else torch.cat([there, gone])
+    if left:
+        plain = model.forward
+
+        def forward(*inputs: Any, **named: Any) -> Any:
+            with still(model), KeptWidth(left):
+                return plain(*inputs, **named)
+
+        model.forward = forward
+    return model

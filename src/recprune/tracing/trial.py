@@ -1,0 +1,173 @@
+"""A survey is tried out: one unit of every site leaves a copy of the model, and what comes out must be equal.
+
+A width that is written into forward as a number shows here, before anybody plans with it: the attribute that holds it
+is found and noted, or the site is left whole with the reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from recprune.tracing.attributes import numbers
+from recprune.tracing.build import named_tensors
+from recprune.tracing.cutting import Leaving, inputs_after, masked_copy, smaller_copy
+from recprune.tracing.kept_width import still
+from recprune.tracing.site import FLAT, Kind, Site, Survey
+
+__all__ = ["difference", "larger_batch", "tried"]
+
+
+def tried(model: nn.Module, survey: Survey, example: Sequence[Tensor], columns: Sequence[str]) -> Survey:
+    """The survey with the sites that can be cut, as they can be cut."""
+    trial = _Trial(model, survey, example, columns)
+    bad = trial.failing([s for s in survey.sites if not any(c.dim == FLAT for c in s.cuts)])
+    if not bad:
+        return survey
+    names = {site.name for site in bad}
+    mended, whole = [], dict(survey.whole)
+    for together in _alike(bad):
+        found = trial.mend(together)
+        mended += found
+        covered = {cut for site in found for cut in site.cuts}
+        for site in together:
+            if not set(site.cuts) <= covered:
+                whole[site.name] = "a width of it is written into forward as a number"
+    sites = (*(s for s in survey.sites if s.name not in names), *mended)
+    return replace(survey, sites=sites, whole=whole)
+
+
+def larger_batch(survey: Survey, example: Sequence[Tensor], columns: Sequence[str]) -> tuple[Tensor, ...]:
+    """The example as a longer batch; ids are drawn from the whole vocabulary where that is known."""
+    generator = torch.Generator().manual_seed(0)
+    sizes = {s.column: s.size + 1 for s in survey.sites if s.kind is Kind.ID}
+    out = []
+    for column, value in zip(columns, example, strict=True):
+        longer = value[torch.arange(2 * len(value) + 1, device=value.device) % len(value)] if value.dim() else value
+        if column in sizes and not value.is_floating_point():
+            longer = torch.randint(sizes[column], longer.shape, generator=generator).to(value)
+        out.append(longer)
+    return tuple(out)
+
+
+def difference(before: Any, after: Any) -> float:
+    """Largest absolute difference between two outputs, over max(1, largest number); infinite where shapes differ."""
+    if isinstance(before, Mapping):
+        return difference(list(before.values()), list(after.values()))
+    if isinstance(before, tuple | list):
+        pairs = zip(before, after, strict=False)
+        return max((difference(a, b) for a, b in pairs), default=0.0) if len(before) == len(after) else math.inf
+    if not isinstance(before, Tensor) or not isinstance(after, Tensor):
+        return 0.0
+    if before.shape != after.shape:
+        return math.inf
+    if not before.numel():
+        return 0.0
+    one, other = before.double(), after.double()
+    same = torch.where(one == other, torch.zeros_like(one), (one - other).abs())
+    finite = one[one.isfinite()].abs()
+    worst = float(same.max()) / max(1.0, float(finite.max()) if finite.numel() else 1.0)
+    return worst if math.isfinite(worst) else math.inf
+
+
+class _Trial:
+    """One unit of each site leaves a copy whose numbers were stirred, so that zeros hide nothing."""
+
+    def __init__(self, model: nn.Module, survey: Survey, example: Sequence[Tensor], columns: Sequence[str]) -> None:
+        self._survey, self._columns = survey, columns
+        self._model = _stirred(model)
+        self._inputs = larger_batch(survey, example, columns)
+        floats = [t.dtype for t in named_tensors(model).values() if t.is_floating_point()]
+        self._tolerance = 1e-4 if all(t in (torch.float32, torch.float64) for t in floats) else 5e-2
+
+    def equal(self, sites: Sequence[Site]) -> bool:
+        """True when the copies without one unit of each of these sites agree."""
+        survey = replace(self._survey, sites=tuple(sites))
+        leaving: Leaving = {s.name: np.array([s.size - 1], dtype=np.int64) for s in self._leave(sites)}
+        try:
+            masked = masked_copy(self._model, survey, leaving, {})
+            small = smaller_copy(self._model, survey, leaving, {})
+            after = inputs_after(survey, leaving, self._inputs, self._columns)
+            with still(masked), still(small):
+                wanted, got = masked(*self._inputs), small(*after)
+        except Exception:
+            return False
+        return difference(wanted, got) <= self._tolerance
+
+    def _leave(self, sites: Sequence[Site]) -> list[Site]:
+        """Sites that can spare a unit; of the fields, one."""
+        fields = [s for s in self._survey.sites if s.kind is Kind.FIELD]
+        spare = [s for s in sites if s.kind is Kind.FIELD][: min(1, len(fields) - 1)]
+        return [*spare, *(s for s in sites if s.kind is not Kind.FIELD and s.size > 1)]
+
+    def failing(self, sites: list[Site]) -> list[Site]:
+        """The sites that cannot be cut as they are, found by halving."""
+        if not sites or self.equal(sites):
+            return []
+        if len(sites) == 1:
+            return sites
+        half = len(sites) // 2
+        found = self.failing(sites[:half]) + self.failing(sites[half:])
+        return found or sites
+
+    def mend(self, together: list[Site]) -> list[Site]:
+        """Sites with the attributes to correct, one by one or as one; none where nothing helps."""
+        alone = [m for site in together if (m := self._mended(site)) is not None]
+        if len(alone) == len(together) and self.equal(alone):
+            return alone
+        one = self._mended(_joined(together)) if len(together) > 1 else None
+        return [one] if one is not None else alone[:1]
+
+    def _mended(self, site: Site) -> Site | None:
+        return next((candidate for candidate in self._candidates(site) if self.equal([candidate])), None)
+
+    def _candidates(self, site: Site) -> Iterator[Site]:
+        held = list(numbers(self._model, site.size, {cut.tensor for cut in site.cuts}))[:6]
+        made = list(dict.fromkeys(c.tensor.rpartition(".")[0] for c in site.cuts if c.dim == 0 and c.start == 0))
+        scales: list[tuple[str, ...]] = [()]
+        if site.kind is Kind.NEURON:
+            scales += [tuple(c.tensor for c in site.cuts if c.dim == 0 and c.tensor.startswith(p + ".")) for p in made]
+        for count in range(len(held) + 1):
+            for chosen in combinations(held, count):
+                for scale in scales:
+                    yield replace(site, attributes=chosen, rescaled=tuple(dict.fromkeys(scale)))
+
+
+def _stirred(model: nn.Module) -> nn.Module:
+    generator = torch.Generator().manual_seed(0)
+    empty: Survey = Survey((), {}, {}, {}, "")
+    copied = masked_copy(model, empty, {}, {})
+    for tensor in copied.parameters():
+        if tensor.is_floating_point():
+            noise = torch.randn(tensor.shape, generator=generator).to(tensor)
+            tensor.data.add_(noise, alpha=0.1)
+    return copied
+
+
+def _alike(sites: list[Site]) -> list[list[Site]]:
+    """Sites of one width that meet in the same tensors' modules, such as the dims of queries and of values."""
+    groups: list[list[Site]] = []
+    for site in sites:
+        for group in groups:
+            if group[0].size == site.size and group[0].kind == site.kind and _home(group[0]) == _home(site):
+                group.append(site)
+                break
+        else:
+            groups.append([site])
+    return groups
+
+
+def _home(site: Site) -> str:
+    return site.cuts[0].tensor.rpartition(".")[0].rpartition(".")[0]
+
+
+def _joined(sites: list[Site]) -> Site:
+    cuts = tuple(dict.fromkeys(cut for site in sites for cut in site.cuts))
+    return replace(sites[0], cuts=cuts, averaged=tuple(cut for site in sites for cut in site.averaged))
