@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recprune.cli._options import settings
+from recprune.errors import DataError
 
 if TYPE_CHECKING:
     from recprune.data.dataset import Roles
@@ -31,11 +33,11 @@ class Source:
     rating: Annotated[str | None, typer.Option("--rating", help="Column of the ratings.")] = None
     label: Annotated[str | None, typer.Option("--label", help="Column of the labels, 1 or 0.")] = None
     time: Annotated[str | None, typer.Option("--time", help="Column of the times.")] = None
-    categorical: Annotated[list[str] | None, typer.Option("--categorical", help="Categorical field; repeat.")] = None
-    numeric: Annotated[list[str] | None, typer.Option("--numeric", help="Numeric field; repeat.")] = None
-    multi: Annotated[list[str] | None, typer.Option("--multi", help="Multi-valued field; repeat.")] = None
-    of_item: Annotated[list[str] | None, typer.Option("--of-item", help="Field that the item has; repeat.")] = None
-    of_user: Annotated[list[str] | None, typer.Option("--of-user", help="Field that the user has; repeat.")] = None
+    categorical: Annotated[list[str] | None, typer.Option("--categorical", help="Categorical fields: a,b,…")] = None
+    numeric: Annotated[list[str] | None, typer.Option("--numeric", help="Numeric fields: a,b,…")] = None
+    multi: Annotated[list[str] | None, typer.Option("--multi", help="Multi-valued fields: a,b,…")] = None
+    of_item: Annotated[list[str] | None, typer.Option("--of-item", help="Fields that the item has: a,b,…")] = None
+    of_user: Annotated[list[str] | None, typer.Option("--of-user", help="Fields that the user has: a,b,…")] = None
     positive: Annotated[
         str | None, typer.Option("--positive", help='What counts as positive, as in "rating >= 4". Default: every row.')
     ] = None
@@ -49,18 +51,32 @@ class Source:
         """The log at that path; roles that are not said are those the format knows or guesses."""
         from recprune.data.read import read
 
-        log = read(path, self.format, self.roles(), **settings(self.setting or ()))
+        format, roles, options = self._said()
+        return self._with_positive(read(path, format, roles, **options))
+
+    def parts(self, path: Path) -> Mapping[str, Log]:
+        """The parts in a folder whose files are named after them: train, test and perhaps valid."""
+        from recprune.data.read import read_parts
+
+        format, roles, options = self._said()
+        return {name: self._with_positive(log) for name, log in read_parts(path, format, roles, **options).items()}
+
+    def _with_positive(self, log: Log) -> Log:
         return replace(log, roles=replace(log.roles, positive=self.positive)) if self.positive else log
 
-    def roles(self) -> Roles | None:
-        """The roles that were said, None where none was."""
+    def _said(self) -> tuple[str | None, Roles | None, dict[str, Any]]:
+        """Format, roles (None where none was said) and options of the format; flags go before a log.toml."""
         from recprune.data.dataset import Roles
-        from recprune.data.logtoml import read_roles
+        from recprune.data.logtoml import read_log_toml
 
-        start = read_roles(self.log) if self.log is not None else None
+        there = read_log_toml(self.log) if self.log is not None else None
         said: dict[str, Any] = {name: value for name in SINGLE if (value := getattr(self, name)) is not None}
-        said |= {name: tuple(value) for name in SEVERAL if (value := getattr(self, name))}
-        return replace(start or Roles(), **said) if said or start else None
+        several = {name: [one for part in getattr(self, name) or () for one in part.split(",")] for name in SEVERAL}
+        said |= {name: tuple(value) for name, value in several.items() if value}
+        start = there.roles if there is not None else None
+        roles = replace(start or Roles(), **said) if said else start
+        options = {**(there.options if there else {}), **settings(self.setting or ())}
+        return self.format or (there.format if there else None), roles, options
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +103,16 @@ class Parting:
     min_item: Annotated[int, typer.Option("--min-item", min=0, help="Items with fewer rows leave.")] = 0
     since: Annotated[str | None, typer.Option("--since", help="Rows from this time on: a number or a date.")] = None
     until: Annotated[str | None, typer.Option("--until", help="Rows before this time.")] = None
+
+    def read(self, source: Source, path: Path) -> dict[str, Log]:
+        """The logs that `recprune.recipe.prepare` takes: log, and test and valid where they are given."""
+        if self.valid_log and not self.test_log:
+            raise DataError("--valid-log needs --test-log beside it")
+        if self.split == "given" and not self.test_log:
+            parts = source.parts(path)
+            return {"log" if name == "train" else name: log for name, log in parts.items()}
+        given = {"log": path, "test": self.test_log, "valid": self.valid_log}
+        return {name: source.read(where) for name, where in given.items() if where is not None}
 
     def cleaning(self) -> dict[str, Any]:
         """The options of `clean`."""

@@ -11,7 +11,6 @@ from recprune.cli._guard import Answer
 from recprune.cli._options import Common, Out
 from recprune.cli._progress import stage
 from recprune.cli._source import Parting, Source
-from recprune.errors import DataError
 
 __all__ = ["prepare"]
 PLACE = 1
@@ -27,20 +26,10 @@ def prepare(
     """Read, clean, encode and split a raw log; lines that cannot be read are counted and written aside."""
     from recprune.recipe.prepare import keep, prepare
 
-    if parting.valid_log and not parting.test_log:
-        raise DataError("--valid-log needs --test-log beside it")
     with stage(f"read {path}"):
-        train = source.read(path)
-        test, valid = (source.read(p) if p else None for p in (parting.test_log, parting.valid_log))
-    prepared = prepare(
-        train,
-        test=test,
-        valid=valid,
-        cleaning=parting.cleaning(),
-        by=parting.by(common.seed),
-        negatives=parting.negatives,
-        stage=stage,
-    )
+        parts = parting.read(source, path)
+    by, cleaning = parting.by(common.seed), parting.cleaning()
+    prepared = prepare(**parts, cleaning=cleaning, by=by, negatives=parting.negatives, stage=stage)
     keep(prepared, out)
     facts = {"folder": str(out), "seed": common.seed, **prepared.facts()}
     return Answer(facts, _words(facts))
