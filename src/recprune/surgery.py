@@ -96,9 +96,12 @@ def reshape_(
     missing, extra = sorted(places.keys() - tensors.keys()), sorted(tensors.keys() - places.keys())
     if missing or extra:
         raise SurgeryError(f"stored tensors do not fit the model: missing {missing[:3]}, without a place {extra[:3]}")
-    for name in places:
-        module, attribute = _place(model, name)
-        _assign(module, attribute, tensors[name])
+    new = {id(old): _like(old, tensors[name]) for name, old in places.items()}
+    for module in model.modules():
+        for held in (module._parameters, module._buffers):
+            for attribute, old in held.items():
+                if old is not None:
+                    held[attribute] = new[id(old)]
     correct_attributes(model)
     for name, number in (attributes or {}).items():
         set_number(model, name, number)
@@ -179,12 +182,9 @@ def _place(model: nn.Module, name: str) -> tuple[nn.Module, str]:
     return model.get_submodule(path), attribute
 
 
-def _assign(module: nn.Module, attribute: str, value: Tensor) -> None:
-    if attribute in module._parameters:
-        old = module._parameters[attribute]
-        module._parameters[attribute] = nn.Parameter(value, requires_grad=old is None or old.requires_grad)
-    else:
-        module._buffers[attribute] = value
+def _like(old: Tensor, value: Tensor) -> Any:
+    """A parameter where a parameter was; one tensor for all places that shared it."""
+    return nn.Parameter(value, requires_grad=old.requires_grad) if isinstance(old, nn.Parameter) else value
 
 
 def _replace(model: nn.Module, old: nn.Module, new: nn.Module) -> None:

@@ -1,0 +1,194 @@
+"""The manifest of an artifact: what stands in the folder, to the byte.
+
+manifest.json          this
+weights.safetensors    every tensor once
+plan.json              what was pruned (optional)
+vocabulary-0.json ...  the ids of one column, in the order of their codes (optional)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from recprune.errors import ArtifactError
+
+__all__ = ["FORMAT", "KIND", "MANIFEST", "PLAN", "WEIGHTS", "FileFacts", "Manifest", "TensorFacts", "read_manifest"]
+
+KIND = "recprune artifact"
+FORMAT = 1
+MANIFEST, WEIGHTS, PLAN = "manifest.json", "weights.safetensors", "plan.json"
+FILE = re.compile(r"weights\.safetensors|plan\.json|vocabulary-[0-9]{1,6}\.json")
+TENSOR = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
+LARGEST = 64 << 20
+"""Bytes of a manifest that is read at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """Size and checksum of a file."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class TensorFacts:
+    """Type (as safetensors names it) and shape of a tensor."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an artifact holds.
+
+    model: name of a built-in model, or the class of a foreign one, for people. config: what its constructor took.
+    columns: the dataset columns that forward takes. encodings: tensor of the model -> how it is stored. attributes:
+    whole numbers that modules hold beside their tensors. vocabularies: column -> its file. metrics, seeds, notes: as
+    they were given. created: the command that wrote it, where it is known.
+    """
+
+    kind: str
+    format: int
+    version: str
+    model: str
+    foreign: bool
+    config: dict[str, Any]
+    columns: tuple[str, ...]
+    tensors: dict[str, TensorFacts]
+    files: dict[str, FileFacts]
+    encodings: dict[str, str]
+    attributes: dict[str, int]
+    vocabularies: dict[str, str]
+    metrics: dict[str, Any]
+    seeds: dict[str, int]
+    notes: dict[str, Any]
+    created: str
+
+    def to_json(self) -> str:
+        """As text; `read_manifest` gives it back."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a folder, checked for form; the files are not looked at. Raises ArtifactError."""
+    if not folder.exists():
+        raise ArtifactError(f"{folder} does not exist; `recprune train` and `apply` make artifacts", path=str(folder))
+    if not folder.is_dir():
+        raise ArtifactError(
+            f"{folder} is a file, not an artifact folder. Pickles, .pt and .npz files are never loaded: build the "
+            "model in Python and store it with recprune.save",
+            path=str(folder),
+        )
+    path = folder / MANIFEST
+    if not path.is_file() or path.is_symlink():
+        raise ArtifactError(
+            f"{folder} is no artifact: it has no {MANIFEST}. `recprune train` makes one", path=str(path)
+        )
+    if path.stat().st_size > LARGEST:
+        raise ArtifactError(f"{path} is larger than any manifest", path=str(path))
+    try:
+        content = json.loads(path.read_bytes().decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant)
+    except (ValueError, RecursionError, OSError) as error:
+        raise _damaged(path, f"it is not JSON ({error})") from error
+    return _checked(path, content)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _checked(path: Path, content: Any) -> Manifest:
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise _damaged(path, f"it does not say that it is a {KIND}")
+    if content.get("format") != FORMAT:
+        raise ArtifactError(
+            f"{path} has format {content.get('format')!r}, written by recprune {content.get('version')!r}; this "
+            f"program reads format {FORMAT}. Use the program that wrote it, or store the model again",
+            path=str(path),
+        )
+    names = {f.name for f in fields(Manifest)}
+    if content.keys() != names:
+        raise _damaged(path, f"keys missing or unknown: {sorted(content.keys() ^ names)[:4]}")
+    for name in ("config", "tensors", "files", "encodings", "attributes", "vocabularies", "metrics", "seeds", "notes"):
+        if not isinstance(content[name], dict):
+            raise _damaged(path, f"{name!r} is no mapping")
+    texts = [content["model"], content["version"], content["created"], *_strings(path, content["columns"])]
+    texts += [*content["encodings"].values(), *content["vocabularies"].values()]
+    numbers = [*content["attributes"].values(), *content["seeds"].values()]
+    if not all(isinstance(t, str) for t in texts) or not all(type(n) is int for n in numbers):
+        raise _damaged(path, "a value is of the wrong kind")
+    if type(content["foreign"]) is not bool:
+        raise _damaged(path, "'foreign' is neither true nor false")
+    content["columns"] = tuple(content["columns"])
+    content["tensors"] = {n: _tensor(path, n, said) for n, said in content["tensors"].items()}
+    content["files"] = {n: _file(path, n, said) for n, said in content["files"].items()}
+    if WEIGHTS not in content["files"] or not set(content["vocabularies"].values()) <= content["files"].keys():
+        raise _damaged(path, "a file that it needs is not listed")
+    return Manifest(**content)
+
+
+def _strings(path: Path, value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise _damaged(path, "'columns' is no list of names")
+    return value
+
+
+def _tensor(path: Path, name: str, said: Any) -> TensorFacts:
+    if not TENSOR.fullmatch(name):
+        raise _damaged(path, f"tensor name {name!r} is not made of letters, digits, _ and dots")
+    if not isinstance(said, dict) or said.keys() != {"dtype", "shape"} or not isinstance(said["shape"], list):
+        raise _damaged(path, f"tensor {name!r} lacks its type or shape")
+    if not all(type(n) is int and 0 <= n < 2**48 for n in said["shape"]) or not isinstance(said["dtype"], str):
+        raise _damaged(path, f"tensor {name!r} has no possible shape")
+    return TensorFacts(said["dtype"], tuple(said["shape"]))
+
+
+def _file(path: Path, name: str, said: Any) -> FileFacts:
+    if not FILE.fullmatch(name):
+        raise _damaged(path, f"file name {name!r} is none of an artifact")
+    if not isinstance(said, dict) or said.keys() != {"bytes", "sha256"} or type(said["bytes"]) is not int:
+        raise _damaged(path, f"file {name!r} lacks its size or checksum")
+    return FileFacts(said["bytes"], str(said["sha256"]))
+
+
+def facts_of(data: bytes) -> FileFacts:
+    """Size and checksum of what is to be written."""
+    return FileFacts(len(data), hashlib.sha256(data).hexdigest())
+
+
+def read_file(folder: Path, name: str, said: FileFacts) -> bytes:
+    """A file of the folder, not through a link, exactly as the manifest says. Raises ArtifactError."""
+    path = folder / name
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except OSError as error:
+        raise ArtifactError(
+            f"{path} cannot be opened: {error.strerror}. Store the model again", path=str(path)
+        ) from error
+    with os.fdopen(handle, "rb") as file:
+        size = os.fstat(handle).st_size
+        if size != said.bytes:
+            raise _damaged(path, f"it has {size:,} bytes where the manifest says {said.bytes:,}")
+        data = file.read()
+    if hashlib.sha256(data).hexdigest() != said.sha256:
+        raise _damaged(path, "its sha256 is not that of the manifest")
+    return data
+
+
+def _damaged(path: Path, how: str) -> ArtifactError:
+    return ArtifactError(f"{path} is damaged: {how}. Take a good copy, or store the model again", path=str(path))

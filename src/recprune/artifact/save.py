@@ -1,0 +1,154 @@
+"""save(): a model becomes a folder, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+
+import recprune
+from recprune import discover, models
+from recprune.artifact.manifest import (
+    FORMAT,
+    KIND,
+    MANIFEST,
+    PLAN,
+    TENSOR,
+    WEIGHTS,
+    Manifest,
+    TensorFacts,
+    facts_of,
+    read_manifest,
+)
+from recprune.atomic import replace_folder
+from recprune.data.vocabulary import Vocabulary
+from recprune.encodings.item_item import ItemItem
+from recprune.errors import ArtifactError
+from recprune.planning.plan import Plan
+from recprune.surgery import attributes_after
+from recprune.tracing.build import named_tensors
+
+__all__ = ["DTYPES", "save"]
+
+DTYPES: Mapping[torch.dtype, str] = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+"""Types that can be stored, as safetensors names them."""
+
+
+def save(
+    folder: str | Path,
+    model: nn.Module,
+    *,
+    vocabularies: Mapping[str, Vocabulary] | None = None,
+    plan: Plan | None = None,
+    metrics: Mapping[str, Any] | None = None,
+    seeds: Mapping[str, int] | None = None,
+    notes: Mapping[str, Any] | None = None,
+    created: str = "",
+) -> Path:
+    """Store a model; an artifact that stood there stays until the new one is whole and on the disk.
+
+    plan: the plan that made it, kept beside the weights. vocabularies: of its columns, as they are now. metrics, seeds,
+    notes: plain data, kept as given. Raises ArtifactError for weights that are not finite, a tensor that cannot be
+    stored, or a folder in the way that is no artifact.
+    """
+    folder = Path(folder)
+    _refuse_others(folder)
+    tensors = {name: _storable(name, tensor) for name, tensor in named_tensors(model).items()}
+    files = {WEIGHTS: to_bytes(tensors)}
+    if plan is not None:
+        files[PLAN] = plan.to_json().encode()
+    places = {}
+    for number, (column, vocabulary) in enumerate((vocabularies or {}).items()):
+        places[column] = f"vocabulary-{number}.json"
+        files[places[column]] = json.dumps(list(vocabulary.ids), ensure_ascii=False).encode()
+    name, foreign = _name_of(model)
+    manifest = Manifest(
+        kind=KIND,
+        format=FORMAT,
+        version=recprune.__version__,
+        model=name,
+        foreign=foreign,
+        config=dict(getattr(model, "config", {})) if not foreign else {},
+        columns=tuple(getattr(model, "columns", ())),
+        tensors={n: TensorFacts(DTYPES[t.dtype], tuple(t.shape)) for n, t in tensors.items()},
+        files={n: facts_of(data) for n, data in files.items()},
+        encodings={f"{p}.weight": "item_item" for p, m in model.named_modules() if isinstance(m, ItemItem)},
+        attributes=attributes_after(plan) if plan is not None else {},
+        vocabularies=places,
+        metrics=dict(metrics or {}),
+        seeds=dict(seeds or {}),
+        notes=dict(notes or {}),
+        created=created,
+    )
+    _write(folder, files, manifest)
+    return folder
+
+
+def _write(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> None:
+    try:
+        text = manifest.to_json()
+    except (TypeError, ValueError) as error:
+        raise ArtifactError(f"config, metrics, seeds and notes must be plain data: {error}") from error
+
+    def write(fresh: Path) -> None:
+        for name, data in files.items():
+            (fresh / name).write_bytes(data)
+        (fresh / MANIFEST).write_text(text, encoding="utf-8")
+
+    replace_folder(folder, write)
+
+
+def _refuse_others(folder: Path) -> None:
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if folder.is_dir() and (folder / MANIFEST).is_file():
+        try:
+            read_manifest(folder)
+            return
+        except ArtifactError as error:
+            if KIND in (folder / MANIFEST).read_text(encoding="utf-8", errors="replace"):
+                return
+            reason = str(error)
+    else:
+        reason = "it is not empty and no artifact"
+    raise ArtifactError(f"{folder} is in the way ({reason}); name another folder, or remove it", path=str(folder))
+
+
+def _storable(name: str, tensor: Tensor) -> Tensor:
+    if not TENSOR.fullmatch(name):
+        raise ArtifactError(f"tensor name {name!r} cannot be stored: letters, digits, _ and dots only", tensor=name)
+    if tensor.dtype not in DTYPES or tensor.layout is not torch.strided:
+        raise ArtifactError(f"tensor {name!r} of type {tensor.dtype}, {tensor.layout} cannot be stored", tensor=name)
+    if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        bad = int((~torch.isfinite(tensor)).sum())
+        raise ArtifactError(
+            f"tensor {name!r} holds {bad:,} numbers that are NaN or infinite; a model is stored only when all its "
+            "numbers are finite: train it again with a smaller learning rate",
+            tensor=name,
+        )
+    return tensor.detach().cpu().contiguous()
+
+
+def _name_of(model: nn.Module) -> tuple[str, bool]:
+    """The name of a built-in model, or the class of a foreign one."""
+    kind = type(model)
+    package, _, name = kind.__module__.rpartition(".")
+    if package == models.__name__ and name in discover.names(models) and discover.load(models, name) is kind:
+        return name, False
+    return f"{kind.__module__}:{kind.__qualname__}", True

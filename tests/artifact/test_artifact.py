@@ -1,0 +1,301 @@
+"""Artifacts: what comes back is what was stored, to the bit; anything else is refused."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from recprune import atomic
+from recprune.artifact import inspect, load, save
+from recprune.data.vocabulary import Vocabulary
+from recprune.errors import ArtifactError
+from recprune.models.caser import Caser
+from recprune.models.deepfm import DeepFM
+from recprune.models.ease import Ease
+from recprune.models.mf import MF
+from recprune.planning.budget import Budget
+from recprune.planning.choose import choose
+from recprune.planning.plan import Plan
+from recprune.surgery import apply, shrink_inputs
+from recprune.tracing.trace import survey
+
+Made = tuple[nn.Module, tuple[Tensor, ...]]
+
+
+def fields(rows: int) -> tuple[Tensor, ...]:
+    return tuple(torch.arange(rows) % size for size in (5, 7))
+
+
+MAKERS: dict[str, Callable[[], Made]] = {
+    "ease": lambda: (Ease(9), ((torch.rand(3, 9) > 0.5).float(),)),
+    "mf": lambda: (MF(6, 8, 4), (torch.arange(3),)),
+    "deepfm": lambda: (DeepFM(["a", "b"], [5, 7], dim=3, hidden=(6,)), fields(3)),
+    "caser": lambda: (Caser(12, 5, 4, 3, (1, 2), 2), (torch.randint(12, (3, 5)),)),
+}
+
+
+def pruned(model: nn.Module, example: tuple[Tensor, ...]) -> tuple[nn.Module, Plan, tuple[Tensor, ...]]:
+    found = survey(model, example)
+    generator = torch.Generator().manual_seed(1)
+    plan = choose(found, {s.name: torch.rand(s.size, generator=generator) for s in found.sites}, Budget(0.4))
+    return apply(model, plan, example), plan, shrink_inputs(plan, example, model.columns)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_scores_are_equal_to_the_bit_before_and_after_pruning(name: str, tmp_path: Path):
+    model, example = MAKERS[name]()
+    for tensor in model.parameters():
+        tensor.data.copy_(torch.randn_like(tensor))
+    save(tmp_path / "big", model)
+    assert torch.equal(load(tmp_path / "big").model(*example), model.eval()(*example))
+    small, plan, inputs = pruned(model, example)
+    save(tmp_path / "small", small, plan=plan)
+    loaded = load(tmp_path / "small")
+    assert torch.equal(loaded.model(*inputs), small.eval()(*inputs))
+    assert loaded.plan == plan
+    assert loaded.model.columns == small.columns
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_the_file_is_as_long_as_the_account_says_and_a_header(name: str, tmp_path: Path):
+    model, example = MAKERS[name]()
+    small, plan, _ = pruned(model, example)
+    save(tmp_path / "small", small, plan=plan)
+    data = (tmp_path / "small" / "weights.safetensors").read_bytes()
+    header = 8 + int.from_bytes(data[:8], "little")
+    assert len(data) == header + plan.account().bytes_after
+
+
+def test_vocabularies_metrics_seeds_and_notes_come_back(tmp_path: Path):
+    ids = ["1_000", "１２", "007", " 5", "Ü", "\u202eabc", '"quoted",\n']
+    save(
+        tmp_path / "a",
+        MF(3, 4, 2),
+        vocabularies={"user": Vocabulary("user", ids)},
+        metrics={"ndcg@20": 0.25, "auc": None},
+        seeds={"fit": 3},
+        notes={"data": "a log"},
+        created="a command",
+    )
+    loaded = load(tmp_path / "a")
+    assert loaded.vocabularies["user"].ids == tuple(ids)
+    assert loaded.manifest.metrics == {"ndcg@20": 0.25, "auc": None}
+    assert (loaded.manifest.seeds, loaded.manifest.notes) == ({"fit": 3}, {"data": "a log"})
+    assert inspect(tmp_path / "a")["parameters"] == 3 * 2 + 4 * 2 + 4
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_types_come_back(dtype: torch.dtype, tmp_path: Path):
+    model = MF(3, 4, 2).to(dtype)
+    save(tmp_path / "a", model)
+    back = load(tmp_path / "a").model
+    assert all(
+        torch.equal(a, b) and a.dtype == b.dtype for a, b in zip(model.parameters(), back.parameters(), strict=True)
+    )
+
+
+class Foreign(nn.Module):
+    """Not ours, with a tie and a width in an attribute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Embedding(5, 4), nn.Linear(4, 5, bias=False)
+        self.b.weight = self.a.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(torch.relu(self.a(x)))
+
+
+def test_a_foreign_model_needs_an_instance_and_a_tie_stays_one_tensor(tmp_path: Path):
+    model = Foreign()
+    save(tmp_path / "a", model)
+    assert list(inspect(tmp_path / "a")["tensors"]) == ["a.weight"]
+    with pytest.raises(ArtifactError, match="give a fresh instance"):
+        load(tmp_path / "a")
+    back = load(tmp_path / "a", model=Foreign()).model
+    assert torch.equal(back(torch.arange(5)), model(torch.arange(5)))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_numbers_that_are_not_finite_are_not_stored(bad: float, tmp_path: Path):
+    model = MF(3, 4, 2)
+    model.user.weight.data[1, 1] = bad
+    with pytest.raises(ArtifactError, match=r"user\.weight"):
+        save(tmp_path / "a", model)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_folder_that_is_none_or_something_else_is_told_apart(tmp_path: Path):
+    with pytest.raises(ArtifactError, match="does not exist"):
+        load(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ArtifactError, match=r"no manifest\.json"):
+        load(tmp_path / "empty")
+    (tmp_path / "model.pt").write_bytes(b"\x80\x04.")
+    with pytest.raises(ArtifactError, match="never loaded"):
+        load(tmp_path / "model.pt")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "letter.txt").write_text("dear")
+    with pytest.raises(ArtifactError, match="in the way"):
+        save(tmp_path / "home", MF(3, 4, 2))
+    assert (tmp_path / "home" / "letter.txt").read_text() == "dear"
+
+
+def stored(folder: Path) -> Path:
+    model, example = MAKERS["ease"]()
+    small, plan, _ = pruned(model, example)
+    return save(folder, small, plan=plan, vocabularies={"item": Vocabulary("item", list("abcdefgh"))})
+
+
+def changed(folder: Path, **new: object) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | new))
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        {"format": 2},
+        {"kind": "something"},
+        {"model": "os:system"},
+        {"model": "nothing"},
+        {"config": {"n_items": -1}},
+        {"surprise": 1},
+        {"files": {"../x": {"bytes": 1, "sha256": ""}}},
+        {"tensors": {"../../x": {"dtype": "F32", "shape": [1]}}},
+        {"tensors": {}},
+        {"columns": "history"},
+        {"encodings": {}},
+        {"encodings": {"nowhere.weight": "item_item"}},
+        {"vocabularies": {"item": "plan.json"}},
+        {"attributes": {"heads": "2"}},
+        {"foreign": 1},
+    ],
+)
+def test_a_manifest_that_lies_is_refused(new: dict[str, object], tmp_path: Path):
+    folder = stored(tmp_path / "a")
+    changed(folder, **new)
+    with pytest.raises(ArtifactError):
+        load(folder)
+
+
+def test_extra_and_missing_files_and_links_are_refused(tmp_path: Path):
+    folder = stored(tmp_path / "a")
+    (folder / "extra.bin").write_bytes(b"")
+    with pytest.raises(ArtifactError, match=r"extra\.bin"):
+        load(folder)
+    (folder / "extra.bin").unlink()
+    (folder / "plan.json").rename(tmp_path / "plan.json")
+    with pytest.raises(ArtifactError, match=r"plan\.json"):
+        load(folder)
+    (folder / "plan.json").symlink_to(tmp_path / "plan.json")
+    with pytest.raises(ArtifactError, match="cannot be opened"):
+        load(folder)
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path):
+    folder = stored(tmp_path / "a")
+    path = folder / "manifest.json"
+    path.write_text('{"kind": "recprune artifact", ' + path.read_text().lstrip()[1:])
+    with pytest.raises(ArtifactError, match="stands twice"):
+        load(folder)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stored(tmp_path_factory.mktemp("whole") / "a")
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_file_is_refused_with_our_error_only(whole: Path, data: st.DataObject):
+    path = data.draw(st.sampled_from(sorted(whole.iterdir())))
+    good = path.read_bytes()
+    place = data.draw(st.integers(0, len(good) - 1))
+    how = data.draw(st.sampled_from(["flip", "cut", "more"]))
+    bad = bytearray(good)
+    if how == "flip":
+        bad[place] ^= data.draw(st.integers(1, 255))
+    try:
+        path.write_bytes(bytes(bad) if how == "flip" else good[:place] if how == "cut" else good + good[place:] + b"x")
+        try:
+            load(whole)
+        except ArtifactError:
+            return
+        assert path.name == "manifest.json"  # a changed word that says nothing of the model, such as a note
+    finally:
+        path.write_bytes(good)
+
+
+@pytest.mark.parametrize("step", ["write_text", "write_bytes", "fsync", "rename"])
+def test_the_old_artifact_survives_a_failure_at_every_step(step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    whole = [MF(3, 4, 2)]
+    save(tmp_path / "a", whole[0])
+    for number in range(1, 12):
+        calls = 0
+        home, name = (Path, step) if step.startswith("write") else (atomic.os, step)
+        real = getattr(home, name)
+
+        def failing(*args: object, real: Callable[..., object] = real, number: int = number, **named: object) -> object:
+            nonlocal calls
+            calls += 1
+            if calls == number:
+                raise OSError(28, "No space left on device")
+            return real(*args, **named)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(home, name, failing)
+            try:
+                whole.append(MF(3, 4, 2))
+                save(tmp_path / "a", whole[-1])
+                done = True
+            except OSError:
+                done = False
+        if done:
+            break
+        back = load(tmp_path / "a").model
+        assert any(all(map(torch.equal, back.parameters(), model.parameters())) for model in whole)
+        assert [p.name for p in tmp_path.iterdir() if p.name.endswith(".tmp")] == []
+    assert number > 1
+
+
+LOOP = """
+import sys, torch
+from recprune.artifact import save
+from recprune.models.mf import MF
+model = MF(3, 4, 2)
+print("ready", flush=True)
+number = 0
+while True:
+    number += 1
+    model.user.weight.data.fill_(float(number)); model.item.weight.data.fill_(float(number))
+    save(sys.argv[1], model)
+"""
+
+
+def test_killed_while_saving_the_folder_holds_one_whole_model(tmp_path: Path):
+    folder = tmp_path / "a"
+    save(folder, MF(3, 4, 2))
+    wait = np.random.default_rng(0).uniform(0.0, 0.06, size=8)
+    for seconds in wait:
+        child = subprocess.Popen([sys.executable, "-c", LOOP, str(folder)], stdout=subprocess.PIPE)
+        assert child.stdout is not None
+        child.stdout.readline()
+        time.sleep(float(seconds))
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+        model = load(folder).model
+        assert model.user.weight[0, 0].item() == model.item.weight[0, 0].item() or seconds == wait[0]
