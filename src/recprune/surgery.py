@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from recprune.encodings.item_item import ItemItem
 from recprune.errors import PlanError, SurgeryError
 from recprune.planning.plan import Plan
+from recprune.rewrites.open_attention import open_attention
 from recprune.tracing.attributes import correct_attributes, set_number
 from recprune.tracing.build import fingerprint, named_tensors
 from recprune.tracing.cutting import (
@@ -48,6 +49,7 @@ def apply(
     leaving = _leaving(plan)
     if not leaving:
         return copy.deepcopy(model)
+    model = open_attention(model)
     fallback = fallback_rows(model, plan.survey, leaving, counts or {})
     small = smaller_copy(model, plan.survey, leaving, fallback)
     _encode(small, plan)
@@ -58,7 +60,7 @@ def apply(
 def masked(model: nn.Module, plan: Plan, *, counts: Mapping[str, NDArray[Any]] | None = None) -> nn.Module:
     """A copy of the model, same shapes, where what leaves holds zeros and ids that leave hold their fall-back row."""
     _same_model(model, plan)
-    leaving = _leaving(plan)
+    model, leaving = open_attention(model), _leaving(plan)
     return masked_copy(model, plan.survey, leaving, fallback_rows(model, plan.survey, leaving, counts or {}))
 
 

@@ -31,6 +31,8 @@ def correct_attributes(model: nn.Module) -> None:
             module.kernel_size = tuple(module.weight.shape[2:])
         if isinstance(module, nn.LayerNorm) and module.weight is not None and len(module.normalized_shape) == 1:
             module.normalized_shape = tuple(module.weight.shape)
+        if isinstance(module, nn.RNNBase):
+            module._flat_weights = [getattr(module, name) for name in module._flat_weights_names]
 
 
 def numbers(model: nn.Module, value: int, near: set[str]) -> Iterator[str]:

@@ -11,12 +11,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import recprune.tracing.structures as structures
 from recprune.discover import module as load_module
 from recprune.discover import names
 from recprune.errors import SurveyError
+from recprune.rewrites.open_attention import open_attention
 from recprune.tracing.build import build
 from recprune.tracing.kept_width import still
 from recprune.tracing.ledger import Labels, Ledger
@@ -83,12 +85,13 @@ def survey(model: nn.Module, example: Sequence[Tensor], columns: Sequence[str] |
     without changing the answer stays whole.
     Raises SurveyError where the example does not run.
     """
+    model = open_attention(model)
     named = tuple(columns) if columns is not None else tuple(getattr(model, "columns", ()))
     named = named if len(named) == len(example) else tuple(f"input{i}" for i in range(len(example)))
     watch = _Watch(Trace(model, named), example)
     with still(model), watch.hooks():
         try:
-            with watch:
+            with watch, _Functions(watch):
                 output = model(*example)
         except Exception as error:
             raise SurveyError(
@@ -115,6 +118,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._tensors = _tensor_names(trace.model)
         self._stack: list[str] = []
         self._times: dict[str, int] = {}
+        self.paused = False
         self._linear_output: dict[str, int] = {}
         for index, value in enumerate(example):
             source = Source((index,)) if value.dtype in (torch.int64, torch.int32) else None
@@ -136,10 +140,14 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
+        return output if self.paused else self.saw(str(func), args, kwargs or {}, output)
+
+    def saw(self, operation: str, args: Any, kwargs: Any, output: Any) -> Any:
+        """Follow the axes through one operation."""
         self._alive.append(output)
-        number = self._times[str(func)] = self._times.get(str(func), 0) + 1
+        number = self._times[operation] = self._times.get(operation, 0) + 1
         watched = (self.trace.ledger, self.look, self.name_of, self._module(), self.trace.averages, number)
-        step = Step(str(func), args, kwargs or {}, output, *watched)
+        step = Step(operation, args, kwargs, output, *watched)
         self._read(step)
         found = self._follow(step)
         for tensor, axes in zip(_tensors(output), found, strict=False):
@@ -232,6 +240,25 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for tensor in outputs:
             for labels in self.look(tensor).labels:
                 self.trace.ledger.freeze(labels, "it is what the model gives back")
+
+
+class _Functions(TorchFunctionMode):
+    """Sees functions that are one operation to a structure and many to torch, such as a recurrent layer."""
+
+    def __init__(self, watch: _Watch) -> None:
+        super().__init__()
+        self._watch = watch
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        operation = f"torch.{getattr(func, '__name__', '')}"
+        if operation not in _follows():
+            return func(*args, **(kwargs or {}))
+        self._watch.paused = True
+        try:
+            output = func(*args, **(kwargs or {}))
+        finally:
+            self._watch.paused = False
+        return self._watch.saw(operation, args, kwargs or {}, output)
 
 
 def _takes_any_number(model: nn.Module) -> bool:

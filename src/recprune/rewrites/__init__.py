@@ -1,0 +1,1 @@
+"""Exact rewrites, one a file: model -> model with the same answers."""
