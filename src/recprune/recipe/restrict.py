@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recprune.data.dataset import Dataset, Split
+from recprune.data.dataset import Split
 from recprune.data.vocabulary import Vocabulary
 from recprune.errors import DataError
+from recprune.training.renumbered import renumbered
 
 __all__ = ["renumbering", "restrict", "smaller_vocabularies"]
 
@@ -53,13 +52,4 @@ def restrict(split: Split, renumber: Renumber) -> Split:
     """The split in the codes of a smaller model; an id that left has code 0, as every unknown one."""
     if not renumber:
         return split
-    vocabularies = smaller_vocabularies(split.vocabularies, renumber)
-    return Split(*(_coded(part, renumber, vocabularies) for part in (split.train, split.valid, split.test)))
-
-
-def _coded(part: Dataset, renumber: Renumber, vocabularies: Vocabularies) -> Dataset:
-    columns: dict[str, NDArray[Any]] = dict(part.columns)
-    for name, codes in renumber.items():
-        if name in columns:
-            columns[name] = codes[columns[name]].astype(np.int32)
-    return replace(part, columns=columns, vocabularies=vocabularies)
+    return Split(*(renumbered(part, renumber) for part in (split.train, split.valid, split.test)))

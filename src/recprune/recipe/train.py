@@ -13,7 +13,10 @@ from recprune.models.build import build
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.training.fit import Fit, FitOptions, fit
 
-__all__ = ["needs_negatives", "train"]
+__all__ = ["TUNING", "needs_negatives", "train"]
+
+TUNING = FitOptions(epochs=8, lr=5e-4, schedule="linear")
+"""How a pruned model is fine-tuned where nothing else is said."""
 
 
 def train(

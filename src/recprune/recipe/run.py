@@ -1,0 +1,149 @@
+"""run(): the whole street in one call, from a raw log to a smaller model with its proof, in one folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import recprune
+from recprune.atomic import write_bytes
+from recprune.data.dataset import Split
+from recprune.data.log import Log
+from recprune.data.negatives import with_negatives
+from recprune.data.store import load_split
+from recprune.evaluation.comparison import Comparison
+from recprune.models.build import build
+from recprune.planning.budget import Budget
+from recprune.planning.plan import Plan
+from recprune.recipe.once import key_of, once
+from recprune.recipe.prepare import SplitBy, keep, prepare
+from recprune.recipe.prove import prove
+from recprune.recipe.prune import carry_out, plan
+from recprune.recipe.shelf import Shelved, Work, put, take
+from recprune.recipe.stages import Stage, silent
+from recprune.recipe.train import TUNING, needs_negatives, train
+from recprune.training.fit import FitOptions
+
+__all__ = ["Order", "Result", "run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is wanted. settings: of the model's constructor. options, tuning: of training and fine-tuning.
+
+    negatives: drawn for each positive; None draws 4 where the model needs some. rivals: train those too. k: length of
+    the lists. seed: of everything drawn.
+    """
+
+    model: str = "ease"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    options: FitOptions = field(default_factory=FitOptions)
+    tuning: FitOptions = TUNING
+    budget: Budget = field(default_factory=lambda: Budget(0.5))
+    rule: str | None = None
+    cleaning: Mapping[str, Any] = field(default_factory=dict)
+    by: SplitBy = field(default_factory=SplitBy)
+    negatives: int | None = None
+    rivals: bool = True
+    k: int = 20
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """Where everything lies (prepared/, big/, plan.json, small/, comparison.json), and the proof."""
+
+    folder: Path
+    plan: Plan
+    comparison: Comparison
+
+    @property
+    def small(self) -> Path:
+        """The folder of the smaller model."""
+        return self.folder / "small"
+
+
+def run(
+    read: Callable[[], Mapping[str, Log]], order: Order, out: Path, *, source: object = None, stage: Stage = silent
+) -> Result:
+    """Prepare, train, plan, apply, fine-tune and compare. A stage that stands in `out` already is not done again.
+
+    read: gives the logs that `prepare` takes ("log", and "test" and "valid" where they are given). source: what they
+    are, JSON-able; together with the order it tells whether a stage that stands there was made from the same things
+    (None: never). Raises what the stages raise.
+
+    >>> run(lambda: {"log": recprune.read("u.data")}, Order("mf", budget=Budget(0.5)), Path("out")).small
+    PosixPath('out/small')
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    tuning, options = (replace(one, seed=order.seed) for one in (order.tuning, order.options))
+    data, big, small, planned, proof = (out / name for name in PLACES)
+    made_from = [recprune.__version__, source, order.cleaning, order.by, order.negatives]
+    key = "" if source is None else key_of(made_from)
+    key = once(out, data, key, [order.model, order.settings], lambda _: _prepare(read(), order, data, stage))
+    split = load_split(data)
+    key = once(out, big, key, [options], lambda mine: _train(split, order, options, big, data, mine, stage))
+    whole = take(big)
+    key = once(out, planned, key, [order.budget, order.rule], lambda _: _plan(whole, split, order, planned, stage))
+    chosen = Plan.from_json(planned.read_text(encoding="utf-8"))
+    key = once(out, small, key, [tuning], lambda _: _prune(whole, split, chosen, tuning, small, data, stage))
+    once(out, proof, key, [order.rivals, order.k], lambda _: _prove(whole, small, split, order, proof, stage))
+    return Result(out, chosen, Comparison.from_json(proof.read_text(encoding="utf-8")))
+
+
+PLACES = ("prepared", "big", "small", "plan.json", "comparison.json")
+
+
+def _prepare(logs: Mapping[str, Log], order: Order, data: Path, stage: Stage) -> None:
+    by = replace(order.by, seed=order.seed)
+    prepared = prepare(**logs, cleaning=order.cleaning, by=by, negatives=order.negatives or 0, stage=stage)
+    if order.negatives is None and needs_negatives(
+        build(order.model, prepared.split, **order.settings), prepared.split
+    ):
+        with stage("draw negatives") as say:
+            prepared = replace(prepared, split=with_negatives(prepared.split, 4, order.seed))
+            say(f"{len(prepared.split.train):,} rows to train on")
+    keep(prepared, data)
+
+
+def _train(split: Split, order: Order, options: FitOptions, big: Path, data: Path, key: str, stage: Stage) -> None:
+    saved = big.parent / f"train-{key[:12]}.checkpoint" if key else None
+    model, fit = train(
+        order.model, split, settings=order.settings, options=replace(options, checkpoint=saved), stage=stage
+    )
+    put(big, model, split.vocabularies, data=data, works=(Work.of("train", fit, options),), seed=order.seed)
+    if saved is not None:
+        saved.unlink(missing_ok=True)
+
+
+def _plan(whole: Shelved, split: Split, order: Order, place: Path, stage: Stage) -> None:
+    chosen = plan(whole.model, whole.own(split), budget=order.budget, rule=order.rule, seed=order.seed, stage=stage)
+    write_bytes(place, chosen.to_json().encode())
+
+
+def _prune(
+    whole: Shelved, split: Split, chosen: Plan, tuning: FitOptions, small: Path, data: Path, stage: Stage
+) -> None:
+    done = carry_out(whole.model, whole.own(split), chosen, options=tuning, stage=stage)
+    works = (*whole.works, *((Work.of("finetune", done.fit, tuning),) if done.fit else ()))
+    put(small, done.model, done.vocabularies, data=data, works=works, plan=chosen, seed=tuning.seed)
+
+
+def _prove(whole: Shelved, small: Path, split: Split, order: Order, place: Path, stage: Stage) -> None:
+    smaller = take(small)
+    found = prove(whole, smaller, split, rivals=order.rivals, k=order.k, seed=order.seed, stage=stage)
+    text = found.to_json()
+    put(
+        small,
+        smaller.model,
+        smaller.vocabularies,
+        data=smaller.data,
+        works=smaller.works,
+        plan=smaller.plan,
+        metrics=json.loads(text),
+        seed=order.seed,
+    )
+    write_bytes(place, text.encode())

@@ -1,0 +1,142 @@
+"""Models on disk, with what the street knows of them: their data, how they were trained, the plan they came from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from recprune import artifact
+from recprune.artifact.manifest import Manifest
+from recprune.data.dataset import Split
+from recprune.data.store import load_split
+from recprune.data.vocabulary import Vocabulary
+from recprune.errors import DataError
+from recprune.evaluation.inputs import columns_of, example
+from recprune.planning.plan import Plan
+from recprune.recipe.restrict import renumbering, restrict
+from recprune.training.fit import Fit, FitOptions
+
+__all__ = ["Shelved", "Work", "put", "take"]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One training: what for ("train", "finetune"), its options, how many epochs it took and which was best."""
+
+    what: str
+    options: Mapping[str, Any]
+    epochs: int
+    best_epoch: int
+    seconds: float
+    metric: str
+
+    @classmethod
+    def of(cls, what: str, fit: Fit, options: FitOptions) -> Work:
+        """What `fit` did by these options."""
+        said = {name: value for name, value in asdict(options).items() if name != "checkpoint"}
+        return cls(what, said, len(fit.history), fit.best_epoch, fit.seconds, fit.metric)
+
+    def fit_options(self) -> FitOptions:
+        """The options, as `fit` takes them."""
+        known = {f.name for f in fields(FitOptions)}
+        return FitOptions(**{name: value for name, value in self.options.items() if name in known})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shelved:
+    """A model from its folder. plan: what it was pruned by, None for one that was not. works: its trainings, in order.
+
+    data: the prepared folder that it was trained on, where it was then.
+    """
+
+    folder: Path
+    model: nn.Module
+    vocabularies: Mapping[str, Vocabulary]
+    plan: Plan | None
+    works: tuple[Work, ...]
+    data: Path | None
+    manifest: Manifest
+
+    def split(self, data: Path | None = None) -> Split:
+        """The prepared data at `data`, or the one that the model was trained on. Raises DataError where it is gone."""
+        where = data or self.data
+        if where is None or not (data or where.is_dir()):
+            gone = "" if where is None else f"; {where}, which it was trained on, is no longer there"
+            raise DataError(
+                f"this needs data, and the model {self.folder} brings none{gone}. Say where it is: --data prepared/",
+                path=str(where or ""),
+            )
+        return load_split(where)
+
+    def codes(self, split: Split) -> dict[str, NDArray[np.int64]]:
+        """Column -> the model's code of every code of the data, where ids left. Raises DataError for other data."""
+        return renumbering(split.vocabularies, self.vocabularies)
+
+    def own(self, split: Split) -> Split:
+        """The data in the model's codes."""
+        return restrict(split, self.codes(split))
+
+    def example(self, split: Split | None) -> tuple[Tensor, ...]:
+        """A small batch, real where there is data, otherwise of drawn codes."""
+        return example(self.model, self.own(split)) if split is not None else _drawn(self.model, self.vocabularies)
+
+
+def put(
+    folder: Path,
+    model: nn.Module,
+    vocabularies: Mapping[str, Vocabulary],
+    *,
+    data: Path | None,
+    works: tuple[Work, ...] = (),
+    plan: Plan | None = None,
+    metrics: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> None:
+    """Write a model's folder. The data is remembered by its place beside the folder."""
+    facts = {
+        "works": [asdict(work) for work in works],
+        "data": None if data is None else Path(os.path.relpath(data.resolve(), folder.resolve())).as_posix(),
+    }
+    artifact.save(
+        folder, model, vocabularies=vocabularies, plan=plan, metrics=metrics, seeds={"seed": seed}, notes=facts
+    )
+
+
+def take(folder: Path) -> Shelved:
+    """Read a model's folder. Raises ArtifactError where it is none, or is damaged."""
+    loaded = artifact.load(folder)
+    facts = loaded.manifest.notes
+    data = facts.get("data")
+    return Shelved(
+        folder,
+        loaded.model.eval(),
+        loaded.vocabularies,
+        loaded.plan,
+        tuple(Work(**work) for work in facts.get("works", ())),
+        None if data is None else folder / data,
+        loaded.manifest,
+    )
+
+
+def _drawn(model: nn.Module, vocabularies: Mapping[str, Vocabulary], rows: int = 3) -> tuple[Tensor, ...]:
+    generator = torch.Generator().manual_seed(0)
+    made = []
+    for name in columns_of(model):
+        if name == "history":
+            made.append((torch.rand(rows, len(vocabularies["item"]), generator=generator) < 0.1).float())
+            continue
+        table = "item" if name == "sequence" else name
+        shape = (rows, int(getattr(model, "length", 1))) if name == "sequence" else (rows,)
+        if table in vocabularies:
+            made.append(torch.randint(len(vocabularies[table]), shape, generator=generator))
+        else:
+            made.append(torch.rand(rows, generator=generator))
+    return tuple(made)
