@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from recprune.planning.budget import Budget
     from recprune.training.options import FitOptions
 
-__all__ = ["BudgetOptions", "Common", "Data", "K", "Model", "Out", "Training", "settings"]
+__all__ = ["BudgetOptions", "Common", "Data", "K", "Model", "Out", "Threads", "Training", "settings"]
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Where the result goes.")]
 Data = Annotated[
@@ -24,6 +24,7 @@ Data = Annotated[
     typer.Option("--data", help="Folder that `prepare` made. Default: the one the model was trained on."),
 ]
 Model = Annotated[Path, typer.Argument(help="Folder of a model, as `train`, `apply` and `run` make them.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads while milliseconds are measured.")]
 K = Annotated[int, typer.Option("-k", min=1, help="Length of the recommended list.")]
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-__all__ = ["number", "pairs", "table"]
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from recprune.evaluation.comparison import Comparison
+    from recprune.planning.plan import Plan
+
+__all__ = ["compared", "number", "pairs", "planned", "table"]
 
 
 def number(value: object) -> str:
@@ -43,3 +49,46 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str |
     for row in rows:
         out.add_row(*(number(value) for value in row))
     return out
+
+
+TOTALS = {"features P": "features", "network Q": "network", "P + Q": "parameters", "bytes": "bytes"}
+"""What an account adds up -> the name of it there."""
+
+
+def planned(plan: Plan) -> tuple[dict[str, Any], tuple[RenderableType, ...]]:
+    """What a plan keeps: totals and sites, as data and as tables."""
+    account, rows = plan.account(), []
+    for site in plan.survey.sites:
+        stays = len(plan.units(site))
+        rows.append([site.name, str(site.kind), site.size, stays, 1 - stays / site.size if site.size else 0.0])
+    totals = [
+        [name, getattr(account, f"{part}_before"), getattr(account, f"{part}_after")] for name, part in TOTALS.items()
+    ]
+    facts = {
+        "rule": plan.rule,
+        "factor": plan.budget.factor,
+        "encodings": dict(plan.encodings),
+        "sites": [dict(zip(("name", "kind", "units", "stay", "share that leaves"), row, strict=True)) for row in rows],
+        **account.to_dict(),
+    }
+    told = f"{plan.rule.rpartition(':')[2] or 'no rule'}: {account.share_removed:.1%} of the parameters leave"
+    sites = table(["site", "kind", "units", "stay", "leave"], rows)
+    return facts, (told, table(["", "before", "after"], totals), sites)
+
+
+MAIN = ("precision", "recall", "f1", "ndcg", "auc", "logloss", "accuracy", "rmse", "mae")
+
+
+def compared(found: Comparison) -> tuple[RenderableType, ...]:
+    """A comparison as a table, one model a column, and in words."""
+    sides = found.sides.values()
+    rows: list[list[object]] = [
+        ["features P", *(side.features for side in sides)],
+        ["network Q", *(side.network for side in sides)],
+        ["bytes", *(side.bytes for side in sides)],
+        ["ms a request", *(side.request and side.request.median for side in sides)],
+        ["ms for 1,000", *(side.thousand and side.thousand.median for side in sides)],
+    ]
+    metrics = [name for name in found.before.metrics if name.partition("@")[0] in MAIN]
+    rows += [[name, *(side.metrics[name] for side in sides)] for name in metrics]
+    return table(["", *found.sides], rows, f"{found.part}, {found.cases:,} {found.unit}s"), found.verdict()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Parting", "Source"]
 
+EMBEDDED = Path("completejourney")
+"""The word that stands for the embedded default, a package that is installed."""
 SINGLE = ("user", "item", "rating", "label", "time")
 SEVERAL = ("categorical", "numeric", "multi", "of_item", "of_user")
 
@@ -49,9 +51,12 @@ class Source:
 
     def read(self, path: Path) -> Log:
         """The log at that path; roles that are not said are those the format knows or guesses."""
+        from recprune.data.formats import completejourney
         from recprune.data.read import read
 
         format, roles, options = self._said()
+        if path == EMBEDDED and not path.exists():
+            return self._with_positive(completejourney.read(None, roles))
         return self._with_positive(read(path, format, roles, **options))
 
     def parts(self, path: Path) -> Mapping[str, Log]:
@@ -94,7 +99,7 @@ class Parting:
     test_share: Annotated[float, typer.Option("--test-share", help="Share of the rows for test.")] = 0.2
     test_log: Annotated[Path | None, typer.Option("--test-log", help="Test rows as given, alike.")] = None
     valid_log: Annotated[Path | None, typer.Option("--valid-log", help="Validation rows as given.")] = None
-    negatives: Annotated[int, typer.Option("--negatives", min=0, help="Negatives drawn for each positive.")] = 0
+    negatives: Annotated[int | None, typer.Option("--negatives", min=0, help="Negatives drawn a positive.")] = None
     duplicates: Annotated[
         str | None, typer.Option("--duplicates", help="Rows of the same user and item: last, first, sum or all.")
     ] = None

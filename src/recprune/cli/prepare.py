@@ -24,18 +24,13 @@ def prepare(
     common: Common,
 ) -> Answer:
     """Read, clean, encode and split a raw log; lines that cannot be read are counted and written aside."""
+    from recprune.cli._show import pairs
     from recprune.recipe.prepare import keep, prepare
 
     with stage(f"read {path}"):
         parts = parting.read(source, path)
     by, cleaning = parting.by(common.seed), parting.cleaning()
-    prepared = prepare(**parts, cleaning=cleaning, by=by, negatives=parting.negatives, stage=stage)
+    prepared = prepare(**parts, cleaning=cleaning, by=by, negatives=parting.negatives or 0, stage=stage)
     keep(prepared, out)
     facts = {"folder": str(out), "seed": common.seed, **prepared.facts()}
-    return Answer(facts, _words(facts))
-
-
-def _words(facts: dict[str, object]) -> tuple[str, ...]:
-    from recprune.cli._show import pairs
-
-    return tuple(pairs(facts))
+    return Answer(facts, tuple(pairs(facts)))

@@ -23,7 +23,7 @@ from recprune.data.store import save_split
 from recprune.errors import DataError
 from recprune.recipe.stages import Stage, silent
 
-__all__ = ["WAYS", "Prepared", "SplitBy", "keep", "prepare"]
+__all__ = ["WAYS", "Prepared", "SplitBy", "counts", "keep", "prepare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +51,7 @@ class Prepared:
 
     def facts(self) -> dict[str, Any]:
         """Counts, as plain data."""
-        train = self.split.train
-        return {
-            "split": self.way,
-            "rows": {name: len(getattr(self.split, name)) for name in ("train", "valid", "test")},
-            "ids": {name: len(vocabulary.ids) for name, vocabulary in self.split.vocabularies.items()},
-            "columns": list(train.columns),
-            "only outside train": {name: n for name, n in only_outside_train(self.split).items() if n},
-            "left out": dict(self.rejected.counts),
-        }
+        return {"split": self.way, **counts(self.split), "left out": dict(self.rejected.counts)}
 
 
 WAYS: Mapping[str, Callable[[Dataset, SplitBy, bool], Split]] = {
@@ -69,6 +61,16 @@ WAYS: Mapping[str, Callable[[Dataset, SplitBy, bool], Split]] = {
     "random": lambda d, by, repeats: split_random(d, by.valid, by.test, by.seed, repeats=repeats),
 }
 """Ways to part a dataset."""
+
+
+def counts(split: Split) -> dict[str, Any]:
+    """Rows, ids and columns of a split, as plain data."""
+    return {
+        "rows": {name: len(getattr(split, name)) for name in ("train", "valid", "test")},
+        "ids": {name: len(vocabulary.ids) for name, vocabulary in split.vocabularies.items()},
+        "columns": list(split.train.columns),
+        "only outside train": {name: n for name, n in only_outside_train(split).items() if n},
+    }
 
 
 def prepare(

@@ -19,11 +19,12 @@ __all__ = ["code_counts", "probe"]
 
 
 def probe(
-    model: nn.Module, survey: Survey, split: Split, *, most: int = 65_536, batch: int = 512, seed: int = 0
+    model: nn.Module, survey: Survey, split: Split, *, most: int = 16_384, batch: int = 1024, seed: int = 0
 ) -> Probe:
     """What the rules may ask about a model.
 
-    Models of rows: up to `most` rows of train, drawn by the seed, with their label (or rating). Models that rank: up to
+    Models of rows: up to `most` rows of validation (of train where there is none), drawn by the seed, with their label
+    (or rating): on train, ids that the model has learned by heart look useful. Models that rank: up to
     `most` users with what they did in train, and as target what they did in validation (the last item of train where
     there is no validation); a model that is solved in closed form is rated by the squared error of its histories.
     """
@@ -49,11 +50,12 @@ def _drawn(rows: NDArray[np.int64], most: int, batch: int, seed: int) -> list[ND
 
 
 def _of_rows(model: nn.Module, split: Split, most: int, batch: int, seed: int) -> tuple[list[Batch], Loss]:
-    target = "label" if "label" in split.train.columns else "rating"
-    values = split.train[target]
+    part = split.valid if len(split.valid) else split.train
+    target = "label" if "label" in part.columns else "rating"
+    values = part[target]
     batches: list[Batch] = [
-        (row_inputs(model, split.train, rows), torch.from_numpy(np.ascontiguousarray(values[rows], dtype=np.float32)))
-        for rows in _drawn(np.arange(len(split.train)), most, batch, seed)
+        (row_inputs(model, part, rows), torch.from_numpy(np.ascontiguousarray(values[rows], dtype=np.float32)))
+        for rows in _drawn(np.arange(len(part)), most, batch, seed)
     ]
     return batches, losses.bce if target == "label" else losses.mse
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 import recprune.importance.rules as rules
 from recprune import discover
@@ -27,7 +27,7 @@ from recprune.tracing.trace import survey
 from recprune.training.finetune import finetune
 from recprune.training.fit import Fit, FitOptions
 
-__all__ = ["Pruned", "as_rule", "carry_out", "followed", "plan", "prune", "usual_rule"]
+__all__ = ["Pruned", "as_rule", "carry_out", "followed", "plan", "prune", "smaller", "usual_rule"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,13 +114,25 @@ def carry_out(
 ) -> Pruned:
     """Apply a plan and fine-tune."""
     with stage("apply"):
-        smaller = apply(model, chosen, example(model, split), counts=code_counts(split))
+        made, vocabularies = smaller(model, chosen, example(model, split), split.vocabularies, split)
     codes = renumber(chosen)
     fit = None
     if finetuned:
         with stage("fine-tune") as say:
-            fit = finetune(smaller, restrict(split, codes), options, progress=epochs(say))
-    return Pruned(smaller, chosen, smaller_vocabularies(split.vocabularies, codes), codes, fit)
+            fit = finetune(made, restrict(split, codes), options, progress=epochs(say))
+    return Pruned(made, chosen, vocabularies, codes, fit)
+
+
+def smaller(
+    model: nn.Module,
+    chosen: Plan,
+    batch: tuple[Tensor, ...],
+    vocabularies: Mapping[str, Vocabulary],
+    split: Split | None = None,
+) -> tuple[nn.Module, dict[str, Vocabulary]]:
+    """The model cut by a plan, and its vocabularies. split: tells how often ids occur that share a row from now on."""
+    made = apply(model, chosen, batch, counts=None if split is None else code_counts(split))
+    return made, smaller_vocabularies(vocabularies, renumber(chosen))
 
 
 def followed(found: Survey, split: Split) -> Survey:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -18,13 +19,13 @@ from recprune.artifact.manifest import Manifest
 from recprune.data.dataset import Split
 from recprune.data.store import load_split
 from recprune.data.vocabulary import Vocabulary
-from recprune.errors import DataError
+from recprune.errors import DataError, PlanError
 from recprune.evaluation.inputs import columns_of, example
 from recprune.planning.plan import Plan
 from recprune.recipe.restrict import renumbering, restrict
 from recprune.training.fit import Fit, FitOptions
 
-__all__ = ["Shelved", "Work", "put", "take"]
+__all__ = ["Shelved", "Work", "kind_of", "put", "read_plan", "take"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,12 @@ class Work:
         """What `fit` did by these options."""
         said = {name: value for name, value in asdict(options).items() if name != "checkpoint"}
         return cls(what, said, len(fit.history), fit.best_epoch, fit.seconds, fit.metric)
+
+    def facts(self) -> dict[str, Any]:
+        """What a person wants to know of it."""
+        return {"epochs": self.epochs, "best epoch": self.best_epoch, "seconds": round(self.seconds, 3)} | (
+            {"judged by": self.metric} if self.metric else {}
+        )
 
     def fit_options(self) -> FitOptions:
         """The options, as `fit` takes them."""
@@ -75,6 +82,10 @@ class Shelved:
                 path=str(where or ""),
             )
         return load_split(where)
+
+    def split_if_there(self, data: Path | None = None) -> Split | None:
+        """The data as `split` gives it, None where none was said and the one it was trained on is gone."""
+        return self.split(data) if data or (self.data is not None and self.data.is_dir()) else None
 
     def codes(self, split: Split) -> dict[str, NDArray[np.int64]]:
         """Column -> the model's code of every code of the data, where ids left. Raises DataError for other data."""
@@ -124,6 +135,25 @@ def take(folder: Path) -> Shelved:
         None if data is None else folder / data,
         loaded.manifest,
     )
+
+
+def read_plan(path: Path) -> Plan:
+    """A plan from its file. Raises PlanError where it cannot be read."""
+    try:
+        return Plan.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(
+            f"{path} cannot be read as a plan: {error}; `recprune plan` writes one", path=str(path)
+        ) from error
+
+
+def kind_of(folder: Path) -> str:
+    """What the manifest of a folder says that it is; empty where there is none."""
+    try:
+        said = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    return str(said.get("kind", "")) if isinstance(said, dict) else ""
 
 
 def _drawn(model: nn.Module, vocabularies: Mapping[str, Vocabulary], rows: int = 3) -> tuple[Tensor, ...]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
-from recprune.training.fit import Epoch, Progress
+if TYPE_CHECKING:
+    from recprune.training.fit import Epoch, Progress
 
 __all__ = ["Say", "Stage", "epochs", "silent"]
 

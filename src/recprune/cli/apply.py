@@ -1,0 +1,45 @@
+"""recprune apply: a model and a plan become a new, smaller model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recprune.cli._guard import Answer
+from recprune.cli._options import Common, Data, Model, Out
+from recprune.cli._progress import stage
+
+__all__ = ["apply"]
+PLACE = 5
+
+
+def apply(
+    model: Model,
+    plan: Annotated[Path, typer.Argument(help="Plan that `plan` wrote.")],
+    out: Out,
+    common: Common,
+    data: Data = None,
+) -> Answer:
+    """Cut a model as a plan says, check it against the masked one, and write the smaller model."""
+    from recprune.cli._show import planned
+    from recprune.recipe.prune import smaller
+    from recprune.recipe.shelf import put, read_plan, take
+
+    shelved, chosen = take(model), read_plan(plan)
+    split = shelved.split_if_there(data)
+    own = None if split is None else shelved.own(split)
+    with stage("apply"):
+        made, vocabularies = smaller(shelved.model, chosen, shelved.example(split), shelved.vocabularies, own)
+    put(
+        out,
+        made,
+        vocabularies,
+        data=data or shelved.data,
+        works=shelved.works,
+        plan=chosen,
+        seed=common.seed,
+    )
+    facts, shown = planned(chosen)
+    return Answer({"folder": str(out), "seed": common.seed, **facts}, shown)

@@ -1,0 +1,43 @@
+"""recprune compare: a model before and after, beside the rivals of the same size."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recprune.cli._guard import Answer
+from recprune.cli._options import Common, Data, K, Threads
+from recprune.cli._progress import stage
+
+__all__ = ["compare"]
+PLACE = 7
+
+
+def compare(
+    before: Annotated[Path, typer.Argument(help="Folder of the larger model.")],
+    after: Annotated[Path, typer.Argument(help="Folder of the smaller model.")],
+    common: Common,
+    data: Data = None,
+    rivals: Annotated[
+        bool, typer.Option("--rivals/--no-rivals", help="Train the rivals too: chance, and the same size from scratch.")
+    ] = True,
+    k: K = 20,
+    threads: Threads = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the comparison there, as JSON.")] = None,
+) -> Answer:
+    """Judge two models on the test part: quality with intervals, parameters, bytes and milliseconds."""
+    from recprune.atomic import write_bytes
+    from recprune.cli._show import compared
+    from recprune.recipe.prove import prove
+    from recprune.recipe.shelf import take
+
+    whole, small = take(before), take(after)
+    split = whole.split(data)
+    found = prove(whole, small, split, rivals=rivals, k=k, seed=common.seed, threads=threads, stage=stage)
+    text = found.to_json()
+    if out is not None:
+        write_bytes(out, text.encode())
+    return Answer(json.loads(text), compared(found))

@@ -1,0 +1,49 @@
+"""recprune finetune: a pruned model gets back what it lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recprune.cli._guard import Answer
+from recprune.cli._options import Common, Data, Model, Training
+from recprune.cli._progress import stage
+
+__all__ = ["finetune"]
+PLACE = 6
+
+
+def finetune(
+    model: Model,
+    training: Training,
+    common: Common,
+    data: Data = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Where the result goes. Default: in the model's place.")
+    ] = None,
+) -> Answer:
+    """Train a smaller model further; on validation it never ends worse than it began."""
+    from recprune.cli._show import pairs
+    from recprune.recipe.shelf import Work, put, take
+    from recprune.recipe.stages import epochs
+    from recprune.recipe.train import TUNING
+    from recprune.training.finetune import finetune
+
+    shelved, options = take(model), training.options(common.seed, TUNING)
+    split = shelved.own(shelved.split(data))
+    with stage("fine-tune") as say:
+        fit = finetune(shelved.model, split, options, progress=epochs(say))
+    work, where = Work.of("finetune", fit, options), out or model
+    put(
+        where,
+        shelved.model,
+        shelved.vocabularies,
+        data=data or shelved.data,
+        works=(*shelved.works, work),
+        plan=shelved.plan,
+        seed=common.seed,
+    )
+    facts = {"folder": str(where), **work.facts(), "seed": common.seed}
+    return Answer(facts, tuple(pairs(facts)))

@@ -1,0 +1,26 @@
+"""recprune plan: what stays of a model, by a budget and a rule; nothing is changed yet."""
+
+from __future__ import annotations
+
+from recprune.cli._guard import Answer
+from recprune.cli._options import BudgetOptions, Common, Data, Model, Out
+from recprune.cli._progress import stage
+
+__all__ = ["plan"]
+PLACE = 4
+
+
+def plan(model: Model, out: Out, wanted: BudgetOptions, common: Common, data: Data = None) -> Answer:
+    """Choose what stays of a model and write it down; the model is not changed."""
+    from recprune.atomic import write_bytes
+    from recprune.cli._show import planned
+    from recprune.recipe.prune import plan
+    from recprune.recipe.shelf import take
+
+    budget, shelved = wanted.budget(), take(model)
+    split = shelved.own(shelved.split(data))
+    chosen = plan(shelved.model, split, budget=budget, rule=wanted.rule, seed=common.seed, stage=stage)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(out, chosen.to_json().encode())
+    facts, shown = planned(chosen)
+    return Answer({"plan": str(out), "seed": common.seed, **facts}, shown)

@@ -1,0 +1,82 @@
+"""recprune run: the whole street in one command."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recprune.cli._guard import Answer
+from recprune.cli._options import BudgetOptions, Common, K, Out, Training, settings
+from recprune.cli._progress import stage
+from recprune.cli._source import Parting, Source
+
+__all__ = ["run"]
+PLACE = 9
+
+
+def run(
+    path: Annotated[
+        Path, typer.Argument(metavar="LOG", help="A file or folder with the raw log, or the word completejourney.")
+    ],
+    out: Out,
+    source: Source,
+    parting: Parting,
+    wanted: BudgetOptions,
+    training: Training,
+    common: Common,
+    model: Annotated[str, typer.Option("--model", help="A model's name, or package.module:Class.")] = "ease",
+    model_set: Annotated[
+        list[str] | None,
+        typer.Option("--model-set", metavar="NAME=VALUE", help="Option of the model, as in dim=32; repeat for more."),
+    ] = None,
+    tune: Annotated[
+        list[str] | None,
+        typer.Option("--tune", metavar="NAME=VALUE", help="Option of the fine-tuning, as in lr=0.0001; repeat."),
+    ] = None,
+    rivals: Annotated[bool, typer.Option("--rivals/--no-rivals", help="Train the rivals of the same size too.")] = True,
+    k: K = 20,
+) -> Answer:
+    """From a raw log to a smaller model with its proof; stages that stand in the folder already are not done again."""
+    from recprune.cli._show import compared
+    from recprune.recipe.run import Order, run
+    from recprune.recipe.train import TUNING
+
+    order = Order(
+        model,
+        settings(model_set or (), "--model-set"),
+        training.options(common.seed),
+        Training(None, tune).options(common.seed, TUNING),
+        wanted.budget(),
+        wanted.rule,
+        parting.cleaning(),
+        parting.by(common.seed),
+        parting.negatives,
+        rivals,
+        k,
+        common.seed,
+    )
+    described = [*_files(path, parting.test_log, parting.valid_log), asdict(source)]
+    result = run(lambda: _read(source, parting, path), order, out, source=described, stage=stage)
+    facts: dict[str, Any] = {
+        "folder": str(out),
+        "small": str(result.small),
+        "seed": common.seed,
+        "comparison": json.loads(result.comparison.to_json()),
+    }
+    return Answer(facts, (*compared(result.comparison), f"The smaller model lies in {result.small}"))
+
+
+def _read(source: Source, parting: Parting, path: Path) -> Any:
+    with stage(f"read {path}"):
+        return parting.read(source, path)
+
+
+def _files(*paths: Path | None) -> list[list[object]]:
+    """What tells one state of the raw files from another: names, sizes, times of change."""
+    named = [p for p in paths if p is not None]
+    there = [f for p in named for f in ([p] if p.is_file() else sorted(p.rglob("*"))) if f.is_file()]
+    return [[str(p.resolve()) for p in named], [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in there]]

@@ -1,0 +1,46 @@
+"""recprune train: a model by its name, trained on prepared data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recprune.cli._guard import Answer
+from recprune.cli._options import Common, Out, Training, settings
+from recprune.cli._progress import stage
+
+__all__ = ["train"]
+PLACE = 2
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="Folder that `prepare` made.")],
+    out: Out,
+    training: Training,
+    common: Common,
+    model: Annotated[str, typer.Option("--model", help="A model's name, or package.module:Class.")] = "ease",
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Option of the model, as in dim=32; repeat for more."),
+    ] = None,
+) -> Answer:
+    """Train a recommender on prepared data; it stops when validation no longer improves."""
+    from recprune.cli._show import pairs
+    from recprune.data.store import load_split
+    from recprune.recipe.shelf import Work, put
+    from recprune.recipe.train import train
+
+    split, options = load_split(data), training.options(common.seed)
+    made, fit = train(model, split, settings=settings(setting or ()), options=options, stage=stage)
+    work = Work.of("train", fit, options)
+    put(out, made, split.vocabularies, data=data, works=(work,), seed=common.seed)
+    facts = {
+        "folder": str(out),
+        "model": model,
+        "parameters": sum(p.numel() for p in made.parameters()),
+        **work.facts(),
+        "seed": common.seed,
+    }
+    return Answer(facts, tuple(pairs(facts)))
