@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recprune.errors import SurveyError
+from recprune.importance.ids import rise_by_id
 from recprune.importance.inputs import input_squares
 from recprune.importance.sweep import Batch, Loss, Sweep, as_it_was, sweep
 from recprune.importance.units import entries_of, left_out
@@ -85,6 +86,31 @@ class Probe:
         """The same with one unit left out (an id answers with the fallback row). The unit comes back to the bit."""
         with left_out(self._tensors, site, unit, self.survey.features):
             return self._measure()
+
+    def holds_one_id(self, site: Site) -> bool:
+        """True where a row of the batches holds one id of the site's column, so that `rise_without_ids` can tell."""
+        place = self._column(site)
+        return self._metric is None and place is not None and all(i[place].dim() == 1 for i, _ in self._batches())
+
+    def rise_without_ids(self, site: Site) -> Tensor:
+        """(site.size,) float64 rise of the mean loss when one id leaves and the mean row of its column answers for it.
+
+        Two passes for all ids together: only rows that hold an id change when it leaves, and each row holds one.
+        """
+        place = self._column(site)
+        if place is None:
+            raise SurveyError(f"site {site.name!r}: no input of the model is its column", site=site.name)
+        counts = self.counts(site)
+        with as_it_was(self.model), torch.no_grad():
+            return rise_by_id(
+                self.model, self._tensors, site, place, self._batches(), self._needed_loss(), counts, self.survey
+            )
+
+    def _column(self, site: Site) -> int | None:
+        columns: tuple[str, ...] = getattr(self.model, "columns", ())
+        inputs = len(self._batches()[0][0])
+        named = columns if len(columns) == inputs else tuple(f"input{i}" for i in range(inputs))
+        return named.index(site.column) if site.column in named else None
 
     @property
     def passes(self) -> int:

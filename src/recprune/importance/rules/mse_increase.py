@@ -22,6 +22,9 @@ class MseIncrease:
     Random Forests, section 10, with the unit left out in place of permuted). Units are measured one at a time, one pass
     over the probe batches each; a site that takes more than `limit` forward passes is refused.
 
+    Ids are measured all at once: a row holds one id of a column, so that the rise of the rows that hold it, when the id
+    answers with the mean row of its column, is the rise without it.
+
     Entries of an nn.Linear are too many for that and have a closed form: when entry w_ij alone leaves, the squared
     error of output i rises by w_ij² · mean(x_j²) + 2 · w_ij · mean(r_i · x_j), r = target - output. The second term is
     zero at a minimum, so the score is w_ij² · mean(x_j²), with the mean over the rows of the probe batches; the loss
@@ -34,6 +37,8 @@ class MseIncrease:
     def __call__(self, site: Site, probe: Probe) -> Tensor:
         if site.kind is Kind.ENTRY:
             return _closed_form(site, probe)
+        if site.kind is Kind.ID and probe.holds_one_id(site):
+            return probe.rise_without_ids(site)
         passes = site.size * probe.passes
         if passes > self.limit:
             raise SurveyError(

@@ -1,0 +1,63 @@
+"""What the loss would be without an id: for all ids of a column in two passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from recprune.importance.sweep import Batch, Loss
+from recprune.tracing.site import Site, Survey
+
+__all__ = ["rise_by_id"]
+
+
+def rise_by_id(
+    model: nn.Module,
+    tensors: Mapping[str, Tensor],
+    site: Site,
+    place: int,
+    batches: Sequence[Batch],
+    loss: Loss,
+    counts: Tensor | None,
+    survey: Survey,
+) -> Tensor:
+    """(site.size,) float64: the sum, over the rows that hold an id, of the rise of their loss, over all rows.
+
+    place: which input holds the ids. The fall-back row holds the mean row of the column meanwhile, weighed by counts.
+    """
+    rise = torch.zeros(site.size + 1, dtype=torch.float64)
+    rows = 0
+    for inputs, target in batches:
+        before = _losses(model(*inputs), target, loss)
+        with _mean_row(tensors, site, counts, survey):
+            changed = (*inputs[:place], torch.zeros_like(inputs[place]), *inputs[place + 1 :])
+            after = _losses(model(*changed), target, loss)
+        rise.index_add_(0, inputs[place].long().cpu(), (after - before).double().cpu())
+        rows += len(target)
+    return rise[1:] / max(rows, 1)
+
+
+def _losses(output: Tensor, target: Tensor, loss: Loss) -> Tensor:
+    """(rows,) the loss of every row by itself."""
+    return torch.func.vmap(lambda o, t: loss(o.unsqueeze(0), t.unsqueeze(0)))(output, target)
+
+
+@contextmanager
+def _mean_row(tensors: Mapping[str, Tensor], site: Site, counts: Tensor | None, survey: Survey) -> Iterator[None]:
+    """Inside, the row that answers for ids that left is the mean of the site's rows; afterwards it is as it was."""
+    before = []
+    weights = torch.ones(site.size, dtype=torch.float64) if counts is None else counts.clamp(min=0) + 1e-9
+    try:
+        for cut in site.cuts:
+            table = tensors[cut.tensor].detach()
+            rows = table.narrow(0, cut.start, site.size).double()
+            mean = (weights.to(rows)[:, None] * rows).sum(0) / weights.sum()
+            before.append((table, cut.start - 1, table[cut.start - 1].clone()))
+            table[cut.start - 1] = mean.to(table)
+        yield
+    finally:
+        for table, row, numbers in before:
+            table[row] = numbers

@@ -1,0 +1,52 @@
+"""The rise of the loss without an id, for all ids at once."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from recprune.importance.probe import Probe
+from recprune.importance.rules.mse_increase import MseIncrease
+from recprune.models.deepfm import DeepFM
+from recprune.tracing.trace import survey
+
+
+def made(rows: int = 60) -> tuple[nn.Module, list[tuple[tuple[torch.Tensor, ...], torch.Tensor]]]:
+    torch.manual_seed(0)
+    model = DeepFM(["user", "item"], [6, 5], dim=3, hidden=(4,)).eval()
+    for tensor in model.parameters():
+        tensor.data.normal_()
+    inputs = (torch.randint(6, (rows,)), torch.randint(5, (rows,)))
+    labels = (torch.rand(rows) > 0.5).float()
+    return model, [((inputs[0][a : a + 20], inputs[1][a : a + 20]), labels[a : a + 20]) for a in range(0, rows, 20)]
+
+
+def test_two_passes_equal_a_slow_loop_over_ids():
+    model, batches = made()
+    found = survey(model, batches[0][0])
+    counts = {"user": torch.arange(6), "item": torch.arange(5)}
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    rises = MseIncrease()(
+        site := found.site("item.id"), Probe(model, found, batches, F.binary_cross_entropy_with_logits, counts)
+    )
+    rows = torch.arange(6, 11)[1:]
+    weights = torch.arange(1, 5).double() + 1e-9
+    for unit in range(site.size):
+        changed, _ = made()
+        for table in (changed.table.weight, changed.linear.weight):
+            mean = (weights[:, None] * table.detach()[rows].double()).sum(0) / weights.sum()
+            table.data[rows[unit]] = mean.float()
+        loss = [
+            [float(F.binary_cross_entropy_with_logits(m(*inputs), target)) for inputs, target in batches]
+            for m in (changed, model)
+        ]
+        expected = (sum(loss[0]) - sum(loss[1])) / len(batches)
+        assert abs(expected - float(rises[unit])) < 1e-5
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_an_id_that_no_row_holds_rises_nothing():
+    model, batches = made(rows=20)
+    batches = [((i[0].clamp(max=3), i[1]), t) for i, t in batches]
+    found = survey(model, batches[0][0])
+    rises = MseIncrease()(found.site("user.id"), Probe(model, found, batches, F.binary_cross_entropy_with_logits))
+    assert rises[3:].tolist() == [0.0, 0.0]
