@@ -126,6 +126,10 @@ def manifest_of(folder: Path) -> dict[str, Any]:
             f"{path} has version {manifest.get('version')}, this program reads {VERSION}: prepare the data again",
             path=str(path),
         )
+    needed = {f"{name}.parquet" for name in PARTS} | set(manifest.get("vocabularies", {}).values())
+    files = set(manifest.get("files", ()))
+    if not needed <= files or any(Path(name).name != name for name in files):
+        raise DataError(f"{path}: this manifest does not list the files of a prepared folder", path=str(path))
     return manifest
 
 
