@@ -139,7 +139,8 @@ def _skeleton(folder: Path, manifest: Manifest) -> nn.Module:
         if ":" in manifest.model:
             raise ExtensionError("a built-in name has no ':'")
         kind = discover.load(models, manifest.model)
-        made: nn.Module = kind(**manifest.config)
+        with torch.device("meta"):  # shapes only: the larger model is never held, whatever the manifest says
+            made: nn.Module = kind(**manifest.config)
     except Exception as error:
         raise ArtifactError(f"{folder}: model {manifest.model!r} cannot be built: {error}", path=str(folder)) from error
     return made

@@ -1,6 +1,6 @@
 """The manifest of an artifact: what stands in the folder, to the byte.
 
-manifest.json          this
+manifest.json          this, sealed by a sha256 of its own
 weights.safetensors    every tensor once
 plan.json              what was pruned (optional)
 vocabulary-0.json ...  the ids of one column, in the order of their codes (optional)
@@ -18,7 +18,18 @@ from typing import Any
 
 from recprune.errors import ArtifactError
 
-__all__ = ["FORMAT", "KIND", "MANIFEST", "PLAN", "WEIGHTS", "FileFacts", "Manifest", "TensorFacts", "read_manifest"]
+__all__ = [
+    "FORMAT",
+    "KIND",
+    "MANIFEST",
+    "PLAN",
+    "WEIGHTS",
+    "FileFacts",
+    "Manifest",
+    "TensorFacts",
+    "read_manifest",
+    "sealed",
+]
 
 KIND = "recprune artifact"
 FORMAT = 1
@@ -73,8 +84,18 @@ class Manifest:
     created: str
 
     def to_json(self) -> str:
-        """As text; `read_manifest` gives it back."""
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False)
+        """As text, sealed; `read_manifest` gives it back. Raises ValueError for what JSON cannot hold."""
+        return sealed(asdict(self))
+
+
+def sealed(content: dict[str, Any]) -> str:
+    """Plain data as text that holds its own sha256 as last value, so that a changed word is seen."""
+    seal = hashlib.sha256(_text(content).encode("utf-8")).hexdigest()
+    return _text({**content, "sha256": seal})
+
+
+def _text(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -95,10 +116,11 @@ def read_manifest(folder: Path) -> Manifest:
     if path.stat().st_size > LARGEST:
         raise ArtifactError(f"{path} is larger than any manifest", path=str(path))
     try:
-        content = json.loads(path.read_bytes().decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant)
+        text = path.read_bytes().decode("utf-8")
+        content = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError, OSError) as error:
         raise _damaged(path, f"it is not JSON ({error})") from error
-    return _checked(path, content)
+    return _checked(path, content, text)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -112,7 +134,7 @@ def _no_constant(text: str) -> None:
     raise ValueError(f"{text} is no JSON")
 
 
-def _checked(path: Path, content: Any) -> Manifest:
+def _checked(path: Path, content: Any, text: str) -> Manifest:
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise _damaged(path, f"it does not say that it is a {KIND}")
     if content.get("format") != FORMAT:
@@ -121,6 +143,7 @@ def _checked(path: Path, content: Any) -> Manifest:
             f"program reads format {FORMAT}. Use the program that wrote it, or store the model again",
             path=str(path),
         )
+    _unbroken(path, content, text)
     names = {f.name for f in fields(Manifest)}
     if content.keys() != names:
         raise _damaged(path, f"keys missing or unknown: {sorted(content.keys() ^ names)[:4]}")
@@ -140,6 +163,17 @@ def _checked(path: Path, content: Any) -> Manifest:
     if WEIGHTS not in content["files"] or not set(content["vocabularies"].values()) <= content["files"].keys():
         raise _damaged(path, "a file that it needs is not listed")
     return Manifest(**content)
+
+
+def _unbroken(path: Path, content: dict[str, Any], text: str) -> None:
+    """Take the seal off the content, once it is clear that not a byte has changed since it was put on."""
+    content.pop("sha256", None)
+    try:
+        same = sealed(content) == text
+    except (ValueError, RecursionError):  # 1e999 reads as infinite, and what is infinite is not written
+        same = False
+    if not same:
+        raise _damaged(path, "it was changed after it was written, for its sha256 is another")
 
 
 def _strings(path: Path, value: Any) -> list[str]:
