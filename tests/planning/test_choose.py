@@ -62,6 +62,16 @@ def test_kept_widths_are_multiples_and_floors_hold():
     assert all(len(plan.units(s)) % 4 == 0 and len(plan.units(s)) >= 4 for s in found.sites)
 
 
+def test_no_site_falls_below_the_share_to_keep():
+    found = mlp()
+    plan = choose(
+        found, {s.name: torch.full((s.size,), float(i)) for i, s in enumerate(found.sites)}, Budget(0.4, keep=0.5)
+    )
+    assert all(len(plan.units(s)) >= s.size / 2 for s in found.sites)
+    with pytest.raises(BudgetError, match="no share"):
+        Budget(0.1, keep=2)
+
+
 def test_only_the_kinds_and_sites_that_are_allowed_leave():
     found = mlp()
     plan = choose(found, scores(found), Budget(0.2, sites=frozenset({"2.neuron"})))

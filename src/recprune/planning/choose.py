@@ -73,11 +73,11 @@ def _open(site: Site, budget: Budget) -> bool:
 
 def _bundle(survey: Survey, sites: list[Site], scores: list[Tensor], budget: Budget) -> _Bundles:
     prices, owners, of_unit, begin = [], [], [], 0
-    field_floor = _fields_that_stay(sites, scores, budget.floor)
+    field_floor = _fields_that_stay(sites, scores, budget)
     for number, (site, score) in enumerate(zip(sites, scores, strict=True)):
         worth = _checked(site, score)
         order = np.lexsort((np.arange(site.size), worth))
-        floor = int(number in field_floor) if site.kind is Kind.FIELD else budget.floor
+        floor = int(number in field_floor) if site.kind is Kind.FIELD else _floor(site, budget)
         multiple = 1 if site.kind in (Kind.FIELD, Kind.ID, Kind.ENTRY) else budget.multiple
         ends = _ends(site.size, floor, multiple)
         starts = np.r_[0, ends[:-1]]
@@ -105,10 +105,16 @@ def _ends(size: int, floor: int, multiple: int) -> NDArray[np.int64]:
     return ends[size - ends >= least]
 
 
-def _fields_that_stay(sites: list[Site], scores: list[Tensor], floor: int) -> set[int]:
+def _floor(site: Site, budget: Budget) -> int:
+    """Fewest units of a site that stay."""
+    held = site.kind not in (Kind.ID, Kind.ENTRY)
+    return max(budget.floor, math.ceil(budget.keep * site.size) if held else 0)
+
+
+def _fields_that_stay(sites: list[Site], scores: list[Tensor], budget: Budget) -> set[int]:
     fields = [n for n, s in enumerate(sites) if s.kind is Kind.FIELD]
     best = sorted(fields, key=lambda n: (-float(scores[n].sum()), n))
-    return set(best[:floor])
+    return set(best[: max(budget.floor, math.ceil(budget.keep * len(fields)))])
 
 
 def _checked(site: Site, score: Tensor) -> NDArray[np.float64]:

@@ -76,6 +76,7 @@ class Plan:
                 "multiple": budget.multiple,
                 "kinds": sorted(budget.kinds),
                 "sites": sorted(budget.sites),
+                "keep": budget.keep,
             },
             "kept": kept,
             "encodings": dict(self.encodings),
@@ -100,6 +101,7 @@ class Plan:
                 said["multiple"],
                 frozenset(Kind(k) for k in said["kinds"]),
                 frozenset(said["sites"]),
+                said["keep"],
             )
             return cls(survey, kept, budget, str(content["rule"]), dict(content["encodings"]))
         except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:

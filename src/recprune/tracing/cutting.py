@@ -153,8 +153,10 @@ def _copy(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
     """A deep copy of a model in which every parameter and buffer is replaced; what was one tensor stays one."""
     memo: dict[int, Any] = {}
     for name, old in named_tensors(model).items():
-        value = tensors[name].contiguous()
-        value = value.clone() if value.data_ptr() == old.data_ptr() else value
+        value = tensors[name]
+        if value.layout is torch.strided:
+            value = value.contiguous()
+            value = value.clone() if value.data_ptr() == old.data_ptr() else value
         memo[id(old)] = nn.Parameter(value, requires_grad=old.requires_grad) if isinstance(old, nn.Parameter) else value
     return copy.deepcopy(model, memo)
 

@@ -14,12 +14,14 @@ operations = (
     "aten.mv.default",
     "aten.addmv.default",
     "aten.dot.default",
+    "aten._sparse_mm.default",
+    "aten._sparse_addmm.default",
 )
 
 
 def follow(step: Step) -> Axes:
     """(…, m, k) x (…, k, n) -> (…, m, n), with a bias where the operation adds one."""
-    added = step.operation.startswith(("aten.addm", "aten.badd"))
+    added = step.operation.startswith(("aten.addm", "aten.badd", "aten._sparse_addmm"))
     a, b = step.axes_of(int(added)), step.axes_of(1 + int(added))
     left, right = len(a.labels) - 1, max(len(b.labels) - 2, 0)
     step.contract(a, left, b, right)

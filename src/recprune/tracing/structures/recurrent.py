@@ -26,6 +26,7 @@ def follow(step: Step) -> tuple[Axes, ...]:
     biases, layers, both = bool(step.args[3]), int(step.args[4]), bool(step.args[7])
     axes, ways = step.axes_of(0), 2 if both else 1
     hidden: list[Labels] = []
+    every: list[Labels] = []
     each = 4 if biases else 2
     if len(parameters) != each * layers * ways:
         return _whole(step, parameters)
@@ -35,18 +36,19 @@ def follow(step: Step) -> tuple[Axes, ...]:
         for way in range(ways):
             begin = (layer * ways + way) * each
             hidden.append(_layer(step, feature, parameters[begin : begin + each]))
+        every += hidden
         feature = np.concatenate(hidden)
+    for other in every[1:]:
+        step.merge(every[0], other)  # torch keeps one hidden size for all layers and ways
     _begins_as_zero(step, states, hidden)
     out = Axes((*axes.labels[:-1], feature), (*(False for _ in axes.labels[:-1]), True))
-    return (out, *(_last(step, t, hidden, layers) for t in step.output[1:]))
+    return (out, *(_last(t, hidden) for t in step.output[1:]))
 
 
-def _last(step: Step, state: Tensor, hidden: list[Labels], layers: int) -> Axes:
-    """Axes of a last state (layers * ways, batch, hidden); layers that share the axis must lose the same units."""
+def _last(state: Tensor, hidden: list[Labels]) -> Axes:
+    """Axes of a last state (layers * ways, batch, hidden): all layers have the same hidden units."""
     axes = never(state.shape)
-    if layers * len(hidden) == 1:
-        return Axes((*axes.labels[:-1], hidden[0]), (*axes.zero[:-1], True))
-    return axes
+    return Axes((*axes.labels[:-1], hidden[0]), (*axes.zero[:-1], True))
 
 
 def _layer(step: Step, feature: Labels, parameters: list[Tensor]) -> Labels:

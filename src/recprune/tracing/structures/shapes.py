@@ -41,7 +41,8 @@ def follow(step: Step) -> Axes | tuple[Axes, ...]:
     if name in ("view", "_unsafe_view", "reshape", "_reshape_alias"):
         return _reshape(step, axes, tuple(step.output.shape))
     if name in ("t", "transpose", "permute"):
-        return axes.pick(_order(step, name, len(axes.labels)))
+        plain = axes.source if axes.source is not None and axes.source.dim is None else None
+        return replace(axes.pick(_order(step, name, len(axes.labels))), source=plain)
     if name == "unsqueeze":
         return _unsqueeze(axes, int(step.arg(1, "dim")) % (len(axes.labels) + 1))
     if name == "squeeze":
