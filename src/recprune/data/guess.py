@@ -41,13 +41,15 @@ def fields(line: str, separator: str, quote: str) -> list[str]:
     return line.split(separator)
 
 
-def guess_separator(lines: Sequence[str]) -> str | None:
-    """The separator of these lines, or None where none parts them."""
+def guess_separator(lines: Sequence[str], quote: str | None = None) -> str | None:
+    """The separator of these lines, or None where none parts them. quote: the one that was said, or that of habit."""
     best, found = 0.5, None
     for separator in SEPARATORS:
         if separator == ", " and any('"' in line or line.count(",") != line.count(", ") for line in lines):
             continue
-        widths = Counter(len(fields(line, separator, quote_of(separator))) for line in lines)
+        widths = Counter(
+            len(fields(line, separator, quote_of(separator) if quote is None else quote)) for line in lines
+        )
         width, count = widths.most_common(1)[0]
         if width > 1 and count / len(lines) > best:
             best, found = count / len(lines), separator

@@ -74,11 +74,10 @@ def quoted_fields(
     regular = (neighbour == separator) | (neighbour == NEWLINE) | (neighbour == array[marks])
     per_line = np.bincount(line, minlength=len(ends))
     odd = np.unique(np.concatenate([line[~regular], np.flatnonzero(per_line % 2)]))
-    inside = np.zeros(len(array), dtype=np.int8)
-    np.add.at(inside, marks, np.where(opens, 1, -1).astype(np.int8))
-    inside = np.cumsum(inside, dtype=np.int8)
-    separators = np.flatnonzero((array == separator) & (inside == 0))
-    fields = 1 + np.bincount(np.searchsorted(ends, separators), minlength=len(ends))
+    separators = np.flatnonzero(array == separator)
+    where = np.searchsorted(ends, separators)
+    outside = (np.searchsorted(marks, separators) - before[where]) % 2 == 0
+    fields = 1 + np.bincount(where[outside], minlength=len(ends))
     return fields, odd.tolist()
 
 

@@ -15,12 +15,12 @@ LIMIT = 128 << 20
 class Spool:
     """Where a reader puts pieces of one table. Its files live as long as it does.
 
-    limit: bytes that stay in memory; what is more goes to a temporary folder (`TMPDIR` says where).
+    limit: bytes that stay in memory, 128 MiB if not said; more goes to a temporary folder (`TMPDIR` says where).
     """
 
-    def __init__(self, schema: pl.Schema | None = None, limit: int = LIMIT) -> None:
+    def __init__(self, schema: pl.Schema | None = None, limit: int | None = None) -> None:
         self._schema = schema
-        self._limit = limit
+        self._limit = LIMIT if limit is None else limit
         self._pieces: list[pl.DataFrame] = []
         self._files: list[Path] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None

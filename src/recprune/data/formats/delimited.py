@@ -75,7 +75,7 @@ def look(
     lines = first_lines(path, encoding)
     if not lines:
         raise DataError(f"{path} holds empty lines only", path=str(path))
-    separator = separator_of(path, lines, separator)
+    separator = separator_of(path, lines, separator, quote)
     quote = quote_of(separator) if quote is None else quote
     if len(quote) > 1 or (quote and len(separator) > 1):
         raise DataError(f"quote is one character, and goes with a separator of one, not {quote!r} with {separator!r}")
@@ -100,13 +100,13 @@ def look(
     return Shape(separator.encode(), quote.encode(), names, header), roles
 
 
-def separator_of(path: str | Path, lines: Sequence[str], separator: str | None) -> str:
+def separator_of(path: str | Path, lines: Sequence[str], separator: str | None, quote: str | None) -> str:
     """The separator that was said, if it parts the lines; otherwise the one that does."""
     if separator == "":
         raise DataError("a separator has one character or more", separator=separator)
     if separator is not None and any(separator in line for line in lines):
         return separator
-    found = guess_separator(lines)
+    found = guess_separator(lines, quote)
     if separator is not None:
         hint = f"it looks like {found!r}" if found else "nothing else seems to part it either"
         raise DataError(
