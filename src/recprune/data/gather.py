@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recprune.data.ahead import ahead
 from recprune.data.dataset import Roles
 from recprune.data.lines import Judged
 from recprune.data.log import ASIDE, Log, Rejected
@@ -56,7 +57,7 @@ def gather(
     Raises DataError where a column is missing, or where no line can be used.
     """
     rows, aside, counts, total = Spool(), Spool(ASIDE), dict[str, int](), 0
-    for piece in pieces:
+    for piece in ahead(iter(pieces)):
         if not total:
             Log(piece.frame.lazy(), roles, source=str(path))  # says at once which column is missing
         table = typed(piece.frame.lazy(), roles, missing=missing, multi=multi).collect()

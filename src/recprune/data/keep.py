@@ -59,25 +59,34 @@ def once(frame: pl.DataFrame, roles: Roles, policy: str) -> tuple[pl.DataFrame, 
         raise DataError("duplicates='sum' adds up ratings: name a column with the role rating")
     if policy == "all" or user is None or item is None or frame.height == 0:
         return frame, 0
-    keys, _ = pair_keys(frame, user, item)
-    time = frame[roles.time].to_numpy() if roles.time else None
-    order = np.lexsort((time, keys)) if time is not None else np.argsort(keys, kind="stable")
-    keys = keys[order]
-    new = np.concatenate([[True], keys[1:] != keys[:-1]])
-    del keys
-    if new.all():
+    rows, keys = repeated(pair_keys(frame, user, item))
+    if len(rows) == 0:
         return frame, 0
-    starts = np.flatnonzero(new)
-    ends = np.append(starts[1:], len(order)) - 1
-    rows = order[starts if policy == "first" else ends]
+    time = frame[roles.time].gather(rows).to_numpy() if roles.time else rows
+    order = np.lexsort((rows, time, keys))
+    rows, keys = rows[order], keys[order]
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+    ends = np.append(starts[1:], len(rows)) - 1
+    chosen = rows[starts if policy == "first" else ends]
     if policy == "sum" and rating is not None:
-        total = np.add.reduceat(frame[rating].to_numpy().astype(np.float64)[order], starts)
         values = frame[rating].to_numpy().copy()
-        values[rows] = total
+        values[chosen] = np.add.reduceat(values[rows].astype(np.float64), starts)
         frame = frame.with_columns(pl.Series(rating, values))
-    keep = np.zeros(frame.height, dtype=bool)
-    keep[rows] = True
-    return frame.filter(pl.Series(keep)), frame.height - len(rows)
+    keep = np.ones(frame.height, dtype=bool)
+    keep[rows] = False
+    keep[chosen] = True
+    return frame.filter(pl.Series(keep)), len(rows) - len(chosen)
+
+
+def repeated(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows whose key stands more than once, and their keys; rows of one key side by side, in no order."""
+    order = np.argsort(keys)
+    ordered = keys[order]
+    same = ordered[1:] == ordered[:-1]
+    twice = np.zeros(len(keys), dtype=bool)
+    twice[1:] |= same
+    twice[:-1] |= same
+    return order[twice], ordered[twice]
 
 
 def positives(frame: pl.DataFrame, roles: Roles) -> tuple[pl.DataFrame, Roles, int]:
@@ -119,11 +128,11 @@ def enough(codes: Sequence[NDArray[np.integer]], fewest: Sequence[int]) -> NDArr
     return keep
 
 
-def pair_keys(frame: pl.DataFrame, user: str, item: str) -> tuple[NDArray[np.int64], int]:
-    """(n,) one integer for each user and item, and how many items there can be."""
+def pair_keys(frame: pl.DataFrame, user: str, item: str) -> NDArray[np.int64]:
+    """(n,) one integer for each pair of user and item."""
     items = frame[item].to_physical().to_numpy()
     width = int(items.max()) + 1
     keys = frame[user].to_physical().to_numpy().astype(np.int64)
     keys *= width
     keys += items
-    return keys, width
+    return keys

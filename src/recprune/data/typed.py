@@ -55,7 +55,8 @@ def typed(frame: pl.LazyFrame, roles: Roles, *, missing: Sequence[str] = ("",), 
         changed.append(pl.col(roles.label).cast(pl.String))
     for name in (roles.rating, roles.label, *roles.numeric):
         if name and name not in ids:
-            column, reason = number(name, schema[name], list(missing), required=name not in roles.numeric)
+            part = part_of(name, roles)
+            column, reason = number(name, part, schema[name], list(missing), required=name not in roles.numeric)
             changed.append(column.alias(name))
             reasons.append(reason)
     if roles.time:
@@ -83,7 +84,7 @@ def say(wrong: pl.Expr, reason: str) -> pl.Expr:
     return pl.when(wrong).then(pl.lit(reason))
 
 
-def number(name: str, dtype: pl.DataType, missing: list[str], *, required: bool) -> tuple[pl.Expr, pl.Expr]:
+def number(name: str, part: str, dtype: pl.DataType, missing: list[str], *, required: bool) -> tuple[pl.Expr, pl.Expr]:
     """The column as float32, null where it is missing, and why it cannot be."""
     column = pl.col(name)
     if dtype == pl.String:
@@ -94,11 +95,11 @@ def number(name: str, dtype: pl.DataType, missing: list[str], *, required: bool)
         absent, value = column.is_null(), column.cast(pl.Float64)
     if not required:
         absent = absent | value.is_nan().fill_null(False)
-        wrong = say(~absent & value.is_null(), f"{name} is no number")
-        wild = say(~absent & value.is_infinite(), f"{name} is not finite")
+        wrong = say(~absent & value.is_null(), f"{part} is no number")
+        wild = say(~absent & value.is_infinite(), f"{part} is not finite")
         return pl.when(~absent).then(value.cast(pl.Float32)), pl.coalesce([wrong, wild])
-    wrong = say(value.is_null(), f"{name} is no number")
-    wild = say(~value.cast(pl.Float32).is_finite(), f"{name} is not finite")
+    wrong = say(value.is_null(), f"{part} is no number")
+    wild = say(~value.cast(pl.Float32).is_finite(), f"{part} is not finite")
     return value.cast(pl.Float32), pl.coalesce([wrong, wild])
 
 
@@ -111,10 +112,24 @@ def moment(name: str, dtype: pl.DataType) -> pl.Expr:
         return column.floor().cast(pl.Int64, strict=False)
     if dtype.is_temporal():
         return column.cast(pl.Datetime("us")).dt.epoch("s")
-    text = column.str.strip_chars(" \t")
-    fraction = text.cast(pl.Float64, strict=False).floor().cast(pl.Int64, strict=False)
-    dates = [text.str.to_datetime(form, strict=False, time_unit="us", ambiguous="null").dt.epoch("s") for form in DATES]
-    return pl.coalesce([text.cast(pl.Int64, strict=False), fraction, *dates])
+    return column.map_batches(moments, return_dtype=pl.Int64, is_elementwise=True)
+
+
+def moments(text: pl.Series) -> pl.Series:
+    """Numbers and dates as int64. Each way to read them is tried on what the ways before it have left."""
+    text = text.str.strip_chars(" \t")
+    out = text.cast(pl.Int64, strict=False)
+    for form in (None, *DATES):
+        left = (out.is_null() & text.is_not_null()).arg_true()
+        if not len(left):
+            break
+        rest = text.gather(left)
+        if form is None:
+            found = rest.cast(pl.Float64, strict=False).floor().cast(pl.Int64, strict=False)
+        else:
+            found = rest.str.to_datetime(form, strict=False, time_unit="us", ambiguous="null").dt.epoch("s")
+        out = out.scatter(left, found)
+    return out
 
 
 def listed(name: str, dtype: pl.DataType, missing: list[str], multi: str) -> pl.Expr:

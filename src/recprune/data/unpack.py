@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from recprune.data.ahead import ahead
 from recprune.errors import DataError
 
 __all__ = ["SIZE", "blocks", "first_lines"]
@@ -26,9 +27,14 @@ def blocks(path: str | Path, encoding: str = "utf-8", size: int = SIZE) -> Itera
 
     gz, zst, bz2 and xz are known by their first bytes, not by the name. UTF-8 is passed on as it is (whoever reads the
     lines finds what is none); other encodings become UTF-8 here. zst needs the package zstandard.
+    The next block is unpacked in a thread while the last one is being read.
     Raises DataError where the file is missing, empty, damaged, or not in the encoding that was named.
     """
-    path = Path(path)
+    return ahead(one_by_one(Path(path), encoding, size))
+
+
+def one_by_one(path: Path, encoding: str, size: int) -> Iterator[bytes]:
+    """The blocks, each when it is asked for."""
     decoder = decoder_of(encoding, path)
     rest, begun = bytearray(), False
     try:
@@ -36,7 +42,8 @@ def blocks(path: str | Path, encoding: str = "utf-8", size: int = SIZE) -> Itera
             if decoder is not None:
                 piece = decoder.decode(piece).encode()
             if not begun and piece:
-                piece, begun = piece.removeprefix(codecs.BOM_UTF8), True
+                piece = piece.removeprefix(codecs.BOM_UTF8)
+                begun = bool(piece)
             rest += piece
             if len(rest) >= size and (cut := rest.rfind(b"\n") + 1):
                 yield unix(bytes(rest[:cut]))
@@ -56,7 +63,7 @@ def blocks(path: str | Path, encoding: str = "utf-8", size: int = SIZE) -> Itera
 def first_lines(path: str | Path, encoding: str = "utf-8", count: int = 100) -> list[str]:
     """The first lines that are not empty, to look at; bytes that are not UTF-8 are replaced."""
     lines: list[str] = []
-    for block in blocks(path, encoding, size=1 << 16):
+    for block in one_by_one(Path(path), encoding, 1 << 16):
         lines += [line for line in block.decode(errors="replace").split("\n") if line]
         if len(lines) >= count:
             break
@@ -124,8 +131,6 @@ def unpacked_zst(file: Any, path: Path) -> Iterator[bytes]:
             f"{path} is packed with zst: `pip install zstandard` to read it, or pack it with gzip", path=str(path)
         ) from None
     try:
-        reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-        while piece := reader.read(PIECE):
-            yield piece
+        yield from members(file, lambda: zstandard.ZstdDecompressor().decompressobj())
     except zstandard.ZstdError as error:
         raise EOFError(str(error)) from error
