@@ -1,4 +1,4 @@
-"""What counts as positive: "rating >= 4", "cnt > 2", "income in >50K, >50K."."""
+"""What counts as positive: "rating >= 4", "cnt > 2", "income in >50K, >50K.", "quantity > 0 and price > 0"."""
 
 from __future__ import annotations
 
@@ -25,13 +25,23 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 FORM = re.compile(r"^\s*(?P<column>.+?)\s*(?P<compare>>=|<=|==|!=|>|<|\sin\s)\s*(?P<value>.+?)\s*$")
 
 
+AND = re.compile(r"\s+and\s+(?=\S+\s*(?:>=|<=|==|!=|>|<|\sin\s))")
+"""Between two conditions; an `and` inside a value has no comparison behind its next word."""
+
+
 def positive(rule: str, roles: Roles, schema: pl.Schema) -> pl.Expr:
     """The rule as an expression: COLUMN, one of >= <= == != > < in, and a value (for `in` several, with commas).
+    Several conditions, parted by `and`, must all hold.
 
     COLUMN is a role (`rating`, `label`, ...) or a column's own name. Numbers are compared as numbers where the column
     is numeric, otherwise values are compared as text. Missing values are not positive.
     Raises DataError where the rule has another form, or names no column.
     """
+    return pl.all_horizontal([condition(part, roles, schema) for part in AND.split(rule)])
+
+
+def condition(rule: str, roles: Roles, schema: pl.Schema) -> pl.Expr:
+    """One condition of a rule."""
     found = FORM.match(rule)
     if found is None:
         raise DataError(f"positive: expected 'COLUMN >= VALUE', as in 'rating >= 4', not {rule!r}", rule=rule)

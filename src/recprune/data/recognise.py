@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from recprune.data.guess import guess_separator
+from recprune.data.guess import fields, guess_header, guess_roles, guess_separator, quote_of
 from recprune.data.unpack import first_lines
 from recprune.errors import DataError
 
@@ -25,7 +25,8 @@ def recognise(path: Path) -> tuple[Path, str, dict[str, Any]]:
 
     A folder: movielens where it holds u.data or ratings*.dat, recbole where it holds one .inter file, parquet where it
     holds Parquet files, completejourney where it holds its three tables; otherwise its one file of interactions, which
-    is the one called sequences, transactions, ratings, interactions or log, or the only one.
+    is the one called sequences, transactions, ratings, interactions or log, or the only one, or the only one whose
+    header names a user and an item.
     A file: parquet by its first bytes, recbole by its name; then by its first lines: jsonlines (objects), libfm
     (`label id:value`), msweb, lines of whole numbers in differing count (adjacency; ordered where the file is called
     sequences), and delimited where a separator is found. Session lines look like adjacency lines: name that format.
@@ -51,11 +52,12 @@ def folder(path: Path) -> tuple[Path, str, dict[str, Any]]:
         found = [name for name in names if name.split(".")[0] == word]
         if len(found) == 1:
             return path / found[0], *file(path / found[0])
-    if len(names) == 1:
-        return path / names[0], *file(path / names[0])
+    found = names if len(names) == 1 else [name for name in names if names_pairs(path / name)]
+    if len(found) == 1:
+        return path / found[0], *file(path / found[0])
     raise DataError(
         f"{path}: cannot tell which file holds the interactions: {', '.join(names) or 'there is none'}. Name the file; "
-        "train and test files that lie side by side are read with read_parts",
+        "train and test files that lie side by side are read with read_parts (prepare --split given)",
         path=str(path),
         files=names,
     )
@@ -87,6 +89,20 @@ def file(path: Path) -> tuple[str, dict[str, Any]]:
     )
 
 
+def names_pairs(path: Path) -> bool:
+    """Whether a text file has a header with well-known names for a user and an item."""
+    try:
+        lines = first_lines(path, count=3)
+    except DataError:
+        return False
+    separator = guess_separator(lines) if lines else None
+    if separator is None:
+        return False
+    rows = [fields(line, separator, quote_of(separator)) for line in lines]
+    roles = guess_roles(rows[0], rows[1:], header=True)
+    return guess_header(rows, None) and roles.user is not None and roles.item is not None
+
+
 def is_object(line: str) -> bool:
     """Whether a line is a JSON object."""
     try:
@@ -96,7 +112,7 @@ def is_object(line: str) -> bool:
 
 
 def parts_of(path: Path) -> dict[str, Path]:
-    """Part -> its file, by the words of the file names."""
+    """Part -> its file, by the words of the file names; where none says train, a single `data` beside `test` is it."""
     if not path.is_dir():
         raise DataError(f"{path}: expected a folder with train and test files", path=str(path))
     found: dict[str, Path] = {}
@@ -108,6 +124,9 @@ def parts_of(path: Path) -> dict[str, Path]:
         if part in found:
             raise DataError(f"{path}: two files are {part}: {found[part].name} and {file.name}", path=str(path))
         found[part] = file
+    rest = [file for file in sorted(path.iterdir()) if file not in found.values() and ".data" in file.name]
+    if "train" not in found and "test" in found and len(rest) == 1:
+        found["train"] = rest[0]
     if not {"train", "test"} <= set(found):
         raise DataError(f"{path}: expected a file with train and one with test in its name", path=str(path))
     return {part: found[part] for part in ("train", "valid", "test") if part in found}

@@ -33,7 +33,7 @@ def read(path: str | Path, roles: Roles | None = None) -> Log:
         )
     main = {named.user, named.item, named.rating, named.label, named.time}
     log = table(inter, with_fields(named, header(inter), main))
-    frame, chosen = log.frame, log.roles
+    frame, chosen, spools = log.frame, log.roles, [log.spool]
     for suffix, key in ((".user", named.user), (".item", named.item)):
         side = inter.with_suffix(suffix)
         if side.is_file():
@@ -41,12 +41,14 @@ def read(path: str | Path, roles: Roles | None = None) -> Log:
             if key not in kinds:
                 raise DataError(f"{side}: no column {key!r}; there are: {', '.join(kinds)}", path=str(side), column=key)
             fields = with_fields(Roles(), kinds, {key, *frame.collect_schema().names()})
-            beside = table(side, fields).frame.select(key, *fields.categorical, *fields.numeric, *fields.multi)
+            beside = table(side, fields)
+            spools.append(beside.spool)
+            columns = beside.frame.select(key, *fields.categorical, *fields.numeric, *fields.multi)
             frame = frame.join(
-                beside.unique(key, keep="first", maintain_order=True), on=key, how="left", maintain_order="left"
+                columns.unique(key, keep="first", maintain_order=True), on=key, how="left", maintain_order="left"
             )
             chosen = both(chosen, fields, suffix)
-    return replace(log, frame=frame, roles=roles or chosen)
+    return replace(log, frame=frame, roles=roles or chosen, spool=spools)
 
 
 def inter_of(path: Path) -> Path:
