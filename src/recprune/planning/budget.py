@@ -17,9 +17,9 @@ class Budget:
 
     factor: share of all parameters to remove, 0 (none) to below 1. At least that share leaves, and less than one unit
     more. floor: fewest units that a site keeps. keep: smallest share of a site's units that stays, 0 to 1, so that no
-    layer collapses (fields count as one site; ids and entries are not held by it). multiple: kept widths are divisible by this, for fast kernels (a site
-    that begins smaller than it stays whole). kinds: which kinds of unit may leave. sites: only these sites, by name;
-    empty means all.
+    layer collapses (fields count as one site; ids and entries are not held by it). multiple: kept widths are divisible
+    by this, for fast kernels (a site that begins smaller than it stays whole). kinds: which kinds of unit may leave.
+    sites: only these sites, by name; empty means all.
     Raises BudgetError for a factor that is no share or a floor or multiple below 1.
     """
 

@@ -36,7 +36,7 @@ def follow(step: Step) -> Axes:
         labels.append(b.labels[-1])
         zero.append(b.zero[-1])
     out = Axes(tuple(labels), tuple(zero))
-    return _with_bias(step, out) if added else out
+    return _with_bias(step, out) if added and step.kwargs.get("beta", 1) != 0 else out
 
 
 def _with_bias(step: Step, out: Axes) -> Axes:
