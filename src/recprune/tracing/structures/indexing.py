@@ -1,0 +1,44 @@
+"""Picking by an index tensor: the axis that is picked from stays whole, the others go on."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from recprune.tracing.step import Axes, Step, never
+
+__all__ = ["follow", "operations"]
+
+operations = ("aten.index.Tensor", "aten.gather.default", "aten.take.default")
+
+
+def follow(step: Step) -> Axes:
+    """x[..., index, ...]: the axes of the index take the place of those that it picks from."""
+    axes = step.axes_of(0)
+    if step.operation != "aten.index.Tensor":
+        return _whole(step, axes)
+    indices = list(step.arg(1, "indices"))
+    picked = [d for d, index in enumerate(indices) if isinstance(index, Tensor)]
+    if any(indices[d].dtype.is_floating_point or indices[d].dim() == 0 for d in picked):
+        return _whole(step, axes)
+    together = picked == list(range(picked[0], picked[-1] + 1))
+    if not together or any(str(indices[d].dtype) in ("torch.bool", "torch.uint8") for d in picked):
+        return _whole(step, axes)
+    for d in picked:
+        step.freeze(axes.labels[d], "units are picked by their position")
+    for d in picked:
+        for labels in step.look(indices[d]).labels:
+            step.freeze(labels, "an index cannot lose positions")
+    before, after = list(range(picked[0])), list(range(picked[-1] + 1, len(axes.labels)))
+    wide = len(step.output.shape) - len(before) - len(after)
+    middle = never(step.output.shape[len(before) : len(before) + wide])
+    front, back = axes.pick(before), axes.pick(after)
+    return Axes(
+        (*front.labels, *middle.labels, *back.labels),
+        (*front.zero, *middle.zero, *back.zero),
+    )
+
+
+def _whole(step: Step, axes: Axes) -> Axes:
+    for labels in axes.labels:
+        step.freeze(labels, "units are picked by their position")
+    return never(step.output.shape)
