@@ -1,6 +1,6 @@
 """A model on disk: a folder of safetensors and JSON that is written whole, and read only when it is what it says."""
 
-from recprune.artifact.load import Loaded, inspect, load
-from recprune.artifact.save import save
+from recprune.artifact.reading import Loaded, inspect, load
+from recprune.artifact.writing import save
 
 __all__ = ["Loaded", "inspect", "load", "save"]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from recprune import discover, models
 from recprune.artifact.manifest import MANIFEST, PLAN, WEIGHTS, Manifest, read_file, read_manifest
-from recprune.artifact.save import DTYPES
+from recprune.artifact.writing import DTYPES
 from recprune.atomic import standing
 from recprune.data.vocabulary import Vocabulary
 from recprune.errors import ArtifactError, DataError, ExtensionError, PlanError, SurgeryError
