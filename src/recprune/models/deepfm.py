@@ -29,8 +29,8 @@ class DeepFM(nn.Module):
         fields: Sequence[str],
         sizes: Sequence[int],
         dim: int = 16,
-        hidden: Sequence[int] = (256, 256),
-        dropout: float = 0.2,
+        hidden: Sequence[int] = (128, 128),
+        dropout: float = 0.3,
         norm: bool = True,
     ) -> None:
         super().__init__()

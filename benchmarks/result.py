@@ -1,0 +1,59 @@
+"""Writes a result for the tables of the README: benchmarks/results/NAME.json."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+__all__ = ["write_result"]
+
+FOLDER = Path(__file__).resolve().parent / "results"
+
+
+def write_result(
+    name: str,
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    notes: Sequence[str],
+    data: Sequence[str],
+    seeds: Sequence[int],
+    command: str | None = None,
+) -> Path:
+    """Write the result and return its path. command: `python -m benchmarks.NAME` when not said."""
+    FOLDER.mkdir(exist_ok=True)
+    result = {
+        "title": title,
+        "command": command or f"python -m benchmarks.{name}",
+        "columns": list(columns),
+        "rows": [list(row) for row in rows],
+        "notes": list(notes),
+        "commit": commit(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, torch {torch.__version__}",
+        "threads": torch.get_num_threads(),
+        "seeds": list(seeds),
+        "data": list(data),
+    }
+    path = FOLDER / f"{name}.json"
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def commit() -> str:
+    """The commit that was measured, with a + where files differ from it."""
+    found = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=FOLDER.parent,
+    )
+    return found.stdout.strip()
