@@ -27,8 +27,8 @@ Bad = Sequence[tuple[int, str, bytes]]
 class Piece:
     """Rows of one block, and the lines that became none.
 
-    frame: text columns. lines: (rows,) the line of each row, counted from 1; text: the lines themselves, one a row
-    (where a line becomes several rows, empty: such rows are not judged again). bad: line, reason, bytes.
+    frame: text columns. lines: (rows,) the line of each row, counted from 1. text: the lines themselves, one a row;
+    empty where a line becomes several rows. bad: line, reason, bytes.
     """
 
     frame: pl.DataFrame
@@ -64,8 +64,9 @@ def gather(
         wrong = np.flatnonzero(table[REASON].is_not_null().to_numpy())
         if len(wrong):
             reasons = table[REASON].gather(wrong).to_list()
-            lines = piece.text.split(b"\n")
-            more = [(int(piece.lines[i]), why, lines[i]) for i, why in zip(wrong, reasons, strict=True)]
+            more = [
+                (int(piece.lines[i]), why, text) for i, why, text in zip(wrong, reasons, raw(piece, wrong), strict=True)
+            ]
             table = table.filter(pl.col(REASON).is_null())
         else:
             more = []
@@ -80,6 +81,14 @@ def gather(
         )
     rejected = Rejected(counts, aside.table())
     return Log(rows.table(), roles, rejected, str(path), repeats, (rows, aside))
+
+
+def raw(piece: Piece, rows: NDArray[np.int64]) -> list[bytes]:
+    """Those rows as they were written; of a line that becomes several rows, the words of each."""
+    if piece.text:
+        lines = piece.text.split(b"\n")
+        return [lines[row] for row in rows]
+    return [" ".join(map(str, piece.frame.row(row))).encode() for row in rows.tolist()]
 
 
 def put_aside(path: str | Path, bad: Bad, aside: Spool, counts: dict[str, int]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from recprune.data.dataset import Roles
 from recprune.data.formats import adjacency, msweb, sessions
 from recprune.errors import DataError
 
@@ -55,3 +56,19 @@ def test_visits_belong_to_the_last_user_above(tmp_path: Path) -> None:
     log = msweb.read(write(tmp_path, 'I,4,"x"\nA,1,1,"t, u","/a"\nC,"1",1\nV,1,1\nV,2,1\nC,"2",2\nV,1,1\nnonsense\n'))
     assert log.frame.collect().rows() == [("1", "1"), ("1", "2"), ("2", "1")]
     assert log.rejected.rows.select("line", "reason").collect().rows() == [(8, "no line of this format")]
+
+
+def test_a_visit_before_any_user_stands_aside(tmp_path: Path) -> None:
+    log = msweb.read(write(tmp_path, 'I,4,"x"\nV,1,1\nC,"1",1\nV,2,1\n"\r"x\n'))
+    assert log.frame.collect().rows() == [("1", "2")]
+    assert log.rejected.rows.select("line", "reason", "text").collect().rows() == [
+        (2, "user is empty", " 1"),
+        (5, "no line of this format", '"\r"x'),
+    ]
+
+
+def test_an_item_that_is_no_number_where_a_role_says_so_stands_aside_with_its_line(tmp_path: Path) -> None:
+    log = adjacency.read(write(tmp_path, "u 1 two\nv 3\n"), Roles(user="user", item="item", time="item"))
+    assert log.rejected.rows.select("line", "reason", "text").collect().rows() == [
+        (1, "time is no number or date", "u two")
+    ]

@@ -50,11 +50,12 @@ def pieces(path: str | Path, encoding: str, ordered: bool) -> Iterator[Piece]:
         bad = [(line + before + 1, reason, text) for line, reason, text in judged.bad]
         bad += [(int(judged.numbers[i]) + before + 1, NO_ITEM, lines[i]) for i in alone]
         table = pl.DataFrame({"user": tokens.list.first(), "item": items})
+        places = np.repeat(judged.numbers + before + 1, items.list.len().to_numpy())
         table = table.explode("item", empty_as_null=False, keep_nulls=False)
         if ordered:
             table = table.with_columns(pl.int_range(rows, rows + table.height, dtype=pl.Int64).alias("time"))
         before, rows = before + judged.total, rows + table.height
-        yield Piece(table, np.zeros(0, dtype=np.int64), b"", bad)
+        yield Piece(table, places, b"", bad)
 
 
 def words(text: bytes) -> pl.Series:

@@ -18,6 +18,7 @@ from recprune.data.unpack import blocks
 __all__ = ["read"]
 
 OTHERS = ("A", "I", "T", "N")
+OTHER = "no line of this format"
 
 
 def read(path: str | Path, roles: Roles | None = None, *, encoding: str = "utf-8") -> Log:
@@ -34,7 +35,7 @@ def pieces(path: str | Path, encoding: str) -> Iterator[Piece]:
     """The file as tables of visits, block by block."""
     before, user = 0, ""
     for block in blocks(path, encoding):
-        users, items, bad = [], [], []
+        users, items, places, bad = [], [], [], []
         for line in block.split(b"\n")[:-1]:
             before += 1
             kind, value, reason = judged(line)
@@ -43,10 +44,11 @@ def pieces(path: str | Path, encoding: str) -> Iterator[Piece]:
             elif kind == "V":
                 users.append(user)
                 items.append(value)
+                places.append(before)
             elif reason:
                 bad.append((before, reason, line))
         table = pl.DataFrame({"user": users, "item": items}, schema={"user": pl.String, "item": pl.String})
-        yield Piece(table, np.zeros(0, dtype=np.int64), b"", bad)
+        yield Piece(table, np.array(places, dtype=np.int64), b"", bad)
 
 
 def judged(line: bytes) -> tuple[str, str, str]:
@@ -55,8 +57,10 @@ def judged(line: bytes) -> tuple[str, str, str]:
         fields = next(csv.reader([line.decode()]), [])
     except UnicodeDecodeError:
         return "", "", NOT_UTF8
+    except csv.Error:
+        return "", "", OTHER
     if len(fields) == 3 and fields[0] in ("C", "V") and fields[1]:
         return fields[0], fields[1], ""
     if fields and fields[0] in OTHERS:
         return fields[0], "", ""
-    return "", "", "no line of this format" if fields else EMPTY
+    return "", "", OTHER if fields else EMPTY

@@ -42,9 +42,11 @@ def pieces(path: str | Path, encoding: str, name: str) -> Iterator[Piece]:
     for block in blocks(path, encoding):
         judged = judge(block, None, b" ")
         numbers = pl.Series(judged.numbers + before + 1)
-        table = pl.DataFrame({"session": name + numbers.cast(pl.String), "item": words(judged.text)})
+        items = words(judged.text)
+        table = pl.DataFrame({"session": name + numbers.cast(pl.String), "item": items})
+        places = np.repeat(numbers.to_numpy(), items.list.len().to_numpy())
         table = table.explode("item", empty_as_null=False, keep_nulls=False)
         table = table.with_columns(pl.int_range(rows, rows + table.height, dtype=pl.Int64).alias("time"))
         bad = [(line + before + 1, reason, text) for line, reason, text in judged.bad]
         before, rows = before + judged.total, rows + table.height
-        yield Piece(table, np.zeros(0, dtype=np.int64), b"", bad)
+        yield Piece(table, places, b"", bad)
