@@ -79,14 +79,30 @@ def once(frame: pl.DataFrame, roles: Roles, policy: str) -> tuple[pl.DataFrame, 
 
 
 def repeated(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows whose key stands more than once, and their keys; rows of one key side by side, in no order."""
+    """Rows whose key stands more than once, and their keys (0 or more); those of one key side by side.
+
+    Where a key and its row fit into 63 bits together, one sort of plain numbers does; `keys` may be overwritten.
+    """
+    bits = len(keys).bit_length()
+    if int(keys.max()).bit_length() + bits <= 63:
+        keys <<= bits
+        keys |= np.arange(len(keys))
+        keys.sort()
+        twice = keys[np.flatnonzero(alike(keys >> bits))]
+        return twice & ((1 << bits) - 1), twice >> bits
     order = np.argsort(keys)
     ordered = keys[order]
-    same = ordered[1:] == ordered[:-1]
-    twice = np.zeros(len(keys), dtype=bool)
-    twice[1:] |= same
-    twice[:-1] |= same
+    twice = alike(ordered)
     return order[twice], ordered[twice]
+
+
+def alike(ordered: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(n,) whether the number before or behind is the same."""
+    same = ordered[1:] == ordered[:-1]
+    out = np.zeros(len(ordered), dtype=bool)
+    out[1:] |= same
+    out[:-1] |= same
+    return out
 
 
 def positives(frame: pl.DataFrame, roles: Roles) -> tuple[pl.DataFrame, Roles, int]:

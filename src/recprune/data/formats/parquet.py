@@ -37,13 +37,13 @@ def read(
     names = frame.collect_schema().names()
     if roles is None:
         roles = guess_roles(names, [], header=True)
-    raw = Log(frame, roles, source=str(path)).frame.with_row_index(ROW, offset=1)
+    raw = Log(frame, roles, source=str(path)).frame
     judged = typed(raw, roles, missing=missing, multi=multi)
     tally = judged.group_by(REASON).agg(pl.len()).collect(engine="streaming")
     counts = {why: count for why, count in sorted(tally.rows(), key=str) if why is not None}
     if sum(count for _, count in tally.rows()) == sum(counts.values()):
         raise DataError(f"{path}: no row can be used ({counts or 'it has none'})", path=str(path), counts=counts)
-    good = judged.filter(pl.col(REASON).is_null()).select(names)
+    good = judged.filter(pl.col(REASON).is_null()).drop(REASON)
     return Log(good, roles, Rejected(counts, aside(path, raw, judged)) if counts else Rejected(), str(path))
 
 
@@ -64,7 +64,7 @@ def scan(path: str | Path) -> pl.LazyFrame:
 def aside(path: str | Path, raw: pl.LazyFrame, judged: pl.LazyFrame) -> pl.LazyFrame:
     """The rows that cannot be used, lazy; as they were written."""
     text = pl.struct(pl.exclude(ROW, REASON)).struct.json_encode()
-    rows = pl.concat([raw, judged.select(REASON)], how="horizontal")
+    rows = pl.concat([raw.with_row_index(ROW, offset=1), judged.select(REASON)], how="horizontal")
     return (
         rows.filter(pl.col(REASON).is_not_null())
         .head(KEPT_ASIDE)
