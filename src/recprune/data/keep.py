@@ -92,8 +92,8 @@ def repeated(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int
         return twice & ((1 << bits) - 1), twice >> bits
     order = np.argsort(keys)
     ordered = keys[order]
-    twice = alike(ordered)
-    return order[twice], ordered[twice]
+    several = alike(ordered)
+    return order[several], ordered[several]
 
 
 def alike(ordered: NDArray[np.int64]) -> NDArray[np.bool_]:
