@@ -65,7 +65,7 @@ def task_of(model: nn.Module, split: Split) -> Task:
         return "rating"
     raise DataError(
         f"{type(model).__name__} scores rows of {', '.join(columns_of(model))}, and the rows have neither label nor "
-        "rating to judge by; add negatives, which have the label 0, with recprune.data.with_negatives",
+        "rating to judge by; add negatives, which have the label 0, with recprune.with_negatives",
         column="label",
     )
 
