@@ -65,7 +65,10 @@ class Training:
                 raise DataError(f"--fit: no training option {name!r}; there are: {', '.join(known)}", option=name)
         if "checkpoint" in said:
             said["checkpoint"] = Path(said["checkpoint"])
-        return replace(start or FitOptions(), **said)
+        try:
+            return replace(start or FitOptions(), **said)
+        except TypeError as error:
+            raise DataError(f"--fit: a value of the wrong kind in {said}: {error}", option=said) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from recprune.data.log import Log
 from recprune.data.negatives import with_negatives
 from recprune.data.store import load_split
 from recprune.evaluation.comparison import Comparison
-from recprune.models.build import build
 from recprune.planning.budget import Budget
 from recprune.planning.plan import Plan
 from recprune.recipe.once import key_of, once
@@ -24,7 +23,7 @@ from recprune.recipe.prove import prove
 from recprune.recipe.prune import carry_out, plan
 from recprune.recipe.shelf import Shelved, Work, put, take
 from recprune.recipe.stages import Stage, silent
-from recprune.recipe.train import TUNING, needs_negatives, train
+from recprune.recipe.train import TUNING, built, needs_negatives, train
 from recprune.training.fit import FitOptions
 
 __all__ = ["Order", "Result", "run"]
@@ -100,9 +99,8 @@ PLACES = ("prepared", "big", "small", "plan.json", "comparison.json")
 def _prepare(logs: Mapping[str, Log], order: Order, data: Path, stage: Stage) -> None:
     by = replace(order.by, seed=order.seed)
     prepared = prepare(**logs, cleaning=order.cleaning, by=by, negatives=order.negatives or 0, stage=stage)
-    if order.negatives is None and needs_negatives(
-        build(order.model, prepared.split, **order.settings), prepared.split
-    ):
+    model = built(order.model, prepared.split, order.settings)
+    if order.negatives is None and needs_negatives(model, prepared.split):
         with stage("draw negatives") as say:
             prepared = replace(prepared, split=with_negatives(prepared.split, 4, order.seed))
             say(f"{len(prepared.split.train):,} rows to train on")

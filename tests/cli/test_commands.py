@@ -1,0 +1,156 @@
+import json
+import shutil
+
+import pytest
+from typer.testing import CliRunner
+
+from recprune.cli import app
+from recprune.data.simulate import simulate
+
+RUNNER = CliRunner()
+APP = app()
+
+
+ROLES = ("--user", "user", "--item", "item", "--time", "time")
+
+
+def call(*arguments):
+    return RUNNER.invoke(APP, [str(argument) for argument in arguments])
+
+
+def asked(*arguments):
+    """The JSON that a command prints."""
+    done = call(*arguments, "--json")
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory):
+    """A folder in which every command up to finetune has been called."""
+    at = tmp_path_factory.mktemp("street")
+    log = simulate(40, 40, 600, 3, seed=1, noise=(3,), uniques=0).log.frame.collect()
+    log.write_csv(at / "log.csv")
+    said = {
+        "prepare": asked(
+            "prepare", at / "log.csv", "-o", at / "prepared", "--user", "user", "--item", "item", "--time", "time"
+        ),
+        "train": asked("train", at / "prepared", "--model", "mf", "--set", "dim=8", "--epochs", 2, "-o", at / "big"),
+        "survey": asked("survey", at / "big"),
+        "plan": asked("plan", at / "big", "--factor", 0.5, "--kind", "dim", "-o", at / "plan.json"),
+        "apply": asked("apply", at / "big", at / "plan.json", "-o", at / "cut"),
+        "finetune": asked("finetune", at / "cut", "--epochs", 1, "-o", at / "small", "--seed", 5),
+    }
+    return at, said
+
+
+def test_prepare_counts_rows_and_ids(street):
+    _, said = street
+    assert sum(said["prepare"]["rows"].values()) == 600
+    assert said["prepare"]["ids"]["user"] == 40
+    assert said["prepare"]["split"] == "user"
+
+
+def test_train_tells_how_it_went(street):
+    at, said = street
+    assert said["train"]["model"] == "mf"
+    assert 1 <= said["train"]["epochs"] <= 2
+    assert (at / "big" / "manifest.json").is_file()
+
+
+def test_survey_lists_sites_and_what_stays_whole(street):
+    _, said = street
+    assert {s["name"]: s["units"] for s in said["survey"]["sites"] if s["kind"] == "dim"} == {"user+item.dim": 8}
+    assert any("gives back" in reason for reason in said["survey"]["whole"].values())
+
+
+def test_plan_meets_the_factor_and_says_by_which_rule(street):
+    _, said = street
+    assert said["plan"]["share_removed"] >= 0.5
+    assert "Taylor" in said["plan"]["rule"]
+
+
+def test_apply_makes_a_model_of_the_size_that_the_plan_says(street):
+    at, said = street
+    held = asked("inspect", at / "cut")
+    assert held["parameters"] == said["plan"]["parameters_after"] == said["apply"]["parameters_after"]
+
+
+def test_finetune_leaves_the_model_it_began_with_where_it_is_given_another_place(street):
+    at, said = street
+    assert said["finetune"]["folder"] == str(at / "small")
+    assert [work["what"] for work in asked("inspect", at / "cut")["notes"]["works"]] == ["train"]
+    works = asked("inspect", at / "small")["notes"]["works"]
+    assert [work["what"] for work in works] == ["train", "finetune"]
+    assert works[1]["options"]["seed"] == 5
+
+
+def test_compare_shows_both_models_and_the_rivals(street):
+    at, _ = street
+    said = asked("compare", at / "big", at / "small", "--data", at / "prepared", "-k", 5)
+    assert list(said["sides"]) == ["before", "after", "random", "from scratch"]
+    sizes = {name: side["features"] + side["network"] for name, side in said["sides"].items()}
+    assert sizes["before"] > sizes["after"] == sizes["from scratch"]
+    assert sizes["random"] <= 0.5 * sizes["before"]
+    assert said["differences"]["after"][0]["metric"] == "precision@5"
+
+
+def test_compare_can_do_without_rivals(street):
+    at, _ = street
+    assert list(asked("compare", at / "big", at / "small", "--no-rivals")["sides"]) == ["before", "after"]
+
+
+def test_evaluate_tells_metrics_with_their_formulas(street):
+    at, _ = street
+    said = asked("evaluate", at / "small", "--data", at / "prepared", "--part", "valid", "-k", 10)
+    assert 0 <= said["mean"]["recall@10"] <= 1
+    assert "test items" in said["formulas"]["recall@10"]
+
+
+def test_inspect_knows_a_model_prepared_data_and_a_plan(street):
+    at, said = street
+    assert asked("inspect", at / "big")["model"] == "mf"
+    assert asked("inspect", at / "prepared")["rows"] == said["prepare"]["rows"]
+    assert asked("inspect", at / "plan.json")["parameters_after"] == said["plan"]["parameters_after"]
+
+
+def test_a_model_is_surveyed_and_cut_where_its_data_is_gone(street, tmp_path):
+    at, said = street
+    for name in ("big", "plan.json"):
+        copy = shutil.copytree if (at / name).is_dir() else shutil.copy
+        copy(at / name, tmp_path / name)
+    assert asked("survey", tmp_path / "big")["sites"] == said["survey"]["sites"]
+    assert asked("apply", tmp_path / "big", tmp_path / "plan.json", "-o", tmp_path / "cut")["share_removed"] >= 0.5
+    done = call("plan", tmp_path / "big", "-o", tmp_path / "other.json")
+    assert done.exit_code == 2
+    assert "--data" in done.stderr
+
+
+def test_people_get_words_and_programs_get_json_alone(street):
+    at, _ = street
+    done = call("survey", at / "big")
+    assert "user+item.dim" in done.stdout
+    assert "stays whole" in done.stdout
+    done = call("plan", at / "big", "-o", at / "again.json", "--json")
+    assert "score" in done.stderr
+    assert json.loads(done.stdout)["plan"] == str(at / "again.json")
+
+
+def test_the_same_seed_gives_the_same_plan(street):
+    at, _ = street
+    for name in ("one", "two"):
+        asked("plan", at / "big", "--factor", 0.3, "--rule", "random", "--seed", 3, "-o", at / name)
+    assert (at / "one").read_text() == (at / "two").read_text()
+    asked("plan", at / "big", "--factor", 0.3, "--rule", "random", "--seed", 4, "-o", at / "two")
+    assert (at / "one").read_text() != (at / "two").read_text()
+
+
+def test_a_pruned_model_can_be_pruned_again_and_compared_with_the_first(street):
+    at, said = street
+    asked("plan", at / "small", "--factor", 0.4, "--kind", "id", "-o", at / "second.json")
+    again = asked("apply", at / "small", at / "second.json", "-o", at / "smaller")
+    assert again["parameters_after"] < said["plan"]["parameters_after"]
+    asked("finetune", at / "smaller", "--epochs", 1)
+    said = asked("compare", at / "small", at / "smaller", "--data", at / "prepared")
+    assert said["sides"]["after"]["features"] < said["sides"]["before"]["features"]
+    assert asked("evaluate", at / "smaller")["cases"] == said["cases"]

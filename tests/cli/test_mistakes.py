@@ -1,0 +1,157 @@
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from recprune import __version__
+from recprune.cli import app
+from recprune.data.store import save_split
+from recprune.testing.data import tiny_split
+
+RUNNER = CliRunner()
+APP = app()
+
+
+def call(*arguments, env=None):
+    return RUNNER.invoke(APP, [str(argument) for argument in arguments], env=env)
+
+
+def refused(done, *words):
+    """Exit code 2, one message of one line, no traceback, nothing on stdout."""
+    assert done.exit_code == 2, done.output
+    assert done.stdout == ""
+    message = done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in message, message
+
+
+@pytest.fixture(scope="module")
+def at(tmp_path_factory):
+    """A folder with prepared data, a model and a plan."""
+    at = tmp_path_factory.mktemp("mistakes")
+    save_split(tiny_split(), at / "prepared")
+    for arguments in (
+        ("train", at / "prepared", "--model", "mf", "--set", "dim=4", "--epochs", 1, "-o", at / "big"),
+        ("train", at / "prepared", "--model", "mf", "--set", "dim=5", "--epochs", 1, "-o", at / "other"),
+        ("plan", at / "big", "-o", at / "plan.json"),
+    ):
+        assert call(*arguments).exit_code == 0
+    return at
+
+
+def test_a_missing_log_is_refused(tmp_path):
+    refused(call("prepare", tmp_path / "nothing.csv", "-o", tmp_path / "out"), "DataError", "nothing.csv")
+
+
+def test_a_missing_column_is_refused(tmp_path):
+    (tmp_path / "log.csv").write_text("who,what,rating\na,b,3\nc,d,4\n")
+    done = call("prepare", tmp_path / "log.csv", "--user", "user", "--item", "what", "-o", tmp_path / "out")
+    refused(done, "DataError", "user", "who")
+
+
+def test_an_empty_log_is_refused(tmp_path):
+    (tmp_path / "log.csv").write_text("")
+    refused(call("prepare", tmp_path / "log.csv", "--user", "u", "--item", "i", "-o", tmp_path / "out"), "DataError")
+
+
+def test_a_folder_that_is_none_of_ours_is_refused(tmp_path, at):
+    refused(call("train", tmp_path, "-o", tmp_path / "out"), "DataError", str(tmp_path))
+    refused(call("survey", tmp_path), "ArtifactError", str(tmp_path))
+    refused(call("inspect", tmp_path), "ArtifactError", str(tmp_path))
+    refused(call("survey", at / "prepared"), "ArtifactError")
+
+
+def test_a_factor_outside_its_range_is_refused(tmp_path, at):
+    for factor in (1.5, -0.1, "nan"):
+        refused(call("plan", at / "big", "--factor", factor, "-o", tmp_path / "p"), "BudgetError", "factor")
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_budget_that_cannot_be_met_is_refused(tmp_path, at):
+    refused(call("plan", at / "big", "--factor", 0.999, "-o", tmp_path / "p"), "BudgetError", "cannot be met")
+
+
+def test_a_plan_for_another_model_is_refused(tmp_path, at):
+    refused(call("apply", at / "other", at / "plan.json", "-o", tmp_path / "small"), "PlanError", "another model")
+    assert not (tmp_path / "small").exists()
+
+
+def test_what_is_no_plan_is_refused(tmp_path, at):
+    (tmp_path / "plan.json").write_text("{}")
+    refused(call("apply", at / "big", tmp_path / "plan.json", "-o", tmp_path / "s"), "PlanError", "not a plan")
+    refused(call("apply", at / "big", tmp_path / "none.json", "-o", tmp_path / "s"), "PlanError", "none.json")
+
+
+def test_a_damaged_model_is_refused(tmp_path, at):
+    call("train", at / "prepared", "--model", "mf", "--set", "dim=4", "--epochs", 1, "-o", tmp_path / "big")
+    weights = tmp_path / "big" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\xff")
+    refused(call("survey", tmp_path / "big"), "ArtifactError")
+
+
+def test_names_that_there_are_not_are_refused_with_those_that_there_are(tmp_path, at):
+    refused(call("train", at / "prepared", "--model", "eaze", "-o", tmp_path / "m"), "ExtensionError", "ease")
+    refused(call("plan", at / "big", "--rule", "tailor", "-o", tmp_path / "p"), "ExtensionError", "taylor")
+    refused(call("plan", at / "big", "--kind", "neurone", "-o", tmp_path / "p"), "BudgetError", "neuron")
+    refused(call("train", at / "prepared", "--fit", "speed=9", "-o", tmp_path / "m"), "DataError", "epochs")
+    refused(call("train", at / "prepared", "--fit", "lr", "-o", tmp_path / "m"), "DataError", "NAME=VALUE")
+    refused(call("train", at / "prepared", "--model", "mf", "--set", "size=9", "-o", tmp_path / "m"), "dim")
+    (tmp_path / "log.csv").write_text("user,item\na,b\nc,d\n")
+    refused(call("prepare", tmp_path / "log.csv", "--split", "evenly", "-o", tmp_path / "o"), "DataError", "random")
+
+
+def test_a_value_of_the_wrong_kind_is_refused(tmp_path, at):
+    refused(call("train", at / "prepared", "--fit", "lr=fast", "-o", tmp_path / "m"), "lr")
+    refused(call("train", at / "prepared", "--model", "mf", "--set", "dim=many", "-o", tmp_path / "m"), "dim")
+
+
+def test_a_click_model_on_positives_alone_is_told_to_draw_negatives(tmp_path, at):
+    refused(call("train", at / "prepared", "--model", "deepfm", "-o", tmp_path / "m"), "TrainingError", "negatives")
+
+
+def test_wrong_usage_has_the_exit_code_2():
+    assert call("survey").exit_code == 2
+    assert call("survay").exit_code == 2
+    assert call("survey", "--bogus").exit_code == 2
+
+
+def test_anything_else_has_the_exit_code_1_and_the_traceback_only_on_request(at, monkeypatch):
+    def broken(folder):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr("recprune.recipe.shelf.take", broken)
+    done = call("survey", at / "big")
+    assert done.exit_code == 1
+    assert "MemoryError: no room" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Traceback" in call("survey", at / "big", "--traceback").stderr
+    assert "Traceback" in call("survey", at / "big", env={"RECPRUNE_DEBUG": "1"}).stderr
+
+
+def test_the_version_is_told():
+    assert call("--version").stdout.strip() == f"recprune {__version__}"
+
+
+@pytest.mark.parametrize("command", ["", "prepare", "run"])
+def test_help_imports_nothing_heavy(command):
+    code = (
+        "import sys\nfrom recprune.cli import app\n"
+        f"try:\n    app()({[command, '--help'] if command else ['--help']!r})\nexcept SystemExit:\n    pass\n"
+        "heavy = ('torch', 'numpy', 'sklearn', 'polars', 'scipy', 'matplotlib', 'pandas')\n"
+        "print([m for m in heavy if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Usage" in out.stdout
+    assert out.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_every_command_takes_json_and_seed():
+    code = {name: call(name, "--help").output for name in COMMANDS}
+    for name, text in code.items():
+        assert "--json" in text, name
+        assert "--seed" in text, name
+
+
+COMMANDS = ("prepare", "train", "survey", "plan", "apply", "finetune", "compare", "evaluate", "run", "inspect")

@@ -1,0 +1,72 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from recprune.cli import app
+from recprune.data.simulate import simulate
+
+RUNNER = CliRunner()
+APP = app()
+
+
+def street(path, log, **options):
+    flags = [text for name, value in options.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+    return RUNNER.invoke(APP, ["run", str(log), "--out", str(path), "--epochs", "2", "--tune", "epochs=1", *flags])
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    path = tmp_path_factory.mktemp("log") / "log.csv"
+    simulate(30, 20, 300, 3, seed=2, noise=(3,), uniques=0).log.frame.collect().write_csv(path)
+    return path
+
+
+ROLES = {
+    "user": "user",
+    "item": "item",
+    "time": "time",
+    "categorical": "user_field1,item_field1",
+    "of_item": "item_field1",
+}
+
+
+@pytest.mark.parametrize("model", ["ease", "mf", "deepfm"])
+def test_the_whole_street_in_one_command(log, tmp_path, model):
+    done = street(tmp_path / "out", log, model=model, **ROLES)
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "big",
+        "comparison.json",
+        "plan.json",
+        "prepared",
+        "run.json",
+        "small",
+    }
+    found = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    sizes = {name: side["features"] + side["network"] for name, side in found["sides"].items()}
+    assert sizes["after"] <= 0.5 * sizes["before"]
+    assert set(sizes) == {"before", "after", "random", "from scratch"}
+    assert f"The smaller model lies in {tmp_path / 'out' / 'small'}" in done.stdout.replace("\n", "")
+
+
+def test_stages_that_stand_are_not_done_again_and_changed_ones_are(log, tmp_path):
+    first = street(tmp_path / "out", log, model="mf", **ROLES)
+    again = street(tmp_path / "out", log, model="mf", **ROLES)
+    assert "train mf" in first.stderr
+    assert again.stderr == ""
+    assert again.stdout == first.stdout
+    other = street(tmp_path / "out", log, model="mf", factor=0.3, **ROLES)
+    assert "train mf" not in other.stderr
+    assert "choose" in other.stderr
+    log.touch()
+    assert "train mf" in street(tmp_path / "out", log, model="mf", factor=0.3, **ROLES).stderr
+
+
+def test_a_stage_that_was_lost_is_made_again(log, tmp_path):
+    first = street(tmp_path / "out", log, model="mf", **ROLES)
+    (tmp_path / "out" / "plan.json").unlink()
+    again = street(tmp_path / "out", log, model="mf", **ROLES)
+    assert "choose" in again.stderr
+    assert "train mf" not in again.stderr
+    assert again.exit_code == first.exit_code == 0
