@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recprune.errors import SurveyError
+from recprune.importance.averages import averaged_without
 from recprune.importance.ids import rise_by_id
 from recprune.importance.inputs import input_squares
 from recprune.importance.sweep import Batch, Loss, Sweep, as_it_was, sweep
@@ -73,7 +74,8 @@ class Probe:
 
         The change in a batch is the sum of gradient · (w - w afterwards) over everything learnable that leaves with
         the unit; w afterwards is the fallback row's for ids that have one, otherwise 0. The sign is dropped batch by
-        batch, so that batches that pull in opposite directions do not cancel.
+        batch, so that batches that pull in opposite directions do not cancel. What a layer norm or a softmax over the
+        units does when one leaves is of second order and not in it.
         """
         return self._sweep.worth[site.name]
 
@@ -83,8 +85,12 @@ class Probe:
         return self._measure()
 
     def loss_without(self, site: Site, unit: int) -> float:
-        """The same with one unit left out (an id answers with the fallback row). The unit comes back to the bit."""
-        with left_out(self._tensors, site, unit, self.survey.features):
+        """The same with one unit left out: that of the masked model, which the smaller one equals.
+
+        An id answers with the fallback row; layer norm, softmax and means are over the units that stay. The unit comes
+        back to the bit.
+        """
+        with left_out(self._tensors, site, unit, self.survey.features), averaged_without(self.model, site, unit):
             return self._measure()
 
     def holds_one_id(self, site: Site) -> bool:
