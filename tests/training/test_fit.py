@@ -129,6 +129,17 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     assert error.value.differs == ("lr",)
 
 
+def test_a_checkpoint_of_other_data_is_refused(tmp_path):
+    options = dataclasses.replace(OPTIONS, checkpoint=tmp_path / "state.safetensors")
+    trained("mf", options)
+    data = split()
+    columns = {**data.train.columns, "item": np.roll(data.train["item"], 3)}
+    other = dataclasses.replace(data, train=dataclasses.replace(data.train, columns=columns))
+    with pytest.raises(ArtifactError) as error:
+        fit(build("mf", other, dim=8), other, options)
+    assert error.value.differs == ("data",)
+
+
 @pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"x" * 100])
 def test_a_damaged_checkpoint_is_refused_and_says_where(tmp_path, damage):
     path = tmp_path / "state.safetensors"
@@ -218,6 +229,31 @@ def test_a_model_that_some_items_left_trains_with_new_codes():
         model = build(name, Split(smaller, data.valid, data.test), **SMALL.get(name, {}))
         result = finetune(model, data, dataclasses.replace(OPTIONS, epochs=3), renumber={"item": new})
         assert all(np.isfinite(epoch.loss) for epoch in result.history)
+
+
+def test_a_table_with_sparse_gradients_is_named():
+    data = split()
+    model = build("mf", data, dim=4)
+    model.item.sparse = True
+    with pytest.raises(TrainingError, match=r"item .*sparse = False"):
+        fit(model, data, OPTIONS)
+
+
+def test_a_model_that_is_not_on_the_processor_is_refused():
+    data = split()
+    with pytest.raises(TrainingError, match="meta"):
+        fit(build("mf", data, dim=4).to("meta"), data, OPTIONS)
+
+
+def test_a_model_of_whole_histories_learns_without_being_solved():
+    class Encoder(torch.nn.Sequential):
+        columns = ("history",)
+
+    data = split()
+    torch.manual_seed(0)
+    model = Encoder(torch.nn.Linear(13, 6), torch.nn.Tanh(), torch.nn.Linear(6, 13))
+    result = fit(model, data, dataclasses.replace(OPTIONS, epochs=20, patience=20, batch=8))
+    assert result.history[-1].loss < 0.8 * result.history[0].loss
 
 
 def test_rows_without_label_or_rating_are_nothing_to_learn_from():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -26,10 +27,12 @@ FULL_SOFTMAX_ITEMS = 20_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """size: number of samples; loss(rows, generator): mean loss of those rows, whatever is drawn from the generator."""
+    """size: number of samples; loss(rows, generator): mean loss of those rows, whatever is drawn from the generator;
+    checksum: of what they are, so that a training never goes on with other data."""
 
     size: int
     loss: Callable[[Tensor, torch.Generator], Tensor]
+    checksum: int
 
 
 def usual_loss(model: Any, data: Dataset) -> Loss:
@@ -78,7 +81,7 @@ def _rows(model: Any, data: Dataset, loss: str, options: FitOptions) -> Samples:
         value: Tensor = function(model(*batch), target[rows])
         return value
 
-    return Samples(len(data), of)
+    return Samples(len(data), of, _checksum(*columns, target))
 
 
 def _forget(codes: Tensor, share: float, generator: torch.Generator) -> Tensor:
@@ -96,14 +99,19 @@ def _whole_histories(model: Any, histories: Histories) -> Samples:
         there = {"history": shown, "user": torch.from_numpy(users)[rows]}
         return losses.multinomial(model(*(there[name] for name in model.columns)), whole)
 
-    return Samples(len(users), of)
+    return Samples(len(users), of, _checksum(torch.from_numpy(histories.starts), torch.from_numpy(histories.items)))
 
 
 def _positives(model: Any, histories: Histories, loss: str, options: FitOptions) -> Samples:
     """One sample a positive interaction: the user, what came before it, and the item to find."""
     inputs, target = _inputs(model, histories)
+    checksum = _checksum(*inputs, target)
     if loss == "softmax":
-        return Samples(len(target), lambda rows, _: losses.softmax(model(*(i[rows] for i in inputs)), target[rows]))
+
+        def full(rows: Tensor, _: torch.Generator) -> Tensor:
+            return losses.softmax(model(*(i[rows] for i in inputs)), target[rows])
+
+        return Samples(len(target), full, checksum)
     if not (hasattr(model, "query") and hasattr(model, "match")):
         raise TrainingError(f"the loss {loss!r} needs the methods `query` and `match`; use 'softmax'", loss=loss)
     log_q, draw = _sampler(histories, options.popularity)
@@ -120,7 +128,7 @@ def _positives(model: Any, histories: Histories, loss: str, options: FitOptions)
             positive, model.match(query, drawn), log_q[drawn], drawn == target[rows].unsqueeze(1)
         )
 
-    return Samples(len(target), pairwise if loss == "bpr" else sampled)
+    return Samples(len(target), pairwise if loss == "bpr" else sampled, checksum)
 
 
 def _inputs(model: Any, histories: Histories) -> tuple[list[Tensor], Tensor]:
@@ -133,6 +141,13 @@ def _inputs(model: Any, histories: Histories) -> tuple[list[Tensor], Tensor]:
         keep[histories.starts[:-1][histories.counts() > 0]] = False
     there["user"] = users[keep]
     return [torch.from_numpy(there[name]) for name in model.columns], torch.from_numpy(items[keep].astype(np.int64))
+
+
+def _checksum(*columns: Tensor) -> int:
+    value = 0
+    for column in columns:
+        value = zlib.crc32(np.ascontiguousarray(column.numpy()).data, value)
+    return value
 
 
 def sequence_length(model: nn.Module) -> int:
