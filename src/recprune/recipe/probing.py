@@ -36,11 +36,12 @@ def probe(
 
 
 def code_counts(split: Split) -> dict[str, NDArray[np.int64]]:
-    """Column -> (codes,) how often each code occurs in train, code 0 first."""
-    return {
+    """Column -> (codes,) how often each code occurs in train, code 0 first; `sequence` holds codes of items."""
+    counts = {
         name: np.bincount(split.train[name].ravel(), minlength=len(vocabulary))
         for name, vocabulary in split.vocabularies.items()
     }
+    return {**counts, "sequence": counts["item"]} if "item" in counts else counts
 
 
 def _drawn(rows: NDArray[np.int64], most: int, batch: int, seed: int) -> list[NDArray[np.int64]]:
