@@ -39,6 +39,7 @@ def judge(block: bytes, width: int | None, separator: bytes, quote: bytes = b"")
     reasons: dict[int, str] = dict.fromkeys(np.flatnonzero(ends == starts).tolist(), EMPTY)
     reasons |= not_utf8(block, array, starts, ends)
     rewritten: dict[int, bytes] = {}
+    fields: Positions | None = None
     if quote and quote in block:
         marks = np.flatnonzero(array == quote[0])
         fields, odd = quoted_fields(array, marks, ends, separator[0])
@@ -48,12 +49,21 @@ def judge(block: bytes, width: int | None, separator: bytes, quote: bytes = b"")
                 reasons[line] = QUOTES
             else:
                 fields[line], rewritten[line] = len(parts), join_quoted(parts, separator, quote)
-    else:
+    elif width is not None and not all_have(width, array, separator[0], starts, ends):
         fields = counted(array, separator[0])
-    if width is not None:
+    if width is not None and fields is not None:
         for line in np.flatnonzero(fields != width).tolist():
             reasons.setdefault(line, WIDTH)
     return parted(block, starts, ends, reasons, rewritten)
+
+
+def all_have(width: int, array: NDArray[np.uint8], separator: int, starts: Positions, ends: Positions) -> bool:
+    """Whether every line has so many fields: the quick way to say so of a block in which nothing is wrong."""
+    marks = np.flatnonzero(array == separator)
+    if width < 2 or len(marks) != len(ends) * (width - 1):
+        return False
+    of_line = marks.reshape(len(ends), width - 1)
+    return bool((of_line[:, 0] >= starts).all() and (of_line[:, -1] < ends).all())
 
 
 def counted(array: NDArray[np.uint8], separator: int) -> Positions:

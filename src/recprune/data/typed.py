@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import polars as pl
 
@@ -13,6 +14,12 @@ __all__ = ["REASON", "typed"]
 
 REASON = "reason\0"
 """The column that `typed` adds; no file has a column of that name."""
+
+ABSENT = " is absent\0"
+"""Behind the name of a numeric column: whether it says that it has no value."""
+
+Way = Callable[[pl.Series], pl.Series]
+"""How text may be read: as long as it was, null where it cannot."""
 
 DATES = (
     "%Y-%m-%d %H:%M:%S%.f",
@@ -39,33 +46,72 @@ def typed(frame: pl.LazyFrame, roles: Roles, *, missing: Sequence[str] = ("",), 
     text is parted at `multi`.
     """
     schema = frame.collect_schema()
+    read = read_numbers(schema, roles, list(missing))
     changed: list[pl.Expr] = []
-    reasons: list[pl.Expr] = []
-    ids = id_columns(roles)
+    wrong: dict[str, pl.Expr] = {}
     for name in (roles.user, roles.item):
-        if name:
+        if name and name not in read:
             column = pl.col(name).cast(pl.String)
             changed.append(column)
-            reasons.append(say(column.is_null() | (column == ""), f"{part_of(name, roles)} is empty"))
+            wrong[f"{part_of(name, roles)} is empty"] = column.is_null() | (column == "")
     for name in roles.categorical:
         if name not in (roles.user, roles.item):
             column = pl.col(name).cast(pl.String)
             changed.append(pl.when(~column.is_in(list(missing))).then(column).alias(name))
-    if roles.label and roles.label in ids:
+    if roles.label and roles.label not in read:
         changed.append(pl.col(roles.label).cast(pl.String))
+    for name in read:
+        if name in (roles.rating, roles.label, *roles.numeric):
+            value, reasons = judged(name, part_of(name, roles), required=name not in roles.numeric)
+            changed.append(value)
+            wrong |= reasons
+    if roles.time:
+        wrong["time is no number or date"] = pl.col(roles.time).is_null()
+    changed += [listed(name, schema[name], list(missing), multi) for name in roles.multi]
+    aside = [name + ABSENT for name in roles.numeric if name in read]
+    return frame.with_columns(*read.values()).with_columns(*unique(changed), first_of(wrong)).drop(aside)
+
+
+def read_numbers(schema: pl.Schema, roles: Roles, missing: list[str]) -> dict[str, pl.Expr]:
+    """Column -> the numbers in it, null where there is none; and of numeric fields, whether a value is missing."""
+    ids = id_columns(roles)
+    out: dict[str, pl.Expr] = {}
     for name in (roles.rating, roles.label, *roles.numeric):
         if name and name not in ids:
-            part = part_of(name, roles)
-            column, reason = number(name, part, schema[name], list(missing), required=name not in roles.numeric)
-            changed.append(column.alias(name))
-            reasons.append(reason)
+            out[name] = number(name, schema[name])
+            if name in roles.numeric:
+                text = pl.col(name).str.strip_chars(" \t") if schema[name] == pl.String else pl.lit(None, pl.String)
+                out[name + ABSENT] = (pl.col(name).is_null() | text.is_in(missing).fill_null(False)).alias(
+                    name + ABSENT
+                )
     if roles.time:
-        column = moment(roles.time, schema[roles.time])
-        changed.append(column.alias(roles.time))
-        reasons.append(say(column.is_null(), "time is no number or date"))
-    changed += [listed(name, schema[name], list(missing), multi) for name in roles.multi]
-    reason = pl.coalesce([*reasons, pl.lit(None, dtype=pl.String)]).alias(REASON)
-    return frame.with_columns(*unique(changed), reason)
+        out[roles.time] = moment(roles.time, schema[roles.time])
+    return out
+
+
+def absent(name: str, dtype: pl.DataType, missing: list[str]) -> pl.Expr:
+    """Whether a column says that it has no value."""
+    column = pl.col(name)
+    return column.is_null() | column.str.strip_chars(" \t").is_in(missing) if dtype == pl.String else column.is_null()
+
+
+def judged(name: str, part: str, *, required: bool) -> tuple[pl.Expr, dict[str, pl.Expr]]:
+    """The numbers as float32, null where they are missing, and what is wrong with them."""
+    number = pl.col(name)
+    value = number.cast(pl.Float32)
+    if required:
+        return value, {f"{part} is no number": number.is_null(), f"{part} is not finite": ~value.is_finite()}
+    missing = pl.col(name + ABSENT) | number.is_nan().fill_null(False)
+    wrong = {f"{part} is no number": number.is_null() & ~missing, f"{part} is not finite": value.is_infinite()}
+    return pl.when(~missing).then(value).alias(name), wrong
+
+
+def first_of(wrong: Mapping[str, pl.Expr]) -> pl.Expr:
+    """`REASON`: the first of these that holds, null where none does."""
+    reason: pl.Expr = pl.lit(None, dtype=pl.String)
+    for text, holds in reversed(list(wrong.items())):
+        reason = pl.when(holds).then(pl.lit(text)).otherwise(reason)
+    return reason.alias(REASON)
 
 
 def unique(columns: Sequence[pl.Expr]) -> list[pl.Expr]:
@@ -79,28 +125,16 @@ def part_of(name: str, roles: Roles) -> str:
     return next((part for part in parts if getattr(roles, part) == name), name)
 
 
-def say(wrong: pl.Expr, reason: str) -> pl.Expr:
-    """The reason where it is wrong, else null."""
-    return pl.when(wrong).then(pl.lit(reason))
-
-
-def number(name: str, part: str, dtype: pl.DataType, missing: list[str], *, required: bool) -> tuple[pl.Expr, pl.Expr]:
-    """The column as float32, null where it is missing, and why it cannot be."""
-    column = pl.col(name)
+def number(name: str, dtype: pl.DataType) -> pl.Expr:
+    """The column as float64, null where it is no number."""
     if dtype == pl.String:
-        text = column.str.strip_chars(" \t")
-        absent = text.is_null() | text.is_in(missing)
-        value = text.cast(pl.Float64, strict=False)
-    else:
-        absent, value = column.is_null(), column.cast(pl.Float64)
-    if not required:
-        absent = absent | value.is_nan().fill_null(False)
-        wrong = say(~absent & value.is_null(), f"{part} is no number")
-        wild = say(~absent & value.is_infinite(), f"{part} is not finite")
-        return pl.when(~absent).then(value.cast(pl.Float32)), pl.coalesce([wrong, wild])
-    wrong = say(value.is_null(), f"{part} is no number")
-    wild = say(~value.cast(pl.Float32).is_finite(), f"{part} is not finite")
-    return value.cast(pl.Float32), pl.coalesce([wrong, wild])
+        return pl.col(name).map_batches(numbers, return_dtype=pl.Float64, is_elementwise=True)
+    return pl.col(name).cast(pl.Float64)
+
+
+def numbers(text: pl.Series) -> pl.Series:
+    """Numbers in plain decimal form, also with spaces around them, as float64."""
+    return tried(text, [lambda rest: rest.cast(pl.Float64, strict=False), lambda rest: stripped(rest, pl.Float64)])
 
 
 def moment(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -116,20 +150,34 @@ def moment(name: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def moments(text: pl.Series) -> pl.Series:
-    """Numbers and dates as int64. Each way to read them is tried on what the ways before it have left."""
-    text = text.str.strip_chars(" \t")
-    out = text.cast(pl.Int64, strict=False)
-    for form in (None, *DATES):
+    """Numbers and dates as int64."""
+    ways: list[Way] = [
+        lambda rest: rest.cast(pl.Int64, strict=False),
+        lambda rest: stripped(rest, pl.Float64).floor().cast(pl.Int64, strict=False),
+    ]
+    return tried(text, [*ways, *(partial(dated, form) for form in DATES)])
+
+
+def tried(text: pl.Series, ways: Sequence[Way]) -> pl.Series:
+    """What the first way makes of the text; each further way is tried on what is still null."""
+    out = ways[0](text)
+    for way in ways[1:]:
         left = (out.is_null() & text.is_not_null()).arg_true()
         if not len(left):
             break
-        rest = text.gather(left)
-        if form is None:
-            found = rest.cast(pl.Float64, strict=False).floor().cast(pl.Int64, strict=False)
-        else:
-            found = rest.str.to_datetime(form, strict=False, time_unit="us", ambiguous="null").dt.epoch("s")
-        out = out.scatter(left, found)
+        out = out.scatter(left, way(text.gather(left)))
     return out
+
+
+def stripped(text: pl.Series, dtype: type[pl.DataType]) -> pl.Series:
+    """Numbers with spaces or tabs around them."""
+    return text.str.strip_chars(" \t").cast(dtype, strict=False)
+
+
+def dated(form: str, text: pl.Series) -> pl.Series:
+    """Dates of one form as seconds since 1970."""
+    text = text.str.strip_chars(" \t")
+    return text.str.to_datetime(form, strict=False, time_unit="us", ambiguous="null").dt.epoch("s")
 
 
 def listed(name: str, dtype: pl.DataType, missing: list[str], multi: str) -> pl.Expr:
