@@ -153,3 +153,9 @@ def test_an_unknown_block_and_no_columns_are_refused(blocks, part):
     with pytest.raises(DataError) as error:
         FeatureMatrix.of_users(dataset(), blocks)
     assert part in error.value.parts
+
+
+def test_numbers_that_are_not_finite_are_missing_numbers():
+    for far in (np.inf, -np.inf, 1e300):
+        price = np.array([1, 2, far, 5, 7], dtype=np.float64)
+        assert as_table(FeatureMatrix.of_rows(dataset(price=price), ("price",))) == {"price": [1, 2, 3.75, 5, 7]}

@@ -135,5 +135,8 @@ def _hot(dataset: Dataset, name: str, owners: Codes, n: int, pattern: str, *, fi
 
 
 def _plain(field: str, name: str, values: NDArray[np.number]) -> Block:
-    """One column of numbers; NaN where it is missing."""
-    return Block(field, (name,), sp.csr_matrix(values.astype(np.float32)[:, None]))
+    """One column of numbers; NaN where it is missing, or too large for float32."""
+    with np.errstate(over="ignore"):
+        numbers = values.astype(np.float32)
+    numbers[~np.isfinite(numbers)] = np.nan
+    return Block(field, (name,), sp.csr_matrix(numbers[:, None]))
