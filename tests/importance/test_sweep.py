@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from recprune.errors import SurveyError
+from recprune.importance.probe import Probe
 from recprune.importance.sweep import sweep
 from recprune.importance.units import fallback_of, left_out
 from recprune.testing.cases import tiny_cases, tiny_factors, tiny_mlp
@@ -110,3 +111,13 @@ def test_a_sweep_works_where_gradients_are_switched_off() -> None:
     with torch.no_grad():
         worth: Tensor = sweep(case.model, case.survey, case.batches, case.loss).worth["0.neuron"]
     assert worth.max() > 0
+
+
+def test_a_short_batch_counts_by_its_rows():
+    case = tiny_mlp()
+    (x,), y = case.batches[0]
+    whole = Probe(case.model, case.survey, [((x,), y)], case.loss)
+    parts = Probe(case.model, case.survey, [((x[:7],), y[:7]), ((x[7:],), y[7:])], case.loss)
+    assert parts.loss == pytest.approx(whole.loss, rel=1e-6)
+    cut = case.survey.sites[0].cuts[0]
+    torch.testing.assert_close(parts.gradients(cut), whole.gradients(cut), rtol=1e-5, atol=1e-6)

@@ -14,7 +14,7 @@ from recprune.errors import SurveyError
 from recprune.importance.averages import averaged_without
 from recprune.importance.ids import rise_by_id
 from recprune.importance.inputs import input_squares
-from recprune.importance.sweep import Batch, Loss, Sweep, as_it_was, sweep
+from recprune.importance.sweep import Batch, Loss, Sweep, as_it_was, shares, sweep
 from recprune.importance.units import entries_of, left_out
 from recprune.tracing.site import Cut, Site, Survey
 
@@ -25,9 +25,9 @@ class Probe:
     """Lends a rule what it needs to know about a model. The model is asked in eval mode and left as it was, to the bit.
 
     batches: ((inputs, ...), target) pairs, the inputs in the order of the model's forward; loss(output, target) gives
-    one number. counts: dataset column -> (codes,) how often each code occurs, code 0 first. metric(model) is an error
-    of the whole model, lower is better (1 - NDCG, say); where it is given, `loss_without` measures by it instead of
-    the loss over the batches.
+    one number, the mean over its rows: batches count by their rows. counts: dataset column -> (codes,) how often each
+    code occurs, code 0 first. metric(model) is an error of the whole model, lower is better (1 - NDCG, say); where it
+    is given, `loss_without` measures by it instead of the loss over the batches.
     Raises SurveyError where the survey names tensors that the model does not have, in those shapes.
     """
 
@@ -95,13 +95,16 @@ class Probe:
 
     def holds_one_id(self, site: Site) -> bool:
         """True where a row of the batches holds one id of the site's column, so that `rise_without_ids` can tell."""
+        if self._metric is not None:
+            return False
         place = self._column(site)
-        return self._metric is None and place is not None and all(i[place].dim() == 1 for i, _ in self._batches())
+        return place is not None and all(i[place].dim() == 1 for i, _ in self._batches())
 
     def rise_without_ids(self, site: Site) -> Tensor:
         """(site.size,) float64 rise of the mean loss when one id leaves and the mean row of its column answers for it.
 
-        Two passes for all ids together: only rows that hold an id change when it leaves, and each row holds one.
+        Two passes for all ids together: only rows that hold an id change when it leaves, and each row holds one. The
+        loss must be a mean over rows.
         """
         place = self._column(site)
         if place is None:
@@ -160,7 +163,8 @@ class Probe:
             if self._metric is not None:
                 return float(self._metric(self.model))
             loss, batches = self._needed_loss(), self._batches()
-            return sum(float(loss(self.model(*inputs), target)) for inputs, target in batches) / len(batches)
+            losses = [float(loss(self.model(*inputs), target)) for inputs, target in batches]
+            return sum(share * one for share, one in zip(shares(batches), losses, strict=True))
 
     def _batches(self) -> tuple[Batch, ...]:
         if not self.batches:

@@ -13,7 +13,7 @@ from recprune.errors import SurveyError
 from recprune.importance.units import entries_of, fallback_of
 from recprune.tracing.site import Site, Survey
 
-__all__ = ["Batch", "Loss", "Sweep", "as_it_was", "sweep"]
+__all__ = ["Batch", "Loss", "Sweep", "as_it_was", "shares", "sweep"]
 
 Batch = tuple[tuple[Tensor, ...], Tensor]
 """(inputs in the order of the model's forward, target)."""
@@ -24,8 +24,9 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """gradients: parameter -> mean gradient over the batches, in the parameter's shape.
-    worth: site -> (size,) mean over the batches of |sum of gradient · (w - what stands there afterwards)|.
+    """gradients: parameter -> mean gradient over the rows, in the parameter's shape.
+    worth: site -> (size,) mean over the batches, which count by their rows, of
+    |sum of gradient · (w - what stands there afterwards)|.
     """
 
     gradients: Mapping[str, Tensor]
@@ -49,6 +50,12 @@ def as_it_was(model: nn.Module) -> Iterator[None]:
             parameter.grad = gradient
 
 
+def shares(batches: Sequence[Batch]) -> list[float]:
+    """What each batch counts in a mean over all rows: its rows over those of all."""
+    rows = [len(target) if target.dim() else 1 for _, target in batches]
+    return [one / max(sum(rows), 1) for one in rows]
+
+
 def sweep(model: nn.Module, survey: Survey, batches: Sequence[Batch], loss: Loss) -> Sweep:
     """Forward and backward once a batch. Parameters that are frozen are asked too; nothing of the model changes."""
     parameters = {n: p for n, p in model.named_parameters(remove_duplicate=False) if p.is_floating_point()}
@@ -58,14 +65,14 @@ def sweep(model: nn.Module, survey: Survey, batches: Sequence[Batch], loss: Loss
     with as_it_was(model), torch.enable_grad():
         for parameter in learnable.values():
             parameter.requires_grad_(True)
-        for inputs, target in batches:
+        for share, (inputs, target) in zip(shares(batches), batches, strict=True):
             value = _scalar(loss(model(*inputs), target))
             found = torch.autograd.grad(value, list(learnable.values()), allow_unused=True)
             now = {key: _dense(g) for key, g in zip(learnable, found, strict=True) if g is not None}
             for key, gradient in now.items():
-                total[key] += gradient / len(batches)
+                total[key] += gradient * share
             for site in survey.sites:
-                worth[site.name] += _first_order(site, parameters, now, survey.features).abs() / len(batches)
+                worth[site.name] += _first_order(site, parameters, now, survey.features).abs() * share
     return Sweep({name: total[id(p)] for name, p in parameters.items()}, worth)
 
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from recprune.errors import SurveyError
 from recprune.importance.probe import Probe
 from recprune.importance.rules.magnitude import Magnitude
 from recprune.testing.cases import tiny_item_item, tiny_mlp
@@ -21,3 +22,10 @@ def test_an_entry_is_worth_its_own_size() -> None:
     case = tiny_item_item()
     worth = Magnitude()(case.survey.sites[0], Probe(case.model, case.survey))
     assert torch.allclose(worth.reshape(6, 6), case.model.items.weight.detach().double().square())
+
+
+@pytest.mark.parametrize("p", [0, -1, float("nan")])
+def test_a_power_without_sense_is_refused(p) -> None:
+    with pytest.raises(SurveyError) as error:
+        Magnitude(p)
+    assert "p" in error.value.parts

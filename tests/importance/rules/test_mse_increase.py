@@ -5,7 +5,7 @@ from torch import nn
 from recprune.errors import SurveyError
 from recprune.importance.probe import Probe
 from recprune.importance.rules.mse_increase import MseIncrease
-from recprune.testing.cases import tiny_item_item, tiny_mlp
+from recprune.testing.cases import tiny_factors, tiny_item_item, tiny_mlp
 from recprune.tracing.site import FLAT, Cut, Kind, Site, Survey
 
 
@@ -58,3 +58,11 @@ def test_too_many_forward_passes_are_refused_and_taylor_is_named() -> None:
         MseIncrease(limit=17)(case.survey.sites[0], probe)
     assert (error.value.site, error.value.passes) == ("0.neuron", 18)
     assert MseIncrease(limit=18)(case.survey.sites[0], probe).shape == (6,)
+
+
+def test_ids_are_measured_by_the_metric_where_one_is_given_and_no_batches():
+    case = tiny_factors()
+    site = case.survey.site("user.id")
+    row, fallback = (case.model.user.weight.detach()[code].norm() for code in (3, 0))
+    probe = Probe(case.model, case.survey, metric=lambda model: float(model.user.weight.detach().norm(dim=1).sum()))
+    assert float(MseIncrease()(site, probe)[2]) == pytest.approx(float(fallback - row), rel=1e-4)
