@@ -1,9 +1,12 @@
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from recprune.data.simulate import simulate
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -66,3 +69,23 @@ def test_a_changed_number_parts_the_readme_from_the_results():
 def test_a_row_of_another_width_is_refused():
     with pytest.raises(ValueError, match="3 columns, but a row has 1"):
         tables.table({**RESULT, "rows": [["dense"]]})
+
+
+def blocks():
+    """The Python of the README, block by block."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_a_foreign_module_is_pruned_as_the_readme_shows():
+    done = subprocess.run([sys.executable, "-c", blocks()[0]], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    before, after = map(int, done.stdout.split())
+    assert 0 < after <= before / 2
+
+
+def test_the_whole_street_in_python_runs_as_the_readme_shows(tmp_path):
+    log = simulate(60, 40, 900, 3, feedback="rating").log.frame.select("user", "item", "rating", "time")
+    log.collect().write_csv(tmp_path / "ratings.csv")
+    done = subprocess.run([sys.executable, "-c", blocks()[1]], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "ndcg@20" in done.stdout

