@@ -45,7 +45,7 @@ class Rejected:
 
     def write(self, path: str | Path) -> None:
         """The rows aside as tab-separated text with a header: file, line, reason, text (quoted where needed)."""
-        self.rows.collect().write_csv(path, separator="\t")
+        self.rows.sink_csv(path, separator="\t")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

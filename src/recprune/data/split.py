@@ -149,7 +149,7 @@ def from_the_end(
 
 def parted(dataset: Dataset, in_valid: Rows, in_test: Rows, *, repeats: bool) -> Split:
     """The split of those rows, each part in row order."""
-    train, valid, test = (dataset.take(np.flatnonzero(rows)) for rows in (~in_valid & ~in_test, in_valid, in_test))
+    train, valid, test = (dataset.take(rows) for rows in (~in_valid & ~in_test, in_valid, in_test))
     return checked(Split(train, valid, test), repeats=repeats)
 
 

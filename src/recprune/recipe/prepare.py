@@ -99,7 +99,10 @@ def prepare(
         if test is not None:
             split = split_given(logs[0], logs[1], logs[2] if valid is not None else None)
         else:
-            split = WAYS[way](encode(logs[0]), by, logs[0].repeats)
+            repeats, dataset = logs[0].repeats, encode(logs[0])
+            logs.clear()  # a large log is not kept in memory three times: as it was, encoded and parted
+            split = WAYS[way](dataset, by, repeats)
+            del dataset
         if negatives:
             split = with_negatives(split, negatives, by.seed)
         say(f"{way}: {len(split.train):,} train, {len(split.valid):,} validation, {len(split.test):,} test")
