@@ -67,7 +67,7 @@ def test_survey_lists_sites_and_what_stays_whole(street):
 def test_plan_meets_the_factor_and_says_by_which_rule(street):
     _, said = street
     assert said["plan"]["share_removed"] >= 0.5
-    assert "Taylor" in said["plan"]["rule"]
+    assert "MseIncrease" in said["plan"]["rule"]
 
 
 def test_apply_makes_a_model_of_the_size_that_the_plan_says(street):

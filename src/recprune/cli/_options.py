@@ -84,20 +84,25 @@ class BudgetOptions:
     ] = None
     site: Annotated[list[str] | None, typer.Option("--site", help="Only this site; repeat for more.")] = None
     floor: Annotated[int, typer.Option("--floor", help="Fewest units that a site keeps.")] = 1
-    keep: Annotated[float, typer.Option("--keep", help="Smallest share of a site's units that stays, 0 to 1.")] = 0.1
+    keep: Annotated[
+        float | None,
+        typer.Option("--keep", help="Smallest share of a site's units that stays. Default: half of what stays."),
+    ] = None
     multiple: Annotated[int, typer.Option("--multiple", help="Kept widths are divisible by this.")] = 1
 
     def budget(self) -> Budget:
         """The budget. Raises BudgetError for a number out of range or a kind that there is not."""
         from recprune.errors import BudgetError
         from recprune.planning.budget import Budget
+        from recprune.recipe.prune import usual_budget
         from recprune.tracing.site import Kind
 
         for name in self.kind or ():
             if name not in list(Kind):
                 raise BudgetError(f"no kind {name!r}; there are: {', '.join(Kind)}", kind=name)
         kinds = frozenset(Kind(name) for name in self.kind) if self.kind else frozenset(Kind)
-        return Budget(self.factor, self.floor, self.multiple, kinds, frozenset(self.site or ()), self.keep)
+        keep = usual_budget(self.factor).keep if self.keep is None else self.keep
+        return Budget(self.factor, self.floor, self.multiple, kinds, frozenset(self.site or ()), keep)
 
 
 def settings(pairs: Iterable[str], option: str = "--set") -> dict[str, Any]:

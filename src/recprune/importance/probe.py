@@ -28,6 +28,7 @@ class Probe:
     one number, the mean over its rows: batches count by their rows. counts: dataset column -> (codes,) how often each
     code occurs, code 0 first. metric(model) is an error of the whole model, lower is better (1 - NDCG, say); where it
     is given, `loss_without` measures by it instead of the loss over the batches.
+    id_batches: for ids, where more rows are wanted than for all else, as each id needs rows that hold it.
     Raises SurveyError where the survey names tensors that the model does not have, in those shapes.
     """
 
@@ -39,8 +40,10 @@ class Probe:
         loss: Loss | None = None,
         counts: Mapping[str, NDArray[np.integer] | Tensor] | None = None,
         metric: Callable[[nn.Module], float] | None = None,
+        id_batches: Iterable[Batch] = (),
     ) -> None:
         self.model, self.survey, self.batches = model, survey, tuple(batches)
+        self._id_batches = tuple(id_batches) or self.batches
         self._loss, self._counts, self._metric = loss, dict(counts or {}), metric
         self._parameters = dict(model.named_parameters(remove_duplicate=False))
         self._tensors = {**self._parameters, **dict(model.named_buffers(remove_duplicate=False))}
@@ -112,7 +115,7 @@ class Probe:
         counts = self.counts(site)
         with as_it_was(self.model), torch.no_grad():
             return rise_by_id(
-                self.model, self._tensors, site, place, self._batches(), self._needed_loss(), counts, self.survey
+                self.model, self._tensors, site, place, self._id_batches, self._needed_loss(), counts, self.survey
             )
 
     def _column(self, site: Site) -> int | None:

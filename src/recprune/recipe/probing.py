@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from recprune.data.dataset import Histories, Split
+from recprune.data.dataset import Dataset, Histories, Split
 from recprune.data.split import split_last
 from recprune.evaluation.inputs import ranks, row_inputs, user_inputs
 from recprune.importance.probe import Probe
@@ -24,15 +24,18 @@ def probe(
     """What the rules may ask about a model.
 
     Models of rows: up to `most` rows of validation (of train where there is none), drawn by the seed, with their label
-    (or rating): on train, ids that the model has learned by heart look useful. Models that rank: up to
-    `most` users with what they did in train, and as target what they did in validation (the last item of train where
-    there is no validation); a model that is solved in closed form is rated by the squared error of its histories.
+    (or rating): on train, what the model has learned by heart looks useful. Ids are rated on 16 times as many rows of
+    train, since each needs rows that hold it. Models that rank: up to `most` users with what they did in train, and as
+    target what they did in validation (the last item of train where there is no validation); a model that is solved in
+    closed form is rated by the squared error of its histories.
     """
     if ranks(model):
         batches, loss = _of_users(model, split, most, batch, seed)
-    else:
-        batches, loss = _of_rows(model, split, most, batch, seed)
-    return Probe(model, survey, batches, loss, code_counts(split))
+        return Probe(model, survey, batches, loss, code_counts(split))
+    part = split.valid if len(split.valid) else split.train
+    batches, loss = _of_rows(model, part, most, batch, seed)
+    rows_of_ids, _ = _of_rows(model, split.train, 16 * most, 4 * batch, seed)
+    return Probe(model, survey, batches, loss, code_counts(split), id_batches=rows_of_ids)
 
 
 def code_counts(split: Split) -> dict[str, NDArray[np.int64]]:
@@ -50,8 +53,7 @@ def _drawn(rows: NDArray[np.int64], most: int, batch: int, seed: int) -> list[ND
     return [rows[begin : begin + batch] for begin in range(0, len(rows), batch)]
 
 
-def _of_rows(model: nn.Module, split: Split, most: int, batch: int, seed: int) -> tuple[list[Batch], Loss]:
-    part = split.valid if len(split.valid) else split.train
+def _of_rows(model: nn.Module, part: Dataset, most: int, batch: int, seed: int) -> tuple[list[Batch], Loss]:
     target = "label" if "label" in part.columns else "rating"
     values = part[target]
     batches: list[Batch] = [

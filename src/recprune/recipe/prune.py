@@ -27,7 +27,11 @@ from recprune.tracing.trace import survey
 from recprune.training.finetune import finetune
 from recprune.training.fit import Fit, FitOptions
 
-__all__ = ["Pruned", "as_rule", "carry_out", "followed", "plan", "prune", "smaller", "usual_rule"]
+__all__ = ["Pruned", "as_rule", "carry_out", "followed", "plan", "prune", "smaller", "usual_budget", "usual_rule"]
+
+
+MEASURED = 1000
+"""Units that are left out one by one and measured, at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +89,7 @@ def plan(
 
     Ids leave only where a vocabulary of the split can shrink along (`followed`).
     """
-    budget = budget or Budget(0.5 if factor is None else factor)
+    budget = budget or usual_budget(0.5 if factor is None else factor)
     with stage("survey") as say:
         found = survey(model, example(model, split))
         open_ = followed(found, split)
@@ -141,10 +145,16 @@ def followed(found: Survey, split: Split) -> Survey:
     return replace(found, sites=sites)
 
 
+def usual_budget(factor: float) -> Budget:
+    """A budget by which no layer collapses: every site keeps half of the share that stays of the whole."""
+    return Budget(factor, keep=(1 - factor) / 2 if 0 <= factor <= 1 else 0.0)
+
+
 def usual_rule(found: Survey, budget: Budget) -> str:
-    """`mse_increase` for the entries of an item-item matrix, where it has a closed form; `taylor` for all else."""
-    kinds = {site.kind for site in found.sites if site.kind in budget.kinds}
-    return "mse_increase" if kinds == {Kind.ENTRY} else "taylor"
+    """`mse_increase`, the measured rise of the error, up to MEASURED units (ids and entries come cheaper and do not
+    count); `taylor`, its estimate in one pass, above."""
+    units = sum(s.size for s in found.sites if s.kind in budget.kinds - {Kind.ID, Kind.ENTRY})
+    return "mse_increase" if units <= MEASURED else "taylor"
 
 
 def as_rule(rule: str | Rule, seed: int = 0) -> Rule:
