@@ -10,6 +10,8 @@ import polars as pl
 __all__ = ["Spool"]
 
 LIMIT = 128 << 20
+ROWS = 1 << 18
+"""Rows that a reader of the files has to hold at once."""
 
 
 class Spool:
@@ -31,7 +33,8 @@ class Spool:
         if sum(p.estimated_size() for p in self._pieces) > self._limit:
             self._folder = self._folder or tempfile.TemporaryDirectory(prefix="recprune-")
             self._files.append(Path(self._folder.name) / f"{len(self._files):06}.parquet")
-            pl.concat(self._pieces).write_parquet(self._files[-1], compression="lz4", statistics=False)
+            table = pl.concat(self._pieces)
+            table.write_parquet(self._files[-1], compression="lz4", statistics=False, row_group_size=ROWS)
             self._pieces.clear()
 
     def table(self) -> pl.LazyFrame:
