@@ -32,6 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parsed(arguments)
     if options.child:
         return child(*options.child)
+    measured = commit()
     with tempfile.TemporaryDirectory(prefix="recprune-scale-") as temporary:
         cache = options.cache or Path(temporary)
         files = run(["make", str(cache), str(options.rows), str(options.seed)], Path(temporary))["counts"]
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
                     with tempfile.TemporaryDirectory(dir=temporary) as out:
                         found.setdefault((kind, tool), []).append(run([tool, files[kind], out], Path(temporary)))
                     print(kind, tool, found[kind, tool][-1], file=sys.stderr, flush=True)
-    result = told(options, found)
+    result = told(options, found, measured)
     options.result.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return 0
 
@@ -111,7 +112,9 @@ def child(task: str, *rest: str) -> int:
     return 0
 
 
-def told(options: argparse.Namespace, found: dict[tuple[str, str], list[dict[str, Any]]]) -> dict[str, Any]:
+def told(
+    options: argparse.Namespace, found: dict[tuple[str, str], list[dict[str, Any]]], measured: str
+) -> dict[str, Any]:
     """The result, once all tools agree on what stays."""
     best = {key: min(runs, key=lambda one: one["wall"]) for key, runs in found.items()}
     counts = [one["counts"] for one in best.values()]
@@ -131,7 +134,7 @@ def told(options: argparse.Namespace, found: dict[tuple[str, str], list[dict[str
             f"{several}one process each, one after the other; peak is the resident memory of the process",
             "recprune also counts what it rejects, looks for leaks and writes checksums; the others do not",
         ],
-        "commit": commit(),
+        "commit": measured,
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, {versions()}",
         "threads": os.cpu_count(),
         "seeds": [options.seed],

@@ -64,3 +64,12 @@ def test_sessions_of_two_parts_may_be_named_by_the_caller(tmp_path):
     write(tmp_path, train__txt="1 2\n", test__txt="2 3\n")
     named = read_parts(tmp_path, "sessions", name="s")
     assert {log.frame.collect()["session"][0] for log in named.values()} == {"s1"}
+
+
+def test_people_of_the_same_number_in_two_files_of_visits_are_different_people(tmp_path):
+    lines = 'I,4,"x"\nC,"1",1\nV,7,1\n'
+    write(tmp_path, web__data=lines, web__test=lines)
+    assert {name: log.frame.collect().rows() for name, log in read_parts(tmp_path).items()} == {
+        "train": [("train 1", "7")],
+        "test": [("test 1", "7")],
+    }

@@ -57,6 +57,8 @@ class Source:
         format, roles, options = self._said()
         if path == EMBEDDED and not path.exists():
             return self._with_positive(completejourney.read(None, roles))
+        if roles is not None and not (roles.label or (roles.user and roles.item)):
+            roles = _completed(roles, read(path, format, None, **options).roles)
         return self._with_positive(read(path, format, roles, **options))
 
     def parts(self, path: Path) -> Mapping[str, Log]:
@@ -79,9 +81,18 @@ class Source:
         several = {name: [one for part in getattr(self, name) or () for one in part.split(",")] for name in SEVERAL}
         said |= {name: tuple(value) for name, value in several.items() if value}
         start = there.roles if there is not None else None
+        if self.positive and (said or start):
+            said["positive"] = self.positive
         roles = replace(start or Roles(), **said) if said else start
         options = {**(there.options if there else {}), **settings(self.setting or ())}
         return self.format or (there.format if there else None), roles, options
+
+
+def _completed(roles: Roles, known: Roles) -> Roles:
+    """The roles that were said; user, item, rating, label and time from what is known, where they were not said."""
+    taken = {roles.user, roles.item, roles.rating, roles.label, roles.time, *roles.categorical, *roles.numeric}
+    free = {name: column for name in SINGLE if (column := getattr(known, name)) not in taken | set(roles.multi)}
+    return replace(roles, **{name: column for name, column in free.items() if getattr(roles, name) is None})
 
 
 @dataclass(frozen=True, slots=True)

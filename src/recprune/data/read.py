@@ -51,12 +51,12 @@ def read_parts(
     """The parts of a split that somebody else made: "train", "test" and, where it is there, "valid".
 
     path: a folder with one file for each part, whose name has the word train, test, valid, validation or dev in it.
-    Made for `split_given`. Of formats with an option `name` (sessions) it is the part, so that the first session of
-    train is not the first one of test. Raises DataError where train or test is missing or stands there twice.
+    Made for `split_given`. Of formats with an option `name` (sessions, msweb) it is the part, so that the first session
+    of train is not the first one of test. Raises DataError where train or test is missing or stands there twice.
     """
     logs = {}
-    named = format is not None and "name" in inspect.signature(load(formats, format)).parameters
     for part, file in parts_of(Path(path)).items():
+        named = "name" in inspect.signature(load(formats, format or recognise(file)[1])).parameters
         log = read(file, format, roles, **{**({"name": f"{part} "} if named else {}), **options})
         logs[part] = replace(log, source=str(file))
     return logs

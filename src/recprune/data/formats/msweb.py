@@ -21,17 +21,18 @@ OTHERS = ("A", "I", "T", "N")
 OTHER = "no line of this format"
 
 
-def read(path: str | Path, roles: Roles | None = None, *, encoding: str = "utf-8") -> Log:
+def read(path: str | Path, roles: Roles | None = None, *, name: str = "", encoding: str = "utf-8") -> Log:
     """A log from `C,"10001",10001` and, below it, `V,1000,1`: columns user and item, a row a visit, in file order.
 
     Lines that describe areas (`A`) or the file itself (`I`, `T`, `N`) say nothing about users and are passed over; any
-    other line stands aside. Breese, Heckerman and Kadie 1998.
+    other line stands aside. A user is called `name` and its number, because the people of the test file are others than
+    those of the same numbers in the training file. Breese, Heckerman and Kadie 1998.
     Raises DataError where the file is empty or has no visit.
     """
-    return gather(path, pieces(path, encoding), roles or Roles(user="user", item="item"))
+    return gather(path, pieces(path, name, encoding), roles or Roles(user="user", item="item"))
 
 
-def pieces(path: str | Path, encoding: str) -> Iterator[Piece]:
+def pieces(path: str | Path, name: str, encoding: str) -> Iterator[Piece]:
     """The file as tables of visits, block by block."""
     before, user = 0, ""
     for block in blocks(path, encoding):
@@ -40,7 +41,7 @@ def pieces(path: str | Path, encoding: str) -> Iterator[Piece]:
             before += 1
             kind, value, reason = judged(line)
             if kind == "C":
-                user = value
+                user = name + value
             elif kind == "V":
                 users.append(user)
                 items.append(value)
