@@ -18,50 +18,74 @@ __all__ = ["main"]
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A dense model, what it is judged by and what was to be reached."""
+    """A dense model, what it is judged by at length k, and what was to be reached."""
 
     title: str
     recipe: Callable[[int], Recipe]
     seeds: tuple[int, ...]
     k: int
     wanted: tuple[tuple[str, float], ...]
+    data: str
+    notes: tuple[str, ...]
 
 
+LISTS = "All items are ranked for all users, those of the history left out"
 BENCHES = {
-    "ease": Bench("EASE, ml-100k", lambda _: ml100k_ease(), (0,), 20, (("recall@20", 0.198), ("ndcg@20", 0.211))),
-    "deepfm": Bench("DeepFM, Frappe", frappe_deepfm, (0, 1, 2), 20, (("auc", 0.980),)),
-    "caser": Bench("Caser, Amazon Beauty", beauty_caser, (0, 1, 2), 10, (("hit@10", 0.0347), ("ndcg@10", 0.0176))),
+    "ease": Bench(
+        "EASE on ml-100k",
+        lambda _: ml100k_ease(),
+        (0,),
+        20,
+        (("recall@20", 0.198), ("ndcg@20", 0.211)),
+        "ml-100k",
+        (LISTS,),
+    ),
+    "deepfm": Bench(
+        "DeepFM on Frappe",
+        frappe_deepfm,
+        (0, 1, 2),
+        20,
+        (("auc", 0.980),),
+        "frappe",
+        ("The test rows are the published ones; the negatives of the training rows were drawn again",),
+    ),
+    "caser": Bench(
+        "Caser on Amazon Beauty",
+        beauty_caser,
+        (0, 1, 2),
+        10,
+        (("hit@10", 0.0347), ("ndcg@10", 0.0176)),
+        "amazon-beauty-seq",
+        (LISTS, "To reach: Caser as published with S3-Rec (Zhou et al. 2020), the same split"),
+    ),
 }
 
 
 def main(names: list[str]) -> None:
-    """Train and judge the benches of those names (all where none is named) and write results/dense.json."""
-    rows = []
+    """Train and judge the benches of those names, all where none is named."""
     for name in names or list(BENCHES):
         bench = BENCHES[name]
         runs = [measure(bench, seed) for seed in bench.seeds]
+        seconds = round(float(np.median([time for _, time, _ in runs])), 1)
+        rows = []
         for metric, least in bench.wanted:
             values = [found[metric] for found, _, _ in runs]
-            spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
-            seconds = float(np.median([time for _, time, _ in runs]))
-            rows.append([bench.title, runs[0][2], metric, float(np.mean(values)), spread, len(values), least, seconds])
-    columns = ["model", "parameters", "metric", "test mean", "sd over seeds", "seeds", "to reach", "training s"]
-    notes = [
-        "Settings were chosen on validation alone (benchmarks/recipes.py says how); the test part is read once a seed.",
-        "Rankings are over all items and all users, with the items of the history left out.",
-        "To reach: set beforehand; for Amazon Beauty, Caser as published with S3-Rec (Zhou et al. 2020).",
-        "Frappe: published test rows and positives; the negatives of the training rows were drawn again.",
-    ]
-    path = write_result(
-        "dense",
-        "Dense models before pruning",
-        columns,
-        rows,
-        notes=notes,
-        data=["ml-100k", "frappe", "amazon-beauty-seq"],
-        seeds=[0, 1, 2],
-    )
-    print(f"written: {path}")
+            spread = round(float(np.std(values, ddof=1)), 5) if len(values) > 1 else None
+            rows.append([metric, round(float(np.mean(values)), 5), spread, least, runs[0][2], seconds])
+        path = write_result(
+            f"dense_{name}",
+            f"{bench.title}, before any pruning",
+            ["metric", "test mean", "sd over seeds", "to reach", "parameters", "training s"],
+            rows,
+            notes=[
+                "Settings were chosen on validation alone (benchmarks/recipes.py says how)",
+                *bench.notes,
+            ],
+            data=[bench.data],
+            seeds=bench.seeds,
+            command=f"python -m benchmarks.dense {name}",
+        )
+        print(f"written: {path}")
 
 
 def measure(bench: Bench, seed: int) -> tuple[dict[str, float], float, int]:
