@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.plan import Plan
 from recprune.surgery import apply, masked, shrink_inputs
 from recprune.tracing.build import named_tensors
+from recprune.tracing.inputs import Example, call, changed
 from recprune.tracing.site import Survey
 from recprune.tracing.trace import survey
 
@@ -23,7 +24,7 @@ ZOO = Path(__file__).parent / "zoo"
 NAMES = sorted(path.stem for path in ZOO.glob("*.py"))
 
 
-def made(name: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
+def made(name: str) -> tuple[nn.Module, Example]:
     torch.manual_seed(0)
     spec = importlib.util.spec_from_file_location(f"zoo_{name}", ZOO / f"{name}.py")
     assert spec is not None
@@ -43,12 +44,8 @@ def drawn(found: Survey, factor: float, seed: int) -> Plan:
     return choose(found, scores, Budget(factor))
 
 
-def columns_of(example: tuple[Tensor, ...]) -> list[str]:
-    return [f"input{i}" for i in range(len(example))]
-
-
-def longer(example: tuple[Tensor, ...], rows: int) -> tuple[Tensor, ...]:
-    return tuple(x[torch.randint(len(x), (rows,))] for x in example)
+def longer(example: Example, rows: int) -> Example:
+    return changed(example, lambda _, x: x[torch.randint(len(x), (rows,))])
 
 
 def same(got: object, wanted: object) -> None:
@@ -71,7 +68,7 @@ def test_random_plans_are_exact_on_batches_of_other_sizes(name: str):
         for rows in (1, 2, 17, 300):
             inputs = longer(example, rows)
             with torch.no_grad():
-                same(small(*shrink_inputs(plan, inputs, columns_of(example))), masked(model, plan).eval()(*inputs))
+                same(call(small, shrink_inputs(plan, inputs)), call(masked(model, plan).eval(), inputs))
 
 
 def choose_most(found: Survey) -> float:
@@ -98,13 +95,16 @@ FOUND: dict[str, set[str]] = {
     "deepfm_offsets": {"table.dim", "tower.0.neuron", "tower.2.neuron", "input0.0.field"},
     "deepfm_per_field": {"tables.0+tables.1+tables.2.dim", "tower.0.neuron", "input1.id"},
     "din": {"item.dim", "tower.0.neuron", "score.0.neuron"},
+    "dict_of_fields": {"user.dim", "item.dim", "item+past.id", "user_id.id", "tower.0.neuron"},
     "dlrm": {"bottom.0.neuron", "top.0.neuron"},
     "fibinet": {"table.dim", "squeeze.neuron"},
     "gru4rec": {"item.dim", "fc.neuron"},
     "gru_last_state": {"item.dim", "input0.id"},
     "lightgcn": {"user+item.dim"},
+    "keywords": {"user.id", "item.id", "up.neuron"},
     "lstm4rec": {"item.dim", "fc.neuron"},
     "mf_bias": {"user+item.dim", "input0.id", "input1.id"},
+    "matrix_of_floats": {"x.0.id", "x.1.id", "tables.0+tables.1.dim", "dense.neuron"},
     "mmoe": {"user.dim", "item.dim", "heads.0.0.neuron"},
     "multvae": {"encoder.0.neuron", "decoder.0.neuron"},
     "neumf": {"user_gmf+item_gmf.dim", "user_mlp.dim", "tower.0.neuron"},

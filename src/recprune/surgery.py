@@ -26,6 +26,7 @@ from recprune.tracing.cutting import (
     positions_gone,
     smaller_copy,
 )
+from recprune.tracing.inputs import Example, call, laid_flat
 from recprune.tracing.kept_width import still
 from recprune.tracing.site import FLAT
 from recprune.tracing.trial import difference, larger_batch
@@ -34,7 +35,7 @@ __all__ = ["apply", "attributes_after", "masked", "renumber", "reshape_", "shrin
 
 
 def apply(
-    model: nn.Module, plan: Plan, example: Sequence[Tensor], *, counts: Mapping[str, NDArray[Any]] | None = None
+    model: nn.Module, plan: Plan, example: Example, *, counts: Mapping[str, NDArray[Any]] | None = None
 ) -> nn.Module:
     """A new model without the units that leave; the old one is untouched.
 
@@ -69,8 +70,11 @@ def renumber(plan: Plan) -> dict[str, NDArray[np.int64]]:
     return codes_after(plan.survey, _leaving(plan))
 
 
-def shrink_inputs(plan: Plan, inputs: Sequence[Tensor], columns: Sequence[str]) -> tuple[Tensor, ...]:
-    """Inputs of the old model as the smaller one takes them: ids renumbered, columns that left dropped."""
+def shrink_inputs(plan: Plan, inputs: Example, columns: Sequence[str] = ()) -> Any:
+    """Inputs of the old model as the smaller one takes them: ids renumbered, columns that left dropped.
+
+    columns: names of the tensors as `survey` had them. A sequence comes back as a tuple, a mapping as a dict.
+    """
     return inputs_after(plan.survey, _leaving(plan), inputs, columns)
 
 
@@ -142,20 +146,19 @@ def _encode(small: nn.Module, plan: Plan) -> None:
         _replace(small, module, encoded)
 
 
-def _check(reference: nn.Module, small: nn.Module, plan: Plan, example: Sequence[Tensor]) -> None:
+def _check(reference: nn.Module, small: nn.Module, plan: Plan, example: Example) -> None:
     account = plan.account()
     counted = sum(p.numel() for p in small.parameters())
     if counted != account.parameters_after:
         raise SurgeryError(
             f"the smaller model holds {counted:,} parameters, the plan says {account.parameters_after:,}"
         )
-    columns = tuple(getattr(reference, "columns", ()))
-    columns = columns if len(columns) == len(example) else tuple(f"input{i}" for i in range(len(example)))
+    columns = tuple(laid_flat(example, getattr(reference, "columns", ())))
     floats = [t.dtype for t in named_tensors(reference).values() if t.is_floating_point()]
     tolerance = 1e-5 if all(t in (torch.float32, torch.float64) for t in floats) else 2e-2
-    for inputs in (tuple(example), larger_batch(plan.survey, example, columns)):
+    for inputs in (example, larger_batch(plan.survey, example, columns)):
         with still(reference), still(small):
-            before = reference(*inputs)
+            before = call(reference, inputs)
             after = _run(small, plan, shrink_inputs(plan, inputs, columns))
         apart = difference(before, after)
         if not apart <= tolerance:
@@ -166,9 +169,9 @@ def _check(reference: nn.Module, small: nn.Module, plan: Plan, example: Sequence
             )
 
 
-def _run(small: nn.Module, plan: Plan, inputs: Sequence[Tensor]) -> Any:
+def _run(small: nn.Module, plan: Plan, inputs: Example) -> Any:
     try:
-        return small(*inputs)
+        return call(small, inputs)
     except Exception as error:
         cut = sorted(_leaving(plan))
         raise SurgeryError(

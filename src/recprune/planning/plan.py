@@ -150,6 +150,7 @@ def _survey_to_dict(survey: Survey) -> dict[str, Any]:
             "averaged": [[c.tensor, c.dim, c.start, c.width] for c in s.averaged],
             "attributes": list(s.attributes),
             "rescaled": list(s.rescaled),
+            "also": list(s.also),
         }
         for s in survey.sites
     ]
@@ -176,6 +177,7 @@ def _survey_from_dict(content: Mapping[str, Any]) -> Survey:
             tuple(Cut(t, d, start, width) for t, d, start, width in s["averaged"]),
             tuple(s["attributes"]),
             tuple(s["rescaled"]),
+            tuple(s.get("also", ())),
         )
         for s in content["sites"]
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 from recprune.tracing.ledger import Group, Labels
 from recprune.tracing.site import FLAT, Cut, Kind, Site, Survey
+from recprune.tracing.step import Source
+from recprune.tracing.structures.embedding import LOOKUPS
 
 if TYPE_CHECKING:
     from recprune.tracing.trace import Lookup, Trace
@@ -104,6 +107,7 @@ class _Rows:
         self._trace, self._tensors, self._whole = trace, tensors, whole
         self.pointers: dict[str, str] = {}
         self._ranges: dict[str, list[tuple[str, int, int]]] = defaultdict(list)  # column -> (table, start, rows)
+        self._split = _taken_apart(trace)
         by_table: dict[str, list[Lookup]] = defaultdict(list)
         for lookup in trace.lookups:
             by_table[lookup.table].append(lookup)
@@ -111,19 +115,20 @@ class _Rows:
             self._table(table, lookups)
 
     def _table(self, table: str, lookups: list[Lookup]) -> None:
-        others = self._trace.readers[table] - {"aten.embedding.default"}
+        others = self._trace.readers[table] - set(LOOKUPS)
         sources = {lookup.source for lookup in lookups}
         source = next(iter(sources))
-        if others or len(sources) != 1 or source is None:
+        if others or None in sources or source is None:
             reason = f"rows are also read by {', '.join(sorted(others))}" if others else "rows are read by position"
-            self._whole[f"{table}:0"] = reason if others or source is None else "rows are shared by several inputs"
+            self._whole[f"{table}:0"] = reason
             return
         rows = self._tensors[table].shape[0]
-        if source.pointer is None:
-            if len(source.columns) == 1:
-                self._ranges[self._trace.columns[source.columns[0]]].append((table, 0, rows))
-            else:
-                self._whole[f"{table}:0"] = "rows are shared by several inputs"
+        if all(s is not None and s.pointer is None for s in sources):
+            for column in sorted({c for s in sources if s is not None for c in self._columns(s)}, key=self._place):
+                self._ranges[column].append((table, 0, rows))
+            return
+        if len(sources) != 1 or source.pointer is None:
+            self._whole[f"{table}:0"] = "rows are shared by several inputs in several ways"
             return
         fields = [f for f in self._trace.fields if f.pointer == source.pointer]
         starts = self._tensors[source.pointer].tolist()
@@ -135,15 +140,38 @@ class _Rows:
         for f, a, b in zip(fields, starts, ends, strict=True):
             self._ranges[f.column].append((table, a, b - a))
 
+    def _columns(self, source: Source) -> tuple[str, ...]:
+        """The input columns of a look-up: those of a matrix by themselves where each has tables of its own."""
+        if source.part is None or source.columns[0] not in self._split:
+            return source.columns
+        return tuple(f"{source.columns[0]}.{j}" for j in range(*source.part))
+
+    def _place(self, column: str) -> tuple[int, int]:
+        """Order of inputs, then of columns in a matrix."""
+        named, (head, _, tail) = self._trace.columns, column.rpartition(".")
+        return (named.index(column), 0) if column in named else (named.index(head), int(tail))
+
     def ids(self) -> Iterator[Site]:
-        """One site a column: rows 1 and up; row 0 answers for what left."""
-        for column, ranges in self._ranges.items():
-            sizes = {rows for _, _, rows in ranges}
+        """One site a column, or for all columns that share rows: rows 1 and up; row 0 answers for what left."""
+        for columns in self._together():
+            ranges = list(dict.fromkeys(r for column in columns for r in self._ranges[column]))
+            sizes, first = {rows for _, _, rows in ranges}, columns[0]
             if len(sizes) != 1:
-                self._whole.update({f"{t}:0": f"tables of {column!r} differ in rows" for t, _, _ in ranges})
+                self._whole.update({f"{t}:0": f"tables of {first!r} differ in rows" for t, _, _ in ranges})
             elif sizes != {1}:
                 cuts = tuple(Cut(table, 0, start + 1) for table, start, _ in ranges)
-                yield Site(f"{column}.id", Kind.ID, sizes.pop() - 1, cuts, column, ranges[0][1])
+                name = "+".join(columns) if len(columns) < 4 else f"{first}+{len(columns) - 1}"
+                also = tuple(columns[1:])
+                yield Site(f"{name}.id", Kind.ID, sizes.pop() - 1, cuts, first, ranges[0][1], also=also)
+
+    def _together(self) -> list[list[str]]:
+        """Columns that are looked up in the same rows, directly or by way of others."""
+        groups: list[list[str]] = []
+        for column in self._ranges:
+            near = [g for g in groups if any(set(self._ranges[c]) & set(self._ranges[column]) for c in g)]
+            groups = [g for g in groups if g not in near] + [[c for g in near for c in g] + [column]]
+        order = {column: i for i, column in enumerate(self._ranges)}
+        return sorted((sorted(g, key=order.__getitem__) for g in groups), key=lambda g: order[g[0]])
 
     def fields(
         self, places: Mapping[tuple[str, int], Where], averaged: Mapping[tuple[str, int], Where]
@@ -160,6 +188,21 @@ class _Rows:
             cuts = [Cut(table, 0, start, rows) for table, start, rows in ranges] + _cuts_of(node, places)
             means = tuple(_cuts_of(node, averaged))
             yield Site(f"{f.column}.field", Kind.FIELD, 1, tuple(cuts), f.column, averaged=means)
+
+
+def _taken_apart(trace: Trace) -> set[str]:
+    """Inputs that are matrices of unlike columns: parts that do not overlap are looked up in tables of their own."""
+    tables: dict[str, dict[tuple[int, int] | None, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for lookup in trace.lookups:
+        if lookup.source is not None and lookup.source.dim is None:
+            tables[lookup.source.columns[0]][lookup.source.part].add(lookup.table)
+    out = set()
+    for column, parts in tables.items():
+        ranges = sorted(p for p in parts if p is not None)
+        apart = None not in parts and all(a[1] <= b[0] for a, b in pairwise(ranges))
+        if apart and len({frozenset(t) for t in parts.values()}) > 1:
+            out.add(column)
+    return out
 
 
 def _cuts_of(node: int, places: Mapping[tuple[str, int], Where]) -> list[Cut]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from recprune.tracing.attributes import correct_attributes, set_number
 from recprune.tracing.build import named_tensors
+from recprune.tracing.inputs import Example, recoded
 from recprune.tracing.kept_width import KeptWidth, still
 from recprune.tracing.site import FLAT, Kind, Site, Survey
 
@@ -46,8 +47,9 @@ def fallback_rows(
         if padded.get(table) == row:
             continue
         weights = torch.ones(len(rows), dtype=torch.float64)
-        if site.column is not None and site.column in counts:
-            weights = torch.as_tensor(np.asarray(counts[site.column])[rows - row]).double().clamp(min=0) + 1e-9
+        known = [np.asarray(counts[column]) for column in site.columns if column in counts]
+        if known:
+            weights = torch.as_tensor(sum(c[rows - row] for c in known)).double().clamp(min=0) + 1e-9
         gone = tensors[table].detach()[torch.from_numpy(rows)].double().cpu()
         out[table, row] = ((weights[:, None] * gone).sum(0) / weights.sum()).to(tensors[table])
     return out
@@ -66,7 +68,7 @@ def masked_copy(model: nn.Module, survey: Survey, leaving: Leaving, fallback: Fa
             new[tensor].view(-1)[index] = 0
         elif tensor not in survey.pointers:
             new[tensor].index_fill_(dim, index, 0)
-    return _averaging(_copy(model, new), survey, leaving)
+    return _folding(_averaging(_copy(model, new), survey, leaving), survey, leaving)
 
 
 def smaller_copy(model: nn.Module, survey: Survey, leaving: Leaving, fallback: Fallback) -> nn.Module:
@@ -105,33 +107,21 @@ def codes_after(survey: Survey, leaving: Leaving) -> dict[str, NDArray[np.int64]
     """Column -> (old rows,) the new code of each old code, for columns whose ids leave; 0 for those that left."""
     out = {}
     for site in _sites(survey, leaving):
-        if site.kind is Kind.ID and site.column is not None:
+        if site.kind is Kind.ID:
             stays = np.setdiff1d(np.arange(site.size), leaving[site.name], assume_unique=True)
             codes = np.zeros(site.size + 1, dtype=np.int64)
             codes[stays + 1] = np.arange(1, len(stays) + 1)
-            out[site.column] = codes
+            out.update(dict.fromkeys(site.columns, codes))
     return out
 
 
-def inputs_after(
-    survey: Survey, leaving: Leaving, inputs: Sequence[Tensor], columns: Sequence[str]
-) -> tuple[Tensor, ...]:
-    """Inputs of the old model as the smaller one takes them: ids renumbered, columns that left dropped."""
-    gone = {s.column for s in _sites(survey, leaving) if s.kind is Kind.FIELD}
-    codes = {column: torch.from_numpy(new) for column, new in codes_after(survey, leaving).items()}
+def inputs_after(survey: Survey, leaving: Leaving, inputs: Example, columns: Sequence[str] = ()) -> Any:
+    """Inputs of the old model as the smaller one takes them: ids renumbered, columns that left dropped.
 
-    def coded(column: str, value: Tensor) -> Tensor:
-        return codes[column].to(value.device)[value.long()].to(value.dtype) if column in codes else value
-
-    out = []
-    for column, value in zip(columns, inputs, strict=True):
-        parts = [f"{column}.{j}" for j in range(value.shape[1])] if value.dim() == 2 else []
-        if any(part in gone or part in codes for part in parts):
-            kept = [coded(p, v) for p, v in zip(parts, value.unbind(1), strict=True) if p not in gone]
-            out.append(torch.stack(kept, 1))
-        elif column not in gone:
-            out.append(coded(column, value))
-    return tuple(out)
+    A sequence of arguments comes back as a tuple, a mapping as a dict.
+    """
+    gone = {s.column for s in _sites(survey, leaving) if s.kind is Kind.FIELD and s.column is not None}
+    return recoded(inputs, codes_after(survey, leaving), columns, gone)
 
 
 def _sites(survey: Survey, leaving: Leaving) -> list[Site]:
@@ -159,6 +149,24 @@ def _copy(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
             value = value.clone() if value.data_ptr() == old.data_ptr() else value
         memo[id(old)] = nn.Parameter(value, requires_grad=old.requires_grad) if isinstance(old, nn.Parameter) else value
     return copy.deepcopy(model, memo)
+
+
+def _folding(model: nn.Module, survey: Survey, leaving: Leaving) -> nn.Module:
+    """Ids that leave come in as 0, so that a mask of what is 0 hides them here as it does in the smaller model."""
+    codes = codes_after(survey, leaving)
+    if not codes:
+        return model
+    held = {column: np.where(new > 0, np.arange(len(new)), 0) for column, new in codes.items()}
+    columns = tuple(getattr(model, "columns", ()))
+
+    def fold(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if kwargs and args:
+            return args, kwargs
+        inputs = recoded(kwargs or args, held, columns)
+        return ((), inputs) if kwargs else (inputs, {})
+
+    model.register_forward_pre_hook(fold, with_kwargs=True)
+    return model
 
 
 def _averaging(model: nn.Module, survey: Survey, leaving: Leaving) -> nn.Module:

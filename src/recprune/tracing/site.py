@@ -48,7 +48,8 @@ class Cut:
 class Site:
     """Units that can leave, and everything that must leave with them.
 
-    `column` is, for ids, the dataset column whose vocabulary shrinks along, and for fields the input column that goes.
+    `column` is, for ids, the dataset column whose vocabulary shrinks along, and for fields the input column that goes;
+    `also` names further columns that are looked up in the same rows: ids leave all of `columns` at once.
     `fallback` is, for ids, the row of the first cut's tensor that answers for an id that left.
     `averaged` names operations of the forward pass that average over an axis of these units, as layer norm and softmax
     do ("@aten._softmax.default#2" is the second softmax): the masked model averages over the units that stay.
@@ -66,6 +67,12 @@ class Site:
     averaged: tuple[Cut, ...] = ()
     attributes: tuple[str, ...] = ()
     rescaled: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """`column` and `also`."""
+        return (() if self.column is None else (self.column,)) + self.also
 
 
 @dataclass(frozen=True, slots=True)

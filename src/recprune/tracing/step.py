@@ -18,13 +18,15 @@ __all__ = ["Axes", "Source", "Step", "never"]
 class Source:
     """Where the ids of an integer tensor come from.
 
-    columns: input columns; one for a plain column, several where columns lie side by side on axis `dim`.
+    columns: names of inputs; one for a plain column, several where columns lie side by side on axis `dim`.
     pointer: the buffer of row offsets that was added, when a merged table is looked up.
+    part: from where to where the columns of a matrix were taken; None where all of them were.
     """
 
-    columns: tuple[int, ...]
+    columns: tuple[str, ...]
     dim: int | None = None
     pointer: str | None = None
+    part: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -20,10 +19,12 @@ from recprune.discover import names
 from recprune.errors import SurveyError
 from recprune.rewrites.open_attention import open_attention
 from recprune.tracing.build import build
+from recprune.tracing.inputs import Example, call, laid_flat, shapes_of
 from recprune.tracing.kept_width import still
 from recprune.tracing.ledger import Labels, Ledger
 from recprune.tracing.site import Site, Survey
 from recprune.tracing.step import Axes, Source, Step, never
+from recprune.tracing.structures.embedding import LOOKUPS
 from recprune.tracing.trial import tried
 
 __all__ = ["Field", "Lookup", "Trace", "survey"]
@@ -33,12 +34,11 @@ Follow = Callable[[Step], Axes | tuple[Axes, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """An input column that can leave: its node, its name, its place (input, or column of a stacked input)."""
+    """An input column that can leave: its node, its name, the row offsets that it was looked up with."""
 
     node: int
     column: str
     pointer: str
-    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Lookup:
 
 @dataclass
 class Trace:
-    """What one watched forward pass has shown."""
+    """What one watched forward pass has shown. columns: the inputs, laid flat."""
 
     model: nn.Module
     columns: tuple[str, ...]
@@ -75,28 +75,29 @@ def _follows() -> Mapping[str, Follow]:
     return known
 
 
-def survey(model: nn.Module, example: Sequence[Tensor], columns: Sequence[str] | None = None) -> Survey:
+def survey(model: nn.Module, example: Example, columns: Sequence[str] | None = None) -> Survey:
     """Find the units of `model` that can leave, and everything that must leave with them.
 
-    example: one small batch, the tensors that forward takes (2 or more rows that differ). columns: a name for each of
-    them (default: `model.columns`, or input0, input1, ...). The model may be any nn.Module; it is run once, in
-    evaluation mode without gradients, and left as it was. A module that has a method `prunable() -> Iterable[Site]`
-    adds sites of its own. What is found is tried out on a copy before it is handed back: a site that cannot be cut
-    without changing the answer stays whole.
+    example: one small batch, the arguments that forward takes (2 or more rows that differ): a sequence of positional
+    arguments or a mapping of keyword arguments; each may be a tensor, or a dict, list, tuple or dataclass of tensors.
+    columns: a name for each tensor (default: `model.columns` where there are as many; otherwise keys, and input0,
+    input1, ... by place). The model may be any nn.Module; it is run once, in evaluation mode without gradients, and
+    left as it was. A module that has a method `prunable() -> Iterable[Site]` adds sites of its own. What is found is
+    tried out on a copy before it is handed back: a site that cannot be cut without changing the answer stays whole.
     Raises SurveyError where the example does not run.
     """
     model = open_attention(model)
-    named = tuple(columns) if columns is not None else tuple(getattr(model, "columns", ()))
-    named = named if len(named) == len(example) else tuple(f"input{i}" for i in range(len(example)))
-    watch = _Watch(Trace(model, named), example)
+    inputs = laid_flat(example, columns if columns is not None else getattr(model, "columns", ()))
+    named = tuple(inputs)
+    watch = _Watch(Trace(model, named), inputs)
     with still(model), watch.hooks():
         try:
             with watch, _Functions(watch):
-                output = model(*example)
+                output = call(model, example)
         except Exception as error:
             raise SurveyError(
                 f"{type(model).__name__} does not run on the example of shapes "
-                f"{[tuple(x.shape) for x in example]}: {type(error).__name__}: {error}"
+                f"{shapes_of(example)}: {type(error).__name__}: {error}"
             ) from error
     watch.finish(output)
     own: list[Site] = []
@@ -109,20 +110,19 @@ def survey(model: nn.Module, example: Sequence[Tensor], columns: Sequence[str] |
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees every ATen operation of the forward pass, whatever Python did to get there."""
 
-    def __init__(self, trace: Trace, example: Sequence[Tensor]) -> None:
+    def __init__(self, trace: Trace, inputs: Mapping[str, Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.trace = trace
-        self.example = tuple(example)
+        self.inputs = inputs
         self._known: dict[int, Axes] = {}
-        self._alive: list[Any] = list(example)
+        self._alive: list[Any] = list(inputs.values())
         self._tensors = _tensor_names(trace.model)
         self._stack: list[str] = []
         self._times: dict[str, int] = {}
         self.paused = False
         self._linear_output: dict[str, int] = {}
-        for index, value in enumerate(example):
-            source = Source((index,)) if value.dtype in (torch.int64, torch.int32) else None
-            self._known[id(value)] = replace(never(value.shape), source=source)
+        for name, value in inputs.items():
+            self._known[id(value)] = replace(never(value.shape), source=Source((name,)))
 
     def name_of(self, tensor: Tensor) -> str | None:
         """The name of a parameter or buffer."""
@@ -162,7 +162,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             name = self.name_of(tensor)
             if name is not None:
                 self.trace.readers.setdefault(name, set()).add(step.operation)
-        if step.operation == "aten.embedding.default":
+        if step.operation in LOOKUPS:
             table = self.name_of(step.args[0])
             if table is not None:
                 self.trace.lookups.append(Lookup(table, self.look(step.arg(1, "indices")).source))
@@ -192,20 +192,20 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return axes
         labels, trace, last = axes.labels[-1], self.trace, len(axes.labels) - 1
         if source.dim == last and len(source.columns) == len(labels) and _takes_any_number(trace.model):
-            places, columns = source.columns, [trace.columns[i] for i in source.columns]
-        elif source.dim is None and len(source.columns) == 1 and self.example[source.columns[0]].dim() == 2:
-            places, columns = tuple(range(len(labels))), self._names(source.columns[0], len(labels))
+            columns = list(source.columns)
+        elif source.dim is None and len(source.columns) == 1 and self.inputs[source.columns[0]].dim() == 2:
+            first = source.part[0] if source.part is not None else 0
+            columns = [f"{source.columns[0]}.{first + j}" for j in range(len(labels))]
+            if source.part is not None:
+                step.freeze(labels, "forward takes columns by their place")
         else:
             step.freeze(labels, "forward takes a fixed number of inputs")
-            places, columns = source.columns, [trace.columns[i] for i in source.columns]
+            columns = list(source.columns)
         known = {f.node for f in trace.fields}
-        for node, column, place in zip(labels.tolist(), columns, places, strict=False):
+        for node, column in zip(labels.tolist(), columns, strict=False):
             if node not in known:
-                trace.fields.append(Field(node, column, source.pointer, place))
+                trace.fields.append(Field(node, column, source.pointer))
         return axes
-
-    def _names(self, index: int, size: int) -> list[str]:
-        return [f"{self.trace.columns[index]}.{j}" for j in range(size)]
 
     @contextmanager
     def hooks(self) -> Iterator[None]:
@@ -228,7 +228,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             with suppress(IndexError):
                 self._stack.pop()
             square = isinstance(module, nn.Linear) and module.bias is None and module.in_features == module.out_features
-            if square and args and any(args[0] is value for value in self.example):
+            if square and args and any(args[0] is value for value in self.inputs.values()):
                 self._linear_output[name] = id(output)
 
         return leave

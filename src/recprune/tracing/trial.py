@@ -19,13 +19,14 @@ from torch import Tensor, nn
 from recprune.tracing.attributes import numbers
 from recprune.tracing.build import named_tensors
 from recprune.tracing.cutting import Leaving, inputs_after, masked_copy, smaller_copy
+from recprune.tracing.inputs import Example, call, changed, laid_flat
 from recprune.tracing.kept_width import still
 from recprune.tracing.site import FLAT, Kind, Site, Survey
 
 __all__ = ["difference", "larger_batch", "tried"]
 
 
-def tried(model: nn.Module, survey: Survey, example: Sequence[Tensor], columns: Sequence[str]) -> Survey:
+def tried(model: nn.Module, survey: Survey, example: Example, columns: Sequence[str]) -> Survey:
     """The survey with the sites that can be cut, as they can be cut."""
     trial = _Trial(model, survey, example, columns)
     bad = trial.failing([s for s in survey.sites if not any(c.dim == FLAT for c in s.cuts)])
@@ -44,17 +45,24 @@ def tried(model: nn.Module, survey: Survey, example: Sequence[Tensor], columns: 
     return replace(survey, sites=sites, whole=whole)
 
 
-def larger_batch(survey: Survey, example: Sequence[Tensor], columns: Sequence[str]) -> tuple[Tensor, ...]:
+def larger_batch(survey: Survey, example: Example, columns: Sequence[str]) -> Any:
     """The example as a longer batch; ids are drawn from the whole vocabulary where that is known."""
     generator = torch.Generator().manual_seed(0)
-    sizes = {s.column: s.size + 1 for s in survey.sites if s.kind is Kind.ID}
-    out = []
-    for column, value in zip(columns, example, strict=True):
-        longer = value[torch.arange(2 * len(value) + 1, device=value.device) % len(value)] if value.dim() else value
-        if column in sizes and not value.is_floating_point():
-            longer = torch.randint(sizes[column], longer.shape, generator=generator).to(value)
-        out.append(longer)
-    return tuple(out)
+    sizes = {column: s.size + 1 for s in survey.sites if s.kind is Kind.ID for column in s.columns}
+    rows = next((len(x) for x in laid_flat(example).values() if x.dim()), 0)
+
+    def longer(column: str, value: Tensor) -> Tensor:
+        if not value.dim() or len(value) != rows:
+            return value
+        out = value[torch.arange(2 * rows + 1, device=value.device) % rows]
+        if column in sizes:
+            return torch.randint(sizes[column], out.shape, generator=generator).to(value)
+        parts = [(j, f"{column}.{j}") for j in range(value.shape[1])] if value.dim() == 2 else []
+        for j, part in ((j, part) for j, part in parts if part in sizes):
+            out[:, j] = torch.randint(sizes[part], (len(out),), generator=generator).to(value)
+        return out
+
+    return changed(example, longer, columns)
 
 
 def difference(before: Any, after: Any) -> float:
@@ -80,7 +88,7 @@ def difference(before: Any, after: Any) -> float:
 class _Trial:
     """One unit of each site leaves a copy whose numbers were stirred, so that zeros hide nothing."""
 
-    def __init__(self, model: nn.Module, survey: Survey, example: Sequence[Tensor], columns: Sequence[str]) -> None:
+    def __init__(self, model: nn.Module, survey: Survey, example: Example, columns: Sequence[str]) -> None:
         self._survey, self._columns = survey, columns
         self._model = _stirred(model)
         self._inputs = larger_batch(survey, example, columns)
@@ -96,7 +104,7 @@ class _Trial:
             small = smaller_copy(self._model, survey, leaving, {})
             after = inputs_after(survey, leaving, self._inputs, self._columns)
             with still(masked), still(small):
-                wanted, got = masked(*self._inputs), small(*after)
+                wanted, got = call(masked, self._inputs), call(small, after)
         except Exception:
             return False
         return difference(wanted, got) <= self._tolerance

@@ -34,9 +34,8 @@ def _source(parts: list[Axes], dim: int, stack: bool) -> Source | None:
     """Columns that are laid side by side keep their places."""
     columns = []
     for part in parts:
-        single = part.source is not None and part.source.pointer is None and len(part.source.columns) == 1
-        wide = 1 if stack else len(part.labels[dim])
-        if part.source is None or not single or wide != 1:
+        source, wide = part.source, 1 if stack else len(part.labels[dim])
+        if source is None or source.pointer is not None or len(source.columns) != 1 or source.part or wide != 1:
             return None
-        columns.append(part.source.columns[0])
+        columns.append(source.columns[0])
     return Source(tuple(columns), dim)

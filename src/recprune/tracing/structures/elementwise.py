@@ -29,6 +29,7 @@ operations = (
     *(f"aten.{name}" for name in _BINARY.split()),
 )
 
+_SAME = frozenset(["clone", "detach", "alias", "_to_copy", "contiguous", "lift_fresh", "dropout"])
 _breaking = frozenset(f"aten.{name}.default" for name in _BREAK.split())
 
 
@@ -43,6 +44,7 @@ def follow(step: Step) -> Axes | tuple[Axes, ...]:
         return operands[0].nonzero()
     if len(operands) == 1 and (name in _KEEP.split() or step.operation.endswith((".default",))):
         kept = operands[0] if name in _KEEP.split() else operands[0].nonzero()
+        kept = kept if name in _SAME else replace(kept, source=None)
         return (kept, kept.nonzero()) if isinstance(step.output, tuple | list) else kept
     source = _source(step, tensors, operands)
     if source is not None and source.pointer is not None and len(operands) > 1:
@@ -108,7 +110,7 @@ def _source(step: Step, tensors: list[Tensor], operands: list[Axes]) -> Source |
         return None
     others = [t for t, axes in zip(tensors, operands, strict=True) if axes.source is None]
     if not others:
-        return known[0] if step.operation.split(".")[1] in ("add", "mul", "clone", "_to_copy") else None
+        return known[0] if step.operation.split(".")[1] in ("add", "clone", "_to_copy") else None
     name = step.name_of(others[0])
     plain = step.operation.startswith("aten.add.") and others[0].dim() == 1 and name is not None
     return replace(known[0], pointer=name) if plain and known[0].pointer is None else None

@@ -6,9 +6,12 @@ from dataclasses import replace
 
 from recprune.tracing.step import Axes, Step
 
-__all__ = ["follow", "operations"]
+__all__ = ["LOOKUPS", "follow", "operations"]
 
-operations = ("aten.embedding.default",)
+LOOKUPS = ("aten.embedding.default",)
+"""Operations that read rows of a table (first argument) by ids (second argument)."""
+
+operations = LOOKUPS
 
 
 def follow(step: Step) -> Axes:

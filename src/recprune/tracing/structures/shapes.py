@@ -108,24 +108,48 @@ def _picked(step: Step, axes: Axes, name: str) -> Axes | tuple[Axes, ...]:
         step.freeze(axes.labels[d], "units are picked by their position")
     if name in ("select", "unbind"):
         one = axes.without(dims)
-        source = _column(axes.source, dims[0], int(step.arg(2, "index", 0))) if name == "select" else None
-        one = replace(one, source=source)
-        return tuple(one for _ in step.output) if name == "unbind" else one
-    return _resized(step, axes, dims[0])
+        places = range(axes.shape[dims[0]]) if name == "unbind" else [int(step.arg(2, "index"))]
+        sources = [_column(axes, dims[0], place) for place in places]
+        picked = tuple(replace(one, source=source) for source in sources)
+        return picked if name == "unbind" else picked[0]
+    return _resized(step, axes, dims[0], name)
 
 
-def _column(source: Source | None, dim: int, index: int) -> Source | None:
+def _column(axes: Axes, dim: int, index: int) -> Source | None:
+    """Where the ids come from when one position of an axis is taken."""
+    source, size = axes.source, axes.shape[dim]
     if source is None or source.pointer is not None:
         return None
-    return Source((source.columns[index],)) if source.dim == dim else source if source.dim is None else None
+    if source.dim is not None:
+        return Source((source.columns[index],)) if source.dim == dim else None
+    return _part(axes, dim, index % size, index % size + 1)
 
 
-def _resized(step: Step, axes: Axes, dim: int) -> Axes | tuple[Axes, ...]:
+def _part(axes: Axes, dim: int, start: int, end: int) -> Source | None:
+    """Columns `start` to `end` of a matrix of ids; other axes say nothing of where the ids come from."""
+    source = axes.source
+    if source is None or source.dim is not None:
+        return None
+    if len(axes.labels) != 2 or dim != 1 or source.pointer is not None:
+        return source
+    begin = source.part[0] if source.part is not None else 0
+    return replace(source, part=(begin + start, begin + end))
+
+
+def _resized(step: Step, axes: Axes, dim: int, name: str) -> Axes | tuple[Axes, ...]:
+    start = 0
+    regular = name in ("slice", "split", "split_with_sizes") and step.arg(4, "step", 1) == 1
+    if name == "slice":
+        size, first = axes.shape[dim], step.arg(2, "start") or 0
+        start = min(max(first + size if first < 0 else first, 0), size)
+
     def like(tensor: Tensor) -> Axes:
-        labels = list(axes.labels)
-        labels[dim] = never([tensor.shape[dim]]).labels[0]
-        keep = axes.source if axes.source is not None and axes.source.dim is None else None
-        return Axes(tuple(labels), axes.zero, keep)
+        nonlocal start
+        labels, size = list(axes.labels), tensor.shape[dim]
+        labels[dim] = never([size]).labels[0]
+        source = _part(axes, dim, start, start + size) if regular else _part(axes, 0, 0, 0)
+        start += size
+        return Axes(tuple(labels), axes.zero, source)
 
     output: Any = step.output
     return tuple(like(t) for t in output) if isinstance(output, tuple | list) else like(output)
