@@ -120,7 +120,8 @@ def told(
     counts = [one["counts"] for one in best.values()]
     if any(one != counts[0] for one in counts):
         raise RuntimeError(f"the tools do not agree: {best}")
-    several = f"the fastest of {options.repeats} runs; " if options.repeats > 1 else ""
+    once = "one run each, so that a few per cent of wall time say nothing"
+    runs = once if options.repeats == 1 else f"the fastest of {options.repeats} runs"
     return {
         "title": f"Preparing a log of {options.rows:,} rows",
         "command": f"python -m benchmarks.prepare_scale --rows {options.rows} --repeats {options.repeats}",
@@ -131,7 +132,7 @@ def told(
         ],
         "notes": [
             "Read, clean, latest of each pair, 5-core to a fixpoint, encode, split by time, write; "
-            f"{several}one process each, one after the other; peak is the resident memory of the process",
+            f"{runs}; a process each, one after the other; peak is the resident memory of the process",
             "recprune also counts what it rejects, looks for leaks and writes checksums; the others do not",
         ],
         "commit": measured,
