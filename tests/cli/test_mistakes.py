@@ -63,6 +63,32 @@ def test_a_folder_that_is_none_of_ours_is_refused(tmp_path, at):
     refused(call("survey", at / "prepared"), "ArtifactError")
 
 
+def test_data_where_a_model_is_wanted_is_told_apart_and_the_other_way_round(tmp_path, at):
+    refused(call("survey", at / "prepared"), "ArtifactError", "prepared data", "train")
+    refused(call("train", at / "big", "-o", tmp_path / "m"), "DataError", "prepared")
+    refused(call("prepare", at / "prepared", "-o", tmp_path / "p"), "DataError", "prepared already")
+
+
+def test_what_is_in_the_way_is_told_before_the_work_and_stays(tmp_path, at):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    (tmp_path / "file").write_text("dear")
+    (tmp_path / "log.csv").write_text("user,item,time\na,b,1\na,c,2\n")
+    for place in (tmp_path / "mine", tmp_path / "file"):
+        refused(call("prepare", tmp_path / "log.csv", "-o", place), "DataError", str(place))
+        done = call("train", at / "prepared", "-o", place)
+        refused(done, "ArtifactError", str(place))
+        assert "train" not in done.stderr.splitlines()[0]
+        refused(call("apply", at / "big", at / "plan.json", "-o", place), "ArtifactError", str(place))
+    refused(call("run", tmp_path / "log.csv", "-o", tmp_path / "file"), "DataError", "file")
+    assert (tmp_path / "mine" / "letter.txt").read_text() == (tmp_path / "file").read_text() == "dear"
+
+
+def test_columns_that_nobody_named_are_refused_with_their_names(tmp_path):
+    (tmp_path / "log.csv").write_text("alpha,beta\n1,2\n3,4\n")
+    refused(call("prepare", tmp_path / "log.csv", "-o", tmp_path / "p"), "DataError", "alpha", "--user")
+
+
 def test_a_factor_outside_its_range_is_refused(tmp_path, at):
     for factor in (1.5, -0.1, "nan"):
         refused(call("plan", at / "big", "--factor", factor, "-o", tmp_path / "p"), "BudgetError", "factor")

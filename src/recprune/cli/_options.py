@@ -23,7 +23,7 @@ Data = Annotated[
     Path | None,
     typer.Option("--data", help="Folder that `prepare` made. Default: the one the model was trained on."),
 ]
-Model = Annotated[Path, typer.Argument(help="Folder of a model, as `train`, `apply` and `run` make them.")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a model, made by `train`, `apply` or `run`.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads while milliseconds are measured.")]
 K = Annotated[int, typer.Option("-k", min=1, help="Length of the recommended list.")]
 

@@ -17,7 +17,7 @@ PLACE = 5
 
 def apply(
     model: Model,
-    plan: Annotated[Path, typer.Argument(help="Plan that `plan` wrote.")],
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="Plan that `plan` wrote.")],
     out: Out,
     common: Common,
     data: Data = None,
@@ -25,8 +25,9 @@ def apply(
     """Cut a model as a plan says, check it against the masked one, and write the smaller model."""
     from recprune.cli._show import planned
     from recprune.recipe.prune import smaller
-    from recprune.recipe.shelf import put, read_plan, take
+    from recprune.recipe.shelf import free, put, read_plan, take
 
+    free(out)
     shelved, chosen = take(model), read_plan(plan)
     split = shelved.split_if_there(data)
     own = None if split is None else shelved.own(split)

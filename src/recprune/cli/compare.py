@@ -17,8 +17,8 @@ PLACE = 7
 
 
 def compare(
-    before: Annotated[Path, typer.Argument(help="Folder of the larger model.")],
-    after: Annotated[Path, typer.Argument(help="Folder of the smaller model.")],
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="Folder of the larger model.")],
+    after: Annotated[Path, typer.Argument(metavar="AFTER", help="Folder of the smaller model.")],
     common: Common,
     data: Data = None,
     rivals: Annotated[

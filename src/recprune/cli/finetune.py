@@ -26,11 +26,12 @@ def finetune(
 ) -> Answer:
     """Train a smaller model further; on validation it never ends worse than it began."""
     from recprune.cli._show import pairs
-    from recprune.recipe.shelf import Work, put, take
+    from recprune.recipe.shelf import Work, free, put, take
     from recprune.recipe.stages import epochs
     from recprune.recipe.train import TUNING
     from recprune.training.finetune import finetune
 
+    free(out or model)
     shelved, options = take(model), training.options(common.seed, TUNING)
     split = shelved.own(shelved.split(data))
     with stage("fine-tune") as say:

@@ -19,7 +19,7 @@ WORK = ("what", "epochs", "best_epoch", "seconds", "metric")
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(help="Folder of a model, folder of prepared data, or a plan.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A model's folder, a prepared folder, or a plan.")],
     common: Common,
 ) -> Answer:
     """Say what a model's folder, a prepared folder or a plan holds."""

@@ -11,6 +11,7 @@ from recprune.cli._guard import Answer
 from recprune.cli._options import Common, Out
 from recprune.cli._progress import stage
 from recprune.cli._source import Parting, Source
+from recprune.errors import DataError
 
 __all__ = ["prepare"]
 PLACE = 1
@@ -25,8 +26,13 @@ def prepare(
 ) -> Answer:
     """Read, clean, encode and split a raw log; lines that cannot be read are counted and written aside."""
     from recprune.cli._show import pairs
+    from recprune.data.store import KIND, refuse_others
     from recprune.recipe.prepare import keep, prepare
+    from recprune.recipe.shelf import kind_of
 
+    if kind_of(path) == KIND:
+        raise DataError(f"{path} is prepared already; `recprune train` takes it as it is", path=str(path))
+    refuse_others(out)
     with stage(f"read {path}"):
         parts = parting.read(source, path)
     by, cleaning = parting.by(common.seed), parting.cleaning()

@@ -16,7 +16,7 @@ PLACE = 2
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="Folder that `prepare` made.")],
+    data: Annotated[Path, typer.Argument(metavar="PREPARED", help="Folder that `prepare` made.")],
     out: Out,
     training: Training,
     common: Common,
@@ -29,10 +29,12 @@ def train(
     """Train a recommender on prepared data; it stops when validation no longer improves."""
     from recprune.cli._show import pairs
     from recprune.data.store import load_split
-    from recprune.recipe.shelf import Work, put
+    from recprune.recipe.shelf import Work, free, put
     from recprune.recipe.train import train
 
-    split, options = load_split(data), training.options(common.seed)
+    options = training.options(common.seed)
+    free(out)
+    split = load_split(data)
     made, fit = train(model, split, settings=settings(setting or ()), options=options, stage=stage)
     work = Work.of("train", fit, options)
     put(out, made, split.vocabularies, data=data, works=(work,), seed=common.seed)

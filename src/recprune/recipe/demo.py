@@ -10,7 +10,7 @@ from recprune.data.formats import completejourney
 from recprune.data.log import Log
 from recprune.data.simulate import simulate
 from recprune.errors import DataError
-from recprune.planning.budget import Budget
+from recprune.recipe.prune import usual_budget
 from recprune.recipe.run import Order, Result, run
 from recprune.recipe.stages import Stage, silent
 from recprune.training.fit import FitOptions
@@ -19,14 +19,15 @@ __all__ = ["ORDERS", "demo"]
 
 CLEANING = {"min_item": 60, "min_user": 10}
 ORDERS: Mapping[str, Order] = {
-    "ease": Order("ease", budget=Budget(0.95), cleaning=CLEANING),
-    "caser": Order(
-        "caser",
-        {"dim": 32},
-        FitOptions(epochs=4, batch=2048, lr=3e-3),
+    "ease": Order("ease", options=FitOptions(reg=1000.0), budget=usual_budget(0.95), cleaning=CLEANING),
+    "deepfm": Order(
+        "deepfm",
+        {"dim": 16, "hidden": [128, 64]},
+        FitOptions(epochs=3, batch=2048, lr=2e-3),
         FitOptions(epochs=2, batch=2048, lr=1e-3, schedule="linear"),
-        Budget(0.5, keep=0.2),
+        usual_budget(0.5),
         cleaning=CLEANING,
+        negatives=2,
     ),
 }
 """Name of a folder -> what is done there."""

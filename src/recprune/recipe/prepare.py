@@ -9,6 +9,7 @@ from typing import Any
 
 from recprune.data.dataset import Dataset, Split
 from recprune.data.encode import encode
+from recprune.data.intern import columns_with_a_role
 from recprune.data.log import Log, Rejected, clean
 from recprune.data.negatives import with_negatives
 from recprune.data.split import (
@@ -90,6 +91,13 @@ def prepare(
     Raises DataError for a way that there is not, and what the stages raise.
     """
     by = by or SplitBy()
+    if not columns_with_a_role(log.roles):
+        there = ", ".join(log.frame.collect_schema().names()[:30])
+        raise DataError(
+            f"{log.source or 'log'}: nothing says which column plays which part; there are: {there}. Name some "
+            "by flags such as --user, --item, --label and --categorical, by a log.toml, or by roles",
+            path=log.source,
+        )
     with stage("clean") as say:
         logs = [clean(part, **(cleaning or {})) for part in (log, test, valid) if part is not None]
         rejected = sum((part.rejected for part in logs), Rejected())

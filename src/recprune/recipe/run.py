@@ -14,6 +14,7 @@ from recprune.data.dataset import Split
 from recprune.data.log import Log
 from recprune.data.negatives import with_negatives
 from recprune.data.store import load_split
+from recprune.errors import DataError
 from recprune.evaluation.comparison import Comparison
 from recprune.planning.budget import Budget
 from recprune.planning.plan import Plan
@@ -77,7 +78,10 @@ def run(
     >>> run(lambda: {"log": recprune.read("u.data")}, Order("mf", budget=Budget(0.5)), Path("out")).small
     PosixPath('out/small')
     """
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise DataError(f"{out} cannot be a folder: a file is in the way; name another", path=str(out)) from error
     tuning, options = (replace(one, seed=order.seed) for one in (order.tuning, order.options))
     data, big, small, planned, proof = (out / name for name in PLACES)
     made_from = [recprune.__version__, source, order.cleaning, order.by, order.negatives]

@@ -15,17 +15,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recprune import artifact
-from recprune.artifact.manifest import Manifest
+from recprune.artifact.manifest import KIND, Manifest
 from recprune.data.dataset import Split
+from recprune.data.store import KIND as PREPARED
 from recprune.data.store import load_split
 from recprune.data.vocabulary import Vocabulary
-from recprune.errors import DataError, PlanError
+from recprune.errors import ArtifactError, DataError, PlanError
 from recprune.evaluation.inputs import columns_of, example
 from recprune.planning.plan import Plan
 from recprune.recipe.restrict import renumbering, restrict
 from recprune.training.fit import Fit, FitOptions
 
-__all__ = ["Shelved", "Work", "kind_of", "put", "read_plan", "take"]
+__all__ = ["Shelved", "Work", "free", "kind_of", "put", "read_plan", "take"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,8 @@ def put(
 
 def take(folder: Path) -> Shelved:
     """Read a model's folder. Raises ArtifactError where it is none, or is damaged."""
+    if kind_of(folder) == PREPARED:
+        raise ArtifactError(f"{folder} is prepared data, no model; `recprune train` makes one of it", path=str(folder))
     loaded = artifact.load(folder)
     facts = loaded.manifest.notes
     data = facts.get("data")
@@ -135,6 +138,14 @@ def take(folder: Path) -> Shelved:
         None if data is None else folder / data,
         loaded.manifest,
     )
+
+
+def free(folder: Path) -> None:
+    """Raises ArtifactError where a model cannot be written: something stands there that is none."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    if folder.exists() and not (folder.is_dir() and kind_of(folder) == KIND):
+        raise ArtifactError(f"{folder} is in the way and no model; name another folder, or remove it", path=str(folder))
 
 
 def read_plan(path: Path) -> Plan:
