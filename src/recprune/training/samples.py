@@ -69,8 +69,8 @@ def samples(model: Any, data: Dataset, options: FitOptions) -> Samples:
 
 def _rows(model: Any, data: Dataset, loss: str, options: FitOptions) -> Samples:
     """One sample a row of the data."""
-    target = torch.from_numpy(np.ascontiguousarray(data["label" if loss == "bce" else "rating"], dtype=np.float32))
-    columns = [torch.from_numpy(np.ascontiguousarray(data[name])) for name in model.columns]
+    target = torch.from_numpy(np.require(data["label" if loss == "bce" else "rating"], np.float32, ["C", "W"]))
+    columns = [torch.from_numpy(np.require(data[name], requirements=["C", "W"])) for name in model.columns]
     codes = [not column.is_floating_point() for column in columns]
     function = getattr(losses, loss)
 
