@@ -20,7 +20,7 @@ class Batch:
     note: str
 
 
-Pair = namedtuple("Pair", "left right")  # noqa: PYI024 (a plain one, as people write it)
+Pair = namedtuple("Pair", "left right")
 
 
 def test_every_tensor_has_the_name_of_its_key_or_its_place():
