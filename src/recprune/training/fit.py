@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -19,56 +19,10 @@ from recprune.training.checkpoint import read_checkpoint, write_checkpoint
 from recprune.training.options import FitOptions
 from recprune.training.renumbered import renumbered
 from recprune.training.samples import Samples, samples
+from recprune.training.state import Epoch, Fit, Progress, State
 from recprune.training.validate import Validation, validation
 
 __all__ = ["Epoch", "Fit", "FitOptions", "Progress", "fit"]
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """One pass over the training data: mean loss, the validation metric (None without validation), seconds it took."""
-
-    number: int
-    loss: float
-    value: float | None
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """What a training did. best_epoch: the epoch whose weights the model has now (0: those it came with, or solved).
-
-    metric: what `Epoch.value` is, such as "valid ndcg@20"; empty without validation.
-    """
-
-    history: tuple[Epoch, ...]
-    best_epoch: int
-    seconds: float
-    metric: str = ""
-
-
-Progress = Callable[[Epoch], None]
-
-
-@dataclass(slots=True)
-class _State:
-    """Where a training stands."""
-
-    history: list[Epoch] = field(default_factory=list)
-    best: dict[str, Tensor] = field(default_factory=dict)
-    best_epoch: int = 0
-    best_value: float = -math.inf
-
-    def note(self, epoch: Epoch, sign: float, model: nn.Module) -> None:
-        """Remember an epoch, and its weights when no earlier ones were as good."""
-        self.history.append(epoch)
-        self.offer(epoch.number, math.inf if epoch.value is None else sign * epoch.value, model)
-
-    def offer(self, number: int, value: float, model: nn.Module) -> None:
-        """Keep these weights when they are better; without validation (inf) the last ones are."""
-        if value > self.best_value or value == math.inf:
-            self.best_epoch, self.best_value = number, value
-            self.best = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
 def fit(
@@ -127,14 +81,14 @@ def _train(
     options: FitOptions,
     progress: Progress | None,
     keep_start: bool,
-) -> _State:
+) -> State:
     torch.manual_seed(options.seed)
     generator = torch.Generator().manual_seed(options.seed)
     learnable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     # dense on purpose: measured on one thread, SparseAdam is slower up to some 60,000 rows at batches of 8,192
     optimizer = torch.optim.AdamW(learnable, lr=options.lr, weight_decay=options.decay, fused=True)
     purpose = _purpose(model, data, options)
-    state = _State()
+    state = State()
     if options.checkpoint is not None and options.checkpoint.exists():
         facts, state.best = read_checkpoint(options.checkpoint, purpose, model, optimizer, generator)
         state.history = [Epoch(**epoch) for epoch in facts["history"]]

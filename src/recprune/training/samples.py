@@ -17,6 +17,7 @@ from recprune.data.sequences import sequence_samples
 from recprune.errors import TrainingError
 from recprune.models.recommender import ranks_items
 from recprune.training import losses
+from recprune.training.draw import sampler
 from recprune.training.options import FitOptions, Loss
 
 __all__ = ["Samples", "samples", "usual_loss"]
@@ -114,7 +115,7 @@ def _positives(model: Any, histories: Histories, loss: str, options: FitOptions)
         return Samples(len(target), full, checksum)
     if not (hasattr(model, "query") and hasattr(model, "match")):
         raise TrainingError(f"the loss {loss!r} needs the methods `query` and `match`; use 'softmax'", loss=loss)
-    log_q, draw = _sampler(histories, options.popularity)
+    log_q, draw = sampler(histories, options.popularity)
 
     def pairwise(rows: Tensor, generator: torch.Generator) -> Tensor:
         query, drawn = model.query(*(i[rows] for i in inputs)), draw((len(rows), options.negatives), generator)
@@ -156,18 +157,3 @@ def sequence_length(model: nn.Module) -> int:
     if not isinstance(length, int):
         raise TrainingError(f"{type(model).__name__} takes a sequence and does not say its `length` (an int attribute)")
     return length
-
-
-def _sampler(histories: Histories, power: float) -> tuple[Tensor, Callable[[tuple[int, ...], torch.Generator], Tensor]]:
-    """log q (n_items,) with q ~ count ** power, and a function that draws items by it; item 0 is never drawn."""
-    counts = torch.from_numpy(np.bincount(histories.items, minlength=histories.n_items)).double()
-    weights = counts.clamp(min=1.0) ** power
-    weights[0] = 0.0
-    q = weights / weights.sum()
-    edges = q.cumsum(0)
-
-    def draw(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        spots = torch.rand(shape, generator=generator, dtype=torch.float64)
-        return torch.searchsorted(edges, spots, right=True).clamp(1, histories.n_items - 1)
-
-    return q.log().float(), draw

@@ -1,0 +1,58 @@
+"""What a training did, and where it stands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+__all__ = ["Epoch", "Fit", "Progress", "State"]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One pass over the training data: mean loss, the validation metric (None without validation), seconds it took."""
+
+    number: int
+    loss: float
+    value: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What a training did. best_epoch: the epoch whose weights the model has now (0: those it came with, or solved).
+
+    metric: what `Epoch.value` is, such as "valid ndcg@20"; empty without validation.
+    """
+
+    history: tuple[Epoch, ...]
+    best_epoch: int
+    seconds: float
+    metric: str = ""
+
+
+Progress = Callable[[Epoch], None]
+
+
+@dataclass(slots=True)
+class State:
+    """Where a training stands."""
+
+    history: list[Epoch] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_epoch: int = 0
+    best_value: float = -math.inf
+
+    def note(self, epoch: Epoch, sign: float, model: nn.Module) -> None:
+        """Remember an epoch, and its weights when no earlier ones were as good."""
+        self.history.append(epoch)
+        self.offer(epoch.number, math.inf if epoch.value is None else sign * epoch.value, model)
+
+    def offer(self, number: int, value: float, model: nn.Module) -> None:
+        """Keep these weights when they are better; without validation (inf) the last ones are."""
+        if value > self.best_value or value == math.inf:
+            self.best_epoch, self.best_value = number, value
+            self.best = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
