@@ -144,7 +144,7 @@ def test_wrong_usage_has_the_exit_code_2():
 
 
 def test_anything_else_has_the_exit_code_1_and_the_traceback_only_on_request(at, monkeypatch):
-    def broken(folder):
+    def broken(*_):
         raise MemoryError("no room")
 
     monkeypatch.setattr("recprune.recipe.shelf.take", broken)

@@ -70,3 +70,40 @@ def test_a_stage_that_was_lost_is_made_again(log, tmp_path):
     assert "choose" in again.stderr
     assert "train mf" not in again.stderr
     assert again.exit_code == first.exit_code == 0
+
+
+OWN = """
+import torch
+from torch import nn
+
+
+class Dot(nn.Module):
+    columns = ("user",)
+
+    def __init__(self, users, items, dim=8):
+        super().__init__()
+        self.user, self.item = nn.Embedding(users, dim), nn.Embedding(items, dim)
+
+    @classmethod
+    def of(cls, split, **settings):
+        return cls(split.train.n_users, split.train.n_items, **settings)
+
+    def forward(self, user):
+        return self.user(user) @ self.item.weight.T
+"""
+
+
+def test_a_model_of_ones_own_walks_the_street_by_its_name(log, tmp_path, monkeypatch):
+    (tmp_path / "own_models.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    done = street(tmp_path / "out", log, model="own_models:Dot", model_set="dim=6", **ROLES)
+    assert done.exit_code == 0, done.output
+    small = str(tmp_path / "out" / "small")
+    without = RUNNER.invoke(APP, ["evaluate", small])
+    assert without.exit_code == 2
+    assert "own_models:Dot" in without.stderr
+    assert "--class" in without.stderr
+    named = RUNNER.invoke(APP, ["evaluate", small, "--class", "own_models:Dot", "--json"])
+    assert named.exit_code == 0, named.output
+    found = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert json.loads(named.stdout)["mean"] == pytest.approx(found["sides"]["after"]["metrics"])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from recprune.planning.budget import Budget
     from recprune.training.options import FitOptions
 
-__all__ = ["BudgetOptions", "Common", "Data", "K", "Model", "Out", "Threads", "Training", "settings"]
+__all__ = ["BudgetOptions", "Common", "Data", "K", "Model", "Out", "Own", "Threads", "Training", "settings"]
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Where the result goes.")]
 Data = Annotated[
@@ -24,6 +24,10 @@ Data = Annotated[
     typer.Option("--data", help="Folder that `prepare` made. Default: the one the model was trained on."),
 ]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a model, made by `train`, `apply` or `run`.")]
+Own = Annotated[
+    str | None,
+    typer.Option("--class", help="Class of a model that is not ours, package.module:Class: its folder runs no code."),
+]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads while milliseconds are measured.")]
 K = Annotated[int, typer.Option("-k", min=1, help="Length of the recommended list.")]
 

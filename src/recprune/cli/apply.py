@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from recprune.cli._guard import Answer
-from recprune.cli._options import Common, Data, Model, Out
+from recprune.cli._options import Common, Data, Model, Out, Own
 from recprune.cli._progress import stage
 
 __all__ = ["apply"]
@@ -21,6 +22,7 @@ def apply(
     out: Out,
     common: Common,
     data: Data = None,
+    own: Own = None,
 ) -> Answer:
     """Cut a model as a plan says, check it against the masked one, and write the smaller model."""
     from recprune.cli._show import planned
@@ -28,19 +30,12 @@ def apply(
     from recprune.recipe.shelf import free, put, read_plan, take
 
     free(out)
-    shelved, chosen = take(model), read_plan(plan)
+    shelved, chosen = take(model, own, data), read_plan(plan)
     split = shelved.split_if_there(data)
-    own = None if split is None else shelved.own(split)
+    coded = None if split is None else shelved.own(split)
     with stage("apply"):
-        made, vocabularies = smaller(shelved.model, chosen, shelved.example(split), shelved.vocabularies, own)
-    put(
-        out,
-        made,
-        vocabularies,
-        data=data or shelved.data,
-        works=shelved.works,
-        plan=chosen,
-        seed=common.seed,
-    )
+        made, vocabularies = smaller(shelved.model, chosen, shelved.example(split), shelved.vocabularies, coded)
+    small = replace(shelved, model=made, vocabularies=vocabularies, data=data or shelved.data, plan=chosen)
+    put(out, small, seed=common.seed)
     facts, shown = planned(chosen)
     return Answer({"folder": str(out), "seed": common.seed, **facts}, shown)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from recprune.cli._guard import Answer
-from recprune.cli._options import Common, Data, K, Threads
+from recprune.cli._options import Common, Data, K, Own, Threads
 from recprune.cli._progress import stage
 
 __all__ = ["compare"]
@@ -21,6 +21,7 @@ def compare(
     after: Annotated[Path, typer.Argument(metavar="AFTER", help="Folder of the smaller model.")],
     common: Common,
     data: Data = None,
+    own: Own = None,
     rivals: Annotated[
         bool, typer.Option("--rivals/--no-rivals", help="Train the rivals too: chance, and the same size from scratch.")
     ] = True,
@@ -34,7 +35,7 @@ def compare(
     from recprune.recipe.prove import prove
     from recprune.recipe.shelf import take
 
-    whole, small = take(before), take(after)
+    whole, small = take(before, own, data), take(after, own, data)
     split = whole.split(data)
     found = prove(whole, small, split, rivals=rivals, k=k, seed=common.seed, threads=threads, stage=stage)
     text = found.to_json()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from recprune.cli._guard import Answer
-from recprune.cli._options import Common, Data, K, Model
+from recprune.cli._options import Common, Data, K, Model, Own
 
 __all__ = ["evaluate"]
 PLACE = 8
@@ -18,6 +18,7 @@ def evaluate(
     model: Model,
     common: Common,
     data: Data = None,
+    own: Own = None,
     part: Annotated[
         str, typer.Option("--part", help="Part of the data: test or valid (for rows also train).")
     ] = "test",
@@ -28,7 +29,7 @@ def evaluate(
     from recprune.evaluation.evaluate import evaluate
     from recprune.recipe.shelf import take
 
-    shelved = take(model)
+    shelved = take(model, own, data)
     split = shelved.split(data)
     found = evaluate(shelved.model, split, part, k=k, renumber=shelved.codes(split) or None)
     facts = {"model": str(model), "seed": common.seed, **json.loads(found.to_json())}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from recprune.cli._guard import Answer
-from recprune.cli._options import Common, Data, Model, Training
+from recprune.cli._options import Common, Data, Model, Own, Training
 from recprune.cli._progress import stage
 
 __all__ = ["finetune"]
@@ -20,6 +21,7 @@ def finetune(
     training: Training,
     common: Common,
     data: Data = None,
+    own: Own = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Where the result goes. Default: in the model's place.")
     ] = None,
@@ -32,19 +34,11 @@ def finetune(
     from recprune.training.finetune import finetune
 
     free(out or model)
-    shelved, options = take(model), training.options(common.seed, TUNING)
+    shelved, options = take(model, own, data), training.options(common.seed, TUNING)
     split = shelved.own(shelved.split(data))
     with stage("fine-tune") as say:
         fit = finetune(shelved.model, split, options, progress=epochs(say))
     work, where = Work.of("finetune", fit, options), out or model
-    put(
-        where,
-        shelved.model,
-        shelved.vocabularies,
-        data=data or shelved.data,
-        works=(*shelved.works, work),
-        plan=shelved.plan,
-        seed=common.seed,
-    )
+    put(where, replace(shelved, data=data or shelved.data, works=(*shelved.works, work)), seed=common.seed)
     facts = {"folder": str(where), **work.facts(), "seed": common.seed}
     return Answer(facts, tuple(pairs(facts)))

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from recprune.cli._guard import Answer
-from recprune.cli._options import BudgetOptions, Common, Data, Model, Out
+from recprune.cli._options import BudgetOptions, Common, Data, Model, Out, Own
 from recprune.cli._progress import stage
 
 __all__ = ["plan"]
 PLACE = 4
 
 
-def plan(model: Model, out: Out, wanted: BudgetOptions, common: Common, data: Data = None) -> Answer:
+def plan(model: Model, out: Out, wanted: BudgetOptions, common: Common, data: Data = None, own: Own = None) -> Answer:
     """Choose what stays of a model and write it down; the model is not changed."""
     from recprune.atomic import write_bytes
     from recprune.cli._show import planned
     from recprune.recipe.prune import plan
     from recprune.recipe.shelf import take
 
-    budget, shelved = wanted.budget(), take(model)
+    budget, shelved = wanted.budget(), take(model, own, data)
     split = shelved.own(shelved.split(data))
     chosen = plan(shelved.model, split, budget=budget, rule=wanted.rule, seed=common.seed, stage=stage)
     out.parent.mkdir(parents=True, exist_ok=True)

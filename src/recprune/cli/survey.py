@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from recprune.cli._guard import Answer
-from recprune.cli._options import Common, Data, Model
+from recprune.cli._options import Common, Data, Model, Own
 
 __all__ = ["survey"]
 PLACE = 3
 
 
-def survey(model: Model, common: Common, data: Data = None) -> Answer:
+def survey(model: Model, common: Common, data: Data = None, own: Own = None) -> Answer:
     """List the units that can leave a model, what each costs, and what stays whole."""
     from recprune.cli._show import table
     from recprune.recipe.shelf import take
     from recprune.tracing.trace import survey
 
-    shelved = take(model)
+    shelved = take(model, own, data)
     found = survey(shelved.model, shelved.example(shelved.split_if_there(data)))
     sites = [_site(found, site) for site in found.sites]
     facts = {"model": str(model), "fingerprint": found.fingerprint, "sites": sites, "whole": dict(found.whole)}

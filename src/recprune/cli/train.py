@@ -29,15 +29,16 @@ def train(
     """Train a recommender on prepared data; it stops when validation no longer improves."""
     from recprune.cli._show import pairs
     from recprune.data.store import load_split
-    from recprune.recipe.shelf import Work, free, put
+    from recprune.recipe.shelf import Shelved, Work, free, put
     from recprune.recipe.train import train
 
     options = training.options(common.seed)
     free(out)
     split = load_split(data)
-    made, fit = train(model, split, settings=settings(setting or ()), options=options, stage=stage)
+    chosen = settings(setting or ())
+    made, fit = train(model, split, settings=chosen, options=options, stage=stage)
     work = Work.of("train", fit, options)
-    put(out, made, split.vocabularies, data=data, works=(work,), seed=common.seed)
+    put(out, Shelved(out, made, split.vocabularies, None, (work,), data, chosen), seed=common.seed)
     facts = {
         "folder": str(out),
         "model": model,

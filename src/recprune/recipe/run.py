@@ -18,13 +18,14 @@ from recprune.errors import DataError
 from recprune.evaluation.comparison import Comparison
 from recprune.planning.budget import Budget
 from recprune.planning.plan import Plan
+from recprune.recipe.built import built
 from recprune.recipe.once import key_of, once
 from recprune.recipe.prepare import SplitBy, keep, prepare
 from recprune.recipe.prove import prove
 from recprune.recipe.prune import carry_out, plan
 from recprune.recipe.shelf import Shelved, Work, put, take
 from recprune.recipe.stages import Stage, silent
-from recprune.recipe.train import TUNING, built, needs_negatives, train
+from recprune.recipe.train import TUNING, needs_negatives, train
 from recprune.training.fit import FitOptions
 
 __all__ = ["Order", "Result", "run"]
@@ -89,10 +90,11 @@ def run(
     key = once(out, data, key, [order.model, order.settings], lambda _: _prepare(read(), order, data, stage))
     split = load_split(data)
     key = once(out, big, key, [options], lambda mine: _train(split, order, options, big, data, mine, stage))
-    whole = take(big)
+    own = order.model if ":" in order.model else None
+    whole = take(big, own)
     key = once(out, planned, key, [order.budget, order.rule], lambda _: _plan(whole, split, order, planned, stage))
     chosen = Plan.from_json(planned.read_text(encoding="utf-8"))
-    key = once(out, small, key, [tuning], lambda _: _prune(whole, split, chosen, tuning, small, data, stage))
+    key = once(out, small, key, [tuning], lambda _: _prune(whole, split, chosen, tuning, small, stage))
     once(out, proof, key, [order.rivals, order.k], lambda _: _prove(whole, small, split, order, proof, stage))
     return Result(out, chosen, Comparison.from_json(proof.read_text(encoding="utf-8")))
 
@@ -116,7 +118,8 @@ def _train(split: Split, order: Order, options: FitOptions, big: Path, data: Pat
     model, fit = train(
         order.model, split, settings=order.settings, options=replace(options, checkpoint=saved), stage=stage
     )
-    put(big, model, split.vocabularies, data=data, works=(Work.of("train", fit, options),), seed=order.seed)
+    works = (Work.of("train", fit, options),)
+    put(big, Shelved(big, model, split.vocabularies, None, works, data, order.settings), seed=order.seed)
     if saved is not None:
         saved.unlink(missing_ok=True)
 
@@ -126,26 +129,16 @@ def _plan(whole: Shelved, split: Split, order: Order, place: Path, stage: Stage)
     write_bytes(place, chosen.to_json().encode())
 
 
-def _prune(
-    whole: Shelved, split: Split, chosen: Plan, tuning: FitOptions, small: Path, data: Path, stage: Stage
-) -> None:
+def _prune(whole: Shelved, split: Split, chosen: Plan, tuning: FitOptions, small: Path, stage: Stage) -> None:
     done = carry_out(whole.model, whole.own(split), chosen, options=tuning, stage=stage)
     works = (*whole.works, *((Work.of("finetune", done.fit, tuning),) if done.fit else ()))
-    put(small, done.model, done.vocabularies, data=data, works=works, plan=chosen, seed=tuning.seed)
+    smaller = replace(whole, model=done.model, vocabularies=done.vocabularies, plan=chosen, works=works)
+    put(small, smaller, seed=tuning.seed)
 
 
 def _prove(whole: Shelved, small: Path, split: Split, order: Order, place: Path, stage: Stage) -> None:
-    smaller = take(small)
+    smaller = take(small, order.model if ":" in order.model else None)
     found = prove(whole, smaller, split, rivals=order.rivals, k=order.k, seed=order.seed, stage=stage)
     text = found.to_json()
-    put(
-        small,
-        smaller.model,
-        smaller.vocabularies,
-        data=smaller.data,
-        works=smaller.works,
-        plan=smaller.plan,
-        metrics=json.loads(text),
-        seed=order.seed,
-    )
+    put(small, smaller, metrics=json.loads(text), seed=order.seed)
     write_bytes(place, text.encode())

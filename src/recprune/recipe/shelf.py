@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recprune import artifact
-from recprune.artifact.manifest import KIND, Manifest
+from recprune.artifact.manifest import KIND
 from recprune.data.dataset import Split
 from recprune.data.store import KIND as PREPARED
 from recprune.data.store import load_split
@@ -23,6 +23,7 @@ from recprune.data.vocabulary import Vocabulary
 from recprune.errors import ArtifactError, DataError, PlanError
 from recprune.evaluation.inputs import columns_of, example
 from recprune.planning.plan import Plan
+from recprune.recipe.built import built
 from recprune.recipe.restrict import renumbering, restrict
 from recprune.training.fit import Fit, FitOptions
 
@@ -62,7 +63,7 @@ class Work:
 class Shelved:
     """A model from its folder. plan: what it was pruned by, None for one that was not. works: its trainings, in order.
 
-    data: the prepared folder that it was trained on, where it was then.
+    data: the prepared folder that it was trained on, where it was then. settings: of its constructor.
     """
 
     folder: Path
@@ -71,7 +72,7 @@ class Shelved:
     plan: Plan | None
     works: tuple[Work, ...]
     data: Path | None
-    manifest: Manifest
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def split(self, data: Path | None = None) -> Split:
         """The prepared data at `data`, or the one that the model was trained on. Raises DataError where it is gone."""
@@ -101,43 +102,51 @@ class Shelved:
         return example(self.model, self.own(split)) if split is not None else _drawn(self.model, self.vocabularies)
 
 
-def put(
-    folder: Path,
-    model: nn.Module,
-    vocabularies: Mapping[str, Vocabulary],
-    *,
-    data: Path | None,
-    works: tuple[Work, ...] = (),
-    plan: Plan | None = None,
-    metrics: Mapping[str, Any] | None = None,
-    seed: int = 0,
-) -> None:
-    """Write a model's folder. The data is remembered by its place beside the folder."""
+def put(folder: Path, shelved: Shelved, *, metrics: Mapping[str, Any] | None = None, seed: int = 0) -> None:
+    """Write a model's folder. The data is remembered by its place beside the folder. Raises what `save` raises."""
+    data = shelved.data
     facts = {
-        "works": [asdict(work) for work in works],
+        "works": [asdict(work) for work in shelved.works],
         "data": None if data is None else Path(os.path.relpath(data.resolve(), folder.resolve())).as_posix(),
+        "settings": dict(shelved.settings),
     }
     artifact.save(
-        folder, model, vocabularies=vocabularies, plan=plan, metrics=metrics, seeds={"seed": seed}, notes=facts
+        folder,
+        shelved.model,
+        vocabularies=shelved.vocabularies,
+        plan=shelved.plan,
+        metrics=metrics,
+        seeds={"seed": seed},
+        notes=facts,
     )
 
 
-def take(folder: Path) -> Shelved:
-    """Read a model's folder. Raises ArtifactError where it is none, or is damaged."""
+def take(folder: Path, own: str | None = None, data: Path | None = None) -> Shelved:
+    """Read a model's folder.
+
+    own: the class of a model that is not ours, as package.module:Class; its method `of(split, **settings)` makes the
+    skeleton, from `data` or from what it was trained on. Raises ArtifactError where the folder is none of a model, is
+    damaged, or needs such a class; DataError where the data is gone that it is made from.
+    """
     if kind_of(folder) == PREPARED:
         raise ArtifactError(f"{folder} is prepared data, no model; `recprune train` makes one of it", path=str(folder))
-    loaded = artifact.load(folder)
-    facts = loaded.manifest.notes
-    data = facts.get("data")
-    return Shelved(
-        folder,
-        loaded.model.eval(),
-        loaded.vocabularies,
-        loaded.plan,
-        tuple(Work(**work) for work in facts.get("works", ())),
-        None if data is None else folder / data,
-        loaded.manifest,
-    )
+    said = artifact.inspect(folder)
+    facts = said["notes"]
+    there = None if facts.get("data") is None else folder / facts["data"]
+    skeleton = None
+    if said["foreign"] and own is None:
+        raise ArtifactError(
+            f"{folder} holds a {said['model']}, which is no class of recprune: name it with --class {said['model']}",
+            path=str(folder),
+        )
+    if own is not None:
+        if data is None and (there is None or not there.is_dir()):
+            raise DataError(f"the class {own} is built from data: say where it is, --data prepared/", path=str(folder))
+        skeleton = built(own, load_split(data or there or folder), facts.get("settings", {}))
+    loaded = artifact.load(folder, skeleton)
+    works = tuple(Work(**work) for work in facts.get("works", ()))
+    settings = facts.get("settings", {})
+    return Shelved(folder, loaded.model.eval(), loaded.vocabularies, loaded.plan, works, there, settings)
 
 
 def free(folder: Path) -> None:

@@ -8,13 +8,12 @@ from typing import Any
 from torch import nn
 
 from recprune.data.dataset import Split
-from recprune.errors import ExtensionError, RecpruneError
 from recprune.evaluation.inputs import ranks
-from recprune.models.build import build
+from recprune.recipe.built import built
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.training.fit import Fit, FitOptions, fit
 
-__all__ = ["TUNING", "built", "needs_negatives", "train"]
+__all__ = ["TUNING", "needs_negatives", "train"]
 
 TUNING = FitOptions(epochs=8, lr=5e-4, schedule="linear")
 """How a pruned model is fine-tuned where nothing else is said."""
@@ -37,16 +36,6 @@ def train(
     with stage(f"train {name}") as say:
         done = fit(model, split, options, progress=epochs(say))
     return model, done
-
-
-def built(name: str, split: Split, settings: Mapping[str, Any], seed: int = 0) -> nn.Module:
-    """A new model. Raises ExtensionError where its constructor does not take a setting, or not of that kind."""
-    try:
-        return build(name, split, seed=seed, **settings)
-    except (TypeError, ValueError, RuntimeError) as error:
-        if isinstance(error, RecpruneError):
-            raise
-        raise ExtensionError(f"{name} cannot be built with {dict(settings)}: {error}", name=name) from error
 
 
 def needs_negatives(model: nn.Module, split: Split) -> bool:
