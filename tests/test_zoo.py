@@ -88,6 +88,7 @@ def test_every_site_can_be_cut_by_itself(name: str):
 
 FOUND: dict[str, set[str]] = {
     "autoint": {"table.dim", "input0.1.field", "input0.1.id"},
+    "bags": {"tags.dim", "words.dim", "input0.id", "input1.id", "input2.id", "pair.neuron"},
     "bert4rec": {"item+position.dim", "fc.neuron"},
     "caser_plain": {"item.dim", "across.1.filter", "down.filter", "weight.dim", "user+weight.dim"},
     "dcn_v1": {"tables.0.dim", "tower.0.neuron"},
@@ -95,9 +96,11 @@ FOUND: dict[str, set[str]] = {
     "deepfm_offsets": {"table.dim", "tower.0.neuron", "tower.2.neuron", "input0.0.field"},
     "deepfm_per_field": {"tables.0+tables.1+tables.2.dim", "tower.0.neuron", "input1.id"},
     "din": {"item.dim", "tower.0.neuron", "score.0.neuron"},
+    "depthwise": {"item.dim", "query.neuron", "input0.id"},
     "dict_of_fields": {"user.dim", "item.dim", "item+past.id", "user_id.id", "tower.0.neuron"},
     "dlrm": {"bottom.0.neuron", "top.0.neuron"},
     "fibinet": {"table.dim", "squeeze.neuron"},
+    "gates": {"both.neuron", "again.neuron", "last.neuron", "item.dim"},
     "gru4rec": {"item.dim", "fc.neuron"},
     "gru_last_state": {"item.dim", "input0.id"},
     "lightgcn": {"user+item.dim"},
@@ -109,12 +112,14 @@ FOUND: dict[str, set[str]] = {
     "multvae": {"encoder.0.neuron", "decoder.0.neuron"},
     "neumf": {"user_gmf+item_gmf.dim", "user_mlp.dim", "tower.0.neuron"},
     "nextitnet": {"item.dim"},
+    "packed_gru": {"item.dim", "gru.weight_ih_l0.neuron"},
     "sasrec_fused": {"item+position.dim"},
     "sasrec_mha": {"item+position.dim", "up.neuron"},
     "sasrec_plain": {"item+position.dim", "blocks.0.up.neuron"},
     "shared_tables": {"item.dim", "tower.0.neuron"},
     "tied_layers": {"user.dim"},
     "wide_and_deep": {"city.dim", "hour.dim", "into.neuron"},
+    "written_rows": {"item.dim", "vote.neuron"},
     "xdeepfm": {"first.filter", "second.filter", "input0.1.field"},
 }
 

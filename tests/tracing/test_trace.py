@@ -1,10 +1,14 @@
 """survey: which units it finds, and what it leaves whole with a word."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from recprune.errors import SurveyError
+from recprune.planning.budget import Budget
+from recprune.planning.plan import Plan
+from recprune.surgery import apply, masked
 from recprune.tracing.build import fingerprint
 from recprune.tracing.site import FLAT, Cut, Kind
 from recprune.tracing.trace import survey
@@ -75,7 +79,7 @@ def test_what_the_model_gives_back_stays_whole_with_a_reason():
     assert found.site("0.neuron").size == 4
 
 
-def test_a_sum_over_units_that_are_not_zero_when_they_leave_is_frozen():
+def test_a_sum_over_units_that_are_not_zero_when_they_leave_is_over_those_that_stay():
     class Summed(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -84,9 +88,13 @@ def test_a_sum_over_units_that_are_not_zero_when_they_leave_is_frozen():
         def forward(self, x: Tensor) -> Tensor:
             return torch.sigmoid(self.layer(x)).sum(1)
 
-    found = survey(Summed(), (torch.rand(2, 3),))
-    assert not found.sites
-    assert "would not add zero" in found.whole["layer.weight:0"]
+    model, x = Summed(), torch.rand(2, 3)
+    found = survey(model, (x,))
+    assert found.site("layer.neuron").averaged == (Cut("@aten.sum.dim_IntList#1", 1),)
+    plan = Plan(found, {"layer.neuron": np.array([0, 2])}, Budget(0.1))
+    wanted = torch.sigmoid(model.layer(x))[:, [0, 2]].sum(1)
+    torch.testing.assert_close(masked(model, plan)(x), wanted)
+    torch.testing.assert_close(apply(model, plan, (x,))(x), wanted)
 
 
 def test_an_operation_that_nobody_knows_freezes_its_axes_and_is_named():

@@ -11,6 +11,7 @@ __all__ = ["correct_attributes", "numbers", "set_number"]
 _KNOWN: tuple[tuple[type[nn.Module], tuple[tuple[str, str, int], ...]], ...] = (
     (nn.Embedding, (("num_embeddings", "weight", 0), ("embedding_dim", "weight", 1))),
     (nn.EmbeddingBag, (("num_embeddings", "weight", 0), ("embedding_dim", "weight", 1))),
+    (nn.Bilinear, (("out_features", "weight", 0), ("in1_features", "weight", 1), ("in2_features", "weight", 2))),
     (nn.Linear, (("out_features", "weight", 0), ("in_features", "weight", 1))),
     (nn.modules.batchnorm._BatchNorm, (("num_features", "weight", 0), ("num_features", "running_mean", 0))),
     (nn.modules.conv._ConvNd, (("out_channels", "weight", 0), ("in_channels", "weight", 1))),
@@ -22,6 +23,8 @@ _KNOWN: tuple[tuple[type[nn.Module], tuple[tuple[str, str, int], ...]], ...] = (
 def correct_attributes(model: nn.Module) -> None:
     """Make the attributes of torch's own modules say what their tensors are, in place."""
     for module in model.modules():
+        if isinstance(module, nn.modules.conv._ConvNd) and module.groups == module.in_channels == module.out_channels:
+            module.groups = len(module.weight) if module.groups > 1 else 1
         for kind, attributes in _KNOWN:
             for attribute, tensor, dim in attributes if isinstance(module, kind) else ():
                 value = getattr(module, tensor, None)
@@ -29,7 +32,13 @@ def correct_attributes(model: nn.Module) -> None:
                     setattr(module, attribute, value.shape[dim])
         if isinstance(module, nn.modules.conv._ConvNd) and not module.transposed:
             module.kernel_size = tuple(module.weight.shape[2:])
-        if isinstance(module, nn.LayerNorm) and module.weight is not None and len(module.normalized_shape) == 1:
+        if isinstance(module, nn.modules.conv._ConvNd) and module.groups > 1:
+            module.in_channels = module.weight.shape[0 if module.transposed else 1] * module.groups
+        if (
+            isinstance(module, nn.LayerNorm | nn.RMSNorm)
+            and module.weight is not None
+            and len(module.normalized_shape) == 1
+        ):
             module.normalized_shape = tuple(module.weight.shape)
         if isinstance(module, nn.RNNBase):
             module._flat_weights = [getattr(module, name) for name in module._flat_weights_names]

@@ -79,7 +79,8 @@ def difference(before: Any, after: Any) -> float:
     if not before.numel():
         return 0.0
     one, other = before.double(), after.double()
-    same = torch.where(one == other, torch.zeros_like(one), (one - other).abs())
+    equal = (one == other) | (one.isnan() & other.isnan())
+    same = torch.where(equal, torch.zeros_like(one), (one - other).abs())
     finite = one[one.isfinite()].abs()
     worst = float(same.max()) / max(1.0, float(finite.max()) if finite.numel() else 1.0)
     return worst if math.isfinite(worst) else math.inf
@@ -98,7 +99,7 @@ class _Trial:
     def equal(self, sites: Sequence[Site]) -> bool:
         """True when the copies without one unit of each of these sites agree."""
         survey = replace(self._survey, sites=tuple(sites))
-        leaving: Leaving = {s.name: np.array([s.size - 1], dtype=np.int64) for s in self._leave(sites)}
+        leaving: Leaving = {s.name: np.array([_spare(s)], dtype=np.int64) for s in self._leave(sites)}
         try:
             masked = masked_copy(self._model, survey, leaving, {})
             small = smaller_copy(self._model, survey, leaving, {})
@@ -146,6 +147,11 @@ class _Trial:
             for chosen in combinations(held, count):
                 for scale in scales:
                     yield replace(site, attributes=chosen, rescaled=tuple(dict.fromkeys(scale)))
+
+
+def _spare(site: Site) -> int:
+    """The unit that leaves: the last one; of ids the first, so that all others get new numbers."""
+    return 0 if site.kind is Kind.ID else site.size - 1
 
 
 def _stirred(model: nn.Module) -> nn.Module:

@@ -37,9 +37,14 @@ def follow(step: Step) -> Axes | tuple[Axes, ...]:
 def _convolution(step: Step, axes: Axes) -> Axes:
     weight = step.axes_of(1)
     stride, padding, dilation = step.args[3], step.args[4], step.args[5]
-    if step.args[6] or step.args[8] != 1:
+    groups, filters = step.args[8], weight.shape[0]
+    if step.args[6] or (groups != 1 and not groups == filters == axes.shape[1]):
         return _whole(step, axes, weight)
-    step.contract(axes, 1, weight, 1)
+    if groups != 1:
+        step.merge(axes.labels[1], weight.labels[0])  # each channel by itself
+        step.freeze(weight.labels[1], "an axis of width 1")
+    else:
+        step.contract(axes, 1, weight, 1)
     labels, zero = [axes.labels[0], weight.labels[0]], [False, True]
     bias = step.args[2]
     if bias is not None:

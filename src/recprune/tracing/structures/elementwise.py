@@ -22,7 +22,10 @@ _BINARY = """add.Tensor add_.Tensor sub.Tensor sub_.Tensor rsub.Scalar add.Scala
     masked_fill_.Scalar maximum.default minimum.default clamp.default clamp_min.default addcmul.default
     eq.Scalar ne.Scalar gt.Scalar ge.Scalar lt.Scalar le.Scalar eq.Tensor ne.Tensor gt.Tensor ge.Tensor lt.Tensor
     le.Tensor logical_and.default logical_or.default logical_not.default bitwise_and.Tensor bitwise_or.Tensor
-    bitwise_not.default"""
+    bitwise_not.default bitwise_xor.Tensor isnan.default isinf.default pow_.Scalar add_.Scalar sub_.Scalar sub.Scalar
+    mul_.Scalar div_.Scalar clamp_.default clamp_min_.default clamp_min.Tensor clamp_min_.Tensor clamp_max.default
+    clamp_max_.default masked_fill_.Tensor remainder.Scalar floor_divide.default div.Tensor_mode div.Scalar_mode
+    addcdiv.default lerp.Scalar lerp.Tensor nan_to_num.default"""
 
 operations = (
     *(f"aten.{name}.default" for name in (_KEEP + " " + _BREAK).split()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from recprune.tracing.step import Axes, Step, never
@@ -21,14 +22,16 @@ def follow(step: Step) -> Axes:
     if any(indices[d].dtype.is_floating_point or indices[d].dim() == 0 for d in picked):
         return _whole(step, axes)
     together = picked == list(range(picked[0], picked[-1] + 1))
-    if not together or any(str(indices[d].dtype) in ("torch.bool", "torch.uint8") for d in picked):
+    masks = [d for d in picked if indices[d].dtype in (torch.bool, torch.uint8)]
+    if not together or (masks and len(picked) > 1):
         return _whole(step, axes)
-    for d in picked:
-        step.freeze(axes.labels[d], "units are picked by their position")
     for d in picked:
         for labels in step.look(indices[d]).labels:
             step.freeze(labels, "an index cannot lose positions")
-    before, after = list(range(picked[0])), list(range(picked[-1] + 1, len(axes.labels)))
+    width = indices[masks[0]].dim() if masks else len(picked)  # a mask picks from as many axes as it has
+    before, after = list(range(picked[0])), list(range(picked[0] + width, len(axes.labels)))
+    for d in range(picked[0], picked[0] + width):
+        step.freeze(axes.labels[d], "units are picked by their position")
     wide = len(step.output.shape) - len(before) - len(after)
     middle = never(step.output.shape[len(before) : len(before) + wide])
     front, back = axes.pick(before), axes.pick(after)

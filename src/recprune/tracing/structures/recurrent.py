@@ -18,12 +18,14 @@ _GATES = {"torch.gru": 3, "torch.lstm": 4, "torch.rnn_tanh": 1, "torch.rnn_relu"
 
 
 def follow(step: Step) -> tuple[Axes, ...]:
-    """(input, state, parameters, has_biases, layers, dropout, train, both ways, batch first) -> output, last states.
+    """(input, state, parameters, has_biases, layers, dropout, train, both ways, batch first) -> output, last states;
+    packed sequences come as (data, batch sizes, state, parameters, ...), without the last.
 
     A hidden unit whose weights and biases are zero stays zero when it begins as zero.
     """
-    states, parameters = step.args[1], list(step.args[2])
-    biases, layers, both = bool(step.args[3]), int(step.args[4]), bool(step.args[7])
+    args = step.args if isinstance(step.args[3], bool) else (step.args[0], *step.args[2:])
+    states, parameters = args[1], list(args[2])
+    biases, layers, both = bool(args[3]), int(args[4]), bool(args[7])
     axes, ways = step.axes_of(0), 2 if both else 1
     hidden: list[Labels] = []
     every: list[Labels] = []

@@ -7,6 +7,7 @@ from recprune.tracing.step import Axes, Step, never
 __all__ = ["follow", "operations"]
 
 operations = (
+    "aten.prod.dim_int",
     "aten.sum.dim_IntList",
     "aten.sum.default",
     "aten.mean.dim",
@@ -29,12 +30,15 @@ operations = (
 )
 
 
-_AVERAGES = frozenset({"mean", "_softmax", "_log_softmax", "logsumexp", "amax", "amin", "var", "std"})
+_SAME_SHAPE = frozenset({"_softmax", "_log_softmax", "cumsum"})
+_AVERAGES = _SAME_SHAPE | {"mean", "logsumexp", "amax", "amin", "var", "std", "sum", "prod", "linalg_vector_norm"}
 
 
 def follow(step: Step) -> Axes | tuple[Axes, ...]:
-    """Sums pass where zeros add nothing; the others keep the axis whole and say so."""
+    """Sums pass where zeros add nothing; others are taken over the units that stay, or keep the axis whole."""
     axes, name = step.axes_of(0), step.operation.split(".")[1]
+    if not axes.labels:  # a single number
+        return tuple(axes for _ in step.output) if isinstance(step.output, tuple | list) else axes
     index = 2 if name in ("linalg_vector_norm", "topk") else 1
     dims = step.dims(index) if not step.operation.endswith(("sum.default", "mean.default")) else step.dims(99)
     for dim in dims:
@@ -44,10 +48,8 @@ def follow(step: Step) -> Axes | tuple[Axes, ...]:
             step.average(axes.labels[dim], dim)
             continue
         step.freeze(axes.labels[dim], _reason(name))
-    if name == "_softmax":
-        return Axes(axes.labels, tuple(d in dims for d in range(len(axes.labels))))
-    if name in ("_log_softmax", "cumsum"):
-        return axes.nonzero()
+    if name in _SAME_SHAPE:
+        return Axes(axes.labels, tuple(d in dims or (name == "cumsum" and z) for d, z in enumerate(axes.zero)))
     out = step.output[0] if isinstance(step.output, tuple | list) else step.output
     kept = _kept(axes, dims, len(out.shape), out.shape)
     if name not in ("sum", "linalg_vector_norm", "mean", "amax", "amin", "var", "std"):
@@ -56,8 +58,6 @@ def follow(step: Step) -> Axes | tuple[Axes, ...]:
 
 
 def _reason(name: str) -> str:
-    if name in ("sum", "linalg_vector_norm"):
-        return "it is summed over, and a unit that left would not add zero"
     return f"{name.strip('_')} over the axis depends on how many units there are"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from recprune.tracing.ledger import Labels
@@ -20,11 +21,17 @@ operations = (
     "aten.t.default",
     "aten.transpose.int",
     "aten.permute.default",
+    "aten.transpose_.default",
+    "aten.t_.default",
     "aten.unsqueeze.default",
+    "aten.unsqueeze_.default",
     "aten.squeeze.default",
     "aten.squeeze.dim",
+    "aten.squeeze_.default",
+    "aten.squeeze_.dim",
     "aten.squeeze.dims",
     "aten.expand.default",
+    "aten.repeat.default",
     "aten.select.int",
     "aten.slice.Tensor",
     "aten.split.Tensor",
@@ -32,12 +39,15 @@ operations = (
     "aten.unbind.int",
     "aten.index_select.default",
     "aten.flip.default",
+    "aten.roll.default",
+    "aten.masked_select.default",
 )
 
 
 def follow(step: Step) -> Axes | tuple[Axes, ...]:
     """One small function an operation."""
     axes, name = step.axes_of(0), step.operation.split(".")[1]
+    name = name.rstrip("_")
     if name in ("view", "_unsafe_view", "reshape", "_reshape_alias"):
         return _reshape(step, axes, tuple(step.output.shape))
     if name in ("t", "transpose", "permute"):
@@ -49,6 +59,14 @@ def follow(step: Step) -> Axes | tuple[Axes, ...]:
         return _squeeze(step, axes)
     if name == "expand":
         return _expand(step, axes)
+    if name == "repeat":
+        return _repeat(axes, [int(n) for n in step.arg(1, "repeats")])
+    if name == "roll":
+        for d in step.dims(2, "dims"):
+            step.freeze(axes.labels[d], "units change their places")
+        return replace(axes, source=None)
+    if name == "masked_select":
+        return _selected(step, axes)
     return _picked(step, axes, name)
 
 
@@ -91,9 +109,28 @@ def _expand(step: Step, axes: Axes) -> Axes:
             zero.append(axes.zero[own])
         else:
             step.freeze(axes.labels[own], "an axis of width 1 is stretched")
-            labels.append(never([size]).labels[0])
-            zero.append(True)
+            first = not labels  # batches have no units
+            labels.append(never([size]).labels[0] if first else step.ledger.fresh("stretched", "stretched", size))
+            zero.append(first)
     return Axes(tuple(labels), tuple(zero))
+
+
+def _selected(step: Step, axes: Axes) -> Axes:
+    """All numbers in a row where none was left out; it is tried out whether others can be."""
+    numbers = step.output.numel()
+    if numbers == step.args[0].numel():
+        return _reshape(step, replace(axes, source=None), (numbers,))
+    for labels in axes.labels:
+        step.freeze(labels, "numbers are picked by a mask")
+    return never(step.output.shape)
+
+
+def _repeat(axes: Axes, times: list[int]) -> Axes:
+    """An axis n times in a row: a unit that leaves takes n positions."""
+    extra = len(times) - len(axes.labels)
+    new = never(times[:extra])
+    labels = [np.tile(old, n) for old, n in zip(axes.labels, times[extra:], strict=True)]
+    return Axes((*new.labels, *labels), (*new.zero, *axes.zero))
 
 
 def _picked(step: Step, axes: Axes, name: str) -> Axes | tuple[Axes, ...]:
@@ -104,6 +141,8 @@ def _picked(step: Step, axes: Axes, name: str) -> Axes | tuple[Axes, ...]:
     out = step.output[0] if isinstance(step.output, tuple | list) else step.output
     if name == "slice" and out.shape == axes.shape:
         return axes
+    if name in ("slice", "split", "split_with_sizes") and (blocks := _halves(step, axes, dims[0], name)) is not None:
+        return blocks if name != "slice" else blocks[0]
     for d in dims:
         step.freeze(axes.labels[d], "units are picked by their position")
     if name in ("select", "unbind"):
@@ -113,6 +152,26 @@ def _picked(step: Step, axes: Axes, name: str) -> Axes | tuple[Axes, ...]:
         picked = tuple(replace(one, source=source) for source in sources)
         return picked if name == "unbind" else picked[0]
     return _resized(step, axes, dims[0], name)
+
+
+def _halves(step: Step, axes: Axes, dim: int, name: str) -> tuple[Axes, ...] | None:
+    """Parts of one size, such as gates: all lose the same positions. None where the parts are not of one size."""
+    parts = list(step.output) if name != "slice" else [step.output]
+    size, width = axes.shape[dim], parts[0].shape[dim]
+    start = (step.arg(2, "start") or 0) if name == "slice" else 0
+    even = width > 1 and size % width == 0 and start % width == 0 and all(p.shape[dim] == width for p in parts)
+    if not even or not step.ledger.live(axes.labels[dim]) or (name == "slice" and step.arg(4, "step", 1) != 1):
+        return None
+    grid = axes.labels[dim].reshape(-1, width)
+    first = grid[0]
+    for row in grid[1:]:
+        first = step.merge(first, row, "it is one of several parts of one size")
+    chosen = range(len(grid)) if name != "slice" else [start % size // width]
+    return tuple(replace(_with(axes, dim, grid[row]), source=None) for row in chosen)
+
+
+def _with(axes: Axes, dim: int, labels: Labels) -> Axes:
+    return replace(axes, labels=(*axes.labels[:dim], labels, *axes.labels[dim + 1 :]))
 
 
 def _column(axes: Axes, dim: int, index: int) -> Source | None:

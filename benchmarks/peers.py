@@ -1,0 +1,157 @@
+"""Models of other packages, as they come: what leaves them exactly, what stays whole. `python -m benchmarks.peers`.
+
+Runs in an environment of its own with torch, recprune, torch-rechub and deepctr-torch; what is not there is left out.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from benchmarks.result import write_result
+from torch import nn
+
+from benchmarks import peers_deepctr, peers_rechub
+from recprune.planning.budget import Budget
+from recprune.planning.choose import choose
+from recprune.planning.plan import Plan
+from recprune.surgery import apply, masked, shrink_inputs
+from recprune.tracing.build import named_tensors
+from recprune.tracing.inputs import Example, call, changed
+from recprune.tracing.kept_width import still
+from recprune.tracing.site import Survey
+from recprune.tracing.trace import survey
+from recprune.tracing.trial import difference
+
+__all__ = ["PACKAGES", "main", "measure", "reachable", "stirred"]
+
+Made = Callable[[], tuple[nn.Module, Example]]
+PACKAGES: dict[str, tuple[str, dict[str, Made]]] = {
+    "torch-rechub": ("torch_rechub", dict(peers_rechub.MODELS)),
+    "deepctr-torch": ("deepctr_torch", dict(peers_deepctr.MODELS)),
+}
+COLUMNS = ("package", "model", "exact", "difference", "reachable", "removed", "parameters", "seconds", "whole")
+BATCHES = (1, 2, 17, 300)
+
+
+def stirred(made: Made) -> tuple[nn.Module, Example]:
+    """A model with numbers that are far from zero everywhere, so that nothing is equal by chance."""
+    torch.manual_seed(0)
+    model, example = made()
+    for tensor in named_tensors(model).values():
+        if tensor.is_floating_point():
+            tensor.data.add_(torch.randn_like(tensor), alpha=0.3)
+    for name, tensor in model.named_buffers():
+        if name.endswith("running_var"):
+            tensor.abs_()
+    return model.eval(), example
+
+
+def reachable(found: Survey) -> tuple[float, int]:
+    """Share of the parameters in tensors that some site cuts, and the number of all parameters."""
+    cut = {c.tensor for site in found.sites for c in site.cuts}
+    sizes = {n: int(np.prod(shape)) for n, shape in found.shapes.items() if n not in found.buffers}
+    total = sum(sizes.values())
+    return sum(size for n, size in sizes.items() if n in cut) / max(total, 1), total
+
+
+def measure(made: Made) -> list[Any]:
+    """exact, largest difference, reachable, removed, parameters, seconds, what stays whole.
+
+    Exact also asks that the answers differ from row to row: an output that is 1 everywhere would prove nothing.
+    """
+    model, example = stirred(made)
+    began = time.perf_counter()
+    found = survey(model, example)
+    plan = _half(found)
+    small = apply(model, plan, example)
+    seconds = time.perf_counter() - began
+    reach, total = reachable(found)
+    worst = max(_apart(model, small, plan, example, rows) for rows in BATCHES)
+    removed = plan.account().share_removed
+    exact = worst <= 1e-5 and removed > 0 and _varies(small, plan, example)
+    return [exact, worst, reach, removed, total, round(seconds, 2), _why(found)]
+
+
+def _half(found: Survey) -> Plan:
+    """A random plan that takes half of what can be taken at most."""
+    most = Plan(found, {s.name: np.array([0]) for s in found.sites if s.size > 1}, Budget(0.0)).account().share_removed
+    generator = torch.Generator().manual_seed(0)
+    scores = {s.name: torch.rand(s.size, generator=generator) for s in found.sites}
+    return choose(found, scores, Budget(most / 2), rule="random")
+
+
+def _apart(model: nn.Module, small: nn.Module, plan: Plan, example: Example, rows: int) -> float:
+    """Difference on a batch of so many rows; 0 where the model as it came does not take such a batch."""
+    generator = torch.Generator().manual_seed(rows)
+    inputs = changed(example, lambda _, x: x[torch.randint(len(x), (rows,), generator=generator)])
+    reference = masked(model, plan)
+    with still(model), still(reference), still(small):
+        try:
+            call(model, inputs)
+        except (RuntimeError, IndexError):
+            return 0.0
+        return difference(call(reference, inputs), call(small, shrink_inputs(plan, inputs)))
+
+
+def _varies(small: nn.Module, plan: Plan, example: Example) -> bool:
+    with still(small):
+        output = call(small, shrink_inputs(plan, example))
+    tensors = [t.double() for t in (output if isinstance(output, list | tuple) else [output])]
+    return any(float(t[t.isfinite()].std()) > 1e-4 for t in tensors)
+
+
+def _why(found: Survey) -> str:
+    """The reasons for parameters in tensors that no site cuts, the largest tensors first."""
+    cut = {c.tensor for site in found.sites for c in site.cuts}
+    left = [n for n in found.shapes if n not in cut and n not in found.buffers and found.shapes[n]]
+    said: dict[str, str] = {}
+    for tensor in sorted(left, key=lambda n: -int(np.prod(found.shapes[n]))):
+        keys = [k for k in found.whole if k == tensor or k.startswith(f"{tensor}:")]
+        reasons = [found.whole[k].split(" (in")[0] for k in keys]
+        for reason in reasons:
+            said.setdefault(reason, tensor)
+    return "; ".join(f"{tensor}: {reason}" for reason, tensor in list(said.items())[:3])
+
+
+def main(only: list[str]) -> int:
+    """Measure all models, or those that are named; write the table when all were."""
+    torch.set_num_threads(1)
+    rows = []
+    for package, (module, models) in PACKAGES.items():
+        if importlib.util.find_spec(module) is None:
+            print(f"{package} is not installed", file=sys.stderr)
+            continue
+        for name, made in models.items():
+            if only and f"{package}/{name}" not in only and name not in only:
+                continue
+            try:
+                found = measure(made)
+            except Exception as error:
+                found = [False, None, None, None, None, None, f"{type(error).__name__}: {error}"[:160]]
+            rows.append([package, name, *found])
+            print(*(f"{x:.3g}" if isinstance(x, float) else x for x in rows[-1]), sep=" | ", flush=True)
+    exact = [r for r in rows if r[2]]
+    print(f"{len(exact)} of {len(rows)} exact, {sum(r[4] >= 0.95 for r in exact)} of them reach 95 %")
+    if not only:
+        rows = [[("yes" if r[2] else "no") if i == 2 else x for i, x in enumerate(r)] for r in rows]
+        notes = [
+            "Models as their packages build them, small; every parameter stirred by normal noise of 0.3, so that "
+            "nothing is equal by chance",
+            "Random plans that take half of what can leave; exact: the smaller model equals the masked one, largest "
+            f"relative difference at most 1e-5 on batches of {', '.join(map(str, BATCHES))} rows (of those that the "
+            "model itself takes)",
+            "reachable: share of the parameters in tensors that some site cuts; seconds: survey, choose and apply",
+        ]
+        title = "Models of other packages, as they come"
+        write_result("peers", title, COLUMNS, rows, notes=notes, data=["random ids"], seeds=[0])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
