@@ -116,7 +116,7 @@ def _facebook() -> Made:
     from torch_rechub.basic.features import SparseFeature
 
     negative = [SparseFeature("other", 40, DIM, shared_with="item")]
-    return _matching("FaceBookDSSM", _sparse("user", "city"), _sparse("item"), negative, _mlp(), _mlp())
+    return _matching("FaceBookDSSM", _sparse("user", "city"), _sparse("item"), negative, _mlp(16, 24), _mlp(16, 24))
 
 
 def _hstu() -> Made:

@@ -1,0 +1,39 @@
+"""Models of other packages, as they come: exact, and reached nearly whole. Skipped where a package is not installed."""
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[2]))
+peers = importlib.import_module("benchmarks.peers")
+
+MODELS = [(package, name) for package, (_, models) in peers.PACKAGES.items() for name in models]
+
+WIDTHS_IN_FORWARD = {
+    "torch-rechub/AutoInt": "attention comes out as wide as it went in: one number for two axes",
+    "torch-rechub/EDCN": "lists of widths that were counted when it was built",
+    "torch-rechub/DIEN": "a cell of its own that starts from a state of its own",
+    "deepctr-torch/DIFM": "attention whose heads are cut by a number",
+    "deepctr-torch/xDeepFM": "half of a layer by a number",
+}
+UNREAD = {
+    "torch-rechub/ComirecSA": "a parameter that forward does not read",
+    "torch-rechub/MIND": "a parameter that forward does not read",
+    "deepctr-torch/MLR": "tables that forward does not read",
+}
+
+
+@pytest.mark.parametrize(("package", "name"), MODELS)
+def test_a_model_that_nobody_here_wrote_is_cut_exactly(package: str, name: str):
+    module, models = peers.PACKAGES[package]
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"{package} is not installed")
+    exact, difference, reachable, removed, *_ = peers.measure(models[name])
+    assert difference <= 1e-5
+    assert removed > 0.05
+    assert exact
+    if f"{package}/{name}" not in WIDTHS_IN_FORWARD | UNREAD:
+        assert reachable >= 0.95
