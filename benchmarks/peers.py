@@ -139,7 +139,7 @@ def main(only: list[str]) -> int:
     if not only:
         rows = [[("yes" if r[2] else "no") if i == 2 else x for i, x in enumerate(r)] for r in rows]
         notes = [
-            "Models as their packages build them, small; parameters are normal noise about 0.1: nothing is equal by chance",
+            "Models as their packages build them, small; parameters are normal noise about 0.1",
             "Random plans that take half of what can leave; exact: the smaller model equals the masked one, largest "
             f"relative difference at most 1e-5 on batches of {', '.join(map(str, BATCHES))} rows (of those that the "
             "model itself takes)",
