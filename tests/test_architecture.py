@@ -19,7 +19,7 @@ SEES: dict[str, set[str]] = {
     "discover": {"errors"},
     "atomic": {"errors"},
     "data": BASE,
-    "encodings": BASE,
+    "encodings": BASE | {"tracing"},
     "rewrites": BASE,
     "tracing": BASE | {"rewrites"},
     "importance": BASE | {"tracing"},

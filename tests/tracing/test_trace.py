@@ -10,7 +10,7 @@ from recprune.planning.budget import Budget
 from recprune.planning.plan import Plan
 from recprune.surgery import apply, masked
 from recprune.tracing.build import fingerprint
-from recprune.tracing.site import FLAT, Cut, Kind
+from recprune.tracing.site import FLAT, Cut, Kind, Site
 from recprune.tracing.trace import survey
 
 
@@ -179,3 +179,25 @@ def test_a_parameter_that_is_used_twice_is_cut_once():
     found = survey(Tied(), (torch.rand(2, 4),))
     assert list(found.shapes) == ["a.weight", "out.weight", "out.bias"]
     assert not [s for s in found.sites if any(c.tensor == "b.weight" for c in s.cuts)]
+
+
+def test_a_module_inside_another_offers_sites_in_names_of_its_own():
+    class Odd(nn.Module):
+        """Rows picked by a sort, which nobody follows; it knows that its rows can leave."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.rows = nn.Parameter(torch.rand(5, 3))
+
+        def prunable(self) -> list[Site]:
+            return [Site("row", Kind.NEURON, 5, (Cut("rows", 0),))]
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + torch.sort(self.rows, 1).values.sum(0)
+
+    model, x = nn.Sequential(nn.Identity(), Odd()), torch.rand(2, 3)
+    found = survey(model, (x,))
+    assert found.site("1.row").cuts == (Cut("1.rows", 0),)
+    assert "1.rows:0" not in found.whole
+    small = apply(model, Plan(found, {"1.row": np.array([1, 4])}, Budget(0.1)), (x,))
+    assert torch.equal(small[1].rows, model[1].rows[[1, 4]])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from recprune.errors import SurgeryError
+from recprune.tracing.site import Cut, Kind, Site
 
 __all__ = ["ItemItem", "stored_bytes"]
 
@@ -37,8 +39,10 @@ class ItemItem(nn.Module):
 
     values: (entries,) float Parameter, row by row; indices: (entries,) int16 or int32, the column of each value,
     ascending inside a row; indptr: (rows + 1,) int32, where each row starts. Takes the place of a dense
-    `nn.Linear(columns, rows, bias=False)`.
+    `nn.Linear(columns, rows, bias=False)`. More entries can leave: see `prunable`.
     """
+
+    pointers: ClassVar[Mapping[str, str]] = {"indptr": "values"}
 
     def __init__(self, values: Tensor, indices: Tensor, indptr: Tensor, columns: int) -> None:
         super().__init__()
@@ -56,6 +60,11 @@ class ItemItem(nn.Module):
         counts = torch.bincount(kept // columns, minlength=rows)
         indptr = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         return cls(matrix.detach().reshape(-1)[kept].clone(), kept % columns, indptr, columns)
+
+    def prunable(self) -> Iterator[Site]:
+        """Every entry that is there can leave; `indptr` counts those that stay."""
+        if len(self.values) > 1:
+            yield Site("entry", Kind.ENTRY, len(self.values), (Cut("values", 0), Cut("indices", 0)))
 
     def check(self) -> None:
         """Raise SurgeryError where the indices are no valid sparse matrix: done before they are used."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ def fingerprint(model: nn.Module) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def build(trace: Trace, own: Iterable[Site] = ()) -> Survey:
+def build(trace: Trace) -> Survey:
     """All sites of a trace, and the reason for every axis that stays whole."""
     tensors = named_tensors(trace.model)
     whole: dict[str, str] = {}
@@ -50,7 +50,6 @@ def build(trace: Trace, own: Iterable[Site] = ()) -> Survey:
         *rows.ids(),
         *_units(trace, features, places, averaged, whole),
         *_entries(trace, tensors),
-        *own,
     ]
     _say_why(trace, tables, tensors, whole)
     return Survey(

@@ -82,7 +82,8 @@ def survey(model: nn.Module, example: Example, columns: Sequence[str] | None = N
     arguments or a mapping of keyword arguments; each may be a tensor, or a dict, list, tuple or dataclass of tensors.
     columns: a name for each tensor (default: `model.columns` where there are as many; otherwise keys, and input0,
     input1, ... by place). The model may be any nn.Module; it is run once, in evaluation mode without gradients, and
-    left as it was. A module that has a method `prunable() -> Iterable[Site]` adds sites of its own. What is found is
+    left as it was. A module that has a method `prunable() -> Iterable[Site]` adds sites of its own, in names of its own
+    tensors; `pointers`, a mapping of its buffers to its tensors, is as in Survey. What is found is
     tried out on a copy before it is handed back: a site that cannot be cut without changing the answer stays whole.
     Raises SurveyError where the example does not run.
     """
@@ -100,11 +101,27 @@ def survey(model: nn.Module, example: Example, columns: Sequence[str] | None = N
                 f"{shapes_of(example)}: {type(error).__name__}: {error}"
             ) from error
     watch.finish(output)
+    return tried(model, _with_own(model, build(watch.trace)), example, named)
+
+
+def _with_own(model: nn.Module, found: Survey) -> Survey:
+    """The survey with the sites that modules offer themselves."""
     own: list[Site] = []
-    for module in model.modules():
-        prunable: Any = getattr(module, "prunable", None)
-        own.extend(prunable() if prunable is not None else ())
-    return tried(model, build(watch.trace, own), example, named)
+    pointers = dict(found.pointers)
+    for path, module in model.named_modules():
+        offered: Any = getattr(module, "prunable", None)
+        front = f"{path}." if path else ""
+        own += [_inside(site, front) for site in (offered() if offered is not None else ())]
+        if offered is not None:
+            pointers |= {front + b: front + t for b, t in getattr(module, "pointers", {}).items()}
+    cut = {f"{c.tensor}:{c.dim}" for site in own for c in site.cuts}
+    whole = {name: reason for name, reason in found.whole.items() if name not in cut}
+    return replace(found, sites=(*found.sites, *own), whole=whole, pointers=pointers) if own else found
+
+
+def _inside(site: Site, front: str) -> Site:
+    cuts = tuple(replace(cut, tensor=front + cut.tensor) for cut in site.cuts)
+    return replace(site, name=front + site.name, cuts=cuts, attributes=tuple(front + a for a in site.attributes))
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
