@@ -17,17 +17,16 @@ from recprune.training.fit import FitOptions
 
 __all__ = ["ORDERS", "demo"]
 
-CLEANING = {"min_item": 60, "min_user": 10}
+CLEANING = {"min_item": 100, "min_user": 10}
 ORDERS: Mapping[str, Order] = {
-    "ease": Order("ease", options=FitOptions(reg=1000.0), budget=usual_budget(0.95), cleaning=CLEANING),
-    "deepfm": Order(
-        "deepfm",
-        {"dim": 16, "hidden": [128, 64]},
-        FitOptions(epochs=3, batch=2048, lr=2e-3),
-        FitOptions(epochs=2, batch=2048, lr=1e-3, schedule="linear"),
+    "ease": Order("ease", options=FitOptions(reg=1000.0), budget=usual_budget(0.9), cleaning=CLEANING),
+    "caser": Order(
+        "caser",
+        {"dim": 32},
+        FitOptions(epochs=4, batch=1024, lr=3e-3, schedule="linear"),
+        FitOptions(epochs=2, batch=1024, lr=1e-3, schedule="linear"),
         usual_budget(0.5),
         cleaning=CLEANING,
-        negatives=2,
     ),
 }
 """Name of a folder -> what is done there."""
