@@ -146,7 +146,7 @@ def test_sizes_come_from_the_account_of_a_plan_where_there_is_one(random_split: 
     found = told(random_split, random_table, random_table, plan=Plan())
     assert (found.before.features, found.before.network, found.before.bytes) == (10, 20, 120)
     assert (found.after.features, found.after.network, found.after.bytes) == (5, 15, 80)
-    assert "33.3% of the bytes and 33.3% of the parameters left." in found.verdict()
+    assert "33.3% of the bytes and 33.3% of the parameters are gone." in found.verdict()
 
 
 def test_tables_are_features_and_all_else_is_network() -> None:

@@ -91,4 +91,5 @@ def compared(found: Comparison) -> tuple[RenderableType, ...]:
     ]
     metrics = [name for name in found.before.metrics if name.partition("@")[0] in MAIN]
     rows += [[name, *(side.metrics[name] for side in sides)] for name in metrics]
-    return table(["", *found.sides], rows, f"{found.part}, {found.cases:,} {found.unit}s"), found.verdict()
+    others = "\n".join(found.sentence(name) for name in metrics if name != found.headline)
+    return table(["", *found.sides], rows, f"{found.part}, {found.cases:,} {found.unit}s"), found.verdict(), others

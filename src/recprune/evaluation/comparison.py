@@ -145,7 +145,7 @@ def _side(content: dict[str, Any]) -> Side:
 
 def _size(before: Side, after: Side) -> str:
     gone, fewer = 1 - after.bytes / max(before.bytes, 1), 1 - after.parameters / max(before.parameters, 1)
-    return f"{gone:.1%} of the bytes and {fewer:.1%} of the parameters left."
+    return f"{gone:.1%} of the bytes and {fewer:.1%} of the parameters are gone."
 
 
 def _sentence(comparison: Comparison, one: Difference, model: str) -> str:
