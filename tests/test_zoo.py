@@ -88,6 +88,8 @@ def test_every_site_can_be_cut_by_itself(name: str):
 
 FOUND: dict[str, set[str]] = {
     "autoint": {"table.dim", "input0.1.field", "input0.1.id"},
+    "autoint_split": {"tables.0+tables.1+tables.2.dim", "query.neuron", "input0.0.id"},
+    "autoint_wide": {"tables.0+tables.1+tables.2.dim", "input0.2.id"},
     "bags": {"tags.dim", "words.dim", "input0.id", "input1.id", "input2.id", "pair.neuron"},
     "bert4rec": {"item+position.dim", "fc.neuron"},
     "caser_plain": {"item.dim", "across.1.filter", "down.filter", "weight.dim", "user+weight.dim"},

@@ -13,10 +13,8 @@ peers = importlib.import_module("benchmarks.peers")
 MODELS = [(package, name) for package, (_, models) in peers.PACKAGES.items() for name in models]
 
 WIDTHS_IN_FORWARD = {
-    "torch-rechub/AutoInt": "attention comes out as wide as it went in: one number for two axes",
     "torch-rechub/EDCN": "lists of widths that were counted when it was built",
     "torch-rechub/DIEN": "a cell of its own that starts from a state of its own",
-    "deepctr-torch/DIFM": "attention whose heads are cut by a number",
     "deepctr-torch/xDeepFM": "half of a layer by a number",
 }
 UNREAD = {

@@ -45,8 +45,8 @@ def correct_attributes(model: nn.Module) -> None:
 
 
 def numbers(model: nn.Module, value: int, near: set[str]) -> Iterator[str]:
-    """Attributes that hold this whole number, of modules that own a tensor in `near` or contain one that does."""
-    for path, module in model.named_modules():
+    """Attributes that hold this whole number, of modules that own a tensor in `near`, then of those around them."""
+    for path, module in sorted(model.named_modules(), key=lambda pair: -len(pair[0].split(".")) if pair[0] else 0):
         if type(module).__module__.startswith("torch.nn") or not any(_inside(tensor, path) for tensor in near):
             continue
         for name, held in vars(module).items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from recprune.tracing.build import named_tensors
 from recprune.tracing.cutting import Leaving, inputs_after, masked_copy, smaller_copy
 from recprune.tracing.inputs import Example, call, changed, laid_flat
 from recprune.tracing.kept_width import still
-from recprune.tracing.site import FLAT, Kind, Site, Survey
+from recprune.tracing.site import FLAT, Cut, Kind, Site, Survey
 
 __all__ = ["difference", "larger_batch", "tried"]
 
@@ -33,14 +33,17 @@ def tried(model: nn.Module, survey: Survey, example: Example, columns: Sequence[
     if not bad:
         return survey
     names = {site.name for site in bad}
-    mended, whole = [], dict(survey.whole)
+    mended: list[Site] = []
+    left: list[Site] = []
     for together in _alike(bad):
         found = trial.mend(together)
         mended += found
         covered = {cut for site in found for cut in site.cuts}
-        for site in together:
-            if not set(site.cuts) <= covered:
-                whole[site.name] = "a width of it is written into forward as a number"
+        left += [site for site in together if not set(site.cuts) <= covered]
+    one, met = trial.as_one(left)
+    mended += one
+    reason = "a width of it is written into forward as a number"
+    whole = {**survey.whole, **{site.name: reason for site in left if site.name not in met}}
     sites = (*(s for s in survey.sites if s.name not in names), *mended)
     return replace(survey, sites=sites, whole=whole)
 
@@ -134,8 +137,20 @@ class _Trial:
         one = self._mended(_joined(together)) if len(together) > 1 else None
         return [one] if one is not None else alone[:1]
 
+    def as_one(self, sites: list[Site]) -> tuple[list[Site], set[str]]:
+        """Axes of several widths that forward takes for one, such as a head's dims and all that go in: the narrowest
+        says what a unit is. The joined site, and the names of those that it holds; none where it cannot be cut either.
+        """
+        open_ = [s for s in sites if s.kind in (Kind.NEURON, Kind.DIM)]
+        for width in sorted({s.size for s in open_} - {1}):
+            together = [s for s in open_ if s.size % width == 0]
+            one = self._mended(_joined([_folded(s, width) for s in together])) if len(together) > 1 else None
+            if one is not None:
+                return [one], {s.name for s in together}
+        return [], set()
+
     def _mended(self, site: Site) -> Site | None:
-        return next((candidate for candidate in self._candidates(site) if self.equal([candidate])), None)
+        return next((c for c in islice(self._candidates(site), 96) if self.equal([c])), None)
 
     def _candidates(self, site: Site) -> Iterator[Site]:
         held = list(numbers(self._model, site.size, {cut.tensor for cut in site.cuts}))[:6]
@@ -143,6 +158,7 @@ class _Trial:
         scales: list[tuple[str, ...]] = [()]
         if site.kind is Kind.NEURON:
             scales += [tuple(c.tensor for c in site.cuts if c.dim == 0 and c.tensor.startswith(p + ".")) for p in made]
+            scales += [(tensor,) for tensor in dict.fromkeys(c.tensor for c in site.cuts if c.dim == 1)]
         for count in range(len(held) + 1):
             for chosen in combinations(held, count):
                 for scale in scales:
@@ -178,10 +194,21 @@ def _alike(sites: list[Site]) -> list[list[Site]]:
     return groups
 
 
+def _folded(site: Site, width: int) -> Site:
+    """The same cuts in `width` units: unit i takes what units i, i + width, i + 2 * width, ... took."""
+
+    def folded(cuts: Sequence[Cut]) -> tuple[Cut, ...]:
+        times = range(site.size // width)
+        return tuple(replace(c, start=c.start + n * width * c.width) for c in cuts for n in times)
+
+    return replace(site, size=width, cuts=folded(site.cuts), averaged=folded(site.averaged))
+
+
 def _home(site: Site) -> str:
     return site.cuts[0].tensor.rpartition(".")[0].rpartition(".")[0]
 
 
 def _joined(sites: list[Site]) -> Site:
     cuts = tuple(dict.fromkeys(cut for site in sites for cut in site.cuts))
-    return replace(sites[0], cuts=cuts, averaged=tuple(cut for site in sites for cut in site.averaged))
+    first = next((s for s in sites if s.kind is Kind.DIM), sites[0])
+    return replace(first, cuts=cuts, averaged=tuple(cut for site in sites for cut in site.averaged))
