@@ -1,6 +1,7 @@
 """Models of other packages, as they come: what leaves them exactly, what stays whole. `python -m benchmarks.peers`.
 
-Runs in an environment of its own with torch, recprune, torch-rechub and deepctr-torch; what is not there is left out.
+Runs in an environment of its own with recprune, torch-rechub and deepctr-torch (which also asks for requests, tqdm,
+scikit-learn and tensorboard); a package that is not there is left out. Neither package is part of recprune.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import importlib.util
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -143,6 +145,7 @@ def main(only: list[str]) -> int:
             "Random plans that take half of what can leave; exact: the smaller model equals the masked one, largest "
             f"relative difference at most 1e-5 on batches of {', '.join(map(str, BATCHES))} rows (of those that the "
             "model itself takes)",
+            "versions: " + ", ".join(f"{p} {version(p)}" for p in sorted({r[0] for r in rows})),
             "reachable: share of the parameters in tensors that some site cuts; seconds: survey, choose and apply",
         ]
         title = "Models of other packages, as they come"
