@@ -50,3 +50,38 @@ def test_an_id_that_no_row_holds_rises_nothing():
     found = survey(model, batches[0][0])
     rises = MseIncrease()(found.site("user.id"), Probe(model, found, batches, F.binary_cross_entropy_with_logits))
     assert rises[3:].tolist() == [0.0, 0.0]
+
+
+class Pair(nn.Module):
+    """An item and the one before it, looked up in one table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.columns = ("item", "before", "user")
+        self.items, self.users = nn.Embedding(6, 3), nn.Embedding(4, 3)
+
+    def forward(self, item: torch.Tensor, before: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(self.items(item) * self.users(user) + self.items(before)).sum(1)
+
+
+def test_a_row_that_holds_an_id_in_any_of_its_columns_counts_once():
+    torch.manual_seed(0)
+    model = Pair().eval()
+    batches = [((torch.randint(6, (20,)), torch.randint(6, (20,)), torch.randint(4, (20,))), torch.rand(20))]
+    assert (batches[0][0][0] == batches[0][0][1]).any()
+    found = survey(model, batches[0][0])
+    site = next(s for s in found.sites if set(s.columns) == {"item", "before"})
+    counts = {"item": torch.tensor([0, 1, 2, 3, 4, 5]), "before": torch.tensor([0, 5, 0, 2, 0, 0])}
+    probe = Probe(model, found, batches, F.mse_loss, counts)
+    assert probe.counts(site).tolist() == [6, 2, 5, 4, 5]
+    rises = MseIncrease()(site, probe)
+    rows, weights = model.items.weight.detach()[1:].double(), torch.tensor([6.0, 2, 5, 4, 5]).double() + 1e-9
+    mean = ((weights[:, None] * rows).sum(0) / weights.sum()).float()
+    (inputs, target) = batches[0]
+    model.items.weight.data[0] = mean
+    before = model.items.weight.detach().clone()
+    for unit in range(site.size):
+        loss = float(F.mse_loss(model(*inputs), target).detach())
+        model.items.weight.data[unit + 1] = mean
+        assert abs(float(F.mse_loss(model(*inputs), target).detach()) - loss - float(rises[unit])) < 1e-5
+        model.items.weight.data.copy_(before)

@@ -1,4 +1,4 @@
-"""What the loss would be without an id: for all ids of a column in two passes."""
+"""What the loss would be without an id: for all ids in one pass a column, and one before."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def rise_by_id(
     model: nn.Module,
     tensors: Mapping[str, Tensor],
     site: Site,
-    place: int,
+    places: Sequence[int],
     batches: Sequence[Batch],
     loss: Loss,
     counts: Tensor | None,
@@ -26,16 +26,22 @@ def rise_by_id(
 ) -> Tensor:
     """(site.size,) float64: the sum, over the rows that hold an id, of the rise of their loss, over all rows.
 
-    place: which input holds the ids. The fall-back row holds the mean row of the column meanwhile, weighed by counts.
+    places: which inputs hold the ids; a row holds an id once, in however many of them it stands.
+    The fall-back row holds the mean row of the column meanwhile, weighed by counts.
     """
     rise = torch.zeros(site.size + 1, dtype=torch.float64)
     rows = 0
     for inputs, target in batches:
-        before = _losses(model(*inputs), target, loss)
         with _mean_row(tensors, site, counts, survey):
-            changed = (*inputs[:place], torch.zeros_like(inputs[place]), *inputs[place + 1 :])
-            after = _losses(model(*changed), target, loss)
-        rise.index_add_(0, inputs[place].long().cpu(), (after - before).double().cpu())
+            before = _losses(model(*inputs), target, loss)
+        for nth, place in enumerate(places):
+            ids = inputs[place]
+            told = [inputs[other] == ids for other in places[:nth]]
+            changed = [torch.where(x == ids, 0, x) if i in places else x for i, x in enumerate(inputs)]
+            with _mean_row(tensors, site, counts, survey):
+                after = _losses(model(*changed), target, loss)
+            new = ~torch.stack(told).any(0) if told else torch.ones_like(ids, dtype=torch.bool)
+            rise.index_add_(0, ids.long().cpu(), ((after - before) * new).double().cpu())
         rows += len(target)
     return rise[1:] / max(rows, 1)
 

@@ -8,26 +8,27 @@ import torch
 from torch import Tensor, nn
 
 from recprune.errors import SurveyError
+from recprune.importance.entries import matrix_of
 from recprune.importance.sweep import Batch
 
 __all__ = ["input_squares"]
 
 
 def input_squares(model: nn.Module, tensor: str, batches: Iterable[Batch]) -> Tensor:
-    """(in_features,) float64 mean of x_j² over all rows that reach the nn.Linear whose weight is `tensor`.
+    """(in_features,) float64 mean of x_j² over all rows that reach the linear layer whose matrix is `tensor`.
 
-    Raises SurveyError where `tensor` is the weight of no nn.Linear, or where no row reaches it.
+    Raises SurveyError where `tensor` is the matrix of no nn.Linear or packed matrix, or where no row reaches it.
     """
     owner, _, name = tensor.rpartition(".")
     linear = model.get_submodule(owner)
-    if not isinstance(linear, nn.Linear) or name != "weight":
+    if matrix_of(linear) != name:
         raise SurveyError(
             f"{tensor} is not the weight of an nn.Linear but of {type(linear).__name__}: its inputs are not known; "
             "score it by taylor or magnitude",
             tensor=tensor,
         )
-    width = linear.in_features
-    squares = torch.zeros(width, dtype=torch.float64, device=linear.weight.device)
+    width = int(getattr(linear, "in_features"))  # noqa: B009 (no attribute of nn.Module to a type checker)
+    squares = torch.zeros(width, dtype=torch.float64, device=linear.get_parameter(name).device)
     rows = 0
 
     def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:

@@ -97,32 +97,33 @@ class Probe:
             return self._measure()
 
     def holds_one_id(self, site: Site) -> bool:
-        """True where a row of the batches holds one id of the site's column, so that `rise_without_ids` can tell."""
+        """True where a row of the batches holds one id a column of the site, so that `rise_without_ids` can tell."""
         if self._metric is not None:
             return False
-        place = self._column(site)
-        return place is not None and all(i[place].dim() == 1 for i, _ in self._batches())
+        places = self._places(site)
+        return bool(places) and all(i[place].dim() == 1 for i, _ in self._batches() for place in places)
 
     def rise_without_ids(self, site: Site) -> Tensor:
         """(site.size,) float64 rise of the mean loss when one id leaves and the mean row of its column answers for it.
 
-        Two passes for all ids together: only rows that hold an id change when it leaves, and each row holds one. The
-        loss must be a mean over rows.
+        One pass, and one a column, for all ids together: only rows that hold an id change when it leaves, and each row
+        holds one in a column. The loss must be a mean over rows.
         """
-        place = self._column(site)
-        if place is None:
+        places = self._places(site)
+        if not places:
             raise SurveyError(f"site {site.name!r}: no input of the model is its column", site=site.name)
         counts = self.counts(site)
         with as_it_was(self.model), torch.no_grad():
             return rise_by_id(
-                self.model, self._tensors, site, place, self._id_batches, self._needed_loss(), counts, self.survey
+                self.model, self._tensors, site, places, self._id_batches, self._needed_loss(), counts, self.survey
             )
 
-    def _column(self, site: Site) -> int | None:
+    def _places(self, site: Site) -> tuple[int, ...]:
+        """Which inputs hold the site's ids; none where one of its columns is no input of its own."""
         columns: tuple[str, ...] = getattr(self.model, "columns", ())
         inputs = len(self._batches()[0][0])
         named = columns if len(columns) == inputs else tuple(f"input{i}" for i in range(inputs))
-        return named.index(site.column) if site.column in named else None
+        return tuple(named.index(c) for c in site.columns) if set(site.columns) <= set(named) else ()
 
     @property
     def passes(self) -> int:
@@ -137,18 +138,22 @@ class Probe:
         return self._moments[tensor]
 
     def counts(self, site: Site) -> Tensor | None:
-        """(site.size,) float64 how often each unit's code occurs; None where no counts of its column were given."""
-        values = self.column_counts(site.column or "")
+        """(site.size,) float64 how often each unit's code occurs, over all columns of the site; None without counts."""
+        known = [part for column in site.columns if (part := self._counts_of(site, column)) is not None]
+        return torch.stack(known).sum(0) if known else None
+
+    def _counts_of(self, site: Site, column: str) -> Tensor | None:
+        values = self.column_counts(column)
         if values is None:
             return None
         first = site.cuts[0]
         begin = first.start - site.fallback if site.fallback is not None else max(len(values) - site.size, 0)
         if begin < 0 or begin + site.size > len(values):
             raise SurveyError(
-                f"site {site.name!r}: counts of column {site.column!r} are {len(values)} numbers and do not reach "
+                f"site {site.name!r}: counts of column {column!r} are {len(values)} numbers and do not reach "
                 f"units {begin}..{begin + site.size - 1}; give one number a code, code 0 first",
                 site=site.name,
-                column=site.column,
+                column=column,
             )
         return values[begin : begin + site.size]
 

@@ -8,15 +8,17 @@ import torch
 from torch import Tensor
 
 from recprune.errors import SurveyError
+from recprune.importance.entries import weighed_inputs
 from recprune.importance.probe import Probe
-from recprune.tracing.site import FLAT, Kind, Site
+from recprune.tracing.site import Kind, Site
 
 __all__ = ["Frequency"]
 
 
 @dataclass(frozen=True)
 class Frequency:
-    """Ids: how often the id occurs. Entries (i, j) of an item-item matrix: |w_ij| · sqrt(count of item j).
+    """Ids: how often the id occurs, in all columns of the site together.
+    Entries (i, j) of an item-item matrix: |w_ij| · sqrt(count of item j).
 
     The counts are the probe's. For 0/1 histories sqrt(count_j) is the norm of input j, so entries are ranked as by
     Sun et al. 2024 (A Simple and Effective Pruning Approach for Large Language Models), section 3, equation 1.
@@ -43,16 +45,14 @@ def _entries(site: Site, probe: Probe) -> Tensor:
     if counts is None:
         return _missing(site, column)
     total = torch.zeros(site.size, dtype=torch.float64)
-    for cut in site.cuts:
-        inputs = probe.survey.shapes[cut.tensor][-1]
-        if cut.dim != FLAT or cut.width != 1 or len(counts) != inputs:
+    for cut, item, inputs in weighed_inputs(probe.model, site):
+        if len(counts) != inputs:
             raise SurveyError(
                 f"site {site.name!r}: {cut.tensor} takes {inputs} inputs and there are {len(counts)} counts of column "
                 f"{column!r}; they must be the same items, one entry a unit",
                 site=site.name,
                 column=column,
             )
-        item = torch.arange(cut.start, cut.start + site.size) % inputs
         total += probe.weights(cut, site.size)[:, 0].abs().double().cpu() * counts.sqrt()[item]
     return total
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from recprune.errors import SurveyError
+from recprune.importance.entries import weighed_inputs
 from recprune.importance.probe import Probe
-from recprune.tracing.site import FLAT, Kind, Site
+from recprune.tracing.site import Kind, Site
 
 __all__ = ["MseIncrease"]
 
@@ -23,7 +24,8 @@ class MseIncrease:
     over the probe batches each; a site that takes more than `limit` forward passes is refused.
 
     Ids are measured all at once: a row holds one id of a column, so that the rise of the rows that hold it, when the id
-    answers with the mean row of its column, is the rise without it.
+    answers with the mean row of its column, is the rise without it. Of several columns, a row that holds the id in any
+    of them counts.
 
     Entries of an nn.Linear are too many for that and have a closed form: when entry w_ij alone leaves, the squared
     error of output i rises by w_ij² · mean(x_j²) + 2 · w_ij · mean(r_i · x_j), r = target - output. The second term is
@@ -55,10 +57,7 @@ class MseIncrease:
 
 def _closed_form(site: Site, probe: Probe) -> Tensor:
     total = torch.zeros(site.size, dtype=torch.float64)
-    for cut in site.cuts:
-        if cut.dim != FLAT or cut.width != 1:
-            raise SurveyError(f"site {site.name!r}: {cut} is not one entry a unit", site=site.name, cut=cut)
+    for cut, column, _ in weighed_inputs(probe.model, site):
         squares = probe.input_squares(cut.tensor).cpu()
-        column = torch.arange(cut.start, cut.start + site.size) % len(squares)
         total += probe.weights(cut, site.size)[:, 0].double().cpu().square() * squares[column]
     return total
