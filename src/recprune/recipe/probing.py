@@ -18,6 +18,10 @@ from recprune.training import losses
 __all__ = ["code_counts", "probe"]
 
 
+SCORES = 1 << 25
+"""Scores, users times items, that one measurement of a ranking loss makes at most (but 256 users at least)."""
+
+
 def probe(
     model: nn.Module, survey: Survey, split: Split, *, most: int = 16_384, batch: int = 1024, seed: int = 0
 ) -> Probe:
@@ -72,6 +76,7 @@ def _of_users(model: nn.Module, split: Split, most: int, batch: int, seed: int) 
             split = split_last(split.train, repeats=True)
         known, wanted = split.train.histories(), (split.valid if len(split.valid) else split.test).histories()
         loss = losses.multinomial
+    most = min(most, max(256, SCORES // known.n_items))
     users = np.flatnonzero((known.counts() > 0) & (wanted.counts() > 0))
     return [_ranked(model, known, wanted, chosen) for chosen in _drawn(users, most, batch, seed)], loss
 
