@@ -67,7 +67,7 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_failure_while_writing_leaves_the_old_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = save_split(tiny(), tmp_path / "prepared")
-    monkeypatch.setattr("recprune.data.store.json.dump", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("recprune.data.store.json.dumps", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         save_split(tiny(), folder)
     monkeypatch.undo()

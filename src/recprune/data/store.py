@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from recprune.atomic import replace_folder, standing
 from recprune.data.dataset import Dataset, Roles, Split
 from recprune.data.vocabulary import Vocabulary
 from recprune.errors import DataError
@@ -34,20 +32,13 @@ def save_split(split: Split, folder: str | Path) -> Path:
     """Write a split. A prepared folder of that name is replaced; any other folder that is not empty is refused."""
     folder = Path(folder)
     refuse_others(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=".tmp", dir=folder.parent))
-    try:
-        write_into(split, fresh)
-        fresh.chmod(0o755)
-        put_in_place(fresh, folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    replace_folder(folder, lambda fresh: write_into(split, fresh))
     return folder
 
 
 def load_split(folder: str | Path) -> Split:
     """Read a split back. Raises DataError where the folder is none, or a file is not what the manifest says."""
-    folder = Path(folder)
+    folder = standing(folder)
     manifest = manifest_of(folder)
     for name, said in manifest["files"].items():
         check(folder / name, said)
@@ -82,21 +73,8 @@ def write_into(split: Split, folder: Path) -> None:
         "vocabularies": names,
         "files": files,
     }
-    with (folder / "manifest.json").open("w", encoding="utf-8") as out:
-        json.dump(manifest, out, indent=1, ensure_ascii=False)
-        out.flush()
-        os.fsync(out.fileno())
-
-
-def put_in_place(fresh: Path, folder: Path) -> None:
-    """Rename; an older prepared folder steps aside first and is removed afterwards."""
-    if not folder.exists():
-        fresh.rename(folder)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", suffix=".tmp", dir=folder.parent))
-    folder.rename(old / "x")
-    fresh.rename(folder)
-    shutil.rmtree(old)
+    text = json.dumps(manifest, indent=1, ensure_ascii=False)
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
 
 
 def refuse_others(folder: Path) -> None:
