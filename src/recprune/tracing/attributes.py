@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
+from recprune.tracing.copying import layers, variables
+
 __all__ = ["correct_attributes", "numbers", "set_number"]
 
 _KNOWN: tuple[tuple[type[nn.Module], tuple[tuple[str, str, int], ...]], ...] = (
@@ -19,10 +21,17 @@ _KNOWN: tuple[tuple[type[nn.Module], tuple[tuple[str, str, int], ...]], ...] = (
     (nn.RNNBase, (("input_size", "weight_ih_l0", 1), ("hidden_size", "weight_hh_l0", 1))),
 )
 
+_NAMED = (
+    ("units", "_kernel", -1),
+    ("filters", "_kernel", -1),
+    ("input_dim", "_embeddings", 0),
+    ("output_dim", "_embeddings", 1),
+)
+
 
 def correct_attributes(model: nn.Module) -> None:
-    """Make the attributes of torch's own modules say what their tensors are, in place."""
-    for module in model.modules():
+    """Make attributes of torch's own modules and of layers with variables say what their tensors are, in place."""
+    for module in layers(model):
         if isinstance(module, nn.modules.conv._ConvNd) and module.groups == module.in_channels == module.out_channels:
             module.groups = len(module.weight) if module.groups > 1 else 1
         for kind, attributes in _KNOWN:
@@ -42,6 +51,22 @@ def correct_attributes(model: nn.Module) -> None:
             module.normalized_shape = tuple(module.weight.shape)
         if isinstance(module, nn.RNNBase):
             module._flat_weights = [getattr(module, name) for name in module._flat_weights_names]
+        if next(variables(module), None) is not None:
+            _correct_named(module)
+
+
+def _correct_named(module: nn.Module) -> None:
+    """The same for layers whose variables have names, as Keras has them: units, input_dim, and what goes in."""
+    for attribute, variable, dim in _NAMED:
+        value = getattr(getattr(module, variable, None), "_value", None)
+        if isinstance(value, Tensor) and isinstance(getattr(module, attribute, None), int) and value.dim() > 1:
+            setattr(module, attribute, value.shape[dim])
+    kernel = getattr(getattr(module, "_kernel", None), "_value", None)
+    scale = next((v for v in variables(module) if v._value.dim() == 1), None)
+    width = kernel.shape[-2] if isinstance(kernel, Tensor) else scale._value.shape[0] if scale is not None else None
+    axes = getattr(getattr(module, "input_spec", None), "axes", None)
+    if isinstance(axes, dict) and len(axes) == 1 and width is not None:
+        axes.update(dict.fromkeys(axes, width))
 
 
 def numbers(model: nn.Module, value: int, near: set[str]) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from recprune.tracing.attributes import correct_attributes, set_number
 from recprune.tracing.build import named_tensors
+from recprune.tracing.copying import copied, wrap_call
 from recprune.tracing.inputs import Example, recoded
 from recprune.tracing.kept_width import KeptWidth, still
 from recprune.tracing.site import FLAT, Kind, Site, Survey
@@ -149,14 +149,15 @@ def _pointer(values: Tensor, gone: NDArray[np.int64]) -> Tensor:
 
 def _copy(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
     """A deep copy of a model in which every parameter and buffer is replaced; what was one tensor stays one."""
-    memo: dict[int, Any] = {}
+    new: dict[str, tuple[Tensor, Tensor]] = {}
     for name, old in named_tensors(model).items():
         value = tensors[name]
         if value.layout is torch.strided:
             value = value.contiguous()
             value = value.clone() if value.data_ptr() == old.data_ptr() else value
-        memo[id(old)] = nn.Parameter(value, requires_grad=old.requires_grad) if isinstance(old, nn.Parameter) else value
-    return copy.deepcopy(model, memo)
+        learned = isinstance(old, nn.Parameter)
+        new[name] = old, nn.Parameter(value, requires_grad=old.requires_grad) if learned else value
+    return copied(model, new)
 
 
 def _folding(model: nn.Module, survey: Survey, leaving: Leaving) -> nn.Module:
@@ -173,7 +174,16 @@ def _folding(model: nn.Module, survey: Survey, leaving: Leaving) -> nn.Module:
         inputs = recoded(kwargs or args, held, columns)
         return ((), inputs) if kwargs else (inputs, {})
 
-    model.register_forward_pre_hook(fold, with_kwargs=True)
+    if wrap_call(model) == "forward":
+        model.register_forward_pre_hook(fold, with_kwargs=True)
+        return model
+    plain = getattr(model, "call")  # noqa: B009 (no attribute of nn.Module to a type checker)
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        args, kwargs = fold(model, args, kwargs)
+        return plain(*args, **kwargs)
+
+    setattr(model, "call", called)  # noqa: B010
     return model
 
 
@@ -186,11 +196,11 @@ def _averaging(model: nn.Module, survey: Survey, leaving: Leaving) -> nn.Module:
             there = left.setdefault(cut.tensor, {}).get(cut.dim)
             left[cut.tensor][cut.dim] = gone if there is None else torch.cat([there, gone])
     if left:
-        plain = model.forward
+        plain = getattr(model, wrap_call(model))
 
         def forward(*inputs: Any, **named: Any) -> Any:
             with still(model), KeptWidth(left):
                 return plain(*inputs, **named)
 
-        model.forward = forward
+        setattr(model, wrap_call(model), forward)
     return model

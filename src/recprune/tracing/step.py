@@ -21,12 +21,14 @@ class Source:
     columns: names of inputs; one for a plain column, several where columns lie side by side on axis `dim`.
     pointer: the buffer of row offsets that was added, when a merged table is looked up.
     part: from where to where the columns of a matrix were taken; None where all of them were.
+    negative: it says whether those ids are below 0, as code that counts them from the end asks.
     """
 
     columns: tuple[str, ...]
     dim: int | None = None
     pointer: str | None = None
     part: tuple[int, int] | None = None
+    negative: bool = False
 
 
 @dataclass(frozen=True, slots=True)

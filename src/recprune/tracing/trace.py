@@ -182,7 +182,8 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if step.operation in LOOKUPS:
             table = self.name_of(step.args[0])
             if table is not None:
-                self.trace.lookups.append(Lookup(table, self.look(step.arg(1, "indices")).source))
+                source = self.look(step.arg(1, "indices")).source
+                self.trace.lookups.append(Lookup(table, None if source is not None and source.negative else source))
 
     def _follow(self, step: Step) -> tuple[Axes, ...]:
         follow = _follows().get(step.operation)

@@ -16,7 +16,9 @@ __all__ = ["follow", "operations"]
 _KEEP = """abs neg relu relu_ gelu silu mish tanh sin asin atan sinh erf sqrt square sgn sign trunc round floor ceil
     leaky_relu elu selu celu hardtanh hardswish softsign clone detach alias _to_copy contiguous lift_fresh
     dropout native_dropout prelu _prelu_kernel expm1 log1p tan tanh_ silu_ gelu_ dropout_ leaky_relu_ elu_"""
-_BREAK = "sigmoid sigmoid_ exp log cos softplus hardsigmoid reciprocal rsqrt log_sigmoid_forward cosh erfc exp2 log2"
+_BREAK = (
+    "sigmoid sigmoid_ exp log cos softplus hardsigmoid reciprocal rsqrt rsqrt_ log_sigmoid_forward cosh erfc exp2 log2"
+)
 _BINARY = """add.Tensor add_.Tensor sub.Tensor sub_.Tensor rsub.Scalar add.Scalar mul.Tensor mul_.Tensor mul.Scalar
     div.Tensor div_.Tensor div.Scalar pow.Tensor_Scalar where.self masked_fill.Scalar masked_fill.Tensor
     masked_fill_.Scalar maximum.default minimum.default clamp.default clamp_min.default addcmul.default
@@ -108,8 +110,13 @@ def _zero(step: Step, name: str, operands: list[Axes], dim: int, out: Axes) -> b
 
 def _source(step: Step, tensors: list[Tensor], operands: list[Axes]) -> Source | None:
     """Ids keep their columns; adding a buffer of integers makes that buffer a pointer."""
+    if step.operation == "aten.where.self" and len(operands) == 3:
+        asked, kept = operands[0].source, operands[2].source
+        return kept if asked is not None and kept is not None and asked == replace(kept, negative=True) else None
+    if step.operation == "aten.lt.Scalar" and operands[0].source is not None and step.args[1] == 0:
+        return replace(operands[0].source, negative=True)
     known = [axes.source for axes in operands if axes.source is not None]
-    if len(known) != 1 or tensors[0].dtype not in (torch.int64, torch.int32):
+    if len(known) != 1 or known[0].negative or tensors[0].dtype not in (torch.int64, torch.int32):
         return None
     others = [t for t, axes in zip(tensors, operands, strict=True) if axes.source is None]
     if not others:
