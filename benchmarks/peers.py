@@ -1,12 +1,14 @@
 """Models of other packages, as they come: what leaves them exactly, what stays whole. `python -m benchmarks.peers`.
 
 Runs in an environment of its own with recprune, torch-rechub and deepctr-torch (which also asks for requests, tqdm,
-scikit-learn and tensorboard); a package that is not there is left out. Neither package is part of recprune.
+scikit-learn and tensorboard), or in another with recprune, keras and keras-rs. None of them is part of recprune; the
+table keeps the rows of packages that are not there.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 import time
 from collections.abc import Callable
@@ -15,10 +17,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.result import write_result
+from benchmarks.result import FOLDER, write_result
 from torch import nn
 
-from benchmarks import peers_deepctr, peers_rechub
+from benchmarks import peers_deepctr, peers_keras, peers_rechub
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.plan import Plan
@@ -35,17 +37,23 @@ Made = Callable[[], tuple[nn.Module, Example]]
 PACKAGES: dict[str, tuple[str, dict[str, Made]]] = {
     "torch-rechub": ("torch_rechub", dict(peers_rechub.MODELS)),
     "deepctr-torch": ("deepctr_torch", dict(peers_deepctr.MODELS)),
+    "keras": ("keras", dict(peers_keras.KERAS)),
+    "keras-rs": ("keras_rs", dict(peers_keras.KERAS_RS)),
 }
 COLUMNS = ("package", "model", "exact", "difference", "reachable", "removed", "parameters", "seconds", "whole")
 BATCHES = (1, 2, 17, 300)
+VERSIONS = "versions: "
 
 
 def stirred(made: Made) -> tuple[nn.Module, Example]:
     """A model whose parameters are normal noise about 0.1: nothing is equal by chance, nothing was left unset."""
     torch.manual_seed(0)
     model, example = made()
-    for parameter in model.parameters():
-        parameter.data = torch.randn_like(parameter) * 0.3 + 0.1
+    for name, parameter in model.named_parameters():
+        if parameter.is_floating_point():
+            parameter.data = torch.randn_like(parameter) * 0.3 + 0.1
+        if name.endswith("moving_variance"):
+            parameter.data.abs_().add_(0.1)
     for name, buffer in model.named_buffers():
         if name.endswith(("running_mean", "running_var")):
             buffer.copy_(torch.rand_like(buffer) + 0.1)
@@ -119,6 +127,18 @@ def _why(found: Survey) -> str:
     return "; ".join(f"{tensor}: {reason}" for reason, tensor in list(said.items())[:3])
 
 
+def _kept(measured: set[str]) -> tuple[list[list[Any]], dict[str, str]]:
+    """Rows and versions of packages that were measured before and are not here now."""
+    path = FOLDER / "peers.json"
+    if not path.exists():
+        return [], {}
+    before = json.loads(path.read_text(encoding="utf-8"))
+    rows = [row for row in before["rows"] if row[0] not in measured and row[0] in PACKAGES]
+    said = next((note.removeprefix(VERSIONS) for note in before["notes"] if note.startswith(VERSIONS)), "")
+    versions = dict(part.split(" ", 1) for part in said.split(", ") if " " in part)
+    return rows, {p: v for p, v in versions.items() if p in {row[0] for row in rows}}
+
+
 def main(only: list[str]) -> int:
     """Measure all models, or those that are named; write the table when all were."""
     torch.set_num_threads(1)
@@ -140,12 +160,15 @@ def main(only: list[str]) -> int:
     print(f"{len(exact)} of {len(rows)} exact, {sum(r[4] >= 0.95 for r in exact)} of them reach 95 %")
     if not only:
         rows = [[("yes" if r[2] else "no") if i == 2 else x for i, x in enumerate(r)] for r in rows]
+        kept, versions = _kept({r[0] for r in rows})
+        versions |= {p: version(p) for p in {r[0] for r in rows}}
+        rows = sorted(rows + kept, key=lambda r: list(PACKAGES).index(r[0]))
         notes = [
             "Models as their packages build them, small; parameters are normal noise about 0.1",
             "Random plans that take half of what can leave; exact: the smaller model equals the masked one, largest "
             f"relative difference at most 1e-5 on batches of {', '.join(map(str, BATCHES))} rows (of those that the "
             "model itself takes)",
-            "versions: " + ", ".join(f"{p} {version(p)}" for p in sorted({r[0] for r in rows})),
+            VERSIONS + ", ".join(f"{p} {v}" for p, v in sorted(versions.items())),
             "reachable: share of the parameters in tensors that some site cuts; seconds: survey, choose and apply",
         ]
         title = "Models of other packages, as they come"
