@@ -1,8 +1,8 @@
 """Models of other packages, as they come: what leaves them exactly, what stays whole. `python -m benchmarks.peers`.
 
 Runs in an environment of its own with recprune, torch-rechub and deepctr-torch (which also asks for requests, tqdm,
-scikit-learn and tensorboard), or in another with recprune, keras and keras-rs. None of them is part of recprune; the
-table keeps the rows of packages that are not there.
+scikit-learn and tensorboard), in another with recprune, keras and keras-rs, in a third with recprune and fuxictr. None of
+them is part of recprune; the table keeps the rows of packages that are not there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 from benchmarks.result import FOLDER, write_result
 from torch import nn
 
-from benchmarks import peers_deepctr, peers_keras, peers_rechub
+from benchmarks import peers_deepctr, peers_fuxictr, peers_keras, peers_rechub
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.plan import Plan
@@ -37,6 +37,7 @@ Made = Callable[[], tuple[nn.Module, Example]]
 PACKAGES: dict[str, tuple[str, dict[str, Made]]] = {
     "torch-rechub": ("torch_rechub", dict(peers_rechub.MODELS)),
     "deepctr-torch": ("deepctr_torch", dict(peers_deepctr.MODELS)),
+    "fuxictr": ("fuxictr", dict(peers_fuxictr.MODELS)),
     "keras": ("keras", dict(peers_keras.KERAS)),
     "keras-rs": ("keras_rs", dict(peers_keras.KERAS_RS)),
 }
@@ -110,6 +111,7 @@ def _apart(model: nn.Module, small: nn.Module, plan: Plan, example: Example, row
 def _varies(small: nn.Module, plan: Plan, example: Example) -> bool:
     with still(small):
         output = call(small, shrink_inputs(plan, example))
+    output = list(output.values()) if isinstance(output, dict) else output
     tensors = [t.double() for t in (output if isinstance(output, list | tuple) else [output])]
     return any(float(t[t.isfinite()].std()) > 1e-4 for t in tensors)
 

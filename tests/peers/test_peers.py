@@ -16,10 +16,12 @@ WIDTHS_IN_FORWARD = {
     "torch-rechub/EDCN": "lists of widths that were counted when it was built",
     "torch-rechub/DIEN": "a cell of its own that starts from a state of its own",
     "deepctr-torch/xDeepFM": "half of a layer by a number",
+    "fuxictr/TWIN": "positions of the past are picked by their scores, with the width of a head by a number",
 }
 UNREAD = {
     "torch-rechub/ComirecSA": "a parameter that forward does not read",
     "torch-rechub/MIND": "a parameter that forward does not read",
+    "fuxictr/FinalMLP": "gates that forward does not read",
     "deepctr-torch/MLR": "tables that forward does not read",
 }
 
