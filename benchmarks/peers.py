@@ -1,8 +1,8 @@
 """Models of other packages, as they come: what leaves them exactly, what stays whole. `python -m benchmarks.peers`.
 
 Runs in an environment of its own with recprune, torch-rechub and deepctr-torch (which also asks for requests, tqdm,
-scikit-learn and tensorboard), in another with recprune, keras and keras-rs, in a third with recprune and fuxictr. None of
-them is part of recprune; the table keeps the rows of packages that are not there.
+scikit-learn and tensorboard), in another with recprune, keras and keras-rs, in a third with recprune and fuxictr.
+None of them is part of recprune; the table keeps the rows of packages that are not there.
 """
 
 from __future__ import annotations
