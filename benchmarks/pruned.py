@@ -77,10 +77,10 @@ BENCHES = {
     "caser": Bench(
         "Caser on Amazon Beauty: filters and dims pruned to half the network",
         beauty_caser,
-        (0, 1, 2),
+        (0, 1),
         Budget(0.5, kinds=NETWORK, keep=0.3),
         "mse_increase",
-        6,
+        3,
         1e-3,
         10,
         ("hit@10", "ndcg@10"),

@@ -24,7 +24,7 @@ ORDERS: Mapping[str, Order] = {
         "caser",
         {"dim": 32},
         FitOptions(epochs=4, batch=1024, lr=3e-3, schedule="linear"),
-        FitOptions(epochs=2, batch=1024, lr=1e-3, schedule="linear"),
+        FitOptions(epochs=2, batch=1024, lr=3e-3, schedule="linear"),
         usual_budget(0.5),
         cleaning=CLEANING,
     ),
