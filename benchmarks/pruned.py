@@ -77,7 +77,7 @@ BENCHES = {
     "caser": Bench(
         "Caser on Amazon Beauty: filters and dims pruned to half the network",
         beauty_caser,
-        (0, 1),
+        (0,),
         Budget(0.5, kinds=NETWORK, keep=0.3),
         "mse_increase",
         3,
