@@ -1,14 +1,17 @@
 """Pruned models beside their honest rivals: `python -m benchmarks.pruned [ease] [deepfm] [caser]`.
 
 Each bench writes results/pruned_NAME.json. Plans are made on training and validation data; the test part is read once
-a model, after everything was chosen.
+a model, after everything was chosen. A seed that was measured is kept under benchmarks/runs, so that a bench that was
+stopped goes on with the next one.
 """
 
 from __future__ import annotations
 
 import sys
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +20,7 @@ from benchmarks.result import write_result
 from benchmarks.rounded import rounded
 from torch import nn
 
+from recprune.atomic import write_bytes
 from recprune.data.dataset import Split
 from recprune.evaluation.compare import compare
 from recprune.evaluation.comparison import Comparison
@@ -46,6 +50,7 @@ class Bench:
     data: str
 
 
+RUNS = Path(__file__).resolve().parent / "runs"
 NETWORK = frozenset({Kind.DIM, Kind.NEURON, Kind.FILTER})
 BENCHES = {
     "ease": Bench(
@@ -77,11 +82,11 @@ BENCHES = {
     "caser": Bench(
         "Caser on Amazon Beauty: filters and dims pruned to half the network",
         beauty_caser,
-        (0,),
-        Budget(0.5, kinds=NETWORK, keep=0.3),
+        (0, 1, 2),
+        Budget(0.5, kinds=NETWORK, keep=0.5),
         "mse_increase",
-        3,
-        1e-3,
+        12,
+        2e-3,
         10,
         ("hit@10", "ndcg@10"),
         "HR@10 within 3 % of dense",
@@ -94,7 +99,7 @@ def main(names: list[str]) -> None:
     """Run the benches of those names, all where none is named."""
     for name in names or list(BENCHES):
         bench = BENCHES[name]
-        runs = [measure(bench, seed) for seed in bench.seeds]
+        runs = [resumed(name, bench, seed) for seed in bench.seeds]
         rows = [row(bench, runs, side) for side in runs[0].sides]
         columns = ["model", "parameters P", "Q", "bytes", "of dense", *bench.metrics]
         columns += [f"{bench.metrics[0]} minus dense", "standard error", "ms a request", "ms a 1,000"]
@@ -111,6 +116,18 @@ def main(names: list[str]) -> None:
         print(f"written: {path}")
 
 
+def resumed(name: str, bench: Bench, seed: int) -> Comparison:
+    """What was measured with these very settings, or measured now."""
+    how = (bench.budget.factor, bench.budget.keep, sorted(bench.budget.kinds), bench.rule, bench.epochs, bench.lr)
+    settings = zlib.crc32(repr(how).encode())
+    path = RUNS / f"{name}-{seed}-{settings:08x}.json"
+    if not path.exists():
+        found = measure(bench, seed)
+        RUNS.mkdir(exist_ok=True)
+        write_bytes(path, found.to_json().encode())
+    return Comparison.from_json(path.read_text(encoding="utf-8"))
+
+
 def measure(bench: Bench, seed: int) -> Comparison:
     """Train, prune, train the rivals, judge all on test."""
     model, split, options = bench.recipe(seed)
@@ -125,7 +142,6 @@ def measure(bench: Bench, seed: int) -> Comparison:
     found = judged(
         model, split, {"after": pruned, "random units": chance, "same size from scratch": scratch}, bench, seed
     )
-    print(found.to_json(), flush=True)
     return found
 
 
@@ -197,5 +213,5 @@ def notes(bench: Bench, runs: list[Comparison]) -> list[str]:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     main(sys.argv[1:])
