@@ -132,3 +132,34 @@ def test_units_that_a_site_does_not_have_are_refused():
         Plan(found, {"0.neuron": torch.tensor([0, 16]).numpy()}, Budget(0))
     with pytest.raises(PlanError, match="no site"):
         Plan(found, {"nowhere": torch.tensor([0]).numpy()}, Budget(0))
+
+
+@settings(max_examples=30, deadline=None)
+@given(limit=st.integers(400, 1700), seed=st.integers(0, 1000))
+def test_bytes_are_met_to_within_one_unit(limit: int, seed: int):
+    found = mlp()
+    plan = choose(found, scores(found, seed), Budget(bytes=limit))
+    largest = max(unit_costs(found, s) for s in found.sites) * 4
+    assert limit - largest <= plan.account().bytes_after <= limit
+
+
+def test_a_model_that_is_small_enough_keeps_everything():
+    found = mlp()
+    assert not choose(found, scores(found), Budget(bytes=10**6)).kept
+
+
+def test_an_entry_that_leaves_is_counted_with_the_indices_of_those_that_stay():
+    model = nn.ModuleDict({"items": nn.Linear(30, 30, bias=False)})
+    model.forward = lambda history: model["items"](history)
+    found = survey(model, (torch.rand(2, 30),))
+    plan = choose(found, scores(found), Budget(bytes=1200, kinds=frozenset({Kind.ENTRY})))
+    assert plan.encodings == {"items.weight": "item_item"}
+    assert 1200 - 6 < plan.account().bytes_after <= 1200
+
+
+def test_too_few_bytes_are_refused_with_the_least_there_can_be():
+    found = mlp()
+    with pytest.raises(BudgetError, match="at least") as caught:
+        choose(found, scores(found), Budget(bytes=10))
+    least = caught.value.reachable
+    assert choose(found, scores(found), Budget(bytes=least)).account().bytes_after == least

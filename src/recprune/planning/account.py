@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recprune.encodings.item_item import stored_bytes
 from recprune.tracing.site import FLAT, Survey
 
-__all__ = ["Account", "Row", "account"]
+__all__ = ["Account", "Row", "account", "stored_size"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,11 @@ class Account:
         return {**totals, "share_removed": self.share_removed, "rows": [asdict(r) for r in self.rows]}
 
 
+def stored_size(shape: tuple[int, ...], entries: int, width: int, encoding: str | None) -> int:
+    """Bytes of a tensor of which `entries` numbers of `width` bytes are left, stored as it is or by an encoding."""
+    return entries * width if encoding is None else stored_bytes(shape, entries, width)
+
+
 def account(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Mapping[str, str]) -> Account:
     """Count what a plan keeps. kept: site -> units that stay; a site that is not named keeps all."""
     gone: dict[tuple[str, int], NDArray[np.bool_]] = {}
@@ -117,7 +122,7 @@ def account(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Ma
         left = {dim: int((~mask).sum()) for (name, dim), mask in gone.items() if name == tensor}
         after = tuple(left.get(dim, size) for dim, size in enumerate(shape))
         entries, width = left.get(FLAT, math.prod(after)), survey.bytes_per_entry[tensor]
-        size = entries * width if tensor not in encodings else stored_bytes(after, entries, width)
+        size = stored_size(after, entries, width, encodings.get(tensor))
         rows.append(
             Row(
                 tensor,

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recprune.errors import BudgetError
+from recprune.planning.account import stored_size
 from recprune.planning.budget import Budget
+from recprune.planning.left import NEVER, Left
 from recprune.planning.plan import Plan
 from recprune.tracing.site import FLAT, Cut, Kind, Site, Survey
 
 __all__ = ["choose", "unit_costs"]
-
-_NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,38 +29,69 @@ class _Bundles:
     of_unit: list[NDArray[np.int64]]  # per site: the bundle of each unit, -1 where it never leaves
 
 
-def choose(survey: Survey, scores: Mapping[str, Tensor], budget: Budget, *, rule: str = "") -> Plan:
+def choose(
+    survey: Survey,
+    scores: Mapping[str, Tensor],
+    budget: Budget,
+    *,
+    rule: str = "",
+    encodings: Mapping[str, str] | None = None,
+) -> Plan:
     """Take the cheapest units until the budget is met.
 
     scores: site name -> (site.size,), higher = worth keeping; a site without scores stays whole. Units of different
-    sites compete by worth per entry that leaves with them; ties go by site, then by unit number.
-    Returns a plan that removes at least `budget.factor` of the survey's parameters and less than one unit (one bundle
-    of `budget.multiple` units) more. A larger factor removes what a smaller one removed, and more.
-    Raises BudgetError where floors and whole axes leave too little to take.
+    sites compete by worth per entry that leaves with them (per byte, where the budget is in bytes); ties go by site,
+    then by unit number. encodings: tensor -> the encoding that is to store it, counted where the budget is in bytes.
+    Returns a plan that meets the budget and takes less than one unit (one bundle of `budget.multiple` units) more than
+    it must. A smaller budget removes what a larger one removed, and more.
+    Raises BudgetError where floors and whole axes leave too little to take, and for a budget that has to be measured.
     """
+    if budget.factor is None and budget.bytes is None:
+        raise BudgetError(f"{budget.amount} has to be measured: recprune.prune does, with a model and its data")
     sites = [s for s in survey.sites if _open(s, budget) and s.name in scores]
-    bundles = _bundle(survey, sites, [scores[s.name] for s in sites], budget)
+    stored = {**(encodings or {}), **{c.tensor: "item_item" for s in sites for c in s.cuts if c.dim == FLAT}}
+    bundles = _bundle(survey, sites, [scores[s.name] for s in sites], budget, stored)
     order = np.lexsort((np.arange(len(bundles.price)), bundles.site, bundles.price))
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
-    ranks = [np.where(b >= 0, place[b], _NEVER) if len(place) else np.full(len(b), _NEVER) for b in bundles.of_unit]
-    removed = _Removed(survey, sites, ranks)
-    target = budget.factor * removed.total
-    count = _first(len(order), lambda taken: removed.at(taken) >= target - 1e-9)
+    ranks = [np.where(b >= 0, place[b], NEVER) if len(place) else np.full(len(b), NEVER) for b in bundles.of_unit]
+    left = Left(survey, sites, ranks, stored)
+    count = _first(len(order), _met(left, budget, survey, encodings))
     if count is None:
-        raise _unreachable(survey, sites, budget, removed.at(len(order)), removed.total)
+        raise _unreachable(survey, sites, budget, left, len(order))
     kept = {s.name: np.flatnonzero(r >= count) for s, r in zip(sites, ranks, strict=True) if bool((r < count).any())}
-    encodings = {c.tensor: "item_item" for s in sites if s.name in kept for c in s.cuts if c.dim == FLAT}
-    return Plan(survey, kept, budget, rule, encodings)
+    used = {c.tensor: "item_item" for s in sites if s.name in kept for c in s.cuts if c.dim == FLAT}
+    return Plan(survey, kept, budget, rule, {**(encodings or {}), **used})
+
+
+def _met(left: Left, budget: Budget, survey: Survey, encodings: Mapping[str, str] | None) -> Callable[[int], bool]:
+    """Whether the budget is met when that many bundles have left."""
+    if budget.factor is not None:
+        most = (1 - budget.factor) * left.parameters
+        return lambda taken: left.parameters_at(taken) <= most + 1e-9
+    limit, whole = budget.bytes or 0, Left(survey, (), (), encodings)
+    return lambda taken: (left.bytes_at(taken) if taken else whole.bytes_at(0)) <= limit
 
 
 def unit_costs(survey: Survey, site: Site) -> int:
     """Entries that leave with one unit of a site while everything else stays."""
-    return sum(
-        cut.width if cut.dim == FLAT else cut.width * math.prod(survey.shapes[cut.tensor]) // _axis(survey, cut)
-        for cut in site.cuts
-        if cut.tensor not in survey.buffers
-    )
+    return sum(_entries(survey, cut) for cut in site.cuts if cut.tensor not in survey.buffers)
+
+
+def _unit_bytes(survey: Survey, site: Site, encodings: Mapping[str, str]) -> float:
+    """Stored bytes that leave with one unit, each entry as dear as the mean one of its tensor."""
+    return sum(_entries(survey, cut) * _entry_bytes(survey, cut.tensor, encodings) for cut in site.cuts)
+
+
+def _entry_bytes(survey: Survey, tensor: str, encodings: Mapping[str, str]) -> float:
+    shape = survey.shapes[tensor]
+    entries = max(math.prod(shape), 1)
+    return stored_size(shape, entries, survey.bytes_per_entry[tensor], encodings.get(tensor)) / entries
+
+
+def _entries(survey: Survey, cut: Cut) -> int:
+    whole = math.prod(survey.shapes[cut.tensor])
+    return cut.width if cut.dim == FLAT else cut.width * whole // _axis(survey, cut)
 
 
 def _axis(survey: Survey, cut: Cut) -> int:
@@ -71,7 +102,9 @@ def _open(site: Site, budget: Budget) -> bool:
     return site.kind in budget.kinds and (not budget.sites or site.name in budget.sites)
 
 
-def _bundle(survey: Survey, sites: list[Site], scores: list[Tensor], budget: Budget) -> _Bundles:
+def _bundle(
+    survey: Survey, sites: list[Site], scores: list[Tensor], budget: Budget, encodings: Mapping[str, str]
+) -> _Bundles:
     prices, owners, of_unit, begin = [], [], [], 0
     field_floor = _fields_that_stay(sites, scores, budget)
     for number, (site, score) in enumerate(zip(sites, scores, strict=True)):
@@ -87,7 +120,8 @@ def _bundle(survey: Survey, sites: list[Site], scores: list[Tensor], budget: Bud
         sums = np.add.reduceat(worth[order], starts) if len(ends) else np.empty(0)
         if len(ends):
             sums[-1] = worth[order[starts[-1] : ends[-1]]].sum()
-        price = sums / np.maximum((ends - starts) * max(unit_costs(survey, site), 1), 1)
+        cost = max(unit_costs(survey, site), 1) if budget.bytes is None else _unit_bytes(survey, site, encodings)
+        price = sums / np.maximum((ends - starts) * cost, 1e-12)
         prices.append(np.maximum.accumulate(price) if len(price) else price)
         owners.append(np.full(len(ends), number, dtype=np.int64))
         of_unit.append(mine)
@@ -128,41 +162,11 @@ def _checked(site: Site, score: Tensor) -> NDArray[np.float64]:
     return worth
 
 
-class _Removed:
-    """Parameters removed when the first `taken` bundles leave: an entry leaves with the first unit that takes it."""
-
-    def __init__(self, survey: Survey, sites: list[Site], ranks: list[NDArray[np.int64]]) -> None:
-        first: dict[tuple[str, int], NDArray[np.int64]] = {}
-        for site, rank in zip(sites, ranks, strict=True):
-            for cut in site.cuts:
-                shape = survey.shapes[cut.tensor]
-                length = math.prod(shape) if cut.dim == FLAT else shape[cut.dim]
-                leaves = first.setdefault((cut.tensor, cut.dim), np.full(length, _NEVER))
-                where = cut.positions(np.arange(site.size))
-                leaves[where] = np.minimum(leaves[where], np.repeat(rank, cut.width))
-        learned = [t for t in survey.shapes if t not in survey.buffers]
-        self._axes = [
-            (math.prod(survey.shapes[t]), [(survey.shapes[t], d, np.sort(v)) for (n, d), v in first.items() if n == t])
-            for t in learned
-        ]
-        self.total = sum(size for size, _ in self._axes)
-
-    def at(self, taken: int) -> int:
-        """Parameters that have left after that many bundles."""
-        gone = 0
-        for size, axes in self._axes:
-            left = size
-            for shape, dim, leaves in axes:
-                out = int(np.searchsorted(leaves, taken, side="left"))
-                length = size if dim == FLAT else shape[dim]
-                left = left // max(length, 1) * (length - out)
-            gone += size - left
-        return gone
-
-
 def _first(most: int, met: Callable[[int], bool]) -> int | None:
     """The smallest count in 0..most for which `met` holds, where it holds from some count on."""
     low, high = 0, most
+    if met(low):
+        return 0
     if not met(high):
         return None
     while low < high:
@@ -171,13 +175,21 @@ def _first(most: int, met: Callable[[int], bool]) -> int | None:
     return low
 
 
-def _unreachable(survey: Survey, sites: Iterable[Site], budget: Budget, most: int, total: int) -> BudgetError:
+def _unreachable(survey: Survey, sites: Iterable[Site], budget: Budget, left: Left, taken: int) -> BudgetError:
     blocked = [f"{axis!r} stays whole: {reason}" for axis, reason in survey.whole.items()]
-    floors = sum(1 for _ in sites)
+    floors, total = sum(1 for _ in sites), left.parameters
     reasons = "; ".join([*blocked[:3], f"floor={budget.floor} keeps {budget.floor} unit(s) in each of {floors} sites"])
-    reach = most / total if total else 0.0
+    reach = 1 - left.parameters_at(taken) / total if total else 0.0
+    if budget.bytes is not None:
+        least = left.bytes_at(taken)
+        return BudgetError(
+            f"{budget.amount} cannot be met: at least {least:,} bytes stay ({reasons}). Allow more bytes, more kinds "
+            f"than {{{', '.join(sorted(budget.kinds))}}}, or an encoding of fewer bits.",
+            bytes=budget.bytes,
+            reachable=least,
+        )
     return BudgetError(
-        f"factor {budget.factor:g} cannot be met: at most {math.floor(reach * 1e4) / 1e4:g} of {total:,} parameters "
+        f"{budget.amount} cannot be met: at most {math.floor(reach * 1e4) / 1e4:g} of {total:,} parameters "
         f"can go ({reasons}). Lower the factor, or allow more kinds than {{{', '.join(sorted(budget.kinds))}}}.",
         factor=budget.factor,
         reachable=reach,

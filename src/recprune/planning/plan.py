@@ -65,19 +65,11 @@ class Plan:
 
     def to_json(self) -> str:
         """The whole plan as text; `Plan.from_json` gives it back."""
-        budget = self.budget
         kept = {s.name: _write(self.kept[s.name], s.size) for s in self.survey.sites if s.name in self.kept}
         content = {
             "format": _FORMAT,
             "rule": self.rule,
-            "budget": {
-                "factor": budget.factor,
-                "floor": budget.floor,
-                "multiple": budget.multiple,
-                "kinds": sorted(budget.kinds),
-                "sites": sorted(budget.sites),
-                "keep": budget.keep,
-            },
+            "budget": self.budget.to_dict(),
             "kept": kept,
             "encodings": dict(self.encodings),
             "survey": _survey_to_dict(self.survey),
@@ -94,16 +86,9 @@ class Plan:
             survey = _survey_from_dict(content["survey"])
             sizes = {site.name: site.size for site in survey.sites}
             kept = {name: _read(value, sizes[name]) for name, value in content["kept"].items()}
-            said = content["budget"]
-            budget = Budget(
-                said["factor"],
-                said["floor"],
-                said["multiple"],
-                frozenset(Kind(k) for k in said["kinds"]),
-                frozenset(said["sites"]),
-                said["keep"],
+            return cls(
+                survey, kept, Budget.from_dict(content["budget"]), str(content["rule"]), dict(content["encodings"])
             )
-            return cls(survey, kept, budget, str(content["rule"]), dict(content["encodings"]))
         except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
             if isinstance(error, PlanError):
                 raise

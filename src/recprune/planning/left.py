@@ -1,0 +1,82 @@
+"""Left: what is left of a model, in parameters and in bytes, when the first few bundles of units have left."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recprune.planning.account import stored_size
+from recprune.tracing.site import FLAT, Site, Survey
+
+__all__ = ["NEVER", "Left"]
+
+NEVER = np.iinfo(np.int64).max
+"""The rank of a unit that never leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Axes:
+    """A tensor, and for each of its axes that gets shorter the rank at which each position leaves, ascending."""
+
+    shape: tuple[int, ...]
+    leaves: tuple[tuple[int, NDArray[np.int64]], ...]
+    width: int
+    learned: bool
+    encoding: str | None
+
+    def at(self, taken: int) -> tuple[tuple[int, ...], int]:
+        """(shape, entries) that are left when the first `taken` have left."""
+        gone = {dim: int(np.searchsorted(ranks, taken, side="left")) for dim, ranks in self.leaves}
+        shape = tuple(size - gone.get(dim, 0) for dim, size in enumerate(self.shape))
+        return shape, math.prod(shape) - gone.get(FLAT, 0)
+
+
+class Left:
+    """ranks: for each site the rank of every unit, NEVER where it stays: an entry leaves with the first unit that takes
+    it. encodings: tensor -> the encoding that stores it."""
+
+    def __init__(
+        self,
+        survey: Survey,
+        sites: Sequence[Site],
+        ranks: Sequence[NDArray[np.int64]],
+        encodings: Mapping[str, str] | None = None,
+    ) -> None:
+        first: dict[tuple[str, int], NDArray[np.int64]] = {}
+        for site, rank in zip(sites, ranks, strict=True):
+            for cut in site.cuts:
+                shape = survey.shapes[cut.tensor]
+                length = math.prod(shape) if cut.dim == FLAT else shape[cut.dim]
+                leaves = first.setdefault((cut.tensor, cut.dim), np.full(length, NEVER))
+                where = cut.positions(np.arange(site.size))
+                leaves[where] = np.minimum(leaves[where], np.repeat(rank, cut.width))
+        of: dict[str, list[tuple[int, NDArray[np.int64]]]] = {}
+        for (tensor, dim), leaves in first.items():
+            of.setdefault(tensor, []).append((dim, np.sort(leaves)))
+        self._tensors = [
+            _Axes(
+                shape,
+                tuple(of.get(t, ())),
+                survey.bytes_per_entry[t],
+                t not in survey.buffers,
+                (encodings or {}).get(t),
+            )
+            for t, shape in survey.shapes.items()
+        ]
+
+    @property
+    def parameters(self) -> int:
+        """Learned numbers with everything in its place."""
+        return sum(math.prod(t.shape) for t in self._tensors if t.learned)
+
+    def parameters_at(self, taken: int) -> int:
+        """Learned numbers when the first `taken` have left."""
+        return sum(t.at(taken)[1] for t in self._tensors if t.learned)
+
+    def bytes_at(self, taken: int) -> int:
+        """Stored bytes of all tensors then, as `Account.bytes_after` counts them."""
+        return sum(stored_size(*t.at(taken), t.width, t.encoding) for t in self._tensors)
