@@ -135,12 +135,12 @@ def test_units_that_a_site_does_not_have_are_refused():
 
 
 @settings(max_examples=30, deadline=None)
-@given(limit=st.integers(400, 1700), seed=st.integers(0, 1000))
+@given(limit=st.integers(400, 1400), seed=st.integers(0, 1000))
 def test_bytes_are_met_to_within_one_unit(limit: int, seed: int):
     found = mlp()
     plan = choose(found, scores(found, seed), Budget(bytes=limit))
     largest = max(unit_costs(found, s) for s in found.sites) * 4
-    assert limit - largest <= plan.account().bytes_after <= limit
+    assert limit - largest < plan.account().bytes_after <= limit
 
 
 def test_a_model_that_is_small_enough_keeps_everything():
