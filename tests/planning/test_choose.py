@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from recprune.errors import BudgetError, PlanError
+from recprune.models.ease import Ease
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose, unit_costs
 from recprune.planning.plan import Plan
@@ -149,9 +150,7 @@ def test_a_model_that_is_small_enough_keeps_everything():
 
 
 def test_an_entry_that_leaves_is_counted_with_the_indices_of_those_that_stay():
-    model = nn.ModuleDict({"items": nn.Linear(30, 30, bias=False)})
-    model.forward = lambda history: model["items"](history)
-    found = survey(model, (torch.rand(2, 30),))
+    found = survey(Ease(30), (torch.rand(2, 30),))
     plan = choose(found, scores(found), Budget(bytes=1200, kinds=frozenset({Kind.ENTRY})))
     assert plan.encodings == {"items.weight": "item_item"}
     assert 1200 - 6 < plan.account().bytes_after <= 1200
