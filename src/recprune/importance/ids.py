@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from recprune.importance.sweep import Batch, Loss
+from recprune.importance.passes import Batch, Loss, row_losses
 from recprune.tracing.site import Site, Survey
 
 __all__ = ["rise_by_id"]
@@ -33,22 +33,17 @@ def rise_by_id(
     rows = 0
     for inputs, target in batches:
         with _mean_row(tensors, site, counts, survey):
-            before = _losses(model(*inputs), target, loss)
+            before = row_losses(model(*inputs), target, loss)
         for nth, place in enumerate(places):
             ids = inputs[place]
             told = [inputs[other] == ids for other in places[:nth]]
             changed = [torch.where(x == ids, 0, x) if i in places else x for i, x in enumerate(inputs)]
             with _mean_row(tensors, site, counts, survey):
-                after = _losses(model(*changed), target, loss)
+                after = row_losses(model(*changed), target, loss)
             new = ~torch.stack(told).any(0) if told else torch.ones_like(ids, dtype=torch.bool)
             rise.index_add_(0, ids.long().cpu(), ((after - before) * new).double().cpu())
         rows += len(target)
     return rise[1:] / max(rows, 1)
-
-
-def _losses(output: Tensor, target: Tensor, loss: Loss) -> Tensor:
-    """(rows,) the loss of every row by itself."""
-    return torch.func.vmap(lambda o, t: loss(o.unsqueeze(0), t.unsqueeze(0)))(output, target)
 
 
 @contextmanager

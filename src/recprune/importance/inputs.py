@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from recprune.errors import SurveyError
 from recprune.importance.entries import matrix_of
-from recprune.importance.sweep import Batch
+from recprune.importance.passes import Batch
 
 __all__ = ["input_squares"]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,11 +15,14 @@ from recprune.errors import SurveyError
 from recprune.importance.averages import averaged_without
 from recprune.importance.ids import rise_by_id
 from recprune.importance.inputs import input_squares
-from recprune.importance.sweep import Batch, Loss, Sweep, as_it_was, shares, sweep
+from recprune.importance.passes import Batch, Loss, as_it_was, shares
+from recprune.importance.sweep import Sweep, sweep
 from recprune.importance.units import entries_of, left_out
-from recprune.tracing.site import Cut, Site, Survey
+from recprune.tracing.site import Cut, Kind, Site, Survey
 
 __all__ = ["Probe"]
+
+Made = TypeVar("Made")
 
 
 class Probe:
@@ -49,10 +53,27 @@ class Probe:
         self._tensors = {**self._parameters, **dict(model.named_buffers(remove_duplicate=False))}
         self._sizes: dict[Cut, set[int]] = {}
         self._moments: dict[str, Tensor] = {}
+        self._made: dict[Hashable, Any] = {}
         for site in survey.sites:
             for cut in site.cuts:
                 self._sizes.setdefault(cut, set()).add(site.size)
                 self._check(cut)
+
+    def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What `make` gives, made when it is first asked for under this key: for rules whose work serves many sites."""
+        if key not in self._made:
+            self._made[key] = make()
+        made: Made = self._made[key]
+        return made
+
+    def rows_for(self, kind: Kind) -> tuple[Batch, ...]:
+        """The batches that units of a kind are rated on. Raises SurveyError where there are none."""
+        return (self._batches() and self._id_batches) if kind is Kind.ID else self._batches()
+
+    @property
+    def criterion(self) -> Loss:
+        """loss(output, target). Raises SurveyError where none was given."""
+        return self._needed_loss()
 
     def weights(self, cut: Cut, size: int | None = None) -> Tensor:
         """(site.size, entries) the learnable numbers that each unit takes of one tensor; (site.size, 0) of a buffer.
@@ -85,7 +106,16 @@ class Probe:
     @cached_property
     def loss(self) -> float:
         """The mean loss over the batches, or the metric, with every unit in its place."""
-        return self._measure()
+        return self.loss_of(self.model)
+
+    def loss_of(self, model: nn.Module) -> float:
+        """The mean loss of another model over the same batches (or its metric): a masked copy of this one, say."""
+        with as_it_was(model), torch.no_grad():
+            if self._metric is not None:
+                return float(self._metric(model))
+            loss, batches = self._needed_loss(), self._batches()
+            losses = [float(loss(model(*inputs), target)) for inputs, target in batches]
+            return sum(share * one for share, one in zip(shares(batches), losses, strict=True))
 
     def loss_without(self, site: Site, unit: int) -> float:
         """The same with one unit left out: that of the masked model, which the smaller one equals.
@@ -94,13 +124,13 @@ class Probe:
         back to the bit.
         """
         with left_out(self._tensors, site, unit, self.survey.features), averaged_without(self.model, site, unit):
-            return self._measure()
+            return self.loss_of(self.model)
 
     def holds_one_id(self, site: Site) -> bool:
         """True where a row of the batches holds one id a column of the site, so that `rise_without_ids` can tell."""
         if self._metric is not None:
             return False
-        places = self._places(site)
+        places = self.places(site)
         return bool(places) and all(i[place].dim() == 1 for i, _ in self._batches() for place in places)
 
     def rise_without_ids(self, site: Site) -> Tensor:
@@ -109,7 +139,7 @@ class Probe:
         One pass, and one a column, for all ids together: only rows that hold an id change when it leaves, and each row
         holds one in a column. The loss must be a mean over rows.
         """
-        places = self._places(site)
+        places = self.places(site)
         if not places:
             raise SurveyError(f"site {site.name!r}: no input of the model is its column", site=site.name)
         counts = self.counts(site)
@@ -118,7 +148,7 @@ class Probe:
                 self.model, self._tensors, site, places, self._id_batches, self._needed_loss(), counts, self.survey
             )
 
-    def _places(self, site: Site) -> tuple[int, ...]:
+    def places(self, site: Site) -> tuple[int, ...]:
         """Which inputs hold the site's ids; none where one of its columns is no input of its own."""
         columns: tuple[str, ...] = getattr(self.model, "columns", ())
         inputs = len(self._batches()[0][0])
@@ -165,14 +195,6 @@ class Probe:
     @cached_property
     def _sweep(self) -> Sweep:
         return sweep(self.model, self.survey, self._batches(), self._needed_loss())
-
-    def _measure(self) -> float:
-        with as_it_was(self.model), torch.no_grad():
-            if self._metric is not None:
-                return float(self._metric(self.model))
-            loss, batches = self._needed_loss(), self._batches()
-            losses = [float(loss(self.model(*inputs), target)) for inputs, target in batches]
-            return sum(share * one for share, one in zip(shares(batches), losses, strict=True))
 
     def _batches(self) -> tuple[Batch, ...]:
         if not self.batches:
