@@ -1,0 +1,83 @@
+"""Scores in one currency: what leaves a site together costs what was measured."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from recprune.evaluation.inputs import example
+from recprune.importance.probe import Probe
+from recprune.importance.rules.magnitude import Magnitude
+from recprune.importance.score import score
+from recprune.models.build import build
+from recprune.planning.budget import Budget
+from recprune.planning.choose import choose
+from recprune.planning.measured import measured, rise_without
+from recprune.surgery import masked
+from recprune.testing import tiny_clicks
+from recprune.tracing.site import Kind
+from recprune.tracing.trace import survey
+
+
+def probed(model: nn.Module, rows: int = 64):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(rows, 6, generator=generator)
+    found = survey(model, (x[:2],))
+    return found, Probe(model, found, [((x,), model(x).detach() + 0.1)], F.mse_loss)
+
+
+def network(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 12), nn.ReLU(), nn.Linear(12, 3))
+
+
+@pytest.mark.parametrize("name", ["0.neuron", "2.neuron"])
+def test_the_cheapest_half_of_a_site_costs_what_was_measured(name: str):
+    model = network()
+    found, probe = probed(model)
+    first = score(found, Magnitude(), probe)
+    told = measured(model, found, {name: first[name]}, probe, shares=(0.5,))[name]
+    half = np.argsort(first[name].numpy())[: found.site(name).size // 2]
+    assert float(told[half].sum()) == pytest.approx(rise_without(model, found, {name: np.sort(half)}, probe), rel=1e-6)
+
+
+def test_the_order_inside_a_site_stays():
+    model = network(1)
+    found, probe = probed(model)
+    first = score(found, Magnitude(), probe)
+    told = measured(model, found, first, probe)
+    for name, worth in first.items():
+        ordered = told[name][torch.argsort(worth)]
+        assert bool((ordered.diff() >= -1e-12).all())
+
+
+def test_a_rise_is_that_of_the_masked_model():
+    model = network(2)
+    found, probe = probed(model)
+    plan = choose(found, score(found, Magnitude(), probe), Budget(0.5))
+    leaving = {s.name: plan.leaving(s) for s in found.sites}
+    expected = probe.loss_of(masked(model, plan)) - probe.loss
+    assert rise_without(model, found, leaving, probe) == pytest.approx(expected)
+    assert rise_without(model, found, {}, probe) == 0.0
+
+
+def test_copies_of_one_neuron_are_cheap_alone_and_dear_together():
+    model = network(3)
+    with torch.no_grad():
+        model[0].weight[:] = model[0].weight[:1]
+        model[0].bias[:] = 1.0
+    found, probe = probed(model)
+    told = measured(model, found, {"0.neuron": torch.arange(16.0)}, probe)["0.neuron"]
+    assert float(told[:4].sum()) < float(told[11:15].sum())
+
+
+def test_a_site_of_one_unit_is_measured_once():
+    split = tiny_clicks()
+    model = build("deepfm", split, dim=4, hidden=(8,)).eval()
+    inputs = example(model, split)
+    found = survey(model, inputs)
+    probe = Probe(model, found, [(inputs, torch.ones(len(inputs[0])))], F.mse_loss)
+    site = next(s for s in found.sites if s.kind is Kind.FIELD)
+    told = measured(model, found, {site.name: torch.ones(1)}, probe)[site.name]
+    assert float(told) == pytest.approx(probe.loss_without(site, 0) - probe.loss)
