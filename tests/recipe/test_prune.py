@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -76,3 +78,14 @@ def test_more_than_can_leave_is_refused():
 def test_a_rule_that_draws_takes_the_seed():
     assert as_rule("random", 7) == Random(7)
     assert as_rule("magnitude", 7) == as_rule("magnitude")
+
+
+@pytest.mark.parametrize("name", ["mf", "caser", "deepfm"])
+def test_a_distilled_model_learns_something_else_of_the_same_shape(name):
+    model, split, _ = trained(name)
+    split = replace(split, valid=split.valid.take(slice(0)))
+    plain, taught = (prune(model, split, 0.5, options=FitOptions(epochs=4), distilled=d) for d in (False, True))
+    assert plain.plan == taught.plan
+    assert evaluate(taught.model, split, renumber=taught.renumber).mean
+    pairs = zip(plain.model.parameters(), taught.model.parameters(), strict=True)
+    assert not all(torch.equal(a, b) for a, b in pairs)

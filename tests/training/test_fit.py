@@ -272,3 +272,22 @@ def test_a_loss_that_does_not_suit_the_model_is_refused(name, loss):
 def test_a_metric_that_there_is_not_is_refused_before_training():
     with pytest.raises(DataError):
         trained("mf", dataclasses.replace(OPTIONS, metric="hits"), progress=lambda _: pytest.fail("it trained"))
+
+
+def test_a_part_of_a_training_takes_the_steps_of_the_whole():
+    data = split(valid=False)
+    whole, half = (build("mf", data, dim=8) for _ in range(2))
+    seen = []
+
+    def note(epoch):
+        if epoch.number == 2:
+            seen.append({name: tensor.clone() for name, tensor in whole.state_dict().items()})
+
+    options = dataclasses.replace(OPTIONS, schedule="linear")
+    fit(whole, data, options, progress=note)
+    fit(half, data, dataclasses.replace(options, epochs=2, of=6))
+    assert all(torch.equal(seen[0][name], tensor) for name, tensor in half.state_dict().items())
+    start = half.item.weight.detach().clone()
+    fit(half, data, dataclasses.replace(options, epochs=1, before=5, of=6))
+    late = (half.item.weight - start).abs().max()
+    assert 0 < late < options.lr  # six steps at a twelfth of it, in the mean

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from recprune.data.dataset import Histories
 from recprune.errors import DataError
 
-__all__ = ["sequence_samples"]
+__all__ = ["sequence_samples", "sequences_before"]
 
 
 def sequence_samples(
@@ -24,15 +24,21 @@ def sequence_samples(
     (array([[0, 7],
            [7, 8]], dtype=int32), array([8, 9], dtype=int32))
     """
+    targets = _targets(histories, every_prefix)
+    return sequences_before(histories, targets, length), histories.items[targets].astype(np.int32)
+
+
+def sequences_before(histories: Histories, places: NDArray[np.int64], length: int) -> NDArray[np.int32]:
+    """(len(places), length) the items that the same user did before each place of `histories.items`, oldest first,
+    padded with 0 in front."""
     if length < 1:
         raise DataError(f"length is 1 or more, not {length}", length=length)
-    targets = _targets(histories, every_prefix)
-    begins = histories.starts[np.searchsorted(histories.starts, targets, side="right") - 1]
-    inputs = np.zeros((len(targets), length), dtype=np.int32)
+    begins = histories.starts[np.searchsorted(histories.starts, places, side="right") - 1]
+    inputs = np.zeros((len(places), length), dtype=np.int32)
     for back in range(1, length + 1):
-        there = np.flatnonzero(targets - begins >= back)
-        inputs[there, length - back] = histories.items[targets[there] - back]
-    return inputs, histories.items[targets].astype(np.int32)
+        there = np.flatnonzero(places - begins >= back)
+        inputs[there, length - back] = histories.items[places[there] - back]
+    return inputs
 
 
 def _targets(histories: Histories, every_prefix: bool) -> NDArray[np.int64]:

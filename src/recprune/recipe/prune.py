@@ -19,7 +19,7 @@ from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.plan import Plan
 from recprune.recipe.probing import code_counts, probe
-from recprune.recipe.restrict import restrict, smaller_vocabularies
+from recprune.recipe.restrict import smaller_vocabularies
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.surgery import apply, renumber
 from recprune.tracing.site import Kind, Survey
@@ -58,6 +58,7 @@ def prune(
     rule: str | Rule | None = None,
     options: FitOptions | None = None,
     finetuned: bool = True,
+    distilled: bool = False,
     seed: int = 0,
     stage: Stage = silent,
 ) -> Pruned:
@@ -65,6 +66,7 @@ def prune(
 
     Either `factor`, the share of the parameters to remove, or a whole `budget`. rule: its name, `package.module:Name`,
     or the rule itself; None takes `usual_rule`. options: of the fine-tuning (None: those of `finetune`).
+    distilled: what the larger model says is learned beside what was seen (not by a model solved in closed form).
     Raises BudgetError where the budget cannot be met, SurveyError where the model cannot be traced.
 
     >>> smaller = prune(model, split, factor=0.5)
@@ -72,7 +74,7 @@ def prune(
     0.503
     """
     chosen = plan(model, split, factor, budget=budget, rule=rule, seed=seed, stage=stage)
-    return carry_out(model, split, chosen, options=options, finetuned=finetuned, stage=stage)
+    return carry_out(model, split, chosen, options=options, finetuned=finetuned, distilled=distilled, stage=stage)
 
 
 def plan(
@@ -114,16 +116,18 @@ def carry_out(
     *,
     options: FitOptions | None = None,
     finetuned: bool = True,
+    distilled: bool = False,
     stage: Stage = silent,
 ) -> Pruned:
-    """Apply a plan and fine-tune."""
+    """Apply a plan and fine-tune; `distilled`: with the model as teacher."""
     with stage("apply"):
         made, vocabularies = smaller(model, chosen, example(model, split), split.vocabularies, split)
     codes = renumber(chosen)
     fit = None
     if finetuned:
         with stage("fine-tune") as say:
-            fit = finetune(made, restrict(split, codes), options, progress=epochs(say))
+            teacher = model if distilled else None
+            fit = finetune(made, split, options, progress=epochs(say), renumber=codes, teacher=teacher)
     return Pruned(made, chosen, vocabularies, codes, fit)
 
 

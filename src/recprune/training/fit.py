@@ -12,14 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from recprune.data.dataset import Split
+from recprune.data.dataset import Dataset, Split
 from recprune.errors import TrainingError
 from recprune.evaluation.inputs import Renumber
 from recprune.training.checkpoint import read_checkpoint, write_checkpoint
+from recprune.training.make_samples import make_samples
 from recprune.training.options import FitOptions
 from recprune.training.renumbered import renumbered
-from recprune.training.samples import Samples, samples
+from recprune.training.samples import Samples
 from recprune.training.state import Epoch, Fit, Progress, State
+from recprune.training.teacher import Teacher
 from recprune.training.validate import Validation, validation
 
 __all__ = ["Epoch", "Fit", "FitOptions", "Progress", "fit"]
@@ -33,14 +35,16 @@ def fit(
     progress: Progress | None = None,
     keep_start: bool = False,
     renumber: Renumber | None = None,
+    teacher: nn.Module | None = None,
 ) -> Fit:
     """Train `model` in place on `split.train` and leave it in eval mode with the weights of its best epoch.
 
     A model with a method `refit_(histories, reg)` is solved in closed form; any other is trained by AdamW on the loss
     of `options`. keep_start: the weights that it came with count as epoch 0, so that it never ends worse on validation
     than it began. progress: called after every epoch. renumber: old code -> new code, for a model that some ids have
-    left (`recprune.surgery.renumber`). The same options, data and model give the same weights; an
-    interrupted training that goes on from its checkpoint gives them too, bit by bit.
+    left (`recprune.surgery.renumber`). teacher: a model of the split's own codes whose answers are learned beside what
+    was seen, by the weight `options.distill`. The same options, data and models give the same weights; an interrupted
+    training that goes on from its checkpoint gives them too, bit by bit.
     Raises TrainingError when the loss is not finite or does not suit, ArtifactError for another training's checkpoint.
     """
     options = options or FitOptions()
@@ -48,30 +52,52 @@ def fit(
     begin = time.perf_counter()
     with _threads(options.threads):
         train = renumbered(split.train, renumber) if renumber else split.train
-        solve = getattr(model, "refit_", None)
-        if solve is not None:
-            solve(train.histories(), options.reg)
-            model.eval()
-            return Fit((), 0, time.perf_counter() - begin)
-        data = samples(model, train, options)
-        if not data.size:
-            raise TrainingError("the training part has no sample to learn from; look at how the data was split")
+        if hasattr(model, "refit_"):
+            return _solve(model, train, options, teacher, begin)
+        lessons = _lessons(model, teacher, split.train, renumber, options)
         judge = validation(model, split, options, renumber)
-        with torch.random.fork_rng(devices=[]):
-            state = _train(model, data, judge, options, progress, keep_start)
+        with torch.random.fork_rng(devices=[]), lessons.at_rest() if lessons else contextlib.nullcontext():
+            data = make_samples(model, train, options, lessons)
+            if not data.size:
+                raise TrainingError("the training part has no sample to learn from; look at how the data was split")
+            purpose = _purpose(model, data, options, lessons)
+            state = _train(model, data, judge, options, purpose, progress, keep_start)
     model.load_state_dict(state.best)
     model.eval()
     return Fit(tuple(state.history), state.best_epoch, time.perf_counter() - begin, judge.name)
 
 
+def _solve(model: Any, train: Dataset, options: FitOptions, teacher: nn.Module | None, begin: float) -> Fit:
+    if teacher is not None:
+        raise TrainingError(f"{type(model).__name__} is solved in closed form and takes no teacher; leave it out")
+    model.refit_(train.histories(), options.reg)
+    model.eval()
+    return Fit((), 0, time.perf_counter() - begin)
+
+
+def _lessons(
+    model: nn.Module, teacher: nn.Module | None, train: Dataset, renumber: Renumber | None, options: FitOptions
+) -> Teacher | None:
+    if teacher is None:
+        return None
+    _on_the_processor(teacher, "the teacher")
+    lessons = Teacher(teacher, train, renumber or {}, options.distill, options.temperature)
+    lessons.suits(model)
+    return lessons
+
+
 def _trainable(model: nn.Module) -> None:
     """Raise TrainingError for what AdamW on the processor cannot train."""
-    places = {parameter.device.type for parameter in model.parameters()} - {"cpu"}
-    if places:
-        raise TrainingError(f"training runs on the processor and the model is on {places.pop()}; move it: model.cpu()")
+    _on_the_processor(model, "the model")
     for name, module in model.named_modules():
         if getattr(module, "sparse", False) is True:
             raise TrainingError(f"{name} gives sparse gradients, which AdamW does not take; set its sparse = False")
+
+
+def _on_the_processor(model: nn.Module, which: str) -> None:
+    places = {parameter.device.type for parameter in model.parameters()} - {"cpu"}
+    if places:
+        raise TrainingError(f"training runs on the processor and {which} is on {places.pop()}; move it: model.cpu()")
 
 
 def _train(
@@ -79,6 +105,7 @@ def _train(
     data: Samples,
     judge: Validation,
     options: FitOptions,
+    purpose: dict[str, Any],
     progress: Progress | None,
     keep_start: bool,
 ) -> State:
@@ -87,7 +114,6 @@ def _train(
     learnable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     # dense on purpose: measured on one thread, SparseAdam is slower up to some 60,000 rows at batches of 8,192
     optimizer = torch.optim.AdamW(learnable, lr=options.lr, weight_decay=options.decay, fused=True)
-    purpose = _purpose(model, data, options)
     state = State()
     if options.checkpoint is not None and options.checkpoint.exists():
         facts, state.best = read_checkpoint(options.checkpoint, purpose, model, optimizer, generator)
@@ -115,7 +141,7 @@ def _epoch(
     batches = _batches(data.size, options.batch, generator)
     for step, rows in enumerate(batches):
         for group in optimizer.param_groups:
-            group["lr"] = options.lr * _share(options, (done + step / len(batches)) / options.epochs)
+            group["lr"] = options.lr * _share(options, done + step / len(batches))
         loss = data.loss(rows, generator)
         value = loss.item()
         if not math.isfinite(value):
@@ -144,17 +170,23 @@ def _batches(size: int, batch: int, generator: torch.Generator) -> list[Tensor]:
 
 
 def _share(options: FitOptions, done: float) -> float:
-    """What is left of the learning rate when this share of the training is done."""
+    """What is left of the learning rate after so many epochs of this training."""
+    done = (options.before + done) / (options.of or options.before + options.epochs)
     if options.schedule == "linear":
         return 1.0 - done
     return 0.5 * (1.0 + math.cos(math.pi * done)) if options.schedule == "cosine" else 1.0
 
 
-def _purpose(model: nn.Module, data: Samples, options: FitOptions) -> dict[str, Any]:
+def _purpose(model: nn.Module, data: Samples, options: FitOptions, lessons: Teacher | None) -> dict[str, Any]:
     """What must be the same for a training to go on."""
     shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
-    chosen = {name: value for name, value in asdict(options).items() if name != "checkpoint"}
-    return {"model": type(model).__name__, "shapes": shapes, "samples": data.size, "data": data.checksum, **chosen}
+    aside = {"checkpoint"} if lessons else {"checkpoint", "distill", "temperature"}
+    chosen = {name: value for name, value in asdict(options).items() if name not in aside}
+    taught = {"teacher": lessons.checksum()} if lessons else {}
+    return {"model": type(model).__name__, "shapes": shapes, "samples": data.size, "data": data.checksum} | {
+        **taught,
+        **chosen,
+    }
 
 
 @contextlib.contextmanager

@@ -25,7 +25,8 @@ class FitOptions:
 
     loss: None takes the one that suits the model and the data (`recprune.training.samples.usual_loss`).
     epochs: most passes over the training data. batch: samples a step. lr: step size of Adam; schedule: how it falls
-    over all `epochs`, to 0 (linear, cosine) or not (constant). decay: the learning rate times this share leaves every
+    over all `epochs`, to 0 (linear, cosine) or not (constant). before, of: for a part of a longer training, how many
+    epochs of its schedule are done already and how many it has. decay: the learning rate times this share leaves every
     weight at every step (AdamW); logs of some 100,000 rows want more, 0.1 to 1. reg: ridge strength of closed-form
     models, in interactions.
     negatives: drawn items, a positive (bpr) or a batch (sampled_softmax); popularity: items are drawn with probability
@@ -34,6 +35,8 @@ class FitOptions:
     metric, k: what early stopping reads on the validation part, rankings at length k (None: auc for clicks, rmse for
     ratings, ndcg for rankings); patience: epochs without a better value before training stops. The best epoch's weights
     stay. An empty validation part means all epochs and the last weights.
+    distill: weight of what a teacher says beside what was seen, 0 to 1; temperature: by which its scores and the
+    model's are divided there (1 to 4 are usual). Both count only where `fit` is given a teacher.
     seed: of everything drawn. threads: torch threads while training (None: as they are).
     checkpoint: a file to write after every epoch, and to go on from where it exists.
     Raises TrainingError for a value outside its range.
@@ -44,6 +47,8 @@ class FitOptions:
     batch: int = 1024
     lr: float = 2e-3
     schedule: Schedule = "constant"
+    before: int = 0
+    of: int | None = None
     decay: float = 0.01
     reg: float = 500.0
     negatives: int = 256
@@ -52,6 +57,8 @@ class FitOptions:
     metric: str | None = None
     k: int = 20
     patience: int = 3
+    distill: float = 0.5
+    temperature: float = 1.0
     seed: int = 0
     threads: int | None = None
     checkpoint: Path | None = None
@@ -66,10 +73,18 @@ class FitOptions:
                 raise TrainingError(f"{name} must be 1 or more, not {getattr(self, name)}", option=name)
         if self.threads is not None and self.threads < 1:
             raise TrainingError(f"threads must be 1 or more, not {self.threads}", option="threads")
-        for name in ("lr", "reg"):
+        if self.before < 0 or self.before + self.epochs > (self.of or self.before + self.epochs):
+            raise TrainingError(
+                f"{self.epochs} epochs after {self.before} do not lie in a schedule of {self.of}; before is 0 or more "
+                "and of is at least before + epochs",
+                option="of",
+            )
+        for name in ("lr", "reg", "temperature"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise TrainingError(f"{name} must be above 0, not {getattr(self, name)}", option=name)
         if not (math.isfinite(self.decay) and self.decay >= 0):
             raise TrainingError(f"decay must be 0 or more, not {self.decay}", option="decay")
+        if not 0 <= self.distill <= 1:
+            raise TrainingError(f"distill is a weight, 0 to 1, not {self.distill}", option="distill")
         if not 0 <= self.unknown < 1:
             raise TrainingError(f"unknown is a share, 0 to below 1, not {self.unknown}", option="unknown")

@@ -1,0 +1,55 @@
+"""make_samples(): a dataset as samples for a model, by the loss that suits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from recprune.data.dataset import Dataset
+from recprune.errors import TrainingError
+from recprune.models.recommender import ranks_items
+from recprune.training.options import FitOptions, Loss
+from recprune.training.positives import positive_samples
+from recprune.training.rows import row_samples
+from recprune.training.samples import Samples
+from recprune.training.teacher import Teacher
+from recprune.training.whole_histories import history_samples
+
+__all__ = ["make_samples", "usual_loss"]
+
+FULL_SOFTMAX_ITEMS = 20_000
+"""Up to this many items a softmax over all of them is the usual loss; above, a sampled one."""
+
+
+def usual_loss(model: Any, data: Dataset) -> Loss:
+    """The loss that suits: bce for labels, mse for ratings, a softmax over the items for models that rank them.
+
+    Models of whole histories learn by `multinomial`; those that score a few items (`query` and `match`) use the sampled
+    softmax above 20,000 items. Raises TrainingError where there is nothing to learn from.
+    """
+    if ranks_items(model):
+        if "history" in model.columns:
+            return "multinomial"
+        return "sampled_softmax" if data.n_items > FULL_SOFTMAX_ITEMS and hasattr(model, "match") else "softmax"
+    if "label" in data.columns:
+        return "bce"
+    if "rating" in data.columns:
+        return "mse"
+    raise TrainingError(
+        f"a model of {', '.join(model.columns)} learns from a label or a rating, and the data has neither; "
+        "draw negatives first (recprune.data.negatives.with_negatives)"
+    )
+
+
+def make_samples(model: Any, data: Dataset, options: FitOptions, teacher: Teacher | None = None) -> Samples:
+    """A dataset as the model's samples; with a teacher their loss is mixed with that of its soft targets.
+
+    Raises TrainingError where the loss does not suit the model.
+    """
+    loss = options.loss or usual_loss(model, data)
+    if (loss in ("bce", "mse")) == ranks_items(model):
+        raise TrainingError(f"the loss {loss!r} does not suit a model of the columns {model.columns}", loss=loss)
+    if loss in ("bce", "mse"):
+        return row_samples(model, data, loss, options.unknown, teacher)
+    if loss == "multinomial":
+        return history_samples(model, data, teacher)
+    return positive_samples(model, data, loss, options, teacher)

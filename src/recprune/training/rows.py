@@ -1,0 +1,46 @@
+"""Samples of models that score rows: one a row of the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recprune.data.dataset import Dataset
+from recprune.evaluation.evaluate import row_scores
+from recprune.training import losses, soft_losses
+from recprune.training.samples import Samples, checksum
+from recprune.training.teacher import Teacher
+
+__all__ = ["row_samples"]
+
+
+def row_samples(model: Any, data: Dataset, loss: str, unknown: float, teacher: Teacher | None = None) -> Samples:
+    """One sample a row of the data; unknown: share of the codes that are replaced by 0.
+
+    loss: "bce" against the label or "mse" against the rating. The teacher scores all rows once, with every code in its
+    place.
+    """
+    target = torch.from_numpy(np.require(data["label" if loss == "bce" else "rating"], np.float32, ["C", "W"]))
+    columns = [torch.from_numpy(np.require(data[name], requirements=["C", "W"])) for name in model.columns]
+    codes = [not column.is_floating_point() for column in columns]
+    hard, soft = getattr(losses, loss), getattr(soft_losses, loss)
+    taught = None if teacher is None else torch.from_numpy(row_scores(teacher.model, teacher.data)).float()
+
+    def of(rows: Tensor, generator: torch.Generator) -> Tensor:
+        batch = [column[rows] for column in columns]
+        if unknown:
+            batch = [_forget(b, unknown, generator) if c else b for b, c in zip(batch, codes, strict=True)]
+        scores = model(*batch)
+        value: Tensor = hard(scores, target[rows])
+        if teacher is None or taught is None:
+            return value
+        return teacher.mixed(value, soft(scores, taught[rows], teacher.temperature))
+
+    return Samples(len(data), of, checksum([*columns, target]))
+
+
+def _forget(codes: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    return codes.masked_fill(torch.rand(codes.shape, generator=generator) < share, 0)

@@ -1,0 +1,69 @@
+"""Samples of models of whole histories: one a user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recprune.data.dataset import Dataset, Histories
+from recprune.errors import TrainingError
+from recprune.training import losses, soft_losses
+from recprune.training.samples import Samples, checksum
+from recprune.training.teacher import Teacher
+
+__all__ = ["history_samples"]
+
+
+def history_samples(model: Any, data: Dataset, teacher: Teacher | None = None) -> Samples:
+    """One sample a user with a history: half of its items are shown, all of them are to be found.
+
+    A teacher is shown the same items of the same user, and those that the model no longer knows.
+    """
+    histories = data.histories()
+    users = np.flatnonzero(histories.counts())
+    sum_of = checksum([torch.from_numpy(histories.starts), torch.from_numpy(histories.items)])
+    if teacher is not None:
+        return _taught(model, teacher, sum_of)
+
+    def of(rows: Tensor, generator: torch.Generator) -> Tensor:
+        whole, shown = _shown(histories, users[rows.numpy()], generator)
+        return losses.multinomial(_scores(model, shown, users[rows.numpy()]), whole)
+
+    return Samples(len(users), of, sum_of)
+
+
+def _taught(model: Any, teacher: Teacher, sum_of: int) -> Samples:
+    histories = teacher.data.histories()
+    users = np.flatnonzero(histories.counts())
+    mine = teacher.renumber.get("user", np.arange(histories.n_users))
+
+    def of(rows: Tensor, generator: torch.Generator) -> Tensor:
+        chosen = users[rows.numpy()]
+        whole, shown = _shown(histories, chosen, generator)
+        with torch.no_grad():
+            taught = teacher.of_mine(_scores(teacher.model, shown, chosen))
+        whole, shown = teacher.of_mine(whole), teacher.of_mine(shown)
+        scores = _scores(model, shown, mine[chosen])
+        hard = losses.multinomial(scores, whole)
+        return teacher.mixed(hard, soft_losses.softmax(scores, taught, teacher.temperature))
+
+    return Samples(len(users), of, sum_of)
+
+
+def _shown(histories: Histories, users: NDArray[Any], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """(users, items) all that each user did, and about half of it."""
+    whole = torch.from_numpy(histories.dense(users))
+    whole[:, 0] = 0.0
+    return whole, whole * (torch.rand(whole.shape, generator=generator) < 0.5)
+
+
+def _scores(model: Any, shown: Tensor, users: NDArray[Any]) -> Tensor:
+    there = {"history": shown, "user": torch.from_numpy(users)}
+    if not set(model.columns) <= there.keys():
+        raise TrainingError(f"by multinomial a model learns from {', '.join(there)}, not from {model.columns}")
+    scores: Tensor = model(*(there[name] for name in model.columns))
+    return scores
