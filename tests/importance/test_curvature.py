@@ -14,7 +14,7 @@ def slow(case, site) -> torch.Tensor:
     """The mean over single rows of (sum of g (w - w afterwards))², a row and a unit at a time."""
     model = copy.deepcopy(case.model).eval()
     tensors = dict(model.named_parameters())
-    rows = [((x[i : i + 1],), y[i : i + 1]) for (x,), y in case.batches for i in range(len(y))]
+    rows = [(tuple(x[i : i + 1] for x in xs), y[i : i + 1]) for xs, y in case.batches for i in range(len(y))]
     total = torch.zeros(site.size, dtype=torch.float64)
     for inputs, target in rows:
         model.zero_grad()

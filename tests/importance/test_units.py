@@ -49,10 +49,13 @@ def test_two_tables_of_one_id_fall_back_on_rows_at_the_same_distance() -> None:
 def test_a_unit_left_out_is_zero_and_comes_back_to_the_bit(case) -> None:
     tensors = {**dict(case.model.named_parameters()), **dict(case.model.named_buffers())}
     for site in case.survey.sites:
+        unit = min(2, site.size - 1)
         before = {name: tensor.detach().clone() for name, tensor in tensors.items()}
-        with left_out(tensors, site, 2, case.survey.features):
+        with left_out(tensors, site, unit, case.survey.features):
             for cut in site.cuts:
-                here = entries_of(tensors[cut.tensor].detach(), cut, site.size)[2]
+                if not tensors[cut.tensor].is_floating_point():
+                    continue
+                here = entries_of(tensors[cut.tensor].detach(), cut, site.size)[unit]
                 answer = fallback_of(before[cut.tensor], site, cut, case.survey.features)
                 assert torch.equal(here, torch.zeros_like(here) if answer is None else answer[0])
         assert all(torch.equal(tensor, before[name]) for name, tensor in tensors.items())

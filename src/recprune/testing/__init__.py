@@ -7,7 +7,7 @@ Each check raises AssertionError with a sentence that says what does not hold; n
 >>> check_format(my_format, tmp_path, Sample({"log.txt": b"u i\\n"}, "log.txt", rows=1))
 """
 
-from recprune.testing.cases import Case, tiny_cases, tiny_factors, tiny_item_item, tiny_mlp
+from recprune.testing.cases import Case, tiny_cases, tiny_factors, tiny_fields, tiny_item_item, tiny_mlp
 from recprune.testing.data import tiny_clicks, tiny_split
 from recprune.testing.encodings import check_encoding
 from recprune.testing.formats import Sample, check_format
@@ -26,6 +26,7 @@ __all__ = [
     "tiny_cases",
     "tiny_clicks",
     "tiny_factors",
+    "tiny_fields",
     "tiny_item_item",
     "tiny_mlp",
     "tiny_split",

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from recprune.tracing.site import FLAT, Cut, Kind, Site, Survey
 
-__all__ = ["Case", "tiny_cases", "tiny_factors", "tiny_item_item", "tiny_mlp"]
+__all__ = ["Case", "tiny_cases", "tiny_factors", "tiny_fields", "tiny_item_item", "tiny_mlp"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +54,23 @@ class _ItemItem(nn.Module):
         return scores
 
 
+class _Fields(nn.Module):
+    """Two columns of codes that look up one table at their own offsets, and a layer over both: logits (batch,)."""
+
+    columns = ("city", "hour")
+
+    def __init__(self, sizes: tuple[int, int], dim: int) -> None:
+        super().__init__()
+        self.table, self.last = nn.Embedding(sum(sizes), dim), nn.Linear(2 * dim, 1)
+        self.offsets: Tensor
+        self.register_buffer("offsets", torch.tensor([0, sizes[0]]))
+
+    def forward(self, *columns: Tensor) -> Tensor:
+        ids = torch.stack(columns, 1) + self.offsets
+        logits: Tensor = self.last(self.table(ids).flatten(1)).squeeze(1)
+        return logits
+
+
 def tiny_mlp(seed: int = 0) -> Case:
     """Linear(5, 6), BatchNorm1d, ReLU, Linear(6, 1): one site of 6 neurons, with running means that do not vote."""
     torch_seed = torch.Generator().manual_seed(seed)
@@ -94,9 +111,31 @@ def tiny_item_item(seed: int = 0) -> Case:
     return Case("item-item", model, _survey(model, (site,)), batches, nn.functional.mse_loss, counts)
 
 
+def tiny_fields(seed: int = 0) -> Case:
+    """Two fields of 5 and 4 codes in one table of 2 dims: a site for each field, one of the ids of the first."""
+    generator = torch.Generator().manual_seed(seed)
+    model = _Fields((5, 4), 2)
+    _draw_(model, generator)
+    city = (Cut("table.weight", 0, 0, 5), Cut("offsets", 0, 0), Cut("last.weight", 1, 0, 2))
+    hour = (Cut("table.weight", 0, 5, 4), Cut("offsets", 0, 1), Cut("last.weight", 1, 2, 2))
+    sites = (
+        Site("city.field", Kind.FIELD, 1, city, column="city"),
+        Site("hour.field", Kind.FIELD, 1, hour, column="hour"),
+        Site("city.id", Kind.ID, 4, (Cut("table.weight", 0, 1),), column="city", fallback=0),
+    )
+    drawn = [(torch.randint(5, (8,), generator=generator), torch.randint(4, (8,), generator=generator)) for _ in "ab"]
+    batches = tuple((codes, torch.randint(2, (8,), generator=generator).float()) for codes in drawn)
+    counts = {
+        name: torch.bincount(torch.cat([codes[n] for codes in drawn]), minlength=5 - n)
+        for n, name in enumerate(model.columns)
+    }
+    survey = _survey(model, sites, features=frozenset({"table.weight"}))
+    return Case("fields", model, survey, batches, nn.functional.binary_cross_entropy_with_logits, counts)
+
+
 def tiny_cases(seed: int = 0) -> tuple[Case, ...]:
-    """One of each: neurons, dims and ids, entries."""
-    return tiny_mlp(seed), tiny_factors(seed), tiny_item_item(seed)
+    """One of each: neurons, dims and ids, entries, fields."""
+    return tiny_mlp(seed), tiny_factors(seed), tiny_item_item(seed), tiny_fields(seed)
 
 
 def _draw_(model: nn.Module, generator: torch.Generator) -> None:
