@@ -35,6 +35,16 @@ def test_the_entries_that_stay_can_be_trained():
     assert encoded.values.grad.tolist() == [2.0, 2.0, 2.0]
 
 
+def test_it_is_exported_for_batches_of_any_size():
+    matrix = torch.randn(5, 7)
+    encoded = ItemItem.encode(matrix, torch.tensor([0, 3, 15, 16, 20]))
+    with torch.no_grad():
+        program = torch.export.export(encoded, (torch.rand(3, 7),), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    history = torch.rand(17, 7)
+    torch.testing.assert_close(program.module()(history), history @ encoded.dense().T)
+    assert not any("sparse" in str(node.target) for node in program.graph.nodes)
+
+
 @pytest.mark.parametrize(
     ("indices", "indptr"), [([0, 9], [0, 1, 2]), ([0, 1], [0, 3, 2]), ([0, 1], [1, 1, 2]), ([1, 0], [0, 2, 2])]
 )

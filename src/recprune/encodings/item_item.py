@@ -80,8 +80,9 @@ class ItemItem(nn.Module):
 
     def rows(self) -> Tensor:
         """(entries,) row of every entry."""
-        counts = self.indptr.long().diff()
-        return torch.repeat_interleave(torch.arange(self.out_features, device=counts.device), counts)
+        starts = self.indptr[1:-1].long()
+        passed = starts.new_zeros(len(self.values) + 1).index_add(0, starts, torch.ones_like(starts))
+        return passed.cumsum(0)[:-1]
 
     def dense(self) -> Tensor:
         """The (rows, columns) matrix with zeros where entries left."""
@@ -89,10 +90,10 @@ class ItemItem(nn.Module):
         return out.index_put((self.rows(), self.indices.long()), self.values)
 
     def forward(self, history: Tensor) -> Tensor:
-        """history: (batch, columns) -> scores (batch, rows)."""
-        if torch.is_grad_enabled() and self.values.requires_grad:
+        """history: (batch, columns) -> scores (batch, rows); to be exported, by operations that every runtime has."""
+        if torch.compiler.is_exporting() or (torch.is_grad_enabled() and self.values.requires_grad):
             weighed = history[:, self.indices.long()] * self.values
-            out = history.new_zeros(len(history), self.out_features)
+            out = history.new_zeros(history.shape[0], self.out_features)
             return out.index_add(1, self.rows(), weighed)
         _quiet_once()
         matrix = torch.sparse_csr_tensor(
