@@ -28,9 +28,10 @@ def slow(case, site) -> torch.Tensor:
                 if cut.dim < 0:
                     change += float(w.flatten()[cut.start + unit] * g.flatten()[cut.start + unit])
                 else:
-                    mine = w.select(cut.dim, cut.start + unit)
-                    after = w.select(cut.dim, site.fallback) if site.fallback is not None else torch.zeros_like(mine)
-                    change += float(((mine - after) * g.select(cut.dim, cut.start + unit)).sum())
+                    place = (cut.dim, cut.start + unit * cut.width, cut.width)
+                    mine = w.narrow(*place)
+                    after = w.narrow(cut.dim, site.fallback, 1) if site.fallback is not None else torch.zeros_like(mine)
+                    change += float(((mine - after) * g.narrow(*place)).sum())
             total[unit] += change**2
     return total / len(rows)
 

@@ -17,7 +17,7 @@ __all__ = ["check_rule"]
 
 
 def check_rule(rule: Rule, cases: tuple[Case, ...] | None = None) -> None:
-    """Assert that a rule keeps the contract, on tiny models with neurons, dims, ids, entries and fields (or on `cases`):
+    """Assert that a rule keeps the contract, on tiny models with neurons, dims, ids, entries, fields (or on `cases`):
 
     shape (site.size,), finite, the same when asked again, the model unchanged to the bit, and no favourite number:
     renumbering the units of a site renumbers their scores, or (a rule that looks at no numbers) changes nothing.
