@@ -162,3 +162,20 @@ def test_too_few_bytes_are_refused_with_the_least_there_can_be():
         choose(found, scores(found), Budget(bytes=10))
     least = caught.value.reachable
     assert choose(found, scores(found), Budget(bytes=least)).account().bytes_after == least
+
+
+@settings(max_examples=20, deadline=None)
+@given(share=st.floats(0, 0.6))
+def test_the_work_of_a_row_falls_by_the_share(share: float):
+    found = mlp()
+    plan = choose(found, scores(found), Budget(milliseconds=1.0), work=share)
+    account = plan.account()
+    assert account.parameters_after <= (1 - share) * account.parameters_before + 1e-9
+
+
+def test_ids_do_not_leave_to_save_work():
+    model = nn.Sequential(nn.Embedding(50, 8), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1))
+    found = survey(model, (torch.arange(5),))
+    even = {s.name: torch.ones(s.size) for s in found.sites}
+    plan = choose(found, even, Budget(milliseconds=1.0), work=0.4)
+    assert all(s.kind is not Kind.ID for s in found.sites if s.name in plan.kept)

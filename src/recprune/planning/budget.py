@@ -35,9 +35,10 @@ class Budget:
     """How much of a model is to leave, said in one of four ways.
 
     factor: share of all parameters to remove, 0 (none) to below 1. At least that share leaves, and less than one unit
-    more. bytes: most bytes of the stored tensors afterwards, indices and scales included. milliseconds: most that one
-    request takes, measured where it is planned. max_drop: the smallest model that loses no more. The last two need a
-    model and data to be met (`recprune.prune`); `choose` meets the first two from shapes alone.
+    more. bytes: most bytes of the stored tensors afterwards, indices and scales included. milliseconds: most that a
+    call with `rows` rows (users, where a model ranks) takes, measured where it is planned. max_drop: the smallest
+    model that loses no more. The last two need a model and data to be met (`recprune.prune`); `choose` meets the first
+    two from shapes alone.
 
     floor: fewest units that a site keeps. keep: smallest share of a site's units that stays, 0 to 1, so that no
     layer collapses (fields count as one site; ids and entries are not held by it). multiple: kept widths are divisible
@@ -55,6 +56,7 @@ class Budget:
     bytes: int | None = None
     milliseconds: float | None = None
     max_drop: MaxDrop | None = None
+    rows: int = 1
 
     def __post_init__(self) -> None:
         said = [n for n in ("factor", "bytes", "milliseconds", "max_drop") if getattr(self, n) is not None]
@@ -72,8 +74,9 @@ class Budget:
                 raise BudgetError(f"{name} must be above 0, not {value!r}", **{name: value})
         if not (_number(self.keep) and 0 <= self.keep <= 1):
             raise BudgetError(f"keep {self.keep!r} is no share; half of every site stays with 0.5", keep=self.keep)
-        if self.floor < 1 or self.multiple < 1:
-            raise BudgetError(f"floor and multiple are 1 or more, not {self.floor} and {self.multiple}")
+        if min(self.floor, self.multiple, self.rows) < 1:
+            told = f"{self.floor}, {self.multiple} and {self.rows}"
+            raise BudgetError(f"floor, multiple and rows are 1 or more, not {told}")
 
     @property
     def amount(self) -> str:
@@ -82,7 +85,7 @@ class Budget:
             return f"factor {self.factor:g}"
         if self.bytes is not None:
             return f"{self.bytes:,} bytes"
-        return f"{self.milliseconds:g} ms" if self.milliseconds is not None else str(self.max_drop)
+        return str(self.max_drop) if self.milliseconds is None else f"{self.milliseconds:g} ms for {self.rows:,} row(s)"
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -97,6 +100,7 @@ class Budget:
             "bytes": self.bytes,
             "milliseconds": self.milliseconds,
             "max_drop": drop,
+            "rows": self.rows,
         }
 
     @classmethod
@@ -113,6 +117,7 @@ class Budget:
             said.get("bytes"),
             said.get("milliseconds"),
             None if drop is None else MaxDrop(str(drop[0]), drop[1]),
+            said.get("rows", 1),
         )
 
 

@@ -36,27 +36,31 @@ def choose(
     *,
     rule: str = "",
     encodings: Mapping[str, str] | None = None,
+    work: float | None = None,
 ) -> Plan:
     """Take the cheapest units until the budget is met.
 
     scores: site name -> (site.size,), higher = worth keeping; a site without scores stays whole. Units of different
     sites compete by worth per entry that leaves with them (per byte, where the budget is in bytes); ties go by site,
     then by unit number. encodings: tensor -> the encoding that is to store it, counted where the budget is in bytes.
+    work: for a budget in milliseconds, which the caller measures: at least that share of the multiply-adds of one row
+    leaves (`Left.work_at`), and units compete per multiply-add.
     Returns a plan that meets the budget and takes less than one unit (one bundle of `budget.multiple` units) more than
     it must. A smaller budget removes what a larger one removed, and more.
     Raises BudgetError where floors and whole axes leave too little to take, and for a budget that has to be measured.
     """
-    if budget.factor is None and budget.bytes is None:
+    if budget.factor is None and budget.bytes is None and work is None:
         raise BudgetError(f"{budget.amount} has to be measured: recprune.prune does, with a model and its data")
     sites = [s for s in survey.sites if _open(s, budget) and s.name in scores]
     stored = {**(encodings or {}), **{c.tensor: "item_item" for s in sites for c in s.cuts if c.dim == FLAT}}
-    bundles = _bundle(survey, sites, [scores[s.name] for s in sites], budget, stored)
+    costs = [_cost(survey, s, budget, stored, work is not None) for s in sites]
+    bundles = _bundle(sites, [scores[s.name] for s in sites], budget, costs)
     order = np.lexsort((np.arange(len(bundles.price)), bundles.site, bundles.price))
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
     ranks = [np.where(b >= 0, place[b], NEVER) if len(place) else np.full(len(b), NEVER) for b in bundles.of_unit]
     left = Left(survey, sites, ranks, stored)
-    count = _first(len(order), _met(left, budget, survey, encodings))
+    count = _first(len(order), _met(left, budget, survey, encodings, work))
     if count is None:
         raise _unreachable(survey, sites, budget, left, len(order))
     kept = {s.name: np.flatnonzero(r >= count) for s, r in zip(sites, ranks, strict=True) if bool((r < count).any())}
@@ -64,8 +68,13 @@ def choose(
     return Plan(survey, kept, budget, rule, {**(encodings or {}), **used})
 
 
-def _met(left: Left, budget: Budget, survey: Survey, encodings: Mapping[str, str] | None) -> Callable[[int], bool]:
+def _met(
+    left: Left, budget: Budget, survey: Survey, encodings: Mapping[str, str] | None, work: float | None
+) -> Callable[[int], bool]:
     """Whether the budget is met when that many bundles have left."""
+    if work is not None:
+        least = (1 - work) * left.work_at(0)
+        return lambda taken: left.work_at(taken) <= least + 1e-9
     if budget.factor is not None:
         most = (1 - budget.factor) * left.parameters
         return lambda taken: left.parameters_at(taken) <= most + 1e-9
@@ -76,6 +85,18 @@ def _met(left: Left, budget: Budget, survey: Survey, encodings: Mapping[str, str
 def unit_costs(survey: Survey, site: Site) -> int:
     """Entries that leave with one unit of a site while everything else stays."""
     return sum(_entries(survey, cut) for cut in site.cuts if cut.tensor not in survey.buffers)
+
+
+def _cost(survey: Survey, site: Site, budget: Budget, encodings: Mapping[str, str], by_work: bool) -> float:
+    """What leaves with one unit, in the currency of the budget."""
+    if by_work:
+        return sum(_work(survey, cut) for cut in site.cuts if cut.tensor not in survey.buffers)
+    return unit_costs(survey, site) if budget.bytes is None else _unit_bytes(survey, site, encodings)
+
+
+def _work(survey: Survey, cut: Cut) -> float:
+    """Multiply-adds of one row; of a table only one row is read, so that a row of it costs next to nothing."""
+    return _entries(survey, cut) / (survey.shapes[cut.tensor][0] if cut.tensor in survey.features else 1)
 
 
 def _unit_bytes(survey: Survey, site: Site, encodings: Mapping[str, str]) -> float:
@@ -102,9 +123,7 @@ def _open(site: Site, budget: Budget) -> bool:
     return site.kind in budget.kinds and (not budget.sites or site.name in budget.sites)
 
 
-def _bundle(
-    survey: Survey, sites: list[Site], scores: list[Tensor], budget: Budget, encodings: Mapping[str, str]
-) -> _Bundles:
+def _bundle(sites: list[Site], scores: list[Tensor], budget: Budget, costs: list[float]) -> _Bundles:
     prices, owners, of_unit, begin = [], [], [], 0
     field_floor = _fields_that_stay(sites, scores, budget)
     for number, (site, score) in enumerate(zip(sites, scores, strict=True)):
@@ -120,8 +139,7 @@ def _bundle(
         sums = np.add.reduceat(worth[order], starts) if len(ends) else np.empty(0)
         if len(ends):
             sums[-1] = worth[order[starts[-1] : ends[-1]]].sum()
-        cost = max(unit_costs(survey, site), 1) if budget.bytes is None else _unit_bytes(survey, site, encodings)
-        price = sums / np.maximum((ends - starts) * cost, 1e-12)
+        price = sums / ((ends - starts) * (costs[number] or 1.0))
         prices.append(np.maximum.accumulate(price) if len(price) else price)
         owners.append(np.full(len(ends), number, dtype=np.int64))
         of_unit.append(mine)

@@ -26,6 +26,7 @@ class _Axes:
     leaves: tuple[tuple[int, NDArray[np.int64]], ...]
     width: int
     learned: bool
+    feature: bool
     encoding: str | None
 
     def at(self, taken: int) -> tuple[tuple[int, ...], int]:
@@ -63,6 +64,7 @@ class Left:
                 tuple(of.get(t, ())),
                 survey.bytes_per_entry[t],
                 t not in survey.buffers,
+                t in survey.features,
                 (encodings or {}).get(t),
             )
             for t, shape in survey.shapes.items()
@@ -80,3 +82,7 @@ class Left:
     def bytes_at(self, taken: int) -> int:
         """Stored bytes of all tensors then, as `Account.bytes_after` counts them."""
         return sum(stored_size(*t.at(taken), t.width, t.encoding) for t in self._tensors)
+
+    def work_at(self, taken: int) -> float:
+        """Multiply-adds of one row then: every entry of the network once, of every table that is looked up one row."""
+        return sum(math.prod(t.at(taken)[0][1:]) if t.feature else t.at(taken)[1] for t in self._tensors if t.learned)
