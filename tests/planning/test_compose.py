@@ -1,0 +1,137 @@
+"""Plans in a row are one plan, and one plan falls into two."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recprune.errors import PlanError
+from recprune.models.caser import Caser
+from recprune.models.deepfm import DeepFM
+from recprune.models.ease import Ease
+from recprune.models.mf import MF
+from recprune.planning.budget import Budget
+from recprune.planning.choose import choose
+from recprune.planning.compose import compose, remainder
+from recprune.planning.lifted import lifted
+from recprune.planning.origins import Origins
+from recprune.surgery import apply, renumber, shrink_inputs
+from recprune.tracing.build import named_tensors
+from recprune.tracing.site import Kind
+from recprune.tracing.trace import survey
+
+MAKERS = {
+    "deepfm": lambda: (
+        DeepFM(["user", "item", "hour"], [11, 13, 5], 4, (8, 6)),
+        [torch.randint(5, (3,)) for _ in range(3)],
+    ),
+    "caser": lambda: (Caser(20, 5, 6, 4, (1, 2, 5), 3), [torch.randint(20, (3, 5))]),
+    "mf": lambda: (MF(9, 12, 6), [torch.arange(3)]),
+    "ease": lambda: (Ease(14), [(torch.rand(3, 14) > 0.5).float()]),
+}
+NO_IDS = frozenset(Kind) - {Kind.ID}
+
+
+def random_plan(found, factor, seed, kinds=frozenset(Kind)):
+    generator = torch.Generator().manual_seed(seed)
+    scores = {site.name: torch.rand(site.size, generator=generator) for site in found.sites}
+    return choose(found, scores, Budget(factor, kinds=kinds), rule=f"drawn({seed})")
+
+
+def two_in_a_row(name, seed, kinds=frozenset(Kind), factors=(0.3, 0.3)):
+    torch.manual_seed(seed)
+    model, example = MAKERS[name]()
+    example = tuple(example)
+    first = random_plan(survey(model, example), factors[0], seed, kinds)
+    once, inputs = apply(model, first, example), shrink_inputs(first, example, model.columns)
+    second = random_plan(survey(once, inputs), factors[1], seed + 1, kinds)
+    return model, example, first, second, apply(once, second, inputs)
+
+
+def numbers(model):
+    return {name: tensor.shape for name, tensor in named_tensors(model).items()}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 2**16))
+def test_one_plan_makes_the_shapes_that_two_in_a_row_make(name, seed):
+    model, example, first, second, twice = two_in_a_row(name, seed)
+    made = compose(first, second)
+    assert made.survey is first.survey
+    assert numbers(apply(model, made, example)) == numbers(twice)
+    assert made.account().parameters_after == second.account().parameters_after
+    assert made.budget.factor == made.account().share_removed >= 0.3
+    assert made.rule == f"drawn({seed}); then drawn({seed + 1})"
+    one, two, both = renumber(first), renumber(second), renumber(made)
+    for column, codes in both.items():
+        after = one.get(column, np.arange(len(codes)))
+        assert np.array_equal(codes, two[column][after] if column in two else after)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_without_ids_it_makes_the_very_same_model(name):
+    model, example, first, second, twice = two_in_a_row(name, 3, NO_IDS)
+    at_once = apply(model, compose(first, second), example)
+    assert all(torch.equal(a, b) for a, b in zip(twice.parameters(), at_once.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_the_remainder_of_one_plan_is_the_second(name):
+    *_, first, second, _ = two_in_a_row(name, 5)
+    rest = remainder(compose(first, second), first, second.survey)
+    for site in second.survey.sites:
+        assert np.array_equal(rest.units(site), second.units(site))
+    assert rest.encodings == second.encodings
+
+
+def test_a_field_and_its_dims_leave_in_turn():
+    torch.manual_seed(0)
+    model, example = MAKERS["deepfm"]()
+    found = survey(model, tuple(example))
+    first = dataclasses.replace(random_plan(found, 0.0, 0), kept={"table.dim": np.array([1, 3])})
+    once = apply(model, first, tuple(example))
+    found = survey(once, tuple(example))
+    second = dataclasses.replace(random_plan(found, 0.0, 0), kept={"item.field": np.array([], dtype=np.int64)})
+    made = compose(first, second)
+    assert {name: len(units) for name, units in made.kept.items()} == {"table.dim": 2, "item.field": 0}
+    assert made.budget.factor == pytest.approx(made.account().share_removed)
+
+
+def test_a_second_plan_for_another_model_is_refused():
+    _, _, first, second, _ = two_in_a_row("mf", 1)
+    with pytest.raises(PlanError) as error:
+        compose(first, random_plan(first.survey, 0.2, 1))
+    assert error.value.tensor in first.survey.shapes
+    with pytest.raises(PlanError, match="back"):
+        remainder(random_plan(first.survey, 0.0, 0), first, second.survey)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_choosing_by_lifted_scores_goes_on_where_the_first_plan_stopped(name):
+    _, _, first, second, _ = two_in_a_row(name, 7)
+    found = second.survey
+    generator = torch.Generator().manual_seed(1)
+    scores = {site.name: torch.rand(site.size, generator=generator) - 0.5 for site in found.sites}
+    budget = Budget(0.6)
+    further = choose(first.survey, lifted(scores, Origins(first, found)), budget)
+    rest = remainder(further, first, found)
+    removed = 1 - further.account().parameters_after / first.account().parameters_before
+    assert 0.6 <= removed < 0.8
+    assert compose(first, rest, budget).kept.keys() == further.kept.keys()
+    assert rest.account().parameters_after == further.account().parameters_after
+
+
+def test_a_lifted_score_keeps_the_price_that_it_has_in_the_smaller_model():
+    model, example = MAKERS["deepfm"]()
+    found = survey(model, tuple(example))
+    half = dataclasses.replace(random_plan(found, 0.0, 0), kept={"tower.0.neuron": np.arange(4)})
+    smaller = survey(apply(model, half, tuple(example)), tuple(example))
+    scores = {site.name: torch.ones(site.size) for site in smaller.sites}
+    told = lifted(scores, Origins(half, smaller))
+    assert told["tower.0.neuron"].tolist() == [1.0] * 4 + [-1e30] * 4
+    costs = (8 + 4, 4 + 4)  # a neuron of the second layer: weights in, bias and norm, weight out
+    assert told["tower.4.neuron"].tolist() == pytest.approx([costs[0] / costs[1]] * 6)
