@@ -49,7 +49,7 @@ def remainder(whole: Plan, first: Plan, survey: Survey) -> Plan:
     if back:
         raise PlanError(f"{back[0]!r} would get units back that have left already", site=back[0])
     for site in survey.sites:
-        stays = np.zeros(site.size, dtype=np.bool_)
+        stays = np.ones(site.size, dtype=np.bool_)
         for name, here, there in origins.of[site.name]:
             stays[here] = np.isin(there, whole.units(whole.survey.site(name)))
         if not stays.all():

@@ -84,7 +84,8 @@ class Origins:
 
     @cached_property
     def of(self) -> Mapping[str, tuple[tuple[str, Units, Units], ...]]:
-        """Site of the smaller model -> (site of the first, units here, units there), for all units of the site."""
+        """Site of the smaller model -> (site of the first, units here, units there), for all units of the site that were
+        one unit each."""
         return {site.name: tuple(self._found(site)) for site in self.survey.sites}
 
     def _found(self, site: Site) -> Iterator[tuple[str, Units, Units]]:
@@ -101,9 +102,3 @@ class Origins:
                 if mine.any():
                     yield old.name, open_[mine], units[mine, 0]
                 open_ = open_[~mine]
-        if len(open_):
-            raise PlanError(
-                f"{len(open_)} units of {site.name!r} are not of one {site.kind} of the first model; leave the site "
-                "out of the second plan, with Budget(sites=...)",
-                site=site.name,
-            )
