@@ -84,8 +84,8 @@ class Origins:
 
     @cached_property
     def of(self) -> Mapping[str, tuple[tuple[str, Units, Units], ...]]:
-        """Site of the smaller model -> (site of the first, units here, units there), for all units of the site that were
-        one unit each."""
+        """Site of the smaller model -> (site of the first, units here, units there), for all its units that were one
+        unit each."""
         return {site.name: tuple(self._found(site)) for site in self.survey.sites}
 
     def _found(self, site: Site) -> Iterator[tuple[str, Units, Units]]:
