@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from recprune.errors import SurveyError
-from recprune.importance.inputs import input_squares
+from recprune.importance.inputs import input_moments
 from recprune.importance.probe import Probe
 from recprune.testing.cases import Case, tiny_cases, tiny_factors, tiny_item_item, tiny_mlp
 from recprune.tracing.site import FLAT, Cut, Kind, Site, Survey
@@ -118,12 +118,13 @@ def test_everything_is_computed_once() -> None:
     assert asked.input_squares("items.weight") is asked.input_squares("items.weight")
 
 
-def test_mean_squares_of_the_inputs_are_over_all_rows_of_all_batches() -> None:
+def test_means_and_mean_squares_of_the_inputs_are_over_all_rows_of_all_batches() -> None:
     model = nn.Sequential(nn.ReLU(), nn.Linear(3, 2))
     a, b = torch.randn(4, 3), torch.randn(2, 5, 3)
-    found = input_squares(model, "1.weight", [((a,), a), ((b,), b)])
+    means, squares = input_moments(model, "1.weight", [((a,), a), ((b,), b)])
     rows = torch.cat([a, b.reshape(-1, 3)]).relu().double()
-    assert torch.allclose(found, rows.square().mean(0))
+    assert torch.allclose(means, rows.mean(0))
+    assert torch.allclose(squares, rows.square().mean(0))
     assert not model[1]._forward_pre_hooks
 
 

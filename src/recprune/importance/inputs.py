@@ -1,4 +1,4 @@
-"""What reaches a linear layer: how large its inputs are."""
+"""What reaches a linear layer: how large its inputs are, and what they are in the mean."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from recprune.errors import SurveyError
 from recprune.importance.entries import matrix_of
 from recprune.importance.passes import Batch
 
-__all__ = ["input_squares"]
+__all__ = ["input_moments"]
 
 
-def input_squares(model: nn.Module, tensor: str, batches: Iterable[Batch]) -> Tensor:
-    """(in_features,) float64 mean of x_j² over all rows that reach the linear layer whose matrix is `tensor`.
+def input_moments(model: nn.Module, tensor: str, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
+    """(in_features,) float64 means of x_j and of x_j² over all rows that reach the linear layer with matrix `tensor`.
 
     Raises SurveyError where `tensor` is the matrix of no nn.Linear or packed matrix, or where no row reaches it.
     """
@@ -28,12 +28,13 @@ def input_squares(model: nn.Module, tensor: str, batches: Iterable[Batch]) -> Te
             tensor=tensor,
         )
     width = int(getattr(linear, "in_features"))  # noqa: B009 (no attribute of nn.Module to a type checker)
-    squares = torch.zeros(width, dtype=torch.float64, device=linear.get_parameter(name).device)
+    sums, squares = torch.zeros(2, width, dtype=torch.float64, device=linear.get_parameter(name).device)
     rows = 0
 
     def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         nonlocal rows
         x = inputs[0].detach().reshape(-1, width).double()
+        sums.add_(x.sum(0))
         squares.add_(x.square().sum(0))
         rows += len(x)
 
@@ -46,4 +47,4 @@ def input_squares(model: nn.Module, tensor: str, batches: Iterable[Batch]) -> Te
         hook.remove()
     if not rows:
         raise SurveyError(f"no row of the probe batches reaches {tensor}; score it by magnitude", tensor=tensor)
-    return squares / rows
+    return sums / rows, squares / rows

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from recprune.errors import SurveyError
 from recprune.importance.averages import averaged_without
 from recprune.importance.ids import rise_by_id
-from recprune.importance.inputs import input_squares
+from recprune.importance.inputs import input_moments
 from recprune.importance.passes import Batch, Loss, as_it_was, shares
 from recprune.importance.sweep import Sweep, sweep
 from recprune.importance.units import entries_of, left_out
@@ -52,7 +52,7 @@ class Probe:
         self._parameters = dict(model.named_parameters(remove_duplicate=False))
         self._tensors = {**self._parameters, **dict(model.named_buffers(remove_duplicate=False))}
         self._sizes: dict[Cut, set[int]] = {}
-        self._moments: dict[str, Tensor] = {}
+        self._moments: dict[str, tuple[Tensor, Tensor]] = {}
         self._made: dict[Hashable, Any] = {}
         for site in survey.sites:
             for cut in site.cuts:
@@ -162,9 +162,16 @@ class Probe:
 
     def input_squares(self, tensor: str) -> Tensor:
         """(in_features,) float64 mean of x_j² over all rows that reach the nn.Linear whose weight is `tensor`."""
+        return self._input_moments(tensor)[1]
+
+    def input_means(self, tensor: str) -> Tensor:
+        """(in_features,) float64 mean of x_j over the same rows."""
+        return self._input_moments(tensor)[0]
+
+    def _input_moments(self, tensor: str) -> tuple[Tensor, Tensor]:
         if tensor not in self._moments:
             with as_it_was(self.model):
-                self._moments[tensor] = input_squares(self.model, tensor, self._batches())
+                self._moments[tensor] = input_moments(self.model, tensor, self._batches())
         return self._moments[tensor]
 
     def counts(self, site: Site) -> Tensor | None:
