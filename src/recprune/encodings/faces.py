@@ -1,0 +1,166 @@
+"""Faces: what stands in the place of an Embedding, an EmbeddingBag or a Linear whose weight is stored as codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recprune.encodings.codes import Codes
+from recprune.errors import SurgeryError
+
+__all__ = ["Packed", "PackedEmbedding", "PackedEmbeddingBag", "PackedLinear", "face", "opened", "refusal", "scores"]
+
+
+class Packed(nn.Module):
+    """A module whose `weight` is decoded when it is asked for; `rows` decodes some rows, `multiply` none for long."""
+
+    def __init__(self, stored: Codes) -> None:
+        super().__init__()
+        self.stored = stored
+
+    @property
+    def weight(self) -> Tensor:
+        """The whole decoded matrix, a new tensor every time."""
+        return self.stored.dense()
+
+    def rows(self, indices: Tensor) -> Tensor:
+        """weight[indices], without decoding the others."""
+        return self.stored.rows(indices)
+
+    def multiply(self, x: Tensor) -> Tensor:
+        """x @ weight.T, some rows at a time."""
+        return self.stored.multiply(x)
+
+
+class _Table(Packed):
+    """A table of rows that are looked up."""
+
+    def __init__(self, stored: Codes, padding_idx: int | None) -> None:
+        super().__init__(stored)
+        self.padding_idx = padding_idx
+
+    @property
+    def num_embeddings(self) -> int:
+        """Rows."""
+        return self.stored.shape[0]
+
+    @property
+    def embedding_dim(self) -> int:
+        """Columns."""
+        return self.stored.shape[1]
+
+
+class PackedEmbedding(_Table):
+    """Looks up rows, as nn.Embedding does."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """input: indices of any shape -> (..., embedding_dim)."""
+        return self.rows(input)
+
+
+class PackedEmbeddingBag(_Table):
+    """Sums, averages or takes the largest of the rows of a bag, as nn.EmbeddingBag does."""
+
+    def __init__(self, stored: Codes, padding_idx: int | None, mode: str, include_last_offset: bool) -> None:
+        super().__init__(stored, padding_idx)
+        self.mode, self.include_last_offset = mode, include_last_offset
+
+    def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
+        """input: (bags, length), or (total,) with `offsets` -> (bags, embedding_dim)."""
+        flat = input.reshape(-1)
+        places = torch.arange(1, len(flat) + 1, device=flat.device)
+        if self.padding_idx is not None:
+            places = places.masked_fill(flat == self.padding_idx, 0)
+        return F.embedding_bag(
+            places.reshape(input.shape),
+            F.pad(self.rows(flat), (0, 0, 1, 0)),
+            offsets,
+            mode=self.mode,
+            per_sample_weights=per_sample_weights,
+            include_last_offset=self.include_last_offset,
+            padding_idx=0,
+        )
+
+
+class PackedLinear(Packed):
+    """Multiplies with the weight and adds the bias, as nn.Linear does."""
+
+    def __init__(self, stored: Codes, bias: nn.Parameter | None) -> None:
+        super().__init__(stored)
+        self.register_parameter("bias", bias)
+        self.bias: nn.Parameter | None
+
+    @property
+    def in_features(self) -> int:
+        """Columns."""
+        return self.stored.shape[1]
+
+    @property
+    def out_features(self) -> int:
+        """Rows."""
+        return self.stored.shape[0]
+
+    def forward(self, input: Tensor) -> Tensor:
+        """input: (..., in_features) -> (..., out_features)."""
+        product = self.multiply(input)
+        return product if self.bias is None else product.add_(self.bias)
+
+    def check(self) -> None:
+        """Raise SurgeryError where the bias has another length than the weight."""
+        if self.bias is not None and self.bias.shape != (self.out_features,):
+            raise SurgeryError(f"a bias of shape {tuple(self.bias.shape)} beside {self.out_features} packed rows")
+
+
+def refusal(module: nn.Module, attribute: str = "weight") -> str:
+    """Why a tensor of this module cannot be stored as codes; empty where it can."""
+    kind = next((k for k in (nn.Embedding, nn.EmbeddingBag, nn.Linear) if isinstance(module, k)), None)
+    if kind is None or attribute != "weight":
+        return (
+            f"is {attribute!r} of a {type(module).__name__}, and only weights of Embedding, EmbeddingBag and Linear are"
+        )
+    if type(module).forward is not kind.forward or "forward" in vars(module):
+        return f"belongs to a {type(module).__name__}, which has a forward of its own"
+    if getattr(module, "max_norm", None) is not None:
+        return "is scaled by max_norm when it is looked up: call the module on all ids once and set max_norm = None"
+    if module._forward_hooks or module._forward_pre_hooks:
+        return "belongs to a module with forward hooks, which would be lost: remove them first"
+    return ""
+
+
+def face(module: nn.Module, stored: Codes) -> Packed:
+    """What takes the place of a module. Raises SurgeryError where nothing can."""
+    if refusal(module):
+        raise SurgeryError(f"a weight {refusal(module)}")
+    if isinstance(module, nn.Linear):
+        made: Packed = PackedLinear(stored, module.bias)
+    elif isinstance(module, nn.EmbeddingBag):
+        made = PackedEmbeddingBag(stored, module.padding_idx, module.mode, module.include_last_offset)
+    else:
+        made = PackedEmbedding(stored, getattr(module, "padding_idx", None))
+    return made.train(module.training)
+
+
+def opened(packed: Packed, weight: nn.Parameter) -> nn.Module:
+    """torch's own module in the place of a face, with this weight."""
+    if isinstance(packed, PackedLinear):
+        made: Any = nn.Linear(packed.in_features, packed.out_features, device="meta")
+        made.bias = packed.bias
+    elif isinstance(packed, PackedEmbeddingBag):
+        rest: Any = {"mode": packed.mode, "include_last_offset": packed.include_last_offset}
+        made = nn.EmbeddingBag(*packed.stored.shape, padding_idx=packed.padding_idx, device="meta", **rest)
+    else:
+        made = nn.Embedding(*packed.stored.shape, padding_idx=getattr(packed, "padding_idx", None), device="meta")
+    made.weight = weight
+    opened_: nn.Module = made.train(packed.training)
+    return opened_
+
+
+def scores(table: nn.Module, query: Tensor) -> Tensor:
+    """query @ table.weight.T: (..., rows) for query (..., columns), without holding the weight where it is packed."""
+    if isinstance(table, Packed):
+        return table.multiply(query)
+    weight: Tensor = table.weight  # type: ignore[assignment]
+    return query @ weight.T

@@ -1,0 +1,125 @@
+"""Rows of 2 or 4 bits an entry, several in a byte, and one scale a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recprune.encodings.codes import Codes, Layout, Pick
+from recprune.encodings.rotation import rotation
+
+__all__ = ["LowBits"]
+
+CLIPPINGS = tuple(0.3 + 0.8 * i / 12 for i in range(13))
+"""Shares of a row's largest entry that the outermost level is tried at."""
+
+
+class LowBits(Codes):
+    """Entry = (code - middle) * scale, with codes 0 .. 2^bits - 1.
+
+    Byte j of a row holds columns j, j + bytes, j + 2 * bytes, ..., lowest bits first. The scale of a row is the best of
+    several clippings, each followed by the least-squares fit of the scale to its codes. With `rotated`, rows are turned
+    by a random orthogonal matrix before they are coded; a query is turned once, never the table.
+    """
+
+    bits: ClassVar[int]
+    rotated: ClassVar[bool] = False
+
+    def __init__(self, parts: Mapping[str, Tensor]) -> None:
+        super().__init__(parts)
+        self._turn: Tensor | None = None
+        self._set_turn()
+
+    @classmethod
+    def layout(cls, rows: int, columns: int, value: torch.dtype, **options: int) -> Layout:
+        """Bytes, a scale a row, and the seed of the rotation."""
+        seed: Layout = {"seed": (torch.int64, (1,))} if cls.rotated else {}
+        width = -(-columns * cls.bits // 8)
+        return {"codes": (torch.uint8, (rows, width)), "scale": (torch.bfloat16, (rows, 1)), **seed}
+
+    @classmethod
+    def coded(cls, rows: Tensor, **options: int) -> dict[str, Tensor]:
+        """Bytes and scales of some rows."""
+        if cls.rotated:
+            rows = rows @ _turning(rows, options.get("seed", 0))
+        rows = rows if rows.dtype is torch.float64 else rows.float()
+        scale = cls._scale(rows).bfloat16()
+        return {"codes": _joined(cls._nearest(rows, scale.to(rows.dtype)), cls.bits), "scale": scale}
+
+    @classmethod
+    def whole(cls, **options: int) -> dict[str, Tensor]:
+        """The seed of the rotation."""
+        return {"seed": torch.tensor([options.get("seed", 0)])} if cls.rotated else {}
+
+    def numbers(self, pick: Pick, dtype: torch.dtype) -> Tensor:
+        """Codes as floats."""
+        packed, mask = pick(self.codes), 2**self.bits - 1
+        planes = [((packed >> shift) & mask if shift else packed & mask) for shift in range(0, 8, self.bits)]
+        return torch.cat([plane.to(dtype) for plane in planes], 1)[:, : self.like.shape[1]]
+
+    def turned(self, rows: Tensor, *, back: bool = False) -> Tensor:
+        """Rows times the rotation, or its transpose."""
+        if self._turn is None:
+            return rows
+        turn = self._turn.to(rows.dtype)
+        return rows @ (turn.T if back else turn)
+
+    @classmethod
+    def bound(cls, matrix: Tensor, **options: int) -> Tensor:
+        """A row is never further from its codes than from zero, nor than from codes that reach its largest entry."""
+        rows = matrix @ _turning(matrix, options.get("seed", 0)) if cls.rotated else matrix
+        half = rows.abs().amax(1) / (2 * min(cls.middle, 2**cls.bits - 1 - cls.middle))
+        return torch.minimum(matrix.norm(dim=1), half * matrix.shape[1] ** 0.5) * 1.01
+
+    @classmethod
+    def _scale(cls, rows: Tensor) -> Tensor:
+        """(rows, 1) scales of the smallest squared error, of either sign where the levels are not symmetric."""
+        reach = rows.abs().amax(1, keepdim=True)
+        best, least = torch.zeros_like(reach), torch.full_like(reach, torch.inf)
+        lopsided = 2 * cls.middle != 2**cls.bits - 1
+        for clipping in CLIPPINGS:
+            for sign in (1.0, -1.0) if lopsided else (1.0,):
+                levels = cls._nearest(rows, reach * (sign * clipping / cls.middle)) - cls.middle
+                scale = (rows * levels).sum(1, keepdim=True) / levels.square().sum(1, keepdim=True).clamp(min=1e-9)
+                error = (rows - levels * scale).square_().sum(1, keepdim=True)
+                best, least = torch.where(error < least, scale, best), torch.minimum(error, least)
+        return best
+
+    @classmethod
+    def _nearest(cls, rows: Tensor, scale: Tensor) -> Tensor:
+        """Codes, as floats, that are nearest to the rows at these scales."""
+        safe = torch.where(scale == 0, torch.ones_like(scale), scale)
+        return (rows / safe).add_(cls.middle).round_().clamp_(0, 2**cls.bits - 1)
+
+    def _set_turn(self) -> None:
+        """The rotation is no buffer: it is made of the seed, here and wherever the codes are loaded."""
+        if self.rotated:
+            self._turn = _turning(self.like, int(self._buffers["seed"]))  # type: ignore[arg-type]
+
+    def _load_from_state_dict(self, *args: Any, **named: Any) -> None:
+        super()._load_from_state_dict(*args, **named)
+        self._set_turn()
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        super()._apply(fn, recurse)
+        self._turn = None if self._turn is None else fn(self._turn)
+        return self
+
+
+def _turning(like: Tensor, seed: int) -> Tensor:
+    return torch.from_numpy(np.array(rotation(like.shape[1], seed))).to(like)
+
+
+def _joined(codes: Tensor, bits: int) -> Tensor:
+    """Codes, one a float, to bytes."""
+    per_byte = 8 // bits
+    width = -(-codes.shape[1] // per_byte)
+    planes = torch.nn.functional.pad(codes, (0, width * per_byte - codes.shape[1])).to(torch.uint8)
+    out = planes[:, :width].clone()
+    for place in range(1, per_byte):
+        out |= planes[:, place * width : (place + 1) * width] << (place * bits)
+    return out

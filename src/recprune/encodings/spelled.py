@@ -1,0 +1,74 @@
+"""An encoding as one writes it: "int8_rows", "top_entries(k=8)", "their.package:Name(seed=3)"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor
+
+from recprune import discover, encodings
+from recprune.encodings.codes import Codes
+from recprune.errors import ExtensionError
+
+__all__ = ["Encoding", "name_of", "spelled"]
+
+_TEXT = re.compile(r"([\w.:]+)(?:\((\w+=-?\d+(?:,\s*\w+=-?\d+)*)\))?", re.ASCII)
+"""A name, then whole numbers by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A way to store a matrix: the class of its codes, and options."""
+
+    name: str
+    kind: type[Codes]
+    options: Mapping[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        said = ",".join(f"{name}={value}" for name, value in self.options.items())
+        return f"{self.name}({said})" if said else self.name
+
+    def encode(self, matrix: Tensor) -> Codes:
+        """Codes of a matrix. Raises SurgeryError for one that cannot be coded."""
+        return self.kind.encode(matrix, **self.options)
+
+    def stored_bytes(self, shape: Sequence[int], value_bytes: int = 4) -> int:
+        """Bytes that a (rows, columns) matrix takes, whose entries took `value_bytes` each."""
+        return self.kind.stored_bytes(shape, value_bytes, **self.options)
+
+    def stored_entries(self, shape: Sequence[int]) -> int:
+        """Entries that are stored of it."""
+        return self.kind.stored_entries(shape, **self.options)
+
+    def with_entries(self, k: int) -> Encoding:
+        """The same for at most k entries in a row, where nothing else was said."""
+        return self if "k" in self.options else replace(self, options={**self.options, "k": k})
+
+
+def spelled(text: str) -> Encoding:
+    """The encoding that a text names. Raises ExtensionError for one that there is not, or for another text."""
+    found = _TEXT.fullmatch(text.strip())
+    if found is None:
+        raise ExtensionError(f"{text!r} is no encoding; written are a name and whole numbers, as in top_entries(k=8)")
+    name, said = found.groups()
+    kind = discover.load(encodings, name)
+    if not (isinstance(kind, type) and issubclass(kind, Codes)):
+        raise ExtensionError(
+            f"{name!r} stores no matrix as codes; item_item is for entries that leave by a plan",
+            name=name,
+        )
+    pairs = (part.split("=") for part in re.split(r",\s*", said or "") if part)
+    encoding = Encoding(name, kind, {option: int(value) for option, value in pairs})
+    unknown = sorted(encoding.options.keys() - kind.known)
+    if unknown:
+        there = ", ".join(sorted(kind.known)) or "none"
+        raise ExtensionError(f"{name} has no option {unknown[0]!r}; there are: {there}", name=name, option=unknown[0])
+    return encoding
+
+
+def name_of(kind: type[Codes]) -> str:
+    """The name of a class of codes: that of its file here, or package.module:Name."""
+    package, _, name = kind.__module__.rpartition(".")
+    return name if package == encodings.__name__ else f"{kind.__module__}:{kind.__qualname__}"
