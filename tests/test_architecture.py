@@ -23,6 +23,7 @@ SEES: dict[str, set[str]] = {
     "rewrites": BASE,
     "tracing": BASE | {"rewrites"},
     "importance": BASE | {"tracing"},
+    "packing": BASE | {"tracing", "encodings"},
     "planning": BASE | {"tracing", "importance", "encodings"},
     "surgery": BASE | {"rewrites", "tracing", "importance", "planning", "encodings"},
     "models": BASE | {"data", "encodings"},

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from recprune.importance.probe import Probe as Probe
     from recprune.importance.score import score as score
     from recprune.models.build import build as build
+    from recprune.packing import pack as pack
     from recprune.planning.budget import Budget as Budget
     from recprune.planning.choose import choose as choose
     from recprune.planning.plan import Plan as Plan
@@ -94,6 +95,7 @@ _HOMES = {
     "fit": "training.fit",
     "load": "artifact",
     "load_split": "data.store",
+    "pack": "packing",
     "prune": "recipe.prune",
     "read": "data.read",
     "run": "recipe.run",

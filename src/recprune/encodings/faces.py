@@ -11,7 +11,17 @@ from torch.nn import functional as F
 from recprune.encodings.codes import Codes
 from recprune.errors import SurgeryError
 
-__all__ = ["Packed", "PackedEmbedding", "PackedEmbeddingBag", "PackedLinear", "face", "opened", "refusal", "scores"]
+__all__ = [
+    "Packed",
+    "PackedEmbedding",
+    "PackedEmbeddingBag",
+    "PackedLinear",
+    "face",
+    "opened",
+    "refusal",
+    "rows_of",
+    "scores",
+]
 
 
 class Packed(nn.Module):
@@ -164,3 +174,11 @@ def scores(table: nn.Module, query: Tensor) -> Tensor:
         return table.multiply(query)
     weight: Tensor = table.weight  # type: ignore[assignment]
     return query @ weight.T
+
+
+def rows_of(table: nn.Module, indices: Tensor) -> Tensor:
+    """table.weight[indices], without decoding the other rows where it is packed."""
+    if isinstance(table, Packed):
+        return table.rows(indices)
+    weight: Tensor = table.weight  # type: ignore[assignment]
+    return weight[indices]

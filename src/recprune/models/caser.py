@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recprune.data.dataset import Split
+from recprune.encodings.faces import rows_of
 from recprune.errors import DataError
 
 __all__ = ["Caser"]
@@ -84,6 +85,6 @@ class Caser(nn.Module):
 
     def match(self, query: Tensor, items: Tensor) -> Tensor:
         """(batch, m) scores of some items: `items` (m,), the same for every query, or (batch, m), its own for each."""
-        rows, bias = self.output.weight[items], self.output.bias[items]
+        rows, bias = rows_of(self.output, items), self.output.bias[items]
         dots = query @ rows.T if items.ndim == 1 else (rows @ query.unsqueeze(2)).squeeze(2)
         return dots + bias

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from recprune.data.dataset import Split
+from recprune.encodings.faces import scores
 
 __all__ = ["MF"]
 
@@ -42,8 +43,7 @@ class MF(nn.Module):
         nn.init.zeros_(self.bias)
 
     def forward(self, user: Tensor) -> Tensor:
-        scores: Tensor = self.user(user) @ self.item.weight.T + self.bias
-        return scores
+        return scores(self.item, self.user(user)) + self.bias
 
     def query(self, user: Tensor) -> Tensor:
         """(batch, dim): what is looked for."""

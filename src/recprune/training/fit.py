@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from recprune.data.dataset import Dataset, Split
+from recprune.encodings.faces import Packed
 from recprune.errors import TrainingError
 from recprune.evaluation.inputs import Renumber
 from recprune.training.checkpoint import read_checkpoint, write_checkpoint
@@ -90,6 +91,12 @@ def _trainable(model: nn.Module) -> None:
     """Raise TrainingError for what AdamW on the processor cannot train."""
     _on_the_processor(model, "the model")
     for name, module in model.named_modules():
+        if isinstance(module, Packed):
+            raise TrainingError(
+                f"{name} is packed, and codes are not trained: fine-tune first and pack then, or train what "
+                "recprune.packing.unpack(model) gives",
+                module=name,
+            )
         if getattr(module, "sparse", False) is True:
             raise TrainingError(f"{name} gives sparse gradients, which AdamW does not take; set its sparse = False")
 

@@ -1,0 +1,155 @@
+"""pack: tensors of a trained model are stored as codes, in a new model that serves them without unpacking."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from recprune.encodings.codes import Codes
+from recprune.encodings.faces import Packed, face, opened, refusal
+from recprune.encodings.spelled import Encoding, spelled
+from recprune.errors import BudgetError, SurgeryError
+from recprune.tracing.build import named_tensors
+from recprune.tracing.inputs import Example, call
+from recprune.tracing.kept_width import still
+from recprune.tracing.trial import difference
+
+__all__ = ["pack", "packable", "put_codes", "replace_module", "unpack"]
+
+
+def pack(model: nn.Module, encodings: Mapping[str, str], example: Example | None = None) -> nn.Module:
+    """A new model, in evaluation mode, in which some tensors are stored as codes; the old one is untouched.
+
+    encodings: weight of an Embedding, EmbeddingBag or Linear -> encoding, as {"item.weight": "int4_rows"}. A weight
+    that several modules share stays one set of codes. example: a small batch as for `survey`; the output is then
+    compared with that of the model whose weights are the decoded ones. Codes are not trained: fine-tune first, or
+    `unpack`. Raises SurgeryError for a tensor that cannot be stored so, with the reason, and where outputs differ;
+    BudgetError for an encoding that would take no fewer bytes; ExtensionError for one that there is not.
+
+    >>> small = pack(model, {"user.weight": "int8_rows", "item.weight": "top_entries(k=8)"})
+    """
+    chosen = {name: spelled(text) for name, text in encodings.items()}
+    tensors: dict[int, tuple[str, nn.Parameter]] = {}
+    for name, encoding in chosen.items():
+        tensor = _weight(model, name)
+        if id(tensor) in tensors:
+            raise SurgeryError(f"{name!r} and {tensors[id(tensor)][0]!r} are one tensor: name it once", tensor=name)
+        _smaller(name, tensor, encoding)
+        tensors[id(tensor)] = name, tensor
+    out = copy.deepcopy(model, {key: tensor for key, (_, tensor) in tensors.items()}).eval()
+    codes = {name: chosen[name].encode(tensor) for name, tensor in tensors.values()}
+    for name, tensor in tensors.values():
+        put_codes(out, tensor, codes[name])
+    if example is not None:
+        _check(_decoded(model, {key: codes[name] for key, (name, _) in tensors.items()}), out, example)
+    return out
+
+
+def unpack(model: nn.Module) -> nn.Module:
+    """A new model in which every packed weight is an ordinary one again, of the decoded numbers, and can be trained."""
+    out = copy.deepcopy(model)
+    weights: dict[int, nn.Parameter] = {}
+    for packed in [m for m in out.modules() if isinstance(m, Packed)]:
+        if id(packed.stored) not in weights:
+            weights[id(packed.stored)] = nn.Parameter(packed.weight)
+        replace_module(out, packed, opened(packed, weights[id(packed.stored)]))
+    return out
+
+
+def packable(model: nn.Module) -> dict[str, str]:
+    """Every matrix of floats that is learned -> why it cannot be packed; an empty reason where it can."""
+    found = {name: tensor for name, tensor in model.named_parameters() if tensor.dim() == 2}
+    return {name: _refusal(model, tensor) for name, tensor in found.items() if tensor.is_floating_point()}
+
+
+def put_codes(model: nn.Module, weight: Tensor, codes: Codes) -> None:
+    """Put codes in the place of a weight, in all modules of the model that hold it, in place."""
+    for _, module, _ in _holders(model, weight):
+        replace_module(model, module, face(module, codes))
+
+
+def replace_module(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
+    """Put a module in every place where another stands, in place."""
+    for parent in list(model.modules()):
+        for name, child in parent._modules.items():
+            if child is old:
+                setattr(parent, name, new)
+
+
+def _weight(model: nn.Module, name: str) -> nn.Parameter:
+    path, _, attribute = name.rpartition(".")
+    held = dict(model.named_modules(remove_duplicate=False)).get(path)
+    if isinstance(held, Packed) and attribute == "weight":
+        raise SurgeryError(f"{name!r} is packed already; pack the model as it was before, or `unpack` it", tensor=name)
+    tensor: nn.Parameter | None = None if held is None else held._parameters.get(attribute)
+    if tensor is None:
+        there = ", ".join(n for n, reason in packable(model).items() if not reason)
+        raise SurgeryError(f"no parameter {name!r} in this model; packed can be: {there or 'none'}", tensor=name)
+    reason = _refusal(model, tensor)
+    if reason:
+        raise SurgeryError(f"{name!r} cannot be packed: it {reason}", tensor=name)
+    return tensor
+
+
+def _refusal(model: nn.Module, tensor: Tensor) -> str:
+    for path, module, attribute in _holders(model, tensor):
+        reason = refusal(module, attribute)
+        if reason:
+            return f"{reason} ({path})" if path else reason
+        if module is model:
+            return "belongs to the model itself: put the module into another one that holds it"
+    return ""
+
+
+def _holders(model: nn.Module, tensor: Tensor) -> list[tuple[str, nn.Module, str]]:
+    """Every place of a tensor: path, module, attribute."""
+    held = [(path, m, name, p) for path, m in model.named_modules() for name, p in m._parameters.items()]
+    return [(path, module, name) for path, module, name, parameter in held if parameter is tensor]
+
+
+def _smaller(name: str, tensor: Tensor, encoding: Encoding) -> None:
+    before = tensor.numel() * tensor.element_size()
+    after = encoding.stored_bytes(tuple(tensor.shape), tensor.element_size())
+    if after >= before:
+        raise BudgetError(
+            f"{encoding} would make {name!r} no smaller: {after:,} bytes, and {before:,} as it is, "
+            f"{tuple(tensor.shape)} of {tensor.dtype}. Leave it as it is, or choose another encoding.",
+            tensor=name,
+            bytes=after,
+        )
+
+
+def _decoded(model: nn.Module, codes: Mapping[int, Codes]) -> nn.Module:
+    """The model with decoded weights; codes: by the id of the weight."""
+    memo: dict[int, Any] = {
+        id(t): nn.Parameter(codes[id(t)].dense(), requires_grad=False)
+        for t in named_tensors(model).values()
+        if id(t) in codes
+    }
+    return copy.deepcopy(model, memo)
+
+
+def _check(reference: nn.Module, packed: nn.Module, example: Example) -> None:
+    floats = {t.dtype for t in named_tensors(reference).values() if t.is_floating_point()}
+    tolerance = 1e-5 if all(t.itemsize >= 4 for t in floats) else 2e-2
+    with still(reference), still(packed):
+        apart = difference(call(reference, example), _run(packed, example))
+    if not apart <= tolerance:
+        raise SurgeryError(
+            f"the packed model does not equal the one with the decoded weights: relative difference {apart:.3g} where "
+            f"at most {tolerance:.3g} is allowed. Something holds on to a weight that was packed.",
+            difference=apart,
+        )
+
+
+def _run(packed: nn.Module, example: Example) -> Any:
+    try:
+        return call(packed, example)
+    except Exception as error:
+        raise SurgeryError(
+            f"the packed model does not run: {type(error).__name__}: {error}. A packed module can be called and its "
+            "`weight` read; forward does something else with one. Leave that one as it is."
+        ) from error
