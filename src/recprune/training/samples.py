@@ -6,7 +6,6 @@ import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,5 +26,5 @@ def checksum(tensors: Iterable[Tensor]) -> int:
     """One number for the contents of some tensors, in their order."""
     value = 0
     for tensor in tensors:
-        value = zlib.crc32(np.ascontiguousarray(tensor.detach().numpy()).data, value)
+        value = zlib.crc32(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data, value)
     return value

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -32,6 +33,22 @@ class Fit:
     best_epoch: int
     seconds: float
     metric: str = ""
+
+    def then(self, later: Fit) -> Fit:
+        """Both trainings as one: the epochs of the later one are numbered on."""
+        done = len(self.history)
+        history = tuple(replace(epoch, number=done + epoch.number) for epoch in later.history)
+        seconds, metric = self.seconds + later.seconds, later.metric or self.metric
+        return Fit(self.history + history, done + later.best_epoch, seconds, metric)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data; `Fit.from_dict` gives it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, said: Mapping[str, Any]) -> Fit:
+        """Read it back. Raises TypeError or KeyError for what is none."""
+        return cls(**{**said, "history": tuple(Epoch(**epoch) for epoch in said["history"])})
 
 
 Progress = Callable[[Epoch], None]

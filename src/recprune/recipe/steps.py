@@ -1,0 +1,73 @@
+"""Steps of a pruning on disk: one that stands there already is read, not made again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import recprune
+from recprune import artifact
+from recprune.atomic import standing
+from recprune.data.dataset import Split
+from recprune.evaluation.inputs import example
+from recprune.planning.budget import Budget
+from recprune.recipe.once import key_of, once
+from recprune.recipe.prune import Pruned, smaller
+from recprune.recipe.shelf import read_plan
+from recprune.surgery import renumber
+from recprune.training.fit import Fit, FitOptions
+from recprune.training.samples import checksum
+
+__all__ = ["kept_step", "start_key"]
+
+
+def start_key(model: nn.Module, split: Split, options: object) -> str:
+    """The key of the state before the first step: of the model's numbers, the data and the options."""
+    columns = [torch.from_numpy(values) for part in (split.train, split.valid) for values in part.columns.values()]
+    return key_of([recprune.__version__, checksum(model.state_dict().values()), checksum(columns), options])
+
+
+def kept_step(
+    place: Path,
+    before: str,
+    budget: Budget,
+    options: FitOptions,
+    model: nn.Module,
+    split: Split,
+    make: Callable[[FitOptions], Pruned],
+) -> tuple[Pruned, str]:
+    """The step that stands at `place`, or, where it does not or was made from something else, a new one; and its key.
+
+    before: the key of the step before. make: is given the options, with a checkpoint beside the place. A step that was
+    stopped goes on in the middle of its training.
+    """
+    made: list[Pruned] = []
+
+    def work(key: str) -> None:
+        saved = place.with_name(f"{place.name}-{key[:12]}.checkpoint")
+        made.append(make(replace(options, checkpoint=saved)))
+        _put(place, made[0])
+        saved.unlink(missing_ok=True)
+
+    place.parent.mkdir(parents=True, exist_ok=True)
+    key = once(place.parent, place, before, [budget, replace(options, checkpoint=None)], work)
+    return (made[0] if made else _take(place, model, split)), key
+
+
+def _put(place: Path, made: Pruned) -> None:
+    notes = {"fit": None if made.fit is None else made.fit.to_dict()}
+    artifact.save(place, made.model, vocabularies=made.vocabularies, plan=made.plan, notes=notes)
+
+
+def _take(place: Path, model: nn.Module, split: Split) -> Pruned:
+    """A step as it was saved, in a model that is cut as its plan says."""
+    chosen = read_plan(standing(place) / "plan.json")
+    skeleton, _ = smaller(model, chosen, example(model, split), split.vocabularies, split)
+    loaded = artifact.load(place, skeleton)
+    said = loaded.manifest.notes["fit"]
+    fit = None if said is None else Fit.from_dict(said)
+    return Pruned(loaded.model, chosen, loaded.vocabularies, renumber(chosen), fit)
