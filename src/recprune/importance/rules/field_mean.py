@@ -31,7 +31,7 @@ class FieldMean:
     share the mean row anyway, and `compensate` moves the mean of a neuron into the bias of the next layer.
 
     first_order: fields and ids by one backward pass a batch, mean over the batches of |sum of g · (w - mean row)|
-    (SHARK, section 3.1, with the rows of a batch added up before the size is taken).
+    (F-Permutation, with the rows of a batch added up before the size is taken).
     One pass over the batches a unit otherwise; a site that takes more than `limit` forward passes is refused, as is one
     whose mean is not known: raises SurveyError.
     """
