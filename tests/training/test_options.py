@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from recprune.errors import TrainingError
@@ -6,9 +8,29 @@ from recprune.training.options import FitOptions
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("epochs", 0), ("lr", 0.0), ("lr", float("nan")), ("decay", -1.0), ("loss", "hinge"), ("unknown", 1.0)],
+    [
+        ("epochs", 0),
+        ("lr", 0.0),
+        ("lr", float("nan")),
+        ("decay", -1.0),
+        ("loss", "hinge"),
+        ("unknown", 1.0),
+        ("distill", 1.1),
+        ("temperature", 0.0),
+        ("of", 3),
+        ("before", -1),
+    ],
 )
 def test_an_option_outside_its_range_is_refused_by_name(option, value):
     with pytest.raises(TrainingError) as error:
         FitOptions(**{option: value})
-    assert error.value.option == option
+    assert error.value.option == {"before": "of"}.get(option, option)
+
+
+def test_a_part_says_where_it_lies_in_the_whole():
+    whole = FitOptions(epochs=10, checkpoint=Path("a") / "state")
+    part = whole.part(2, 5)
+    assert (part.epochs, part.before, part.of, part.checkpoint) == (3, 2, 10, Path("a") / "state.2-5")
+    inner = part.part(1, 3)
+    assert (inner.epochs, inner.before, inner.of) == (2, 3, 10)
+    assert whole.part(0, 10).checkpoint != part.checkpoint

@@ -118,13 +118,13 @@ def shared(options: FitOptions, steps: int) -> list[FitOptions]:
     """The epochs of a training among steps: each but the last takes an equal part of one half, rounded down but one at
     least; the learning rate falls over all of them. Raises TrainingError where there are too few."""
     each = max(1, options.epochs // (2 * steps))
-    last = options.epochs - each * (steps - 1)
-    if last < 1:
+    if options.epochs <= each * (steps - 1):
         raise TrainingError(f"{options.epochs} epochs are too few for {steps} steps; give {steps} or more")
-    start, of = options.before, options.of or options.before + options.epochs
+    ends = [*(each * number for number in range(1, steps)), options.epochs]
+    begins = [0, *ends[:-1]]
     return [
-        replace(options, epochs=count, before=start + each * number, of=of, seed=options.seed + number)
-        for number, count in enumerate([each] * (steps - 1) + [last])
+        replace(options.part(begin, end), seed=options.seed + number)
+        for number, (begin, end) in enumerate(zip(begins, ends, strict=True))
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -88,3 +88,15 @@ class FitOptions:
             raise TrainingError(f"distill is a weight, 0 to 1, not {self.distill}", option="distill")
         if not 0 <= self.unknown < 1:
             raise TrainingError(f"unknown is a share, 0 to below 1, not {self.unknown}", option="unknown")
+
+    def part(self, begin: int, end: int) -> FitOptions:
+        """Epochs begin + 1 to end of this training as one of its own: the learning rate is what it would be there. Its
+        checkpoint stands beside that of the whole."""
+        saved = self.checkpoint
+        return replace(
+            self,
+            epochs=end - begin,
+            before=self.before + begin,
+            of=self.of or self.before + self.epochs,
+            checkpoint=None if saved is None else saved.with_name(f"{saved.name}.{begin}-{end}"),
+        )

@@ -1,0 +1,69 @@
+"""early(): a model is pruned after a few epochs, so that it costs no more to make than the larger one alone."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+from torch import nn
+
+from recprune.data.dataset import Split
+from recprune.errors import TrainingError
+from recprune.importance.score import Rule
+from recprune.planning.budget import Budget
+from recprune.recipe.prune import Pruned, carry_out, plan
+from recprune.recipe.stages import Stage, epochs, silent
+from recprune.training.fit import FitOptions, fit
+
+__all__ = ["early", "has_epochs"]
+
+
+def early(
+    model: nn.Module,
+    split: Split,
+    factor: float | None = None,
+    *,
+    budget: Budget | None = None,
+    rule: str | Rule | None = None,
+    options: FitOptions | None = None,
+    after: int | None = None,
+    seed: int = 0,
+    stage: Stage = silent,
+) -> Pruned:
+    """Train a fresh model for `after` epochs, prune it, and train on what is left for the rest of `options.epochs`.
+
+    model: as it was built, not trained; it stays as it is. factor, budget, rule: as for `prune`. options: of the whole
+    training; its learning rate goes on falling where the cut interrupts it, and Adam begins anew there. after: a fifth
+    of the epochs where it is not said. The `fit` of the result is the whole training: as many epochs at most as the
+    larger model takes, most of them on the smaller one. With a checkpoint it can be taken up where it was stopped.
+    Raises TrainingError for a model that is solved in closed form and for an `after` that leaves no epoch.
+    """
+    options = options or FitOptions()
+    has_epochs(model)
+    after = max(1, options.epochs // 5) if after is None else after
+    if not 0 < after < options.epochs:
+        raise TrainingError(f"pruned after {after} of {options.epochs} epochs: at least one comes before and one later")
+    large = copy.deepcopy(model)
+    with stage("train at full size") as say:
+        first = fit(large, split, replace(options.part(0, after), patience=after), progress=epochs(say))
+    chosen = plan(large, split, factor, budget=budget, rule=rule, seed=seed, stage=stage)
+    small = carry_out(large, split, chosen, finetuned=False, stage=stage)
+    rest = replace(options.part(after, options.epochs), seed=options.seed + 1)
+    with stage("train what is left") as say:
+        then = fit(small.model, split, rest, progress=epochs(say), renumber=small.renumber)
+        say(f"{_work(after, len(then.history), chosen.account().share_removed, options.epochs):.0%} of the work")
+    return replace(small, fit=first.then(then))
+
+
+def has_epochs(model: nn.Module) -> None:
+    """Raise TrainingError for a model that is solved at once."""
+    if hasattr(model, "refit_"):
+        raise TrainingError(
+            f"{type(model).__name__} is solved in closed form: there are no epochs to prune after or to go back to; "
+            "prune it once it is solved"
+        )
+
+
+def _work(large: int, small: int, removed: float, whole: int) -> float:
+    """Numbers trained, epoch by epoch, against all of them in every epoch."""
+    return (large + (1 - removed) * small) / whole
