@@ -1,7 +1,8 @@
 """Models of other packages, as they come: what leaves them exactly, what stays whole. `python -m benchmarks.peers`.
 
 Runs in an environment of its own with recprune, torch-rechub and deepctr-torch (which also asks for requests, tqdm,
-scikit-learn and tensorboard), in another with recprune, keras and keras-rs, in a third with recprune and fuxictr.
+scikit-learn and tensorboard), in another with recprune, keras and keras-rs, in a third with recprune and fuxictr,
+in a fourth with recbole, which asks for numpy<2, scipy<1.13, pandas<3 and setuptools<81, and recprune without its pins.
 None of them is part of recprune; the table keeps the rows of packages that are not there.
 """
 
@@ -20,7 +21,7 @@ import torch
 from benchmarks.result import FOLDER, write_result
 from torch import nn
 
-from benchmarks import peers_deepctr, peers_fuxictr, peers_keras, peers_rechub
+from benchmarks import peers_deepctr, peers_fuxictr, peers_keras, peers_recbole, peers_rechub
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.plan import Plan
@@ -40,6 +41,7 @@ PACKAGES: dict[str, tuple[str, dict[str, Made]]] = {
     "fuxictr": ("fuxictr", dict(peers_fuxictr.MODELS)),
     "keras": ("keras", dict(peers_keras.KERAS)),
     "keras-rs": ("keras_rs", dict(peers_keras.KERAS_RS)),
+    "recbole": ("recbole", dict(peers_recbole.MODELS)),
 }
 COLUMNS = ("package", "model", "exact", "difference", "reachable", "removed", "parameters", "seconds", "whole")
 BATCHES = (1, 2, 17, 300)
