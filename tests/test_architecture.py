@@ -25,7 +25,7 @@ SEES: dict[str, set[str]] = {
     "importance": BASE | {"tracing"},
     "packing": BASE | {"tracing", "encodings"},
     "planning": BASE | {"tracing", "importance", "encodings"},
-    "surgery": BASE | {"rewrites", "tracing", "importance", "planning", "encodings"},
+    "surgery": BASE | {"rewrites", "tracing", "importance", "planning", "encodings", "packing"},
     "models": BASE | {"data", "encodings"},
     "evaluation": BASE | {"data", "encodings", "models"},
     "training": BASE | {"data", "encodings", "models", "evaluation"},

@@ -9,15 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from recprune.errors import PlanError, SurgeryError
+from recprune.encodings.faces import Packed
+from recprune.errors import BudgetError, PlanError, SurgeryError
+from recprune.evaluation.size import size_of
 from recprune.models.caser import Caser
 from recprune.models.deepfm import DeepFM
 from recprune.models.ease import Ease
 from recprune.models.mf import MF
+from recprune.packing import packable
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.plan import Plan
-from recprune.surgery import apply, masked, renumber, reshape_, shrink_inputs
+from recprune.surgery import apply, masked, pack_planned, renumber, reshape_, shrink_inputs
 from recprune.tracing.build import named_tensors
 from recprune.tracing.site import Kind, Survey
 from recprune.tracing.trace import survey
@@ -268,3 +271,86 @@ def test_a_fresh_skeleton_takes_stored_shapes(name: str):
     assert torch.equal(small(*inputs), fresh(*inputs))
     with pytest.raises(SurgeryError, match="do not fit the model"):
         reshape_(type(model)(**model.config), {"nothing": torch.zeros(1)})
+
+
+WIDE = {
+    "deepfm": lambda: (DeepFM(["a", "b"], [40, 30], dim=8, hidden=(24,)), fields()),
+    "caser": lambda: (Caser(40, 5, 12, 4, (1, 2, 5), 3), (torch.randint(40, (3, 5)),)),
+    "mf": lambda: (MF(20, 30, 16), (torch.arange(3),)),
+}
+
+
+def fields() -> tuple[Tensor, ...]:
+    return tuple(torch.randint(30, (3,)) for _ in range(2))
+
+
+def packing_plan(model: nn.Module, example: tuple[Tensor, ...], encoding: str, factor: float = 0.3) -> Plan:
+    plan = random_plan(survey(model, example), factor, 3)
+    rows = {row.tensor: row for row in plan.account().rows}
+    wide = [n for n, reason in packable(model).items() if not reason and rows[n].after[1] > 3 and rows[n].after[0] > 1]
+    return Plan(plan.survey, plan.kept, plan.budget, encodings=dict.fromkeys(wide, encoding))
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.3])
+@pytest.mark.parametrize("encoding", ["int8_rows", "int4_rotated_rows", "bf16", "top_entries(k=2)"])
+@pytest.mark.parametrize("name", WIDE)
+def test_what_stays_is_packed_as_planned_and_counted_to_the_byte(name: str, encoding: str, factor: float):
+    torch.manual_seed(1)
+    model, example = WIDE[name]()
+    randomised(model)
+    before = copy.deepcopy(model.state_dict())
+    plan = packing_plan(model, example, encoding, factor)
+    small = apply(model, plan, example)
+    account = plan.account()
+    assert sum(t.numel() * t.element_size() for t in named_tensors(small).values()) == account.bytes_after
+    assert size_of(small)[0] + size_of(small)[1] == account.parameters_after
+    assert {n for n, m in small.named_modules() if isinstance(m, Packed)} == {n[:-7] for n in plan.encodings}
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    floats = apply(model, plan, example, packed=False)
+    assert not any(isinstance(m, Packed) for m in floats.modules())
+    later = pack_planned(floats, plan)
+    inputs = shrink_inputs(plan, example, model.columns)
+    assert torch.equal(later(*inputs), small(*inputs))
+
+
+def test_entries_that_stay_can_be_stored_a_row_at_a_time():
+    torch.manual_seed(0)
+    model, example = MAKERS["ease"]()
+    randomised(model)
+    plan = random_plan(survey(model, example), 0.9, 2)
+    plan = Plan(plan.survey, plan.kept, plan.budget, encodings={"items.weight": "top_entries"})
+    small = apply(model, plan, example)
+    assert torch.equal(small.items.weight, masked(model, plan).items.weight)
+    assert sum(t.numel() * t.element_size() for t in named_tensors(small).values()) == plan.account().bytes_after
+
+
+def test_a_plan_that_packs_what_cannot_be_packed_is_refused_before_anything_is_cut(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("recprune.surgery.smaller_copy", lambda *_: pytest.fail("it was cut"))
+    model, example = WIDE["deepfm"]()
+    plan = random_plan(survey(model, example), 0.3, 3)
+    hook = model.tower[0].register_forward_hook(lambda *_: None)
+    bad = Plan(plan.survey, plan.kept, plan.budget, encodings={"tower.0.weight": "fp16"})
+    with pytest.raises(SurgeryError, match="forward hooks"):
+        apply(model, bad, example)
+    hook.remove()
+    wide = Plan(plan.survey, plan.kept, plan.budget, encodings={"linear.weight": "top_entries"})
+    with pytest.raises(BudgetError, match=r"what stays of 'linear\.weight'"):
+        apply(model, wide, example)
+
+
+@pytest.mark.parametrize("encoding", ["int4_rotated_rows", "top_entries(k=2)"])
+def test_a_fresh_skeleton_takes_codes(encoding: str):
+    torch.manual_seed(0)
+    model, example = WIDE["caser"]()
+    plan = packing_plan(model, example, encoding)
+    small = apply(model, plan, example)
+    fresh = Caser(**model.config).eval()
+    names = {name: encoding.partition("(")[0] for name in plan.encodings}
+    reshape_(fresh, small.state_dict(), names, small.columns)
+    inputs = shrink_inputs(plan, example, model.columns)
+    assert torch.equal(small(*inputs), fresh(*inputs))
+    damaged = {**small.state_dict(), "output.bias": torch.zeros(3)}
+    with pytest.raises(SurgeryError, match="a bias of shape"):
+        reshape_(Caser(**model.config), damaged, names, small.columns)
+    with pytest.raises(SurgeryError, match="no parameter"):
+        reshape_(Caser(**model.config), small.state_dict(), {"dropout.weight": "fp16"})

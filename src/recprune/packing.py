@@ -17,7 +17,7 @@ from recprune.tracing.inputs import Example, call
 from recprune.tracing.kept_width import still
 from recprune.tracing.trial import difference
 
-__all__ = ["pack", "packable", "put_codes", "replace_module", "unpack"]
+__all__ = ["pack", "packable", "put_codes", "replace_module", "unpack", "weight_to_pack"]
 
 
 def pack(model: nn.Module, encodings: Mapping[str, str], example: Example | None = None) -> nn.Module:
@@ -34,7 +34,7 @@ def pack(model: nn.Module, encodings: Mapping[str, str], example: Example | None
     chosen = {name: spelled(text) for name, text in encodings.items()}
     tensors: dict[int, tuple[str, nn.Parameter]] = {}
     for name, encoding in chosen.items():
-        tensor = _weight(model, name)
+        tensor = weight_to_pack(model, name)
         if id(tensor) in tensors:
             raise SurgeryError(f"{name!r} and {tensors[id(tensor)][0]!r} are one tensor: name it once", tensor=name)
         _smaller(name, tensor, encoding)
@@ -79,7 +79,8 @@ def replace_module(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
                 setattr(parent, name, new)
 
 
-def _weight(model: nn.Module, name: str) -> nn.Parameter:
+def weight_to_pack(model: nn.Module, name: str) -> nn.Parameter:
+    """The parameter of that name. Raises SurgeryError where there is none, or none that can be packed, and why."""
     path, _, attribute = name.rpartition(".")
     held = dict(model.named_modules(remove_duplicate=False)).get(path)
     if isinstance(held, Packed) and attribute == "weight":

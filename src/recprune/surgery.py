@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,8 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from recprune.encodings.faces import PackedLinear
 from recprune.encodings.item_item import ItemItem
-from recprune.errors import PlanError, SurgeryError
+from recprune.encodings.spelled import spelled
+from recprune.errors import BudgetError, PlanError, SurgeryError
+from recprune.packing import pack, put_codes, replace_module, weight_to_pack
 from recprune.planning.plan import Plan
 from recprune.rewrites.open_attention import open_attention
 from recprune.tracing.attributes import correct_attributes, set_number
@@ -31,31 +35,42 @@ from recprune.tracing.kept_width import still
 from recprune.tracing.site import FLAT
 from recprune.tracing.trial import difference, larger_batch
 
-__all__ = ["apply", "attributes_after", "masked", "renumber", "reshape_", "shrink_inputs"]
+__all__ = ["apply", "attributes_after", "masked", "pack_planned", "renumber", "reshape_", "shrink_inputs"]
 
 
 def apply(
-    model: nn.Module, plan: Plan, example: Example, *, counts: Mapping[str, NDArray[Any]] | None = None
+    model: nn.Module,
+    plan: Plan,
+    example: Example,
+    *,
+    counts: Mapping[str, NDArray[Any]] | None = None,
+    packed: bool = True,
 ) -> nn.Module:
-    """A new model without the units that leave; the old one is untouched.
+    """A new model without the units that leave, its weights stored as the plan says; the old one is untouched.
 
     example: a small batch as for `survey`. counts: column -> how often each code occurs; where ids leave, their shared
     fall-back row becomes the mean of the rows that leave, weighed by these counts (plainly where they are not given).
+    packed=False leaves weights as they are after the cut, so that they can be trained; `pack_planned` packs them then.
     Before it is handed back the new model is compared: its parameters with the plan's account, its output with that of
-    the old model with the same units masked, on the example and on a longer batch.
+    the old model with the same units masked, on the example and on a longer batch; and packed, as `pack` compares it.
     Raises PlanError for a plan of another model, SurgeryError where the smaller model does not run or does not equal
-    the masked one.
+    the masked one or a weight cannot be packed, BudgetError for an encoding that would take no fewer bytes.
     """
     _same_model(model, plan)
-    leaving = _leaving(plan)
-    if not leaving:
-        return copy.deepcopy(model)
-    model = open_attention(model)
-    fallback = fallback_rows(model, plan.survey, leaving, counts or {})
-    small = smaller_copy(model, plan.survey, leaving, fallback)
-    _encode(small, plan)
-    _check(masked_copy(model, plan.survey, leaving, fallback), small, plan, example)
-    return small
+    _check_packing(model, plan)
+    small = _cut(model, plan, example, counts or {})
+    columns = tuple(laid_flat(example, getattr(model, "columns", ())))
+    return pack_planned(small, plan, shrink_inputs(plan, example, columns)) if packed else small
+
+
+def pack_planned(model: nn.Module, plan: Plan, example: Example | None = None) -> nn.Module:
+    """What `apply(..., packed=False)` made, fine-tuned or not, with its weights stored as the plan says: a new model.
+
+    example: in the codes and columns of that model (`shrink_inputs`). A plan that packs nothing gives the model itself.
+    Raises what `pack` raises.
+    """
+    stored = {name: str(encoding) for name, encoding in plan.packed().items()}
+    return pack(model, stored, example) if stored else model
 
 
 def masked(model: nn.Module, plan: Plan, *, counts: Mapping[str, NDArray[Any]] | None = None) -> nn.Module:
@@ -93,11 +108,11 @@ def reshape_(
     """Give a fresh skeleton stored tensors of other shapes, in place: how an artifact comes back.
 
     tensors: the stored `state_dict`; encodings: tensor of the skeleton -> encoding that stores it now (its parts are
-    then named after the module, as in "items.values"); attributes: those of `attributes_after`.
-    Raises SurgeryError where a tensor is missing or has no place.
+    then named after the module, as in "items.values" and "user.stored.codes"); attributes: those of `attributes_after`.
+    Raises SurgeryError where a tensor is missing or has no place, or parts are damaged.
     """
-    for name in encodings or {}:
-        _put_encoded(model, name, tensors)
+    for name, encoding in (encodings or {}).items():
+        _put_encoded(model, name, encoding, tensors)
     places = named_tensors(model)
     missing, extra = sorted(places.keys() - tensors.keys()), sorted(tensors.keys() - places.keys())
     if missing or extra:
@@ -108,11 +123,40 @@ def reshape_(
             for attribute, old in held.items():
                 if old is not None:
                     held[attribute] = new[id(old)]
+    for layer in model.modules():
+        if isinstance(layer, PackedLinear):
+            layer.check()
     correct_attributes(model)
     for name, number in (attributes or {}).items():
         set_number(model, name, number)
     if columns is not None and hasattr(model, "columns"):
         setattr(model, "columns", tuple(columns))  # noqa: B010 (no attribute of nn.Module to a type checker)
+
+
+def _check_packing(model: nn.Module, plan: Plan) -> None:
+    """Raise SurgeryError or BudgetError before anything is cut where the plan asks for what cannot be packed."""
+    rows = {row.tensor: row for row in plan.account().rows}
+    for name, encoding in plan.packed().items():
+        weight_to_pack(model, name)
+        plain = math.prod(rows[name].after) * plan.survey.bytes_per_entry[name]
+        if rows[name].bytes_after >= plain:
+            raise BudgetError(
+                f"what stays of {name!r}, {rows[name].after}, takes {plain:,} bytes, and {rows[name].bytes_after:,} as "
+                f"{encoding}; leave its encoding out of the plan",
+                tensor=name,
+            )
+
+
+def _cut(model: nn.Module, plan: Plan, example: Example, counts: Mapping[str, NDArray[Any]]) -> nn.Module:
+    leaving = _leaving(plan)
+    if not leaving:
+        return copy.deepcopy(model)
+    model = open_attention(model)
+    fallback = fallback_rows(model, plan.survey, leaving, counts)
+    small = smaller_copy(model, plan.survey, leaving, fallback)
+    _encode(small, plan)
+    _check(masked_copy(model, plan.survey, leaving, fallback), small, plan, example)
+    return small
 
 
 def _leaving(plan: Plan) -> Leaving:
@@ -134,25 +178,29 @@ def _same_model(model: nn.Module, plan: Plan) -> None:
 
 
 def _encode(small: nn.Module, plan: Plan) -> None:
-    """Entries leave through an encoding: the module that held the dense tensor is replaced, in place."""
+    """Entries leave through an encoding, in place: item_item takes the place of the module that held the dense tensor,
+    and for one that packs what stays they are zeros until then."""
     gone = positions_gone(plan.survey, _leaving(plan))
-    for name in plan.encodings:
+    for name, encoding in plan.encodings.items():
         module, attribute = _place(small, name)
         dense = getattr(module, attribute)
-        stays = np.setdiff1d(np.arange(dense.numel()), gone[name, FLAT], assume_unique=True)
+        where = gone.get((name, FLAT), np.empty(0, dtype=np.int64))
+        if encoding != "item_item":
+            dense.data.view(-1)[torch.from_numpy(where)] = 0
+            continue
+        stays = np.setdiff1d(np.arange(dense.numel()), where, assume_unique=True)
         encoded = ItemItem.encode(dense, torch.from_numpy(stays))
         if module is small:
             raise SurgeryError(f"{name!r} belongs to the model itself: put the Linear into a module that holds it")
-        _replace(small, module, encoded)
+        replace_module(small, module, encoded)
 
 
 def _check(reference: nn.Module, small: nn.Module, plan: Plan, example: Example) -> None:
-    account = plan.account()
+    account, stored = plan.account(), plan.packed()
+    said = sum(math.prod(r.after) if r.tensor in stored else r.entries_after for r in account.rows if r.learned)
     counted = sum(p.numel() for p in small.parameters())
-    if counted != account.parameters_after:
-        raise SurgeryError(
-            f"the smaller model holds {counted:,} parameters, the plan says {account.parameters_after:,}"
-        )
+    if counted != said:
+        raise SurgeryError(f"the smaller model holds {counted:,} parameters, the plan says {said:,}")
     columns = tuple(laid_flat(example, getattr(reference, "columns", ())))
     floats = [t.dtype for t in named_tensors(reference).values() if t.is_floating_point()]
     tolerance = 1e-5 if all(t in (torch.float32, torch.float64) for t in floats) else 2e-2
@@ -192,20 +240,17 @@ def _like(old: Tensor, value: Tensor) -> Any:
     return nn.Parameter(value, requires_grad=old.requires_grad) if isinstance(old, nn.Parameter) else value
 
 
-def _replace(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
-    for parent in list(model.modules()):
-        for name, child in parent.named_children():
-            if child is old:
-                setattr(parent, name, new)
-
-
-def _put_encoded(model: nn.Module, name: str, tensors: Mapping[str, Tensor]) -> None:
-    module, _ = _place(model, name)
+def _put_encoded(model: nn.Module, name: str, encoding: str, tensors: Mapping[str, Tensor]) -> None:
+    module, attribute = _place(model, name)
     path = name.rpartition(".")[0]
-    parts = [f"{path}.{part}".lstrip(".") for part in ("values", "indices", "indptr")]
-    if any(part not in tensors for part in parts):
-        raise SurgeryError(f"the encoded tensor {name!r} is not whole: it needs {', '.join(parts)}")
-    values, indices, indptr = (tensors[part] for part in parts)
-    encoded = ItemItem(values, indices, indptr, int(getattr(module, "in_features", 0)))
-    encoded.check()
-    _replace(model, module, encoded)
+    if encoding == "item_item":
+        columns = int(getattr(module, "in_features", 0))
+        return replace_module(model, module, ItemItem.rebuilt(_parts(tensors, f"{path}."), columns))
+    weight = module._parameters.get(attribute)
+    if weight is None:
+        raise SurgeryError(f"the model has no parameter {name!r} that {encoding} could take the place of")
+    put_codes(model, weight, spelled(encoding).kind.rebuilt(_parts(tensors, f"{path}.stored.")))
+
+
+def _parts(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}

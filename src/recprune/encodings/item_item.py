@@ -61,6 +61,16 @@ class ItemItem(nn.Module):
         indptr = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         return cls(matrix.detach().reshape(-1)[kept].clone(), kept % columns, indptr, columns)
 
+    @classmethod
+    def rebuilt(cls, parts: Mapping[str, Tensor], columns: int) -> ItemItem:
+        """The matrix from its stored parts. Raises SurgeryError where these are not what `encode` makes."""
+        missing = {"values", "indices", "indptr"} - parts.keys()
+        if missing:
+            raise SurgeryError(f"an item-item matrix is not whole: {', '.join(sorted(missing))} missing")
+        made = cls(parts["values"], parts["indices"], parts["indptr"], columns)
+        made.check()
+        return made
+
     def prunable(self) -> Iterator[Site]:
         """Every entry that is there can leave; `indptr` counts those that stay."""
         if len(self.values) > 1:

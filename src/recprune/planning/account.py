@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recprune.encodings.item_item import stored_bytes
+from recprune.encodings.spelled import Encoding, spelled
+from recprune.errors import PlanError
 from recprune.tracing.site import FLAT, Survey
 
-__all__ = ["Account", "Row", "account", "stored_size"]
+__all__ = ["Account", "Row", "account", "packed", "stored_size"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,28 +103,60 @@ class Account:
 
 
 def stored_size(shape: tuple[int, ...], entries: int, width: int, encoding: str | None) -> int:
-    """Bytes of a tensor of which `entries` numbers of `width` bytes are left, stored as it is or by an encoding."""
-    return entries * width if encoding is None else stored_bytes(shape, entries, width)
+    """Bytes of a tensor of which `entries` numbers of `width` bytes are left, stored as it is or by an encoding.
+
+    A tensor that has lost all its rows or columns takes none.
+    """
+    if encoding == "item_item":
+        return stored_bytes(shape, entries, width)
+    if encoding is None or not math.prod(shape):
+        return entries * width
+    return spelled(encoding).stored_bytes(shape, width)
+
+
+def packed(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Mapping[str, str]) -> dict[str, Encoding]:
+    """Tensor -> the encoding of what stays of it, as it is packed once the cuts are made: without item_item, which is
+    part of the cut, and without tensors of which nothing stays.
+
+    Where entries leave, an encoding that stores k of them a row gets as many as stay in the fullest row.
+    Raises PlanError for what is no matrix, or where entries leave and the encoding stores all; ExtensionError for an
+    unknown one.
+    """
+    gone, out = _gone(survey, kept), {}
+    for tensor, text in encodings.items():
+        shape = survey.shapes[tensor]
+        empty = any(mask.all() for (name, _), mask in gone.items() if name == tensor) or not math.prod(shape)
+        if text == "item_item" or empty:
+            continue
+        if len(shape) != 2:
+            raise PlanError(f"{text} stores matrices, and {tensor!r} is of shape {shape}", tensor=tensor)
+        out[tensor] = spelled(text)
+        if (tensor, FLAT) in gone:
+            if "k" not in out[tensor].kind.known:
+                raise PlanError(
+                    f"entries of {tensor!r} leave, and {text} stores all of them; name item_item or top_entries",
+                    tensor=tensor,
+                )
+            most = int((~gone[tensor, FLAT]).reshape(shape[0], -1).sum(1).max())
+            out[tensor] = out[tensor].with_entries(most)
+    return out
 
 
 def account(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Mapping[str, str]) -> Account:
-    """Count what a plan keeps. kept: site -> units that stay; a site that is not named keeps all."""
-    gone: dict[tuple[str, int], NDArray[np.bool_]] = {}
-    for site in survey.sites:
-        if site.name not in kept or len(kept[site.name]) == site.size:
-            continue
-        leaves = np.setdiff1d(np.arange(site.size), kept[site.name], assume_unique=True)
-        for cut in site.cuts:
-            shape = survey.shapes[cut.tensor]
-            length = math.prod(shape) if cut.dim == FLAT else shape[cut.dim]
-            mask = gone.setdefault((cut.tensor, cut.dim), np.zeros(length, dtype=np.bool_))
-            mask[cut.positions(leaves)] = True
+    """Count what a plan keeps. kept: site -> units that stay; a site that is not named keeps all.
+
+    Entries of a packed tensor are parameters as before; its bytes are those of the codes, with scales and indices.
+    """
+    gone, stored = _gone(survey, kept), packed(survey, kept, encodings)
     rows = []
     for tensor, shape in survey.shapes.items():
         left = {dim: int((~mask).sum()) for (name, dim), mask in gone.items() if name == tensor}
         after = tuple(left.get(dim, size) for dim, size in enumerate(shape))
         entries, width = left.get(FLAT, math.prod(after)), survey.bytes_per_entry[tensor]
-        size = stored_size(after, entries, width, encodings.get(tensor))
+        if tensor in stored:
+            entries, size = stored[tensor].stored_entries(after), stored[tensor].stored_bytes(after, width)
+        else:
+            size = stored_size(after, entries, width, encodings.get(tensor))
         rows.append(
             Row(
                 tensor,
@@ -136,3 +170,18 @@ def account(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Ma
             )
         )
     return Account(tuple(rows))
+
+
+def _gone(survey: Survey, kept: Mapping[str, NDArray[np.int64]]) -> dict[tuple[str, int], NDArray[np.bool_]]:
+    """(tensor, axis) -> which of its positions leave."""
+    gone: dict[tuple[str, int], NDArray[np.bool_]] = {}
+    for site in survey.sites:
+        if site.name not in kept or len(kept[site.name]) == site.size:
+            continue
+        leaves = np.setdiff1d(np.arange(site.size), kept[site.name], assume_unique=True)
+        for cut in site.cuts:
+            shape = survey.shapes[cut.tensor]
+            length = math.prod(shape) if cut.dim == FLAT else shape[cut.dim]
+            mask = gone.setdefault((cut.tensor, cut.dim), np.zeros(length, dtype=np.bool_))
+            mask[cut.positions(leaves)] = True
+    return gone

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recprune.encodings.spelled import Encoding
 from recprune.errors import PlanError
-from recprune.planning.account import Account, account
+from recprune.planning.account import Account, account, packed
 from recprune.planning.budget import Budget
 from recprune.tracing.site import Cut, Kind, Site, Survey
 
@@ -26,9 +27,10 @@ _LARGE = 1 << 16
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """kept: site -> units that stay (int64, ascending); a site that is not named stays whole.
-    encodings: tensor -> the encoding that stores it, where entries leave.
+    encodings: tensor -> the encoding that stores what stays of it: "item_item" where entries leave, or any that `pack`
+    takes, as in "int4_rows" or "top_entries(k=8)".
     rule: what scored the units, as one would write it.
-    Raises PlanError where `kept` names no site, or units that a site does not have.
+    Raises PlanError where `kept` names no site, or units that a site does not have, or `encodings` no tensor.
     """
 
     survey: Survey
@@ -44,6 +46,9 @@ class Plan:
                 raise PlanError(f"no site {name!r} in this survey; there are: {', '.join(sizes)}", site=name)
             if len(units) and (units[0] < 0 or units[-1] >= sizes[name] or bool((np.diff(units) <= 0).any())):
                 raise PlanError(f"site {name!r}: units must ascend within 0..{sizes[name] - 1}", site=name)
+        for tensor, text in self.encodings.items():
+            if tensor not in self.survey.shapes or not isinstance(text, str):
+                raise PlanError(f"encoding {text!r} of {tensor!r}: no such tensor in this survey", tensor=tensor)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Plan) and self.to_json() == other.to_json()
@@ -62,6 +67,13 @@ class Plan:
     def account(self) -> Account:
         """Parameters and bytes before and after, exact, from shapes alone."""
         return account(self.survey, self.kept, self.encodings)
+
+    def packed(self) -> dict[str, Encoding]:
+        """Tensor -> the encoding of what stays of it, for tensors that are packed once the cuts are made.
+
+        Raises PlanError where an encoding does not go with entries that leave, ExtensionError for an unknown one.
+        """
+        return packed(self.survey, self.kept, self.encodings)
 
     def to_json(self) -> str:
         """The whole plan as text; `Plan.from_json` gives it back."""
