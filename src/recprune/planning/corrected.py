@@ -51,7 +51,7 @@ def corrected(
             break
         seen.add(print_of)
         leaving = {s.name: plan.leaving(s) for s in survey.sites if s.name in plan.kept}
-        rise = rise_without(model, survey, leaving, probe, counts=counts)
+        rise = rise_without(model, survey, leaving, probe, counts=counts, encodings=encodings)
         if progress is not None:
             progress(number + 1, rounds, rise)
         if best is None or rise < least:
@@ -59,7 +59,7 @@ def corrected(
         if number + 1 < rounds:
             for name, units in leaving.items():
                 others = {other: gone for other, gone in leaving.items() if other != name}
-                adds = rise - rise_without(model, survey, others, probe, counts=counts)
+                adds = rise - rise_without(model, survey, others, probe, counts=counts, encodings=encodings)
                 now[name] = _brought_to(now[name], torch.from_numpy(units), adds)
     assert best is not None
     return best

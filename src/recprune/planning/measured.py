@@ -11,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from recprune.encodings.spelled import spelled
 from recprune.importance.probe import Probe
+from recprune.tracing.build import named_tensors
 from recprune.tracing.cutting import fallback_rows, masked_copy
 from recprune.tracing.site import Survey
 
@@ -62,13 +64,22 @@ def rise_without(
     probe: Probe,
     base: float | None = None,
     counts: Counts | None = None,
+    encodings: Mapping[str, str] | None = None,
 ) -> float:
-    """How far the probe's loss rises when those units of those sites leave together."""
+    """How far the probe's loss rises when those units of those sites leave together.
+
+    encodings: tensor -> the encoding that stores what stays of it (those of entries are exact and cost nothing).
+    """
     leaving = {name: units for name, units in leaving.items() if len(units)}
-    if not leaving:
+    stored = {name: text for name, text in (encodings or {}).items() if text != "item_item"}
+    if not leaving and not stored:
         return 0.0
-    fallback = fallback_rows(model, survey, leaving, counts or {})
-    return probe.loss_of(masked_copy(model, survey, leaving, fallback)) - (probe.loss if base is None else base)
+    small = masked_copy(model, survey, leaving, fallback_rows(model, survey, leaving, counts or {}))
+    tensors = named_tensors(small)
+    with torch.no_grad():
+        for name, text in stored.items():
+            tensors[name].copy_(spelled(text).encode(tensors[name]).dense())
+    return probe.loss_of(small) - (probe.loss if base is None else base)
 
 
 def _spread(order: NDArray[np.int64], ends: Sequence[int], rises: Sequence[float]) -> NDArray[np.float64]:

@@ -1,0 +1,156 @@
+"""joint: cuts and bits in one plan. Every byte is spent where it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from recprune.encodings.faces import refusal
+from recprune.encodings.spelled import spelled
+from recprune.errors import BudgetError
+from recprune.importance.probe import Probe
+from recprune.planning.account import stored_size
+from recprune.planning.budget import Budget
+from recprune.planning.choose import choose
+from recprune.planning.corrected import corrected
+from recprune.planning.measured import Counts, rise_without
+from recprune.planning.plan import Plan
+from recprune.tracing.build import named_tensors
+from recprune.tracing.site import Survey
+
+__all__ = ["ENCODINGS", "Step", "encoding_steps", "joint"]
+
+ENCODINGS = ("int8_rows", "int4_rows", "int4_rotated_rows", "int2_rotated_rows")
+"""Encodings that a plan tries where none are named."""
+
+MEASURED = 4
+"""Plans that look best by estimate and are measured."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A tensor goes over to an encoding: what it adds to the loss and how many bytes it saves, both against before."""
+
+    tensor: str
+    encoding: str
+    rise: float
+    saved: int
+
+    @property
+    def price(self) -> float:
+        """Rise of the loss per byte."""
+        return self.rise / self.saved
+
+
+def joint(
+    model: nn.Module,
+    survey: Survey,
+    scores: Mapping[str, Tensor],
+    probe: Probe,
+    budget: Budget,
+    *,
+    names: Sequence[str] = ENCODINGS,
+    rule: str = "",
+    rounds: int = 3,
+    counts: Counts | None = None,
+    say: Say | None = None,
+) -> Plan:
+    """A plan for a budget in bytes in which units that leave and tensors stored in fewer bits compete per byte.
+
+    scores: in units of the loss (`measured`). For every matrix that can be packed the rise of the loss by each encoding
+    is measured; going from one to the next that is worth it is a step with a price a byte, and steps are taken in the
+    order of their prices: none, the first, the first two, and so on. For each such choice of encodings the units that
+    must still leave are chosen; the plans that look cheapest by the sum of both are measured, and the best of them is
+    corrected (`corrected`). So cuts alone and bits alone are two of the plans that it looks at.
+    Raises BudgetError where the budget is not in bytes, or no choice meets it.
+    """
+    if budget.bytes is None:
+        raise BudgetError(f"bits count for a budget in bytes, not for {budget.amount}", budget=budget.amount)
+    tell = say or _silent
+    steps = sorted(encoding_steps(model, survey, probe, names, tell), key=lambda s: (s.price, s.tensor, s.encoding))
+    found: list[tuple[float, Plan]] = []
+    refused: BudgetError | None = None
+    for taken in range(len(steps) + 1):
+        encodings = {step.tensor: step.encoding for step in steps[:taken]}
+        try:
+            plan = choose(survey, scores, budget, rule=rule, encodings=encodings)
+        except BudgetError as error:
+            refused = error
+            continue
+        left = sum(float(scores[n][plan.leaving(survey.site(n))].sum()) for n in plan.kept)
+        found.append((left + sum(step.rise for step in steps[:taken]), plan))
+        if not plan.kept:
+            break
+    if not found:
+        raise refused or BudgetError(f"{budget.amount} cannot be met: nothing can leave")
+    found.sort(key=lambda pair: pair[0])
+    measured = [(_rise(model, survey, plan, probe, counts), n, plan) for n, (_, plan) in enumerate(found[:MEASURED])]
+    rise, _, best = min(measured, key=lambda one: one[:2])
+    tell(f"{len(found)} plans, {len(measured)} measured, rise {rise:.4g}")
+    stored = {tensor: name for tensor, name in best.encodings.items() if name != "item_item"}
+    if not best.kept:
+        return best
+    again = corrected(model, survey, scores, probe, budget, rule=rule, encodings=stored, rounds=rounds, counts=counts)
+    return again if _rise(model, survey, again, probe, counts) < rise else best
+
+
+def encoding_steps(
+    model: nn.Module, survey: Survey, probe: Probe, names: Sequence[str] = ENCODINGS, say: Say | None = None
+) -> list[Step]:
+    """For every matrix that can be packed, the encodings that are worth it, from the dearest in bytes to the cheapest.
+
+    Only corners of the lower convex hull of (bytes saved, rise) remain: what another encoding, or a mixture of two,
+    does better is left out. A rise below 0 counts as 0.
+    """
+    tell, out = say or _silent, []
+    for tensor in _packable(model, survey):
+        tell(f"bits of {tensor}")
+        width, shape = survey.bytes_per_entry[tensor], survey.shapes[tensor]
+        whole = stored_size(shape, shape[0] * shape[1], width, None)
+        points = [(0, 0.0, "")]
+        for name in names:
+            saved = whole - spelled(name).stored_bytes(shape, width)
+            if saved > 0:
+                points.append((saved, max(rise_without(model, survey, {}, probe, encodings={tensor: name}), 0.0), name))
+        corners = _hull(sorted(points))
+        out += [Step(tensor, b[2], b[1] - a[1], b[0] - a[0]) for a, b in pairwise(corners)]
+    return out
+
+
+def _hull(points: list[tuple[int, float, str]]) -> list[tuple[int, float, str]]:
+    """Corners of the lower convex hull; of points that save as much the one with the lowest rise."""
+    corners: list[tuple[int, float, str]] = []
+    for point in points:
+        if corners and point[0] == corners[-1][0]:
+            continue
+        while len(corners) > 1 and _above(corners[-2], corners[-1], point):
+            corners.pop()
+        corners.append(point)
+    return corners
+
+
+def _above(first: tuple[int, float, str], middle: tuple[int, float, str], last: tuple[int, float, str]) -> bool:
+    across = (last[1] - first[1]) * (middle[0] - first[0])
+    return (middle[1] - first[1]) * (last[0] - first[0]) >= across
+
+
+def _packable(model: nn.Module, survey: Survey) -> Iterator[str]:
+    learned = {n for n, t in named_tensors(model).items() if isinstance(t, nn.Parameter) and t.is_floating_point()}
+    for tensor, shape in survey.shapes.items():
+        path, _, attribute = tensor.rpartition(".")
+        if tensor in learned and len(shape) == 2 and not refusal(model.get_submodule(path), attribute):
+            yield tensor
+
+
+def _rise(model: nn.Module, survey: Survey, plan: Plan, probe: Probe, counts: Counts | None) -> float:
+    leaving = {site.name: plan.leaving(site) for site in survey.sites if site.name in plan.kept}
+    return rise_without(model, survey, leaving, probe, counts=counts, encodings=plan.encodings)
+
+
+def _silent(_: str) -> None:
+    return None

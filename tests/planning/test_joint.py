@@ -1,0 +1,95 @@
+"""Cuts and bits compete for the bytes of one budget."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from recprune.errors import BudgetError
+from recprune.importance.probe import Probe
+from recprune.importance.rules.magnitude import Magnitude
+from recprune.importance.score import score
+from recprune.planning.budget import Budget
+from recprune.planning.choose import choose
+from recprune.planning.joint import encoding_steps, joint
+from recprune.planning.measured import measured, rise_without
+from recprune.tracing.site import Kind
+from recprune.tracing.trace import survey
+
+
+class Factors(nn.Module):
+    """A factorisation of rank 4 in 16 dims: most dims are noise."""
+
+    columns = ("user", "item")
+
+    def __init__(self, noise: float = 0.01):
+        super().__init__()
+        torch.manual_seed(0)
+        self.user, self.item = nn.Embedding(60, 16), nn.Embedding(40, 16)
+        with torch.no_grad():
+            for table in (self.user, self.item):
+                table.weight[:, 4:] *= noise
+
+    def forward(self, user, item):
+        return (self.user(user) * self.item(item)).sum(1)
+
+
+def probed(model: nn.Module):
+    generator = torch.Generator().manual_seed(1)
+    inputs = torch.randint(0, 60, (400,), generator=generator), torch.randint(0, 40, (400,), generator=generator)
+    found = survey(model, tuple(i[:5] for i in inputs))
+    probe = Probe(model, found, [(inputs, model(*inputs).detach())], F.mse_loss)
+    kinds = frozenset({Kind.DIM})
+    return found, probe, measured(model, found, score(found, Magnitude(), probe, kinds=kinds), probe)
+
+
+def rise_of(model, found, probe, plan):
+    leaving = {s.name: plan.leaving(s) for s in found.sites}
+    return rise_without(model, found, leaving, probe, encodings=plan.encodings)
+
+
+@pytest.mark.parametrize("limit", [4000, 2200, 1200, 700, 400])
+def test_a_joint_plan_is_no_worse_than_cuts_alone_or_bits_alone(limit: int):
+    model = Factors()
+    found, probe, told = probed(model)
+    plan = joint(model, found, told, probe, Budget(bytes=limit, kinds=frozenset({Kind.DIM})))
+    assert plan.account().bytes_after <= limit
+    rise = rise_of(model, found, probe, plan)
+    for encodings in ({}, *(dict.fromkeys(("user.weight", "item.weight"), n) for n in ("int8_rows", "int4_rows"))):
+        try:
+            rival = choose(found, told, Budget(bytes=limit, kinds=frozenset({Kind.DIM})), encodings=encodings)
+        except BudgetError:
+            continue
+        if encodings and rival.kept:
+            continue
+        assert rise <= rise_of(model, found, probe, rival) + 1e-9
+
+
+def test_dims_that_hold_nothing_leave_and_the_rest_is_stored_in_few_bits():
+    model = Factors(0.0)
+    found, probe, told = probed(model)
+    plan = joint(model, found, told, probe, Budget(bytes=600, kinds=frozenset({Kind.DIM})))
+    site = next(s for s in found.sites if s.kind is Kind.DIM)
+    assert {0, 1, 2, 3} <= set(plan.units(site).tolist())
+    assert len(plan.units(site)) < site.size
+    assert set(plan.encodings) == {"user.weight", "item.weight"}
+
+
+def test_steps_of_a_tensor_save_more_and_cost_more_from_one_to_the_next():
+    model = Factors()
+    found, probe, _ = probed(model)
+    steps = encoding_steps(model, found, probe)
+    for tensor in ("user.weight", "item.weight"):
+        mine = [step for step in steps if step.tensor == tensor]
+        assert mine
+        assert all(step.saved > 0 for step in mine)
+        assert [s.price for s in mine] == sorted(s.price for s in mine)
+
+
+def test_bits_need_a_budget_in_bytes():
+    model = Factors()
+    found, probe, told = probed(model)
+    with pytest.raises(BudgetError, match="bytes"):
+        joint(model, found, told, probe, Budget(0.5))
+    with pytest.raises(BudgetError, match="at least"):
+        joint(model, found, told, probe, Budget(bytes=60, kinds=frozenset({Kind.DIM}), keep=0.5))
