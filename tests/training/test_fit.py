@@ -12,6 +12,7 @@ from recprune.models.build import build
 from recprune.training import fit as fit_module
 from recprune.training.finetune import finetune
 from recprune.training.fit import FitOptions, fit
+from recprune.training.state import BeforeEpoch
 from recprune.training.validate import Validation
 
 N_USERS, N_ITEMS = 30, 12
@@ -291,3 +292,30 @@ def test_a_part_of_a_training_takes_the_steps_of_the_whole():
     fit(half, data, dataclasses.replace(options, epochs=1, before=5, of=6))
     late = (half.item.weight - start).abs().max()
     assert 0 < late < options.lr  # six steps at a twelfth of it, in the mean
+
+
+def test_what_is_done_before_every_epoch_is_done_again_where_a_training_goes_on(tmp_path):
+    def warned(model, seen):
+        def do(done):
+            seen.append(done)
+            with torch.no_grad():
+                model.bias.add_(0.5 ** (done + 1))
+
+        return BeforeEpoch(do, {"bias": "rises"})
+
+    data, (one, other), seen = split(), (build("mf", split(), dim=8) for _ in range(2)), ([], [])
+    fit(one, data, OPTIONS, before_epoch=warned(one, seen[0]))
+    saved = dataclasses.replace(OPTIONS, checkpoint=tmp_path / "state")
+
+    def stop(epoch):
+        if epoch.number == 2:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        fit(other, data, saved, before_epoch=warned(other, seen[1]), progress=stop)
+    fit(other, data, saved, before_epoch=warned(other, seen[1]))
+    assert seen[0] == seen[1] == list(range(6))
+    assert same(one, other)
+    with pytest.raises(ArtifactError) as error:
+        fit(other, data, saved)
+    assert error.value.differs == ("bias",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -21,7 +21,7 @@ from recprune.training.make_samples import make_samples
 from recprune.training.options import FitOptions
 from recprune.training.renumbered import renumbered
 from recprune.training.samples import Samples
-from recprune.training.state import Epoch, Fit, Progress, State
+from recprune.training.state import BeforeEpoch, Epoch, Fit, Progress, State
 from recprune.training.teacher import Teacher
 from recprune.training.validate import Validation, validation
 
@@ -37,6 +37,7 @@ def fit(
     keep_start: bool = False,
     renumber: Renumber | None = None,
     teacher: nn.Module | None = None,
+    before_epoch: BeforeEpoch | None = None,
 ) -> Fit:
     """Train `model` in place on `split.train` and leave it in eval mode with the weights of its best epoch.
 
@@ -44,8 +45,9 @@ def fit(
     of `options`. keep_start: the weights that it came with count as epoch 0, so that it never ends worse on validation
     than it began. progress: called after every epoch. renumber: old code -> new code, for a model that some ids have
     left (`recprune.surgery.renumber`). teacher: a model of the split's own codes whose answers are learned beside what
-    was seen, by the weight `options.distill`. The same options, data and models give the same weights; an interrupted
-    training that goes on from its checkpoint gives them too, bit by bit.
+    was seen, by the weight `options.distill`. before_epoch: what is done to the model before every epoch. The same
+    options, data and models give the same weights; an interrupted training that goes on from its checkpoint gives them
+    too, bit by bit.
     Raises TrainingError when the loss is not finite or does not suit, ArtifactError for another training's checkpoint.
     """
     options = options or FitOptions()
@@ -61,8 +63,9 @@ def fit(
             data = make_samples(model, train, options, lessons)
             if not data.size:
                 raise TrainingError("the training part has no sample to learn from; look at how the data was split")
-            purpose = _purpose(model, data, options, lessons)
-            state = _train(model, data, judge, options, purpose, progress, keep_start)
+            purpose = _purpose(model, data, options, lessons) | dict(before_epoch.purpose if before_epoch else {})
+            prepare = before_epoch.do if before_epoch else _nothing
+            state = _train(model, data, judge, options, purpose, prepare, progress, keep_start)
     model.load_state_dict(state.best)
     model.eval()
     return Fit(tuple(state.history), state.best_epoch, time.perf_counter() - begin, judge.name)
@@ -113,6 +116,7 @@ def _train(
     judge: Validation,
     options: FitOptions,
     purpose: dict[str, Any],
+    prepare: Callable[[int], None],
     progress: Progress | None,
     keep_start: bool,
 ) -> State:
@@ -129,6 +133,7 @@ def _train(
     elif keep_start and judge.name:
         state.offer(0, judge.sign * judge.value(), model)
     while len(state.history) < options.epochs and len(state.history) - state.best_epoch < options.patience:
+        prepare(len(state.history))
         state.note(_epoch(model, data, judge, options, optimizer, generator, len(state.history)), judge.sign, model)
         if options.checkpoint is not None:
             facts = {"history": [asdict(e) for e in state.history], "purpose": purpose}
@@ -137,6 +142,10 @@ def _train(
         if progress is not None:
             progress(state.history[-1])
     return state
+
+
+def _nothing(done: int) -> None:
+    pass
 
 
 def _epoch(

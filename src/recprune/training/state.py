@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["Epoch", "Fit", "Progress", "State"]
+__all__ = ["BeforeEpoch", "Epoch", "Fit", "Progress", "State"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,15 @@ class Fit:
 
 
 Progress = Callable[[Epoch], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BeforeEpoch:
+    """What is done to a model before every epoch: `do(done)` is told how many are done, and looks at nothing but that
+    and the model, so that a training goes on as if it had never stopped. purpose: tells it from another, JSON-able."""
+
+    do: Callable[[int], None]
+    purpose: Mapping[str, Any]
 
 
 @dataclass(slots=True)
