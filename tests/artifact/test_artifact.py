@@ -1,5 +1,6 @@
 """Artifacts: what comes back is what was stored, to the bit; anything else is refused."""
 
+import hashlib
 import json
 import math
 import os
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,22 +17,28 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from recprune import atomic
 from recprune.artifact import inspect, load, save
 from recprune.artifact.manifest import sealed
+from recprune.artifact.writing import DTYPES
 from recprune.data.vocabulary import Vocabulary
+from recprune.encodings.fp16 import Fp16
 from recprune.encodings.item_item import ItemItem
+from recprune.encodings.spelled import spelled
 from recprune.errors import ArtifactError
 from recprune.models.caser import Caser
 from recprune.models.deepfm import DeepFM
 from recprune.models.ease import Ease
 from recprune.models.mf import MF
+from recprune.packing import pack, packable
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.plan import Plan
 from recprune.surgery import apply, shrink_inputs
+from recprune.tracing.site import Kind
 from recprune.tracing.trace import survey
 
 Made = tuple[nn.Module, tuple[Tensor, ...]]
@@ -78,6 +86,129 @@ def test_the_file_is_as_long_as_the_account_says_and_a_header(name: str, tmp_pat
     data = (tmp_path / "small" / "weights.safetensors").read_bytes()
     header = 8 + int.from_bytes(data[:8], "little")
     assert len(data) == header + plan.account().bytes_after
+
+
+ENCODINGS = ["int8_rows", "int4_rows", "int4_rotated_rows(seed=5)", "int2_rotated_rows", "fp16", "top_entries(k=2)"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("name", ["ease", "mf", "deepfm", "caser"])
+def test_packed_models_come_back_to_the_bit_and_are_as_long_as_their_account(name: str, encoding: str, tmp_path: Path):
+    torch.manual_seed(2)
+    model, example = WIDE[name]()
+    for tensor in model.parameters():
+        tensor.data.copy_(torch.randn_like(tensor))
+    plan = packing(model, example, encoding)
+    small = apply(model, plan, example)
+    save(tmp_path / "a", small, plan=plan)
+    loaded = load(tmp_path / "a")
+    inputs = shrink_inputs(plan, example, model.columns)
+    assert torch.equal(loaded.model(*inputs), small(*inputs))
+    assert loaded.plan == plan
+    assert loaded.manifest.encodings == dict.fromkeys(plan.encodings, encoding.partition("(")[0])
+    data = (tmp_path / "a" / "weights.safetensors").read_bytes()
+    assert len(data) == 8 + int.from_bytes(data[:8], "little") + plan.account().bytes_after
+    buffers = sum(b.numel() for n, b in small.named_buffers() if ".stored." not in n)
+    assert inspect(tmp_path / "a")["parameters"] == plan.account().parameters_after + buffers
+    again = load(tmp_path / "a", type(model)(**model.config)).model
+    assert torch.equal(again(*inputs), small(*inputs))
+
+
+WIDE: dict[str, Callable[[], Made]] = {
+    "ease": lambda: (Ease(19), ((torch.rand(3, 19) > 0.5).float(),)),
+    "mf": lambda: (MF(16, 18, 16), (torch.arange(3),)),
+    "deepfm": lambda: (DeepFM(["a", "b"], [25, 27], dim=12, hidden=(16,)), fields(3)),
+    "caser": lambda: (Caser(22, 5, 14, 3, (1, 2), 2), (torch.randint(12, (3, 5)),)),
+}
+
+
+def packing(model: nn.Module, example: tuple[Tensor, ...], encoding: str) -> Plan:
+    """Some dims and rows leave, and every matrix that can be is packed where that is smaller."""
+    found = survey(model, example)
+    generator = torch.Generator().manual_seed(1)
+    scores = {s.name: torch.rand(s.size, generator=generator) for s in found.sites if s.kind is not Kind.ENTRY}
+    plan = choose(found, scores, Budget(0.2 if scores else 0.0))
+    after = {row.tensor: row for row in plan.account().rows}
+    stored = {
+        n: encoding
+        for n, reason in packable(model).items()
+        if not reason and spelled(encoding).stored_bytes(after[n].after) < after[n].bytes_after
+    }
+    assert stored
+    return Plan(found, plan.kept, plan.budget, encodings=stored)
+
+
+def test_a_packed_foreign_model_keeps_its_tie(tmp_path: Path):
+    torch.manual_seed(0)
+    packed = pack(Foreign(), {"a.weight": "int8_rows"})
+    save(tmp_path / "a", packed)
+    said = inspect(tmp_path / "a")
+    assert list(said["tensors"]) == ["a.stored.codes", "a.stored.scale", "a.stored.like"]
+    assert (said["encodings"], said["parameters"]) == ({"a.weight": "int8_rows"}, 20)
+    back = load(tmp_path / "a", model=Foreign()).model
+    assert torch.equal(back(torch.arange(5)), packed(torch.arange(5)))
+    assert back.a.stored is back.b.stored
+
+
+def test_a_model_that_is_packed_after_its_plan_or_not_yet_fits_the_plan(tmp_path: Path):
+    torch.manual_seed(0)
+    model, example = WIDE["mf"]()
+    plan = packing(model, example, "int8_rows")
+    cut = apply(model, plan, example, packed=False)
+    for number, made in enumerate((cut, pack(cut, {"item.weight": "fp16"}))):
+        save(tmp_path / str(number), made, plan=plan)
+        inputs = shrink_inputs(plan, example, model.columns)
+        assert torch.equal(load(tmp_path / str(number)).model(*inputs), made.eval()(*inputs))
+
+
+@pytest.mark.parametrize(
+    ("part", "made"),
+    [
+        ("stored.codes", lambda t: t[:-1]),
+        ("stored.codes", lambda t: t.float()),
+        ("stored.scale", lambda t: t.float()),
+        ("stored.scale", lambda t: t * torch.nan),
+        ("stored.like", lambda t: torch.zeros(0, 9000)),
+        ("stored.like", lambda t: torch.zeros(1, 16)),
+        ("stored.seed", lambda t: -t),
+        ("stored.seed", lambda t: t.to(torch.int32)),
+        ("stored.seed", None),
+        ("stored.more", lambda t: torch.zeros(3)),
+    ],
+)
+def test_codes_that_no_encoding_makes_are_refused(part: str, made: Callable[[Tensor], Tensor] | None, tmp_path: Path):
+    model = pack(MF(16, 18, 16), {"user.weight": "int4_rotated_rows(seed=2)"})
+    folder = save(tmp_path / "a", model)
+    tensors = {name: t.clone() for name, t in model.named_parameters()} | dict(model.named_buffers())
+    old = tensors.pop(f"user.{part}", torch.zeros(1))
+    if made is not None:
+        tensors[f"user.{part}"] = made(old).contiguous()
+    rewritten(folder, tensors)
+    with pytest.raises(ArtifactError):
+        load(folder)
+
+
+def rewritten(folder: Path, tensors: dict[str, Tensor]) -> None:
+    """Other weights under a manifest that knows them."""
+    data = to_bytes({name: t.detach() for name, t in tensors.items()})
+    (folder / "weights.safetensors").write_bytes(data)
+    facts = {n: {"dtype": DTYPES[t.dtype], "shape": list(t.shape)} for n, t in tensors.items()}
+    files = {"weights.safetensors": {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}}
+    changed(folder, tensors=facts, files=files)
+
+
+def test_an_encoding_of_ones_own_must_have_been_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    mine = types.ModuleType("mine")
+    mine.Mine = type("Mine", (Fp16,), {"__module__": "mine"})
+    monkeypatch.setitem(sys.modules, "mine", mine)
+    save(tmp_path / "a", pack(MF(3, 4, 2), {"user.weight": "mine:Mine"}))
+    assert type(load(tmp_path / "a").model.user.stored) is mine.Mine
+    monkeypatch.delitem(sys.modules, "mine")
+    with pytest.raises(ArtifactError, match="import mine first"):
+        load(tmp_path / "a")
+    changed(tmp_path / "a", encodings={"user.weight": "os:system"})
+    with pytest.raises(ArtifactError, match="stores no matrix as codes"):
+        load(tmp_path / "a")
 
 
 def test_vocabularies_metrics_seeds_and_notes_come_back(tmp_path: Path):
@@ -184,6 +315,8 @@ def changed(folder: Path, **new: object) -> None:
         {"columns": "history"},
         {"encodings": {}},
         {"encodings": {"nowhere.weight": "item_item"}},
+        {"encodings": {"items.weight": "int8_rows"}},
+        {"encodings": {"items.weight": "int9_rows"}},
         {"vocabularies": {"item": "plan.json"}},
         {"attributes": {"heads": "2"}},
         {"foreign": 1},

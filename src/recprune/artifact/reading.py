@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -41,20 +42,21 @@ def load(folder: str | Path, model: nn.Module | None = None) -> Loaded:
 
     model: for a class that is not ours, a fresh instance of it; it takes the stored shapes and weights, in place.
     Nothing is imported, evaluated or unpickled. Raises ArtifactError for anything that is not what the manifest says:
-    a file missing, extra, longer, shorter or changed, a tensor of another type or shape, NaN or infinite numbers, a
-    plan or a vocabulary that does not fit.
+    a file missing, extra, longer, shorter or changed, a tensor of another type or shape, NaN or infinite numbers, codes
+    that no encoding makes, a plan or a vocabulary that does not fit. An encoding of one's own must have been imported.
     """
     folder = standing(folder)
     manifest = read_manifest(folder)
     _no_others(folder, manifest)
     data = {name: read_file(folder, name, said) for name, said in manifest.files.items()}
     tensors = _tensors(folder, data[WEIGHTS], manifest)
-    plan = _plan(folder, data[PLAN], tensors) if PLAN in data else None
+    _imported(folder, manifest.encodings.values())
+    plan = _plan(folder, data[PLAN], tensors, manifest) if PLAN in data else None
     vocabularies = {c: _vocabulary(folder, name, c, data[name]) for c, name in manifest.vocabularies.items()}
     skeleton = model if model is not None else _skeleton(folder, manifest)
     try:
         reshape_(skeleton, tensors, manifest.encodings, manifest.columns or None, manifest.attributes)
-    except (SurgeryError, AttributeError, TypeError, ValueError) as error:
+    except (SurgeryError, ExtensionError, AttributeError, TypeError, ValueError) as error:
         raise ArtifactError(
             f"{folder}: the stored tensors do not make this model: {error}", path=str(folder)
         ) from error
@@ -65,7 +67,7 @@ def inspect(folder: str | Path) -> dict[str, Any]:
     """What an artifact says of itself, without reading its weights. Raises ArtifactError."""
     manifest = read_manifest(standing(folder))
     said = asdict(manifest)
-    said["parameters"] = sum(math.prod(t.shape) for t in manifest.tensors.values())
+    said["parameters"] = sum(_entries(name, manifest) for name in manifest.tensors)
     said["bytes"] = sum(f.bytes for f in manifest.files.values())
     return said
 
@@ -102,19 +104,53 @@ def _small_header(path: Path, data: bytes, manifest: Manifest) -> None:
         raise ArtifactError(f"{path} has no possible safetensors header", path=str(path))
 
 
-def _plan(folder: Path, data: bytes, tensors: Mapping[str, Tensor]) -> Plan:
+def _imported(folder: Path, names: Iterable[str]) -> None:
+    """Raise ArtifactError for an encoding that is not ours and was not imported: nothing is imported here."""
+    for name in names:
+        where, _, own = name.partition(":")
+        if own and where not in sys.modules:
+            raise ArtifactError(
+                f"{folder} holds a tensor stored by {name.partition('(')[0]}, which is not part of recprune: "
+                f"import {where} first",
+                path=str(folder),
+            )
+
+
+def _plan(folder: Path, data: bytes, tensors: Mapping[str, Tensor], manifest: Manifest) -> Plan:
     path = folder / PLAN
     try:
         plan = Plan.from_json(data.decode("utf-8"))
-    except (PlanError, ValueError, RecursionError) as error:
+        _imported(folder, plan.encodings.values())
+        rows = plan.account().rows
+    except (PlanError, ExtensionError, SurgeryError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: {error}", path=str(path)) from error
-    for row in plan.account().rows:
-        if (
-            row.tensor not in plan.encodings
-            and tuple(tensors[row.tensor].shape if row.tensor in tensors else ()) != row.after
-        ):
+    for row in rows:
+        if plan.encodings.get(row.tensor) != "item_item" and _shape(row.tensor, tensors, manifest) != row.after:
             raise ArtifactError(f"{path} does not fit the weights: tensor {row.tensor!r}", path=str(path))
     return plan
+
+
+def _shape(tensor: str, tensors: Mapping[str, Tensor], manifest: Manifest) -> tuple[int, ...] | None:
+    """Shape of a tensor as it is stored, or as it is decoded; None where it is not there."""
+    if tensor in tensors:
+        return tuple(tensors[tensor].shape)
+    stored = f"{tensor.rpartition('.')[0]}.stored."
+    codes, like = tensors.get(f"{stored}codes"), tensors.get(f"{stored}like")
+    if tensor not in manifest.encodings or codes is None or like is None or like.dim() != 2:
+        return None
+    return len(codes), like.shape[1]
+
+
+def _entries(name: str, manifest: Manifest) -> int:
+    """Numbers of a tensor; of codes, the entries that they stand for, and none for what is stored beside them."""
+    path, _, part = name.rpartition(".")
+    shape, like = manifest.tensors[name].shape, manifest.tensors.get(f"{path}.like")
+    if like is None or f"{path.removesuffix('.stored')}.weight" not in manifest.encodings:
+        return math.prod(shape)
+    if part != "codes":
+        return 0
+    some = f"{path}.indices" in manifest.tensors
+    return math.prod(shape) if some else math.prod(shape[:1]) * math.prod(like.shape[1:])
 
 
 def _vocabulary(folder: Path, name: str, column: str, data: bytes) -> Vocabulary:

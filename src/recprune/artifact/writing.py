@@ -27,7 +27,9 @@ from recprune.artifact.manifest import (
 )
 from recprune.atomic import replace_folder
 from recprune.data.vocabulary import Vocabulary
+from recprune.encodings.faces import Packed
 from recprune.encodings.item_item import ItemItem
+from recprune.encodings.spelled import name_of
 from recprune.errors import ArtifactError
 from recprune.planning.plan import Plan
 from recprune.surgery import attributes_after
@@ -88,7 +90,7 @@ def save(
         columns=tuple(getattr(model, "columns", ())),
         tensors={n: TensorFacts(DTYPES[t.dtype], tuple(t.shape)) for n, t in tensors.items()},
         files={n: facts_of(data) for n, data in files.items()},
-        encodings={f"{p}.weight": "item_item" for p, m in model.named_modules() if isinstance(m, ItemItem)},
+        encodings=_encodings(model),
         attributes=attributes_after(plan) if plan is not None else {},
         vocabularies=places,
         metrics=dict(metrics or {}),
@@ -143,6 +145,18 @@ def _storable(name: str, tensor: Tensor) -> Tensor:
             tensor=name,
         )
     return tensor.detach().cpu().contiguous()
+
+
+def _encodings(model: nn.Module) -> dict[str, str]:
+    """Tensor -> the encoding that stores it; codes that several modules share once, by the first of them."""
+    found, seen = {}, set()
+    for path, module in model.named_modules():
+        if isinstance(module, ItemItem):
+            found[f"{path}.weight"] = "item_item"
+        elif isinstance(module, Packed) and id(module.stored) not in seen:
+            seen.add(id(module.stored))
+            found[f"{path}.weight"] = name_of(type(module.stored))
+    return found
 
 
 def _name_of(model: nn.Module) -> tuple[str, bool]:
