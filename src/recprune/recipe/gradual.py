@@ -90,6 +90,7 @@ def shrinking(
     *,
     rule: str | Rule | None = None,
     options: FitOptions | None = None,
+    tunings: Sequence[FitOptions] | None = None,
     distilled: bool = False,
     folder: Path | None = None,
     seed: int = 0,
@@ -98,14 +99,15 @@ def shrinking(
     """A smaller model for every budget, from the largest to the smallest, each made of the one before.
 
     Each `Pruned` stands for itself: its plan and its new codes are of the model that was given, its `fit` is all the
-    fine-tuning so far. The arguments are those of `gradual`. One run gives a whole frontier.
+    fine-tuning so far. tunings: of each step, where they are not to share `options`. The other arguments are those of
+    `gradual`. One run gives a whole frontier.
     """
     options, found = options or TUNING, survey(model, example(model, split))
     asked = as_rule(rule or usual_rule(followed(found, split), budgets[-1]), seed)
     way = _Way(model, split, asked, distilled, seed, stage)
     here = Pruned(model, Plan(found, {}, Budget(0.0), spelled(asked)), split.vocabularies, {}, None)
     key = "" if folder is None else start_key(model, split, [spelled(asked), distilled, seed])
-    for number, (budget, tuning) in enumerate(zip(budgets, shared(options, len(budgets)), strict=True)):
+    for number, (budget, tuning) in enumerate(zip(budgets, tunings or shared(options, len(budgets)), strict=True)):
         further = partial(_further, way, here, budget)
         if folder is None:
             here = further(tuning)
