@@ -135,3 +135,18 @@ def test_a_lifted_score_keeps_the_price_that_it_has_in_the_smaller_model():
     assert told["tower.0.neuron"].tolist() == [1.0] * 4 + [-1e30] * 4
     costs = (8 + 4, 4 + 4)  # a neuron of the second layer: weights in, bias and norm, weight out
     assert told["tower.4.neuron"].tolist() == pytest.approx([costs[0] / costs[1]] * 6)
+
+
+def test_entries_that_are_zeros_until_they_are_packed_leave_once():
+    torch.manual_seed(0)
+    model, example = MAKERS["ease"]()
+    found = survey(model, tuple(example))
+    first = dataclasses.replace(random_plan(found, 0.4, 1), encodings={"items.weight": "top_entries"})
+    once = apply(model, first, tuple(example), packed=False)
+    smaller = survey(once, tuple(example))
+    told = lifted({"items.entry": torch.rand(14 * 14)}, Origins(first, smaller))
+    further = choose(found, told, Budget(0.6), encodings={"items.weight": "top_entries"})
+    rest = remainder(further, first, smaller)
+    assert np.isin(further.kept["items.entry"], first.kept["items.entry"]).all()
+    assert np.array_equal(rest.kept["items.entry"], further.kept["items.entry"])
+    assert np.array_equal(compose(first, rest).kept["items.entry"], further.kept["items.entry"])

@@ -26,11 +26,12 @@ def lifted(scores: Mapping[str, Tensor], origins: Origins) -> dict[str, Tensor]:
     first, out = origins.first, {}
     for site in first.survey.sites:
         out[site.name] = torch.full((site.size,), FAR, dtype=torch.float64)
-        out[site.name][torch.from_numpy(first.leaving(site))] = -FAR
     for here in origins.survey.sites:
         for name, units, there in origins.of[here.name] if here.name in scores else ():
             dearer = _cost(origins, name) / max(unit_costs(origins.survey, here), 1)
             out[name][torch.from_numpy(there)] = dearer * scores[here.name].double()[torch.from_numpy(units)]
+    for site in first.survey.sites:
+        out[site.name][torch.from_numpy(first.leaving(site))] = -FAR
     scored = {name for site in scores for name, _, _ in origins.of[site]}
     return {name: worth for name, worth in out.items() if name in scored or bool((worth == -FAR).any())}
 

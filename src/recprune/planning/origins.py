@@ -72,15 +72,15 @@ class Origins:
             return cut.tensor, cut.dim
         path, _, part = cut.tensor.rpartition(".")
         encoded = f"{path}.weight"
-        return (encoded, FLAT) if part == "values" and encoded in self.first.encodings else None
+        return (encoded, FLAT) if part == "values" and self.first.encodings.get(encoded) == "item_item" else None
 
     def positions(self, site: Site, units: Units) -> Iterator[tuple[Axis, Units]]:
         """For every cut of a site of the smaller model: its axis, and where those units stand on it in the first."""
         for cut in site.cuts:
             axis = self.axis(cut)
             if axis is not None:
-                at = cut.positions(units)
-                yield axis, self.stays[axis][at] if axis in self.stays else at
+                at, whole = cut.positions(units), cut.dim == FLAT  # entries that left are zeros until they are packed
+                yield axis, at if whole or axis not in self.stays else self.stays[axis][at]
 
     @cached_property
     def of(self) -> Mapping[str, tuple[tuple[str, Units, Units], ...]]:
