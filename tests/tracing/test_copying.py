@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 from recprune.errors import SurgeryError
 from recprune.planning.budget import Budget
@@ -96,3 +97,14 @@ def test_layers_in_a_list_that_torch_does_not_see_are_found():
 def test_a_call_of_its_own_is_what_is_wrapped():
     assert wrap_call(Rebuilt()) == "call"
     assert wrap_call(nn.Linear(2, 2)) == "forward"
+
+
+def test_a_tensor_that_a_module_computed_in_its_last_pass_is_copied_without_its_history():
+    model, x = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)), torch.rand(3, 4)
+    prune.random_unstructured(model[0], "weight", 0.5)
+    found = survey(model, (x,))
+    model(x).sum().backward()
+    assert not model[0].weight.is_leaf
+    small = apply(model, Plan(found, {site.name: np.array([0, 3]) for site in found.sites}, Budget(0.0)), (x,))
+    assert small[0].out_features == 2
+    assert torch.equal(small[0].weight, (model[0].weight_orig * model[0].weight_mask)[[0, 3]])

@@ -201,3 +201,44 @@ def test_a_module_inside_another_offers_sites_in_names_of_its_own():
     assert "1.rows:0" not in found.whole
     small = apply(model, Plan(found, {"1.row": np.array([1, 4])}, Budget(0.1)), (x,))
     assert torch.equal(small[1].rows, model[1].rows[[1, 4]])
+
+
+def test_heads_that_cannot_leave_are_named_with_the_reason():
+    class First(nn.Module):
+        """The scores of the first head are shown, so that it has a place."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.q, self.k, self.out = nn.Linear(4, 8), nn.Linear(4, 8), nn.Linear(5, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            q, k = (f(x).view(*x.shape[:2], 4, -1).transpose(1, 2) for f in (self.q, self.k))
+            return self.out((q @ k.transpose(2, 3))[:, 0])
+
+    found = survey(First(), (torch.rand(3, 5, 4),))
+    assert [site.name for site in found.sites] == ["forward.inside.neuron"]
+    assert "picked by their position" in found.whole["forward.head"]
+
+
+class Begins(nn.Module):
+    """A state of zeros, as wide as a number says."""
+
+    def __init__(self, *, held: bool) -> None:
+        super().__init__()
+        self.width, self.held = 6, held
+        self.a, self.out = nn.Linear(3, 6), nn.Linear(6, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = torch.zeros(len(x), self.width if self.held else 6)
+        return self.out(torch.tanh(self.a(x) + state) + torch.ones(1, self.a.weight.shape[0]))
+
+
+def test_zeros_take_on_the_width_of_what_they_meet_where_it_can_be_set():
+    (site,) = survey(Begins(held=True), (torch.rand(2, 3),)).sites
+    assert (site.name, site.attributes) == ("a.neuron", ("width",))
+
+
+def test_zeros_of_a_width_written_into_forward_keep_it():
+    found = survey(Begins(held=False), (torch.rand(2, 3),))
+    assert not found.sites
+    assert "written into forward" in found.whole["a.neuron"]

@@ -19,6 +19,7 @@ _KNOWN: tuple[tuple[type[nn.Module], tuple[tuple[str, str, int], ...]], ...] = (
     (nn.modules.conv._ConvNd, (("out_channels", "weight", 0), ("in_channels", "weight", 1))),
     (nn.PReLU, (("num_parameters", "weight", 0),)),
     (nn.RNNBase, (("input_size", "weight_ih_l0", 1), ("hidden_size", "weight_hh_l0", 1))),
+    (nn.RNNCellBase, (("input_size", "weight_ih", 1), ("hidden_size", "weight_hh", 1))),
 )
 
 _NAMED = (
@@ -36,7 +37,7 @@ def correct_attributes(model: nn.Module) -> None:
             module.groups = len(module.weight) if module.groups > 1 else 1
         for kind, attributes in _KNOWN:
             for attribute, tensor, dim in attributes if isinstance(module, kind) else ():
-                value = getattr(module, tensor, None)
+                value = getattr(module, f"{tensor}_orig", getattr(module, tensor, None))  # of torch.nn.utils.prune
                 if isinstance(value, Tensor):
                     setattr(module, attribute, value.shape[dim])
         if isinstance(module, nn.modules.conv._ConvNd) and not module.transposed:

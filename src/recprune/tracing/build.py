@@ -259,7 +259,7 @@ def _kind(
         return Kind.HEAD, group.name
     if own:
         return Kind.DIM, "+".join(own) + ".dim"
-    tensor, _, _ = group.name.rpartition(":")
+    tensor = met[0][0] if group.kind in ("made", "stretched") else group.name.rpartition(":")[0]
     convolved = any("aten.convolution.default" in trace.readers.get(t, ()) and d == 0 for t, d in met)
     kind = Kind.FILTER if convolved else Kind.NEURON
     return kind, f"{(tensor or group.name).removesuffix('.weight').removesuffix('.bias')}.{kind}"
@@ -303,6 +303,10 @@ def _say_why(trace: Trace, tables: set[str], tensors: Mapping[str, Tensor], whol
             first = next((int(x) for x in labels if not trace.ledger.resolve(int(x))), None)
             if first is not None:
                 whole[f"{tensor}:{dim}"] = _reason(trace, first)
+    for group in trace.ledger.groups:
+        reason = trace.ledger.reason(group.first) if group.kind == "head" else None
+        if reason is not None:
+            whole.setdefault(group.name, reason)
     for tensor in tensors:
         if tensor not in trace.axes and tensor not in tables and tensors[tensor].dim():
             whole[tensor] = "the example did not use it"

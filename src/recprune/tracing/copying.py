@@ -21,6 +21,7 @@ def copied(model: nn.Module, new: Mapping[str, tuple[Tensor, Tensor]]) -> nn.Mod
     Raises SurgeryError where such a copy has other tensors than the model.
     """
     swap: dict[int, Any] = {id(old): value for old, value in new.values()}
+    swap |= {id(made): made.detach() for module in layers(model) for made in _computed(module)}
     out = copy.deepcopy(model, dict(swap))
     here = {**dict(out.named_parameters()), **dict(out.named_buffers())}
     if all(here.get(name) is value for name, (_, value) in new.items()):
@@ -60,6 +61,11 @@ def variables(module: nn.Module) -> Iterator[Any]:
     for name in ("_trainable_variables", "_non_trainable_variables"):
         held = vars(module).get(name) or ()
         yield from (v for v in held if isinstance(getattr(v, "_value", None), Tensor) and hasattr(v, "_shape"))
+
+
+def _computed(module: nn.Module) -> Iterator[Tensor]:
+    """Tensors that a module keeps from its last pass, as torch.nn.utils.prune does; with a history none is copied."""
+    return (v for v in vars(module).values() if isinstance(v, Tensor) and not v.is_leaf)
 
 
 def wrap_call(model: nn.Module) -> str:

@@ -154,7 +154,8 @@ def _copy(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
         value = tensors[name]
         if value.layout is torch.strided:
             value = value.contiguous()
-            value = value.clone() if value.data_ptr() == old.data_ptr() else value
+        if value.layout is not torch.strided or value.data_ptr() == old.data_ptr():
+            value = value.clone()
         learned = isinstance(old, nn.Parameter)
         new[name] = old, nn.Parameter(value, requires_grad=old.requires_grad) if learned else value
     return copied(model, new)

@@ -1,4 +1,4 @@
-"""Operations that make a tensor out of nothing: nothing of it can leave, unless it has the shape of one that can."""
+"""Operations that make a tensor out of nothing: one of equal numbers can have any width, others stay whole."""
 
 from __future__ import annotations
 
@@ -6,20 +6,27 @@ from recprune.tracing.step import Axes, Step, never
 
 __all__ = ["follow", "operations"]
 
-_MADE = """zeros.default ones.default full.default empty.memory_format arange.default arange.start arange.start_step
-    eye.default scalar_tensor.default new_zeros.default new_ones.default new_full.default new_empty.default"""
+_ALIKE = "zeros.default ones.default full.default new_zeros.default new_ones.default new_full.default"
+_MADE = """empty.memory_format arange.default arange.start arange.start_step eye.default scalar_tensor.default
+    new_empty.default"""
 _LIKE = ("zeros_like", "ones_like", "full_like", "empty_like")
 
 operations = (
     *(f"aten.{name}.default" for name in _LIKE),
-    *(f"aten.{name}" for name in _MADE.split()),
+    *(f"aten.{name}" for name in (_ALIKE + " " + _MADE).split()),
 )
 
 
 def follow(step: Step) -> Axes:
-    """What is made with the shape of another tensor shrinks along with it."""
-    name = step.operation.split(".")[1]
-    if name not in _LIKE:
+    """Equal numbers take on the width of what they meet, which is tried out: it may be written into forward as a
+    number. What is made with the shape of another tensor shrinks along with it."""
+    name = step.operation.removeprefix("aten.")
+    if name in _ALIKE.split():
+        axes = never(step.output.shape)
+        sizes = step.output.shape[1:]  # the first axis is one of rows
+        labels = [step.ledger.fresh("made", "made", size) for size in sizes]
+        return Axes((*axes.labels[:1], *labels), tuple("zeros" in name for _ in step.output.shape))
+    if name in _MADE.split():
         return never(step.output.shape)
     axes = step.axes_of(0)
-    return Axes(axes.labels, axes.zero) if name == "zeros_like" else axes.nonzero()
+    return Axes(axes.labels, axes.zero) if name.startswith("zeros_like") else axes.nonzero()

@@ -18,11 +18,16 @@ operations = (
     "aten.amin.default",
     "aten.max.dim",
     "aten.min.dim",
+    "aten.max.default",
+    "aten.min.default",
     "aten.any.dim",
+    "aten.any.default",
     "aten.all.dim",
+    "aten.all.default",
     "aten.argmax.default",
     "aten.linalg_vector_norm.default",
     "aten._softmax.default",
+    "aten._safe_softmax.default",
     "aten._log_softmax.default",
     "aten.logsumexp.default",
     "aten.cumsum.default",
@@ -30,8 +35,9 @@ operations = (
 )
 
 
-_SAME_SHAPE = frozenset({"_softmax", "_log_softmax", "cumsum"})
-_AVERAGES = _SAME_SHAPE | {"mean", "logsumexp", "amax", "amin", "var", "std", "sum", "prod", "linalg_vector_norm"}
+_SAME_SHAPE = frozenset({"_softmax", "_safe_softmax", "_log_softmax", "cumsum"})
+_ZEROS = frozenset({"sum", "linalg_vector_norm", "mean", "amax", "amin", "max", "min", "var", "std", "any"})
+_AVERAGES = _SAME_SHAPE | _ZEROS | {"logsumexp", "prod", "all", "argmax"}
 
 
 def follow(step: Step) -> Axes | tuple[Axes, ...]:
@@ -39,8 +45,7 @@ def follow(step: Step) -> Axes | tuple[Axes, ...]:
     axes, name = step.axes_of(0), step.operation.split(".")[1]
     if not axes.labels:  # a single number
         return tuple(axes for _ in step.output) if isinstance(step.output, tuple | list) else axes
-    index = 2 if name in ("linalg_vector_norm", "topk") else 1
-    dims = step.dims(index) if not step.operation.endswith(("sum.default", "mean.default")) else step.dims(99)
+    dims = step.dims(2 if name in ("linalg_vector_norm", "topk") else 1)
     for dim in dims:
         if name in ("sum", "linalg_vector_norm") and axes.zero[dim]:
             continue
@@ -52,9 +57,8 @@ def follow(step: Step) -> Axes | tuple[Axes, ...]:
         return Axes(axes.labels, tuple(d in dims or (name == "cumsum" and z) for d, z in enumerate(axes.zero)))
     out = step.output[0] if isinstance(step.output, tuple | list) else step.output
     kept = _kept(axes, dims, len(out.shape), out.shape)
-    if name not in ("sum", "linalg_vector_norm", "mean", "amax", "amin", "var", "std"):
-        kept = kept.nonzero()
-    return tuple(kept for _ in step.output) if isinstance(step.output, tuple | list) else kept
+    kept = kept if name in _ZEROS else kept.nonzero()
+    return (kept, *(kept.nonzero() for _ in step.output[1:])) if isinstance(step.output, tuple | list) else kept
 
 
 def _reason(name: str) -> str:

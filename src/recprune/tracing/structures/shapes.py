@@ -36,6 +36,8 @@ operations = (
     "aten.slice.Tensor",
     "aten.split.Tensor",
     "aten.split_with_sizes.default",
+    "aten.unsafe_split.Tensor",
+    "aten.unsafe_split_with_sizes.default",
     "aten.unbind.int",
     "aten.index_select.default",
     "aten.flip.default",
@@ -47,7 +49,7 @@ operations = (
 def follow(step: Step) -> Axes | tuple[Axes, ...]:
     """One small function an operation."""
     axes, name = step.axes_of(0), step.operation.split(".")[1]
-    name = name.rstrip("_")
+    name = name.rstrip("_").removeprefix("unsafe_")
     if name in ("view", "_unsafe_view", "reshape", "_reshape_alias"):
         return _reshape(step, axes, tuple(step.output.shape))
     if name in ("t", "transpose", "permute"):
