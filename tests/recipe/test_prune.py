@@ -5,10 +5,12 @@ import torch
 
 from recprune.errors import BudgetError
 from recprune.evaluation.evaluate import evaluate
+from recprune.evaluation.size import size_of
 from recprune.importance.rules.random import Random
 from recprune.models.build import build
+from recprune.packing import packable
 from recprune.planning.budget import Budget
-from recprune.recipe.prune import as_rule, plan, prune
+from recprune.recipe.prune import as_rule, carry_out, finished, plan, prune
 from recprune.recipe.rivals import by_chance, from_scratch, work_of
 from recprune.testing.data import tiny_clicks, tiny_split
 from recprune.tracing.site import Kind
@@ -47,6 +49,44 @@ def test_the_rivals_are_as_small(name):
     scratch = from_scratch(model, split, small, options=FitOptions(epochs=work_of(done, small.fit)))
     assert sum(p.numel() for p in scratch.model.parameters()) == size
     assert evaluate(scratch.model, split, renumber=scratch.renumber).mean
+
+
+def stored_plan(model, split, encoding):
+    chosen = plan(model, split, 0.3)
+    after = {row.tensor: row.after for row in chosen.account().rows}
+    names = [n for n, reason in packable(model).items() if not reason and after[n][1] > 2]
+    return replace(chosen, encodings=dict.fromkeys(names, encoding))
+
+
+@pytest.mark.parametrize("name", ["mf", "caser", "deepfm"])
+def test_weights_are_stored_as_planned_after_they_were_fine_tuned(name):
+    model, split, _ = trained(name)
+    chosen = stored_plan(model, split, "int8_rows")
+    assert chosen.encodings
+    small = carry_out(model, split, chosen, options=ONE)
+    assert size_of(small.model)[2] == chosen.account().bytes_after
+    assert len(small.fit.history) == 1
+    floats = carry_out(model, split, chosen, options=ONE, packed=False)
+    off = [n for n in chosen.encodings if not torch.equal(floats.model.get_parameter(n), weight(small.model, n))]
+    assert off == list(chosen.encodings)
+    again = finished(floats, model, split)
+    assert all(torch.equal(weight(again.model, n), weight(small.model, n)) for n in chosen.encodings)
+    assert evaluate(small.model, split, renumber=small.renumber).mean
+
+
+def weight(model, name):
+    return model.get_submodule(name.removesuffix(".weight")).weight
+
+
+@pytest.mark.parametrize("name", ["mf", "deepfm"])
+def test_the_rivals_of_a_stored_model_are_stored_alike(name):
+    model, split, done = trained(name)
+    small = carry_out(model, split, stored_plan(model, split, "int8_rows"), options=ONE)
+    scratch = from_scratch(model, split, small, options=FitOptions(epochs=work_of(done, small.fit)))
+    assert size_of(scratch.model) == size_of(small.model)
+    assert not torch.equal(*(weight(m, next(iter(small.plan.encodings))) for m in (scratch.model, small.model)))
+    chance = by_chance(model, split, small, options=ONE)
+    assert chance.plan.encodings == small.plan.encodings
 
 
 def test_the_same_seed_gives_the_same_plan_and_the_same_weights():

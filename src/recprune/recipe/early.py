@@ -11,7 +11,7 @@ from recprune.data.dataset import Split
 from recprune.errors import TrainingError
 from recprune.importance.score import Rule
 from recprune.planning.budget import Budget
-from recprune.recipe.prune import Pruned, carry_out, plan
+from recprune.recipe.prune import Pruned, carry_out, finished, plan
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.training.fit import FitOptions, fit
 
@@ -47,12 +47,12 @@ def early(
     with stage("train at full size") as say:
         first = fit(large, split, replace(options.part(0, after), patience=after), progress=epochs(say))
     chosen = plan(large, split, factor, budget=budget, rule=rule, seed=seed, stage=stage)
-    small = carry_out(large, split, chosen, finetuned=False, stage=stage)
+    small = carry_out(large, split, chosen, finetuned=False, packed=False, stage=stage)
     rest = replace(options.part(after, options.epochs), seed=options.seed + 1)
     with stage("train what is left") as say:
         then = fit(small.model, split, rest, progress=epochs(say), renumber=small.renumber)
         say(f"{_work(after, len(then.history), chosen.account().share_removed, options.epochs):.0%} of the work")
-    return replace(small, fit=first.then(then))
+    return finished(replace(small, fit=first.then(then)), large, split, stage=stage)
 
 
 def has_epochs(model: nn.Module) -> None:

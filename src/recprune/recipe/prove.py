@@ -68,7 +68,9 @@ def _rivals(whole: Shelved, small: Shelved, chosen: Plan, split: Split, seed: in
     first = (whole.works or small.works)[0].fit_options() if (whole.works or small.works) else FitOptions()
     total = max(1, sum(work.epochs for work in small.works))
     pruned = Pruned(small.model, chosen, small.vocabularies, renumber(chosen), None)
-    options = tuning if chosen.encodings else replace(first, epochs=total, patience=total, seed=seed)
+    options = (
+        tuning if "item_item" in chosen.encodings.values() else replace(first, epochs=total, patience=total, seed=seed)
+    )
     with stage("rival: random pruning"):
         chance = by_chance(whole.model, own, pruned, options=tuning, seed=seed)
     with stage("rival: same size from scratch"):

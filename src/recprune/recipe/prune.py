@@ -13,7 +13,7 @@ import recprune.importance.rules as rules
 from recprune import discover
 from recprune.data.dataset import Split
 from recprune.data.vocabulary import Vocabulary
-from recprune.evaluation.inputs import example
+from recprune.evaluation.inputs import columns_of, example
 from recprune.importance.score import Rule, score, spelled
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
@@ -21,13 +21,24 @@ from recprune.planning.plan import Plan
 from recprune.recipe.probing import code_counts, probe
 from recprune.recipe.restrict import smaller_vocabularies
 from recprune.recipe.stages import Stage, epochs, silent
-from recprune.surgery import apply, renumber
+from recprune.surgery import apply, pack_planned, renumber, shrink_inputs
 from recprune.tracing.site import Kind, Survey
 from recprune.tracing.trace import survey
 from recprune.training.finetune import finetune
 from recprune.training.fit import Fit, FitOptions
 
-__all__ = ["Pruned", "as_rule", "carry_out", "followed", "plan", "prune", "smaller", "usual_budget", "usual_rule"]
+__all__ = [
+    "Pruned",
+    "as_rule",
+    "carry_out",
+    "finished",
+    "followed",
+    "plan",
+    "prune",
+    "smaller",
+    "usual_budget",
+    "usual_rule",
+]
 
 
 MEASURED = 1000
@@ -117,18 +128,34 @@ def carry_out(
     options: FitOptions | None = None,
     finetuned: bool = True,
     distilled: bool = False,
+    packed: bool = True,
     stage: Stage = silent,
 ) -> Pruned:
-    """Apply a plan and fine-tune; `distilled`: with the model as teacher."""
+    """Apply a plan, fine-tune, and store the weights as the plan says.
+
+    distilled: with the model as teacher. packed=False leaves the last out, for what is trained further (`finished`).
+    """
     with stage("apply"):
-        made, vocabularies = smaller(model, chosen, example(model, split), split.vocabularies, split)
+        made, vocabularies = smaller(model, chosen, example(model, split), split.vocabularies, split, packed=False)
     codes = renumber(chosen)
     fit = None
     if finetuned:
         with stage("fine-tune") as say:
             teacher = model if distilled else None
             fit = finetune(made, split, options, progress=epochs(say), renumber=codes, teacher=teacher)
-    return Pruned(made, chosen, vocabularies, codes, fit)
+    small = Pruned(made, chosen, vocabularies, codes, fit)
+    return finished(small, model, split, stage=stage) if packed else small
+
+
+def finished(small: Pruned, model: nn.Module, split: Split, *, stage: Stage = silent) -> Pruned:
+    """The same with its weights stored as its plan says. model, split: what it was pruned from, to check it on."""
+    if not small.plan.packed():
+        return small
+    with stage("pack") as say:
+        inputs = shrink_inputs(small.plan, example(model, split), columns_of(model))
+        made = pack_planned(small.model, small.plan, inputs)
+        say(f"{small.plan.account().bytes_after:,} bytes")
+    return replace(small, model=made)
 
 
 def smaller(
@@ -137,9 +164,11 @@ def smaller(
     batch: tuple[Tensor, ...],
     vocabularies: Mapping[str, Vocabulary],
     split: Split | None = None,
+    *,
+    packed: bool = True,
 ) -> tuple[nn.Module, dict[str, Vocabulary]]:
     """The model cut by a plan, and its vocabularies. split: tells how often ids occur that share a row from now on."""
-    made = apply(model, chosen, batch, counts=None if split is None else code_counts(split))
+    made = apply(model, chosen, batch, counts=None if split is None else code_counts(split), packed=packed)
     return made, smaller_vocabularies(vocabularies, renumber(chosen))
 
 

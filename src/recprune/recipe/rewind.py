@@ -12,7 +12,7 @@ from recprune.data.dataset import Split
 from recprune.errors import TrainingError
 from recprune.planning.plan import Plan
 from recprune.recipe.early import has_epochs
-from recprune.recipe.prune import Pruned, carry_out
+from recprune.recipe.prune import Pruned, carry_out, finished
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.training.fit import Fit, FitOptions, fit
 
@@ -47,8 +47,8 @@ def rewind(
         blind = replace(split, valid=split.valid.take(np.arange(0)))  # no epoch is chosen: the last weights stay
         with stage("train to the point to go back to") as say:
             first = fit(start, blind, options.part(0, to), progress=epochs(say))
-    small = carry_out(start, split, chosen, finetuned=False, stage=stage)
+    small = carry_out(start, split, chosen, finetuned=False, packed=False, stage=stage)
     with stage("train from there") as say:
         rest = options.part(to, options.epochs)
         then = fit(small.model, split, rest, progress=epochs(say), renumber=small.renumber, teacher=teacher)
-    return replace(small, fit=first.then(then))
+    return finished(replace(small, fit=first.then(then)), start, split, stage=stage)

@@ -11,11 +11,14 @@ from torch import Tensor, nn
 from recprune.data.dataset import Split
 from recprune.importance.rules.random import Random
 from recprune.importance.score import score, spelled
+from recprune.packing import unpack
 from recprune.planning.choose import choose
+from recprune.planning.plan import Plan
 from recprune.recipe.probing import probe
 from recprune.recipe.prune import Pruned, carry_out, followed
 from recprune.recipe.restrict import restrict
 from recprune.recipe.stages import Stage, epochs, silent
+from recprune.surgery import pack_planned
 from recprune.tracing.site import Kind, Survey
 from recprune.training.fit import Fit, FitOptions, fit
 from recprune.training.scratch import fresh_copy
@@ -32,11 +35,11 @@ def by_chance(
     seed: int = 0,
     stage: Stage = silent,
 ) -> Pruned:
-    """The same budget, met by units drawn at random, fine-tuned alike."""
+    """The same budget, met by units drawn at random, fine-tuned and stored alike."""
     found, budget = pruned.plan.survey, pruned.plan.budget
     rule = Random(seed)
     scores = score(followed(found, split), rule, probe(model, found, split, most=1, seed=seed), kinds=budget.kinds)
-    drawn = choose(found, scores, budget, rule=spelled(rule))
+    drawn = choose(found, scores, budget, rule=spelled(rule), encodings=_packed(pruned.plan))
     return carry_out(model, split, drawn, options=options, stage=stage)
 
 
@@ -50,19 +53,24 @@ def from_scratch(
     stage: Stage = silent,
 ) -> Pruned:
     """The same size with newly drawn weights, trained by `options`: give them the epochs of the large model's training
-    and of the fine-tuning together.
+    and of the fine-tuning together. Its weights are stored as those of the pruned model are.
 
     An item-item matrix has nothing to draw: its rival keeps as many entries, those of the most similar items by cosine,
     chosen before any model is trained, and is solved on them (fsSLIM; Ning & Karypis 2011, section 4.3).
     """
-    if pruned.plan.encodings:
+    if "item_item" in pruned.plan.encodings.values():
         scores = _similar(pruned.plan.survey, split)
         drawn = choose(pruned.plan.survey, scores, pruned.plan.budget, rule="cosine of the histories")
         return carry_out(model, split, drawn, options=options, stage=stage)
-    fresh = fresh_copy(pruned.model, seed)
+    fresh = fresh_copy(unpack(pruned.model), seed)
     with stage("train from scratch") as say:
         done = fit(fresh, restrict(split, pruned.renumber), options, progress=epochs(say))
-    return replace(pruned, model=fresh, fit=done)
+    return replace(pruned, model=pack_planned(fresh, pruned.plan), fit=done)
+
+
+def _packed(plan: Plan) -> dict[str, str]:
+    """What the plan stores in fewer bits."""
+    return {name: str(encoding) for name, encoding in plan.packed().items()}
 
 
 def work_of(*fits: Fit | None) -> int:
