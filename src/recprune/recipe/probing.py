@@ -15,7 +15,7 @@ from recprune.importance.sweep import Batch, Loss
 from recprune.tracing.site import Survey
 from recprune.training import losses
 
-__all__ = ["code_counts", "probe"]
+__all__ = ["code_counts", "probe", "row_batches"]
 
 
 SCORES = 1 << 25
@@ -37,8 +37,8 @@ def probe(
         batches, loss = _of_users(model, split, most, batch, seed)
         return Probe(model, survey, batches, loss, code_counts(split))
     part = split.valid if len(split.valid) else split.train
-    batches, loss = _of_rows(model, part, most, batch, seed)
-    rows_of_ids, _ = _of_rows(model, split.train, 16 * most, 4 * batch, seed)
+    batches, loss = row_batches(model, part, most, batch, seed)
+    rows_of_ids, _ = row_batches(model, split.train, 16 * most, 4 * batch, seed)
     return Probe(model, survey, batches, loss, code_counts(split), id_batches=rows_of_ids)
 
 
@@ -57,7 +57,8 @@ def _drawn(rows: NDArray[np.int64], most: int, batch: int, seed: int) -> list[ND
     return [rows[begin : begin + batch] for begin in range(0, len(rows), batch)]
 
 
-def _of_rows(model: nn.Module, part: Dataset, most: int, batch: int, seed: int) -> tuple[list[Batch], Loss]:
+def row_batches(model: nn.Module, part: Dataset, most: int, batch: int, seed: int) -> tuple[list[Batch], Loss]:
+    """Up to `most` rows of a part, drawn by the seed, with the label or the rating as target, and the loss of those."""
     target = "label" if "label" in part.columns else "rating"
     values = part[target]
     batches: list[Batch] = [
