@@ -5,8 +5,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 __all__ = ["Samples", "checksum"]
@@ -22,9 +25,11 @@ class Samples:
     checksum: int
 
 
-def checksum(tensors: Iterable[Tensor]) -> int:
-    """One number for the contents of some tensors, in their order."""
+def checksum(parts: Iterable[Tensor | NDArray[Any]]) -> int:
+    """One number for the contents of some tensors or arrays, in their order."""
     value = 0
-    for tensor in tensors:
-        value = zlib.crc32(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data, value)
+    for part in parts:
+        if isinstance(part, Tensor):
+            part = part.detach().contiguous().reshape(-1).view(torch.uint8).numpy()
+        value = zlib.crc32(np.ascontiguousarray(part).data, value)
     return value

@@ -44,14 +44,14 @@ def soft_threshold(
     share: float,
     options: FitOptions | None = None,
     *,
-    granularity: Granularity = "row",
+    granularity: Granularity = "entry",
     progress: Progress | None = None,
 ) -> Sparse:
     """Train a copy of a model in which a table V works as sign(V) relu(|V| - sigmoid(s)); exactly `share` of the
     entries of all `tables` together is left in the end (section 3.2 there; s is learned with V).
 
-    tables: names of parameters, as "item.weight". share: above 0, below 1. granularity: one threshold s a table
-    ("global"), a row, a column ("dim") or an entry; each begins at -15, where it takes nothing.
+    tables: names of parameters, as "item.weight". share: above 0, below 1. granularity: one threshold s an entry, a
+    row, a column ("dim") or a table ("global"); each begins at -15, where it takes nothing.
     Left to itself that may miss any budget. Here one number is added to all s before every epoch, so that the share
     that is left falls from 1 by the cubic schedule (Zhu & Gupta 2017, section 3) until three quarters of the training
     are done; which entries leave is what s and V have learned. All epochs are run, and the last weights stay.
