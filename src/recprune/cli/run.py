@@ -12,6 +12,7 @@ import typer
 from recprune.cli._guard import Answer
 from recprune.cli._options import BudgetOptions, Common, K, Out, Training, settings
 from recprune.cli._progress import stage
+from recprune.cli._schedule import ScheduleOptions
 from recprune.cli._source import Parting, Source
 
 __all__ = ["run"]
@@ -27,6 +28,7 @@ def run(
     parting: Parting,
     wanted: BudgetOptions,
     training: Training,
+    schedule: ScheduleOptions,
     common: Common,
     model: Annotated[str, typer.Option("--model", help="A model's name, or package.module:Class.")] = "ease",
     model_set: Annotated[
@@ -58,6 +60,7 @@ def run(
         rivals,
         k,
         common.seed,
+        schedule.said(),
     )
     described = [*_files(path, parting.test_log, parting.valid_log), asdict(source)]
     result = run(lambda: _read(source, parting, path), order, out, source=described, stage=stage)

@@ -22,7 +22,8 @@ from recprune.recipe.built import built
 from recprune.recipe.once import key_of, once
 from recprune.recipe.prepare import SplitBy, keep, prepare
 from recprune.recipe.prove import prove
-from recprune.recipe.prune import carry_out, plan
+from recprune.recipe.prune import plan
+from recprune.recipe.schedule import Given, Schedule, follow
 from recprune.recipe.shelf import Shelved, Work, put, take
 from recprune.recipe.stages import Stage, silent
 from recprune.recipe.train import TUNING, needs_negatives, train
@@ -36,7 +37,7 @@ class Order:
     """What is wanted. settings: of the model's constructor. options, tuning: of training and fine-tuning.
 
     negatives: drawn for each positive; None draws 4 where the model needs some. rivals: train those too. k: length of
-    the lists. seed: of everything drawn.
+    the lists. seed: of everything drawn. schedule: when what leaves leaves.
     """
 
     model: str = "ease"
@@ -51,11 +52,13 @@ class Order:
     rivals: bool = True
     k: int = 20
     seed: int = 0
+    schedule: Schedule = field(default_factory=Schedule)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """Where everything lies (prepared/, big/, plan.json, small/, comparison.json), and the proof."""
+    """Where everything lies (prepared/, big/, plan.json, small/, comparison.json; steps/ of a gradual one), and the
+    proof."""
 
     folder: Path
     plan: Plan
@@ -92,9 +95,15 @@ def run(
     key = once(out, big, key, [options], lambda mine: _train(split, order, options, big, data, mine, stage))
     own = order.model if ":" in order.model else None
     whole = take(big, own)
-    key = once(out, planned, key, [order.budget, order.rule], lambda _: _plan(whole, split, order, planned, stage))
+    if order.schedule.planned:
+        key = once(out, planned, key, [order.budget, order.rule], lambda _: _plan(whole, split, order, planned, stage))
+        made_from = [tuning, order.schedule]
+    else:
+        made_from = [order.budget, order.rule, tuning, order.schedule]
+    key = once(out, small, key, made_from, lambda mine: _prune(whole, split, order, options, tuning, out, mine, stage))
+    if not order.schedule.planned:
+        key = once(out, planned, key, [], lambda _: _write_plan(take(small, own).plan, planned))
     chosen = Plan.from_json(planned.read_text(encoding="utf-8"))
-    key = once(out, small, key, [tuning], lambda _: _prune(whole, split, chosen, tuning, small, stage))
     once(out, proof, key, [order.rivals, order.k], lambda _: _prove(whole, small, split, order, proof, stage))
     return Result(out, chosen, Comparison.from_json(proof.read_text(encoding="utf-8")))
 
@@ -126,14 +135,44 @@ def _train(split: Split, order: Order, options: FitOptions, big: Path, data: Pat
 
 def _plan(whole: Shelved, split: Split, order: Order, place: Path, stage: Stage) -> None:
     chosen = plan(whole.model, whole.own(split), budget=order.budget, rule=order.rule, seed=order.seed, stage=stage)
-    write_bytes(place, chosen.to_json().encode())
+    _write_plan(chosen, place)
 
 
-def _prune(whole: Shelved, split: Split, chosen: Plan, tuning: FitOptions, small: Path, stage: Stage) -> None:
-    done = carry_out(whole.model, whole.own(split), chosen, options=tuning, stage=stage)
-    works = (*whole.works, *((Work.of("finetune", done.fit, tuning),) if done.fit else ()))
-    smaller = replace(whole, model=done.model, vocabularies=done.vocabularies, plan=chosen, works=works)
-    put(small, smaller, seed=tuning.seed)
+def _write_plan(chosen: Plan | None, place: Path) -> None:
+    if chosen is not None:
+        write_bytes(place, chosen.to_json().encode())
+
+
+def _prune(
+    whole: Shelved,
+    split: Split,
+    order: Order,
+    options: FitOptions,
+    tuning: FitOptions,
+    out: Path,
+    key: str,
+    stage: Stage,
+) -> None:
+    planned = out / "plan.json"
+    given = Given(
+        whole.model,
+        whole.works,
+        lambda: built(order.model, split, order.settings, options.seed),
+        whole.own(split),
+        options,
+        tuning,
+        order.budget,
+        order.rule,
+        Plan.from_json(planned.read_text(encoding="utf-8")) if order.schedule.planned else None,
+        out / f"small-{key[:12]}.checkpoint" if key else None,
+        out / "steps" if key else None,
+        order.seed,
+    )
+    done, works = follow(order.schedule, given, stage=stage)
+    smaller = replace(whole, model=done.model, vocabularies=done.vocabularies, plan=done.plan, works=works)
+    put(out / "small", smaller, seed=tuning.seed)
+    for left in out.glob("small-*.checkpoint*"):
+        left.unlink()
 
 
 def _prove(whole: Shelved, small: Path, split: Split, order: Order, place: Path, stage: Stage) -> None:

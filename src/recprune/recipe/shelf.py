@@ -32,7 +32,10 @@ __all__ = ["Shelved", "Work", "free", "kind_of", "put", "read_plan", "take"]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One training: what for ("train", "finetune"), its options, how many epochs it took and which was best."""
+    """One training: what for ("train", "finetune", "rewind"), its options, how many epochs it took and which was best.
+
+    distilled: the larger model taught.
+    """
 
     what: str
     options: Mapping[str, Any]
@@ -40,12 +43,13 @@ class Work:
     best_epoch: int
     seconds: float
     metric: str
+    distilled: bool = False
 
     @classmethod
-    def of(cls, what: str, fit: Fit, options: FitOptions) -> Work:
+    def of(cls, what: str, fit: Fit, options: FitOptions, *, distilled: bool = False) -> Work:
         """What `fit` did by these options."""
         said = {name: value for name, value in asdict(options).items() if name != "checkpoint"}
-        return cls(what, said, len(fit.history), fit.best_epoch, fit.seconds, fit.metric)
+        return cls(what, said, len(fit.history), fit.best_epoch, fit.seconds, fit.metric, distilled)
 
     def facts(self) -> dict[str, Any]:
         """What a person wants to know of it."""
