@@ -1,6 +1,7 @@
 """pack: fewer bytes, the numbers of the decoded weights, and the old model untouched."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from recprune.models.mf import MF
 from recprune.packing import pack, packable, unpack
 from recprune.testing.data import tiny_split
 from recprune.tracing.build import named_tensors
+from recprune.tracing.trace import survey
 from recprune.training.fit import FitOptions, fit
 
 
@@ -190,3 +192,70 @@ def test_a_packed_model_of_another_type_still_equals_its_decoded_weights():
     assert packed(*EXAMPLE).dtype is torch.float64
     low = pack(Tied().bfloat16(), {"item.weight": "int8_rows"}, EXAMPLE)
     assert low(*EXAMPLE).dtype is torch.bfloat16
+
+
+class Bags(nn.Module):
+    """A look-up, bags and a layer in several pieces."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.item, self.words, self.out = nn.Embedding(40, 16), nn.EmbeddingBag(50, 16), nn.Linear(16, 300)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.item(x[:, 0]) + self.words(x))
+
+
+@pytest.fixture
+def served(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
+    """A packed model whose layer is multiplied in several pieces."""
+    monkeypatch.setattr("recprune.encodings.codes.ENTRIES", 1024)
+    torch.manual_seed(0)
+    return pack(Bags(), dict.fromkeys(("item.weight", "words.weight", "out.weight"), request.param))
+
+
+GIVEN, OTHER = (torch.arange(12).reshape(4, 3),), (torch.arange(27).reshape(9, 3),)
+ROWS = ({0: torch.export.Dim("rows", min=2, max=64)},)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("served", [*ALL, "top_entries(k=1)"], indirect=True)
+def test_a_packed_model_is_exported_and_takes_batches_of_any_length(served: nn.Module):
+    program = torch.export.export(served, GIVEN, dynamic_shapes=ROWS)
+    with torch.no_grad():
+        torch.testing.assert_close(program.module()(*OTHER), served(*OTHER), rtol=1e-5, atol=1e-6)
+
+
+class Layers(nn.Module):
+    """The same without bags, which ONNX has not for every length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.item, self.out = nn.Embedding(40, 16), nn.Linear(16, 300)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.item(x).sum(1))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("encoding", [*ALL, "top_entries(k=1)"])
+def test_a_packed_model_runs_in_onnx_runtime_and_its_file_stays_small(
+    encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    runtime = pytest.importorskip("onnxruntime")
+    monkeypatch.setattr("recprune.encodings.codes.ENTRIES", 1024)
+    torch.manual_seed(0)
+    model = pack(Layers(), {"item.weight": encoding, "out.weight": encoding})
+    path = tmp_path / "model.onnx"
+    torch.onnx.export(model, GIVEN, dynamo=True, verbose=False, dynamic_shapes=ROWS).save(path)
+    session = runtime.InferenceSession(path)
+    (came,) = session.run(None, {session.get_inputs()[0].name: OTHER[0].numpy()})
+    with torch.no_grad():
+        torch.testing.assert_close(torch.from_numpy(came), model(*OTHER), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("encoding", ALL)
+def test_rows_of_codes_never_leave_one_by_one(encoding: str):
+    """What the survey does not follow stays whole: the mean of codes is no code of the mean."""
+    found = survey(pack(MF(30, 40, 16), {"user.weight": encoding, "item.weight": encoding}), EXAMPLE)
+    assert not [c.tensor for s in found.sites for c in s.cuts if ".stored." in c.tensor]
+    assert "user.stored.codes:0" in found.whole

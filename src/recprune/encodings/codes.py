@@ -8,11 +8,10 @@ from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from recprune.errors import SurgeryError
 
-__all__ = ["Codes", "Layout"]
+__all__ = ["Codes", "Layout", "Pick", "is_graph"]
 
 Layout = dict[str, tuple[torch.dtype, tuple[int, ...]]]
 """Part -> type and shape."""
@@ -151,7 +150,7 @@ class Codes(nn.Module):
     def rows(self, indices: Tensor) -> Tensor:
         """(..., columns): decoded rows, for indices of any shape; no other row is decoded."""
         flat = indices.reshape(-1)
-        rows = self._decoded(lambda part: F.embedding(flat, part), self.dtype)
+        rows = self._decoded(lambda part: part.index_select(0, flat), self.dtype)
         return self.turned(rows, back=True).reshape(*indices.shape, self.like.shape[1])
 
     def dense(self) -> Tensor:
@@ -164,7 +163,7 @@ class Codes(nn.Module):
         flat = self.turned(x.reshape(-1, columns))
         step = max(1, ENTRIES // columns, -(-rows // PIECES))
         starts = range(0, rows, step)
-        if _recorded(flat):
+        if is_graph() or (torch.is_grad_enabled() and flat.requires_grad):
             out = torch.cat([self._product(flat, a, min(a + step, rows), None) for a in starts], 1)
         else:
             out = flat.new_empty(len(flat), rows)
@@ -211,7 +210,6 @@ class Codes(nn.Module):
         return self
 
 
-def _recorded(x: Tensor) -> bool:
-    """Whether operations are written down, for gradients or a graph, so that nothing may be written in place."""
-    graph = torch.compiler.is_compiling() or torch.compiler.is_exporting() or torch._C._get_tracing_state() is not None
-    return graph or (torch.is_grad_enabled() and x.requires_grad)
+def is_graph() -> bool:
+    """Whether operations are written down as a graph, where nothing may depend on what is already there."""
+    return torch.compiler.is_compiling() or torch.compiler.is_exporting() or torch._C._get_tracing_state() is not None

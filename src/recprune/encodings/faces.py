@@ -81,17 +81,18 @@ class PackedEmbeddingBag(_Table):
     def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
         """input: (bags, length), or (total,) with `offsets` -> (bags, embedding_dim)."""
         flat = input.reshape(-1)
-        places = torch.arange(1, len(flat) + 1, device=flat.device)
-        if self.padding_idx is not None:
-            places = places.masked_fill(flat == self.padding_idx, 0)
+        rows, places, padding = self.rows(flat), torch.arange(flat.shape[0], device=flat.device), None
+        if self.padding_idx is not None:  # a row of its own that stands for all padding
+            rows, padding = F.pad(rows, (0, 0, 1, 0)), 0
+            places = (places + 1).masked_fill(flat == self.padding_idx, 0)
         return F.embedding_bag(
             places.reshape(input.shape),
-            F.pad(self.rows(flat), (0, 0, 1, 0)),
+            rows,
             offsets,
             mode=self.mode,
             per_sample_weights=per_sample_weights,
             include_last_offset=self.include_last_offset,
-            padding_idx=0,
+            padding_idx=padding,
         )
 
 

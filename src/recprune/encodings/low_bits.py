@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recprune.encodings.codes import Codes, Layout, Pick
+from recprune.encodings.codes import Codes, Layout, Pick, is_graph
 from recprune.encodings.rotation import rotation
 
 __all__ = ["LowBits"]
@@ -58,6 +58,7 @@ class LowBits(Codes):
     def numbers(self, pick: Pick, dtype: torch.dtype) -> Tensor:
         """Codes as floats."""
         packed, mask = pick(self.codes), 2**self.bits - 1
+        packed = packed.int() if is_graph() else packed  # ONNX shifts bytes as signed ones
         planes = [((packed >> shift) & mask if shift else packed & mask) for shift in range(0, 8, self.bits)]
         return torch.cat([plane.to(dtype) for plane in planes], 1)[:, : self.like.shape[1]]
 

@@ -75,7 +75,7 @@ class TopEntries(Codes):
     def numbers(self, pick: Pick, dtype: torch.dtype) -> Tensor:
         """Rows with zeros where nothing is stored."""
         values = pick(self.codes).to(dtype)
-        rows = values.new_zeros(len(values), self.like.shape[1])
+        rows = values.new_zeros(values.shape[0], self.like.shape[1])
         return rows.scatter(1, pick(self.indices).long(), values)
 
     def _product(self, x: Tensor, begin: int, end: int, out: Tensor | None) -> Tensor:
@@ -86,7 +86,7 @@ class TopEntries(Codes):
         values = self.codes[begin:end].to(x.dtype)
         if scale is not None:
             values = values * scale[begin:end].to(x.dtype)
-        met = x.T.index_select(0, self.indices[begin:end].long().flatten()).view(end - begin, k, len(x))
+        met = x.T.index_select(0, self.indices[begin:end].long().flatten()).view(end - begin, k, -1)
         product = torch.bmm(values.unsqueeze(1), met).squeeze(1).T
         return product if out is None else out.copy_(product)
 
