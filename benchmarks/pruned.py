@@ -25,7 +25,8 @@ from recprune.data.dataset import Split
 from recprune.evaluation.compare import compare
 from recprune.evaluation.comparison import Comparison
 from recprune.planning.budget import Budget
-from recprune.recipe.prune import Pruned, carry_out, plan
+from recprune.recipe.prune import plan
+from recprune.recipe.pruned import Pruned, carry_out
 from recprune.recipe.rivals import by_chance, from_scratch
 from recprune.tracing.site import Kind
 from recprune.training.fit import fit

@@ -17,7 +17,7 @@ from recprune.tracing.inputs import Example, call
 from recprune.tracing.kept_width import still
 from recprune.tracing.trial import difference
 
-__all__ = ["pack", "packable", "put_codes", "replace_module", "unpack", "weight_to_pack"]
+__all__ = ["pack", "packable", "put_codes", "replace_module", "storing", "unpack", "weight_to_pack"]
 
 
 def pack(model: nn.Module, encodings: Mapping[str, str], example: Example | None = None) -> nn.Module:
@@ -63,6 +63,17 @@ def packable(model: nn.Module) -> dict[str, str]:
     """Every matrix of floats that is learned -> why it cannot be packed; an empty reason where it can."""
     found = {name: tensor for name, tensor in model.named_parameters() if tensor.dim() == 2}
     return {name: _refusal(model, tensor) for name, tensor in found.items() if tensor.is_floating_point()}
+
+
+def storing(model: nn.Module, encoding: str) -> dict[str, str]:
+    """What `pack` takes to store, by one encoding, every matrix that can be packed and gets smaller by it."""
+    asked, out = spelled(encoding), {}
+    for name, reason in packable(model).items():
+        weight = model.get_parameter(name)
+        width = weight.element_size()
+        if not reason and asked.stored_bytes(weight.shape, width) < weight.numel() * width:
+            out[name] = encoding
+    return out
 
 
 def put_codes(model: nn.Module, weight: Tensor, codes: Codes) -> None:

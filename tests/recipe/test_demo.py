@@ -6,7 +6,7 @@ from recprune.cli import app
 from recprune.data.formats import completejourney
 from recprune.errors import DataError
 from recprune.recipe import demo
-from recprune.recipe.prune import usual_budget
+from recprune.recipe.pruned import usual_budget
 from recprune.recipe.run import Order
 from recprune.training.fit import FitOptions
 

@@ -10,7 +10,8 @@ from recprune.importance.rules.random import Random
 from recprune.models.build import build
 from recprune.packing import packable
 from recprune.planning.budget import Budget
-from recprune.recipe.prune import as_rule, carry_out, finished, plan, prune
+from recprune.recipe.prune import plan, prune
+from recprune.recipe.pruned import as_rule, carry_out, finished
 from recprune.recipe.rivals import by_chance, from_scratch, work_of
 from recprune.testing.data import tiny_clicks, tiny_split
 from recprune.tracing.site import Kind

@@ -5,7 +5,7 @@ import torch
 
 from recprune.data.simulate import simulate
 from recprune.recipe.once import key_of, once
-from recprune.recipe.prune import usual_budget
+from recprune.recipe.pruned import usual_budget
 from recprune.recipe.run import Order, run
 from recprune.recipe.shelf import take
 from recprune.training.fit import FitOptions

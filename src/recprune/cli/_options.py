@@ -98,7 +98,7 @@ class BudgetOptions:
         """The budget. Raises BudgetError for a number out of range or a kind that there is not."""
         from recprune.errors import BudgetError
         from recprune.planning.budget import Budget
-        from recprune.recipe.prune import usual_budget
+        from recprune.recipe.pruned import usual_budget
         from recprune.tracing.site import Kind
 
         for name in self.kind or ():

@@ -26,7 +26,7 @@ def apply(
 ) -> Answer:
     """Cut a model as a plan says, check it against the masked one, and write the smaller model."""
     from recprune.cli._show import planned
-    from recprune.recipe.prune import smaller
+    from recprune.recipe.pruned import smaller
     from recprune.recipe.shelf import free, put, read_plan, take
 
     free(out)

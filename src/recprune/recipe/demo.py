@@ -10,7 +10,7 @@ from recprune.data.formats import completejourney
 from recprune.data.log import Log
 from recprune.data.simulate import simulate
 from recprune.errors import DataError
-from recprune.recipe.prune import usual_budget
+from recprune.recipe.pruned import usual_budget
 from recprune.recipe.run import Order, Result, run
 from recprune.recipe.stages import Stage, silent
 from recprune.training.fit import FitOptions

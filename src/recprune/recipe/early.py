@@ -11,7 +11,8 @@ from recprune.data.dataset import Split
 from recprune.errors import TrainingError
 from recprune.importance.score import Rule
 from recprune.planning.budget import Budget
-from recprune.recipe.prune import Pruned, carry_out, finished, plan
+from recprune.recipe.prune import plan
+from recprune.recipe.pruned import Pruned, carry_out, finished
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.training.fit import FitOptions, fit
 

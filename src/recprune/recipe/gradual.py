@@ -19,10 +19,11 @@ from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.compose import remainder
 from recprune.planning.lifted import lifted
+from recprune.planning.measured import measured
 from recprune.planning.origins import Origins
 from recprune.planning.plan import Plan
-from recprune.recipe.probing import probe
-from recprune.recipe.prune import Pruned, as_rule, followed, smaller, usual_budget, usual_rule
+from recprune.recipe.probing import code_counts, probe
+from recprune.recipe.pruned import Pruned, as_rule, followed, smaller, usual_budget, usual_rule
 from recprune.recipe.restrict import restrict
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.recipe.steps import kept_step, start_key
@@ -150,6 +151,8 @@ def _further(way: _Way, here: Pruned, budget: Budget, tuning: FitOptions) -> Pru
         found = survey(here.model, batch)
         asked = probe(here.model, found, own, seed=way.seed)
         scores = score(followed(found, own), way.rule, asked, kinds=budget.kinds)
+        if len(scores) > 1:
+            scores = measured(here.model, found, scores, asked, counts=code_counts(own))
         say(f"{sum(len(worth) for worth in scores.values()):,} units")
     with way.stage("choose and apply") as say:
         chosen = choose(here.plan.survey, lifted(scores, Origins(here.plan, found)), budget, rule=spelled(way.rule))

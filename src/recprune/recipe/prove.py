@@ -13,7 +13,7 @@ from recprune.evaluation.compare import compare
 from recprune.evaluation.comparison import Comparison
 from recprune.evaluation.inputs import Renumber
 from recprune.planning.plan import Plan
-from recprune.recipe.prune import Pruned
+from recprune.recipe.pruned import Pruned
 from recprune.recipe.rivals import by_chance, from_scratch
 from recprune.recipe.shelf import Shelved
 from recprune.recipe.stages import Stage, silent

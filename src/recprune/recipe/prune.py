@@ -2,62 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
-import recprune.importance.rules as rules
-from recprune import discover
 from recprune.data.dataset import Split
-from recprune.data.vocabulary import Vocabulary
-from recprune.evaluation.inputs import columns_of, example
+from recprune.errors import BudgetError
+from recprune.evaluation.inputs import example
 from recprune.importance.score import Rule, score, spelled
 from recprune.planning.budget import Budget
-from recprune.planning.choose import choose
+from recprune.planning.measured import measured
 from recprune.planning.plan import Plan
+from recprune.recipe.decide import decide
+from recprune.recipe.frontier import ENCODINGS
+from recprune.recipe.meet import fast_enough, within_drop
 from recprune.recipe.probing import code_counts, probe
-from recprune.recipe.restrict import smaller_vocabularies
-from recprune.recipe.stages import Stage, epochs, silent
-from recprune.surgery import apply, pack_planned, renumber, shrink_inputs
-from recprune.tracing.site import Kind, Survey
+from recprune.recipe.pruned import Pruned, as_rule, carry_out, followed, usual_budget, usual_rule
+from recprune.recipe.stages import Stage, silent
 from recprune.tracing.trace import survey
-from recprune.training.finetune import finetune
-from recprune.training.fit import Fit, FitOptions
+from recprune.training.options import FitOptions
 
-__all__ = [
-    "Pruned",
-    "as_rule",
-    "carry_out",
-    "finished",
-    "followed",
-    "plan",
-    "prune",
-    "smaller",
-    "usual_budget",
-    "usual_rule",
-]
-
-
-MEASURED = 1000
-"""Units that are left out one by one and measured, at most."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pruned:
-    """A smaller model, and what there is to know of it.
-
-    vocabularies: of its columns; renumber: column -> its code for every code of the larger model, where ids left.
-    fit: how it was fine-tuned, None where it was not.
-    """
-
-    model: nn.Module
-    plan: Plan
-    vocabularies: Mapping[str, Vocabulary]
-    renumber: Mapping[str, Any]
-    fit: Fit | None
+__all__ = ["plan", "prune"]
 
 
 def prune(
@@ -70,6 +35,7 @@ def prune(
     options: FitOptions | None = None,
     finetuned: bool = True,
     distilled: bool = False,
+    encodings: Sequence[str] | None = None,
     seed: int = 0,
     stage: Stage = silent,
 ) -> Pruned:
@@ -78,13 +44,28 @@ def prune(
     Either `factor`, the share of the parameters to remove, or a whole `budget`. rule: its name, `package.module:Name`,
     or the rule itself; None takes `usual_rule`. options: of the fine-tuning (None: those of `finetune`).
     distilled: what the larger model says is learned beside what was seen (not by a model solved in closed form).
+    encodings: that may store what stays, for a budget in bytes (None: int8, int4 and rotated rows compete with the
+    cuts; an empty sequence: none); tried at every step towards a `max_drop`; for a factor, the one that is to store it.
     Raises BudgetError where the budget cannot be met, SurveyError where the model cannot be traced.
 
     >>> smaller = prune(model, split, factor=0.5)
     >>> smaller.plan.account().share_removed
     0.503
     """
-    chosen = plan(model, split, factor, budget=budget, rule=rule, seed=seed, stage=stage)
+    if budget is not None and budget.max_drop is not None:
+        ways = ENCODINGS if encodings is None else encodings
+        return within_drop(
+            model,
+            split,
+            budget,
+            encodings=ways,
+            rule=rule,
+            options=options,
+            distilled=distilled,
+            seed=seed,
+            stage=stage,
+        )
+    chosen = plan(model, split, factor, budget=budget, rule=rule, encodings=encodings, seed=seed, stage=stage)
     return carry_out(model, split, chosen, options=options, finetuned=finetuned, distilled=distilled, stage=stage)
 
 
@@ -95,6 +76,7 @@ def plan(
     *,
     budget: Budget | None = None,
     rule: str | Rule | None = None,
+    encodings: Sequence[str] | None = None,
     seed: int = 0,
     stage: Stage = silent,
 ) -> Plan:
@@ -103,6 +85,8 @@ def plan(
     Ids leave only where a vocabulary of the split can shrink along (`followed`).
     """
     budget = budget or usual_budget(0.5 if factor is None else factor)
+    if budget.max_drop is not None:
+        raise BudgetError(f"{budget.max_drop}: this is known after fine-tuning, so that recprune.prune has to meet it")
     with stage("survey") as say:
         found = survey(model, example(model, split))
         open_ = followed(found, split)
@@ -114,86 +98,13 @@ def plan(
             open_, rule, asked, kinds=budget.kinds, progress=lambda done, n, site: say(f"{site}, {done}/{n}")
         )
         say(spelled(rule).rpartition(":")[2])
-    with stage("choose") as say:
-        chosen = choose(found, scores, budget, rule=spelled(rule))
-        say(f"{chosen.account().share_removed:.1%} of {chosen.account().parameters_before:,} parameters leave")
-    return chosen
-
-
-def carry_out(
-    model: nn.Module,
-    split: Split,
-    chosen: Plan,
-    *,
-    options: FitOptions | None = None,
-    finetuned: bool = True,
-    distilled: bool = False,
-    packed: bool = True,
-    stage: Stage = silent,
-) -> Pruned:
-    """Apply a plan, fine-tune, and store the weights as the plan says.
-
-    distilled: with the model as teacher. packed=False leaves the last out, for what is trained further (`finished`).
-    """
-    with stage("apply"):
-        made, vocabularies = smaller(model, chosen, example(model, split), split.vocabularies, split, packed=False)
-    codes = renumber(chosen)
-    fit = None
-    if finetuned:
-        with stage("fine-tune") as say:
-            teacher = model if distilled else None
-            fit = finetune(made, split, options, progress=epochs(say), renumber=codes, teacher=teacher)
-    small = Pruned(made, chosen, vocabularies, codes, fit)
-    return finished(small, model, split, stage=stage) if packed else small
-
-
-def finished(small: Pruned, model: nn.Module, split: Split, *, stage: Stage = silent) -> Pruned:
-    """The same with its weights stored as its plan says. model, split: what it was pruned from, to check it on."""
-    if not small.plan.packed():
-        return small
-    with stage("pack") as say:
-        inputs = shrink_inputs(small.plan, example(model, split), columns_of(model))
-        made = pack_planned(small.model, small.plan, inputs)
-        say(f"{small.plan.account().bytes_after:,} bytes")
-    return replace(small, model=made)
-
-
-def smaller(
-    model: nn.Module,
-    chosen: Plan,
-    batch: tuple[Tensor, ...],
-    vocabularies: Mapping[str, Vocabulary],
-    split: Split | None = None,
-    *,
-    packed: bool = True,
-) -> tuple[nn.Module, dict[str, Vocabulary]]:
-    """The model cut by a plan, and its vocabularies. split: tells how often ids occur that share a row from now on."""
-    made = apply(model, chosen, batch, counts=None if split is None else code_counts(split), packed=packed)
-    return made, smaller_vocabularies(vocabularies, renumber(chosen))
-
-
-def followed(found: Survey, split: Split) -> Survey:
-    """The survey without the ids that no vocabulary of the split can follow: their tables keep their rows."""
-    sites = tuple(s for s in found.sites if s.kind is not Kind.ID or s.column in split.vocabularies)
-    return replace(found, sites=sites)
-
-
-def usual_budget(factor: float) -> Budget:
-    """A budget by which no layer collapses: every site keeps half of the share that stays of the whole."""
-    return Budget(factor, keep=(1 - factor) / 2 if 0 <= factor <= 1 else 0.0)
-
-
-def usual_rule(found: Survey, budget: Budget) -> str:
-    """`mse_increase`, the measured rise of the error, up to MEASURED units (ids and entries come cheaper and do not
-    count); `taylor`, its estimate in one pass, above."""
-    units = sum(s.size for s in found.sites if s.kind in budget.kinds - {Kind.ID, Kind.ENTRY})
-    return "mse_increase" if units <= MEASURED else "taylor"
-
-
-def as_rule(rule: str | Rule, seed: int = 0) -> Rule:
-    """The rule of that name, with the seed where it draws something; a rule stays as it is."""
-    if not isinstance(rule, str):
-        return rule
-    found = discover.load(rules, rule)
-    made: Rule = found(seed=seed) if "seed" in inspect.signature(found).parameters else found()
-    return made
+    counts = code_counts(split)
+    if budget.milliseconds is not None:
+        if encodings:
+            raise BudgetError(f"{budget.amount} is met by cuts alone; pack the result with recprune.pack")
+        if len(scores) > 1:
+            scores = measured(model, found, scores, asked, counts=counts)
+        return fast_enough(model, split, found, scores, budget, rule=spelled(rule), stage=stage)
+    return decide(
+        model, found, scores, asked, budget, rule=spelled(rule), encodings=encodings, counts=counts, stage=stage
+    )

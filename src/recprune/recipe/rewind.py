@@ -12,7 +12,7 @@ from recprune.data.dataset import Split
 from recprune.errors import TrainingError
 from recprune.planning.plan import Plan
 from recprune.recipe.early import has_epochs
-from recprune.recipe.prune import Pruned, carry_out, finished
+from recprune.recipe.pruned import Pruned, carry_out, finished
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.training.fit import Fit, FitOptions, fit
 

@@ -15,7 +15,7 @@ from recprune.packing import unpack
 from recprune.planning.choose import choose
 from recprune.planning.plan import Plan
 from recprune.recipe.probing import probe
-from recprune.recipe.prune import Pruned, carry_out, followed
+from recprune.recipe.pruned import Pruned, carry_out, followed
 from recprune.recipe.restrict import restrict
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.surgery import pack_planned

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import nn
 
 import recprune
@@ -16,7 +15,7 @@ from recprune.data.dataset import Split
 from recprune.evaluation.inputs import example
 from recprune.planning.budget import Budget
 from recprune.recipe.once import key_of, once
-from recprune.recipe.prune import Pruned, smaller
+from recprune.recipe.pruned import Pruned, smaller
 from recprune.recipe.shelf import read_plan
 from recprune.surgery import renumber
 from recprune.training.fit import Fit, FitOptions
@@ -27,7 +26,7 @@ __all__ = ["kept_step", "start_key"]
 
 def start_key(model: nn.Module, split: Split, options: object) -> str:
     """The key of the state before the first step: of the model's numbers, the data and the options."""
-    columns = [torch.from_numpy(values) for part in (split.train, split.valid) for values in part.columns.values()]
+    columns = [values for part in (split.train, split.valid) for values in part.columns.values()]
     return key_of([recprune.__version__, checksum(model.state_dict().values()), checksum(columns), options])
 
 

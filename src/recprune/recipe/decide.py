@@ -1,0 +1,76 @@
+"""decide(): scores become a plan: measured, corrected, and with the bits that pay, where the budget is in bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from recprune.errors import BudgetError
+from recprune.importance.probe import Probe
+from recprune.packing import storing
+from recprune.planning.budget import Budget
+from recprune.planning.choose import choose
+from recprune.planning.corrected import corrected
+from recprune.planning.joint import ENCODINGS, joint
+from recprune.planning.measured import Counts, measured
+from recprune.planning.plan import Plan
+from recprune.recipe.stages import Stage, silent
+from recprune.tracing.site import Survey
+
+__all__ = ["decide"]
+
+
+def decide(
+    model: nn.Module,
+    found: Survey,
+    scores: Mapping[str, Tensor],
+    asked: Probe,
+    budget: Budget,
+    *,
+    rule: str = "",
+    encodings: Sequence[str] | None = None,
+    counts: Counts | None = None,
+    stage: Stage = silent,
+) -> Plan:
+    """The plan for a budget that is a factor or bytes.
+
+    Where several sites compete, their scores are brought to one currency first (`measured`), and the plan is measured
+    as a whole and corrected (`corrected`). encodings: that may store what stays, for a budget in bytes; None takes
+    `ENCODINGS`, an empty sequence none. For a factor, which counts parameters, one encoding may be named: it stores
+    every matrix that it makes smaller. Raises BudgetError where the budget cannot be met.
+    """
+    if budget.bytes is None and encodings and len(encodings) > 1:
+        raise BudgetError(
+            f"for {budget.amount} one encoding may store what stays, not {' and '.join(encodings)}; several compete "
+            "for a budget in bytes",
+            encodings=tuple(encodings),
+        )
+    if budget.bytes is not None and encodings is None:
+        encodings = ENCODINGS
+    stored = storing(model, encodings[0]) if encodings and budget.bytes is None else {}
+    if len(scores) > 1:
+        with stage("measure") as say:
+            scores = measured(
+                model, found, scores, asked, counts=counts, progress=lambda d, n, site: say(f"{site}, {d}/{n}")
+            )
+    with stage("choose") as say:
+        if budget.bytes is not None and encodings:
+            chosen = joint(model, found, scores, asked, budget, names=encodings, rule=rule, counts=counts, say=say)
+        elif len(scores) > 1:
+            chosen = corrected(
+                model,
+                found,
+                scores,
+                asked,
+                budget,
+                rule=rule,
+                encodings=stored,
+                counts=counts,
+                progress=lambda number, rounds, rise: say(f"round {number} of {rounds}: the loss rises by {rise:.4g}"),
+            )
+        else:
+            chosen = choose(found, scores, budget, rule=rule, encodings=stored)
+        account = chosen.account()
+        say(f"{account.share_removed:.1%} of {account.parameters_before:,} parameters leave")
+    return chosen

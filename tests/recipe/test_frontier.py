@@ -1,0 +1,96 @@
+"""One run of pruning in steps gives the frontier of quality against bytes."""
+
+from dataclasses import replace
+
+import pytest
+
+from recprune.errors import BudgetError, DataError
+from recprune.models.build import build
+from recprune.planning.budget import Budget
+from recprune.recipe.frontier import Frontier, equal, frontier, points
+from recprune.testing.data import tiny_clicks, tiny_split
+from recprune.tracing.site import Kind
+from recprune.training.fit import FitOptions, fit
+
+FEW = FitOptions(epochs=2, patience=2)
+
+
+@pytest.fixture(scope="module")
+def deepfm():
+    split = tiny_clicks()
+    model = build("deepfm", split, dim=8, hidden=[32])
+    fit(model, split, FitOptions(epochs=2))
+    return model, split
+
+
+def test_every_stop_is_smaller_and_is_judged_as_floats_and_in_fewer_bits(deepfm):
+    model, split = deepfm
+    found = frontier(model, split, factors=(0.3, 0.6), options=FEW)
+    floats = [p for p in found.points if not p.encoding]
+    assert [p.step for p in floats] == [0, 1, 2]
+    assert [p.bytes for p in floats] == sorted((p.bytes for p in floats), reverse=True)
+    assert all(p.factor >= wanted for p, wanted in zip(floats[1:], (0.3, 0.6), strict=True))
+    for one in floats:
+        packed = {p.encoding: p.bytes for p in found.points if p.step == one.step}
+        assert packed["int4_rows"] < packed["int8_rows"] < one.bytes
+    assert found.metric == "auc"
+    assert all(p.request > 0 for p in found.points)
+
+
+def test_nothing_on_the_front_is_beaten(deepfm):
+    model, split = deepfm
+    found = frontier(model, split, factors=(0.3, 0.6), options=FEW)
+    front = [p for p in found.points if p.front]
+    assert front
+    for one in front:
+        assert not any(p.metrics["auc"] > one.metrics["auc"] and p.bytes < one.bytes for p in found.points)
+    rest = [p for p in found.points if not p.front]
+    assert all(any(p.metrics["auc"] >= r.metrics["auc"] and p.bytes <= r.bytes for p in front) for r in rest)
+
+
+def test_the_smallest_that_loses_little(deepfm):
+    model, split = deepfm
+    found = frontier(model, split, factors=(0.3, 0.6), options=FEW)
+    assert found.smallest(1.0).bytes == min(p.bytes for p in found.points)
+    dense = found.points[0].metrics["auc"]
+    assert found.smallest(0.01).metrics["auc"] >= 0.99 * dense
+
+
+def test_a_frontier_is_read_back(deepfm):
+    model, split = deepfm
+    found = frontier(model, split, factors=(0.5,), options=FEW)
+    assert Frontier.from_json(found.to_json()) == found
+    with pytest.raises(DataError, match="no frontier"):
+        Frontier.from_json("{}")
+
+
+def test_the_conditions_of_a_budget_hold_at_every_stop(deepfm):
+    model, split = deepfm
+    budget = Budget(0.0, kinds=frozenset({Kind.DIM}))
+    for _, pruned in points(model, split, budget=budget, factors=(0.2, 0.4), encodings=(), options=FEW):
+        if pruned is not None:
+            cut = [
+                pruned.plan.survey.site(n)
+                for n in pruned.plan.kept
+                if len(pruned.plan.leaving(pruned.plan.survey.site(n)))
+            ]
+            assert {site.kind for site in cut} == {Kind.DIM}
+
+
+@pytest.mark.parametrize("factors", [(), (0.5, 0.3), (0.5, 1.0), (0.0, 0.5)])
+def test_factors_rise_within_0_and_1(deepfm, factors):
+    model, split = deepfm
+    with pytest.raises(BudgetError, match="rise within"):
+        frontier(model, split, factors=factors)
+
+
+def test_a_frontier_needs_validation():
+    split = tiny_split()
+    model = build("mf", split, dim=8)
+    with pytest.raises(DataError, match="validation"):
+        frontier(model, replace(split, valid=split.valid.take([])))
+
+
+def test_epochs_are_parted_equally():
+    assert [o.epochs for o in equal(FitOptions(epochs=11), 4)] == [2, 3, 3, 3]
+    assert [o.epochs for o in equal(FitOptions(epochs=2), 4)] == [1, 1, 1, 1]
