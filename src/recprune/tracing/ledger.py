@@ -18,6 +18,8 @@ __all__ = ["NEVER", "Group", "Labels", "Ledger"]
 NEVER = -1
 Labels = NDArray[np.int64]
 
+_LIVE, _REPLACED = 0, -1
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -34,27 +36,33 @@ class Ledger:
 
     def __init__(self) -> None:
         self.groups: list[Group] = []
-        self._parent: Labels = np.empty(0, dtype=np.int64)
-        self._frozen: dict[int, str] = {}
+        self._size = 0
+        self._parent: Labels = np.arange(1 << 10)
+        self._state: Labels = np.zeros(1 << 10, dtype=np.int64)  # of roots: live, replaced, or 1 + a reason
+        self._reasons: list[str] = []
         self._alias: dict[int, frozenset[int]] = {}
         self._sets: list[frozenset[int]] = []
         self._index: dict[frozenset[int], int] = {}
 
     def fresh(self, name: str, kind: str, size: int) -> Labels:
         """Labels of `size` new nodes."""
-        first = len(self._parent)
-        nodes = np.arange(first, first + size, dtype=np.int64)
-        self._parent = np.concatenate([self._parent, nodes])
+        first, self._size = self._size, self._size + size
+        if self._size > len(self._parent):
+            wide = 2 * self._size
+            self._parent = np.concatenate([self._parent, np.arange(len(self._parent), wide)])
+            self._state = np.concatenate([self._state, np.zeros(wide - len(self._state), dtype=np.int64)])
         self.groups.append(Group(name, kind, first, size))
-        return nodes
+        return np.arange(first, first + size, dtype=np.int64)
 
     def roots(self, nodes: Labels) -> Labels:
         """The representative of every node."""
-        while True:
-            up = self._parent[nodes]
-            if np.array_equal(up, nodes):
-                return nodes
-            nodes = up
+        up = self._parent[nodes]
+        if np.array_equal(up, nodes):
+            return nodes
+        while not np.array_equal(above := self._parent[up], up):
+            up = above
+        self._parent[nodes] = up
+        return up
 
     def find(self, node: int) -> int:
         """The representative of one node."""
@@ -71,12 +79,29 @@ class Ledger:
         out: set[int] = set()
         for node in nodes:
             root = self.find(node)
-            if root in self._alias:
+            if self._state[root] == _LIVE:
+                out.add(root)
+            elif self._state[root] == _REPLACED:
                 for part in self._alias[root]:
                     out |= self.resolve(part)
-            elif root not in self._frozen:
-                out.add(root)
         return frozenset(out)
+
+    def depends(self, labels: Labels) -> tuple[Labels, Labels]:
+        """(node, position) of every node that a position of the axis still leaves with, position by position."""
+        plain = np.flatnonzero(labels >= 0)
+        roots = self.roots(labels[plain])
+        state = self._state[roots]
+        nodes, places = roots[state == _LIVE], plain[state == _LIVE]
+        rest = np.concatenate([plain[state == _REPLACED], np.flatnonzero(labels < NEVER)])
+        if not len(rest):
+            return nodes, places
+        known = {int(x): sorted(self.resolve(int(x))) for x in np.unique(labels[rest])}
+        found = [known[int(x)] for x in labels[rest]]
+        more = np.array([node for part in found for node in part], dtype=np.int64)
+        where = np.repeat(rest, [len(part) for part in found])
+        nodes, places = np.concatenate([nodes, more]), np.concatenate([places, where])
+        order = np.argsort(places, kind="stable")
+        return nodes[order], places[order]
 
     def label(self, nodes: frozenset[int]) -> int:
         """The label that stands for a set of nodes."""
@@ -89,26 +114,34 @@ class Ledger:
 
     def live(self, labels: Labels) -> bool:
         """True where any position may leave."""
-        return any(self.resolve(int(label)) for label in np.unique(labels))
+        plain = labels[labels >= 0]
+        if len(plain) and (self._state[self.roots(plain)] == _LIVE).any():
+            return True
+        return len(self.depends(labels)[0]) > 0
 
     def freeze(self, labels: Labels, because: str) -> None:
         """Keep every node that these positions depend on."""
-        for label in np.unique(labels):
-            for root in self.resolve(int(label)):
-                self._frozen[root] = because
+        nodes, _ = self.depends(labels)
+        if len(nodes):
+            self._reasons.append(because)
+            self._state[nodes] = len(self._reasons)
 
     def reason(self, node: int) -> str | None:
         """Why a node was frozen; None where it was not."""
-        return self._frozen.get(self.find(node))
+        state = int(self._state[self.find(node)])
+        return self._reasons[state - 1] if state > 0 else None
 
     def merge(self, one: Labels, other: Labels, because: str) -> Labels:
         """Position by position, two axes become one. `because` is said where that freezes something."""
         if one is other or np.array_equal(one, other):
             return one
-        if self._merge_fresh(one, other):
-            return one
-        for a, b in {(int(a), int(b)) for a, b in zip(one, other, strict=True) if a != b}:
-            self._merge_pair(a, b, because)
+        stays = (one == NEVER) | (other == NEVER)
+        if stays.any():
+            self.freeze(np.concatenate([one[stays], other[stays]]), because)
+        a, b = (one, other) if not stays.any() else (one[~stays], other[~stays])
+        if not self._merge_fresh(a, b):
+            for x, y in {(int(x), int(y)) for x, y in zip(a, b, strict=True) if x != y}:
+                self._merge_pair(x, y, because)
         return one
 
     def _merge_fresh(self, one: Labels, other: Labels) -> bool:
@@ -116,32 +149,26 @@ class Ledger:
         if (one < 0).any() or (other < 0).any():
             return False
         a, b = self.roots(one), self.roots(other)
-        both = np.concatenate([a, b])
-        if len(np.unique(both)) != len(both) or not self._plain(both):
+        if np.array_equal(a, b):
+            return True
+        both = np.sort(np.concatenate([a, b]))
+        if (both[1:] == both[:-1]).any() or (self._state[both] != _LIVE).any():
             return False
         self._parent[np.maximum(a, b)] = np.minimum(a, b)
         return True
 
-    def _plain(self, roots: Labels) -> bool:
-        known = self._alias.keys() | self._frozen.keys()
-        return not known or known.isdisjoint(roots.tolist())
-
     def _merge_pair(self, a: int, b: int, because: str) -> None:
         left, right = self.resolve(a), self.resolve(b)
         mine, yours = left - right, right - left
-        if not mine or not yours:
-            for node in mine | yours:
-                self._frozen[node] = because
-        elif len(mine) == 1 == len(yours):
+        if mine and yours and len(mine) == 1 == len(yours):
             (x,), (y,) = mine, yours
             self._parent[max(x, y)] = min(x, y)
-        elif len(mine) == 1:
-            self._alias[next(iter(mine))] = yours
-        elif len(yours) == 1:
-            self._alias[next(iter(yours))] = mine
-        else:
-            for node in mine | yours:
-                self._frozen[node] = because
+        elif mine and yours and (len(mine) == 1 or len(yours) == 1):
+            one, many = (mine, yours) if len(mine) == 1 else (yours, mine)
+            (x,) = one
+            self._alias[x], self._state[x] = many, _REPLACED
+        elif mine or yours:
+            self.freeze(np.array([*mine, *yours], dtype=np.int64), because)
 
     def product(self, major: Labels, minor: Labels) -> Labels:
         """Labels of the flattened axis (major, minor): a position leaves when either leaves."""

@@ -1,0 +1,47 @@
+"""Seen: what one watched forward pass has shown. The watch writes it, `build` reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from recprune.tracing.ledger import Labels, Ledger
+from recprune.tracing.step import Axes, Source
+
+__all__ = ["Field", "Lookup", "Seen"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """An input column that can leave: its node, its name, the row offsets that it was looked up with."""
+
+    node: int
+    column: str
+    pointer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """One look-up of a table by ids of known or unknown source."""
+
+    table: str
+    source: Source | None
+
+
+@dataclass
+class Seen:
+    """columns: the inputs, laid flat. axes: tensor of the model -> its axes. readers: tensor -> what reads it.
+    averages: ("@operation#number", axis) -> the labels that the operation averages over. item_item: square Linear
+    modules between an input and the output.
+    """
+
+    model: nn.Module
+    columns: tuple[str, ...]
+    ledger: Ledger = field(default_factory=Ledger)
+    axes: dict[str, Axes] = field(default_factory=dict)
+    readers: dict[str, set[str]] = field(default_factory=dict)
+    fields: list[Field] = field(default_factory=list)
+    lookups: list[Lookup] = field(default_factory=list)
+    item_item: list[str] = field(default_factory=list)
+    averages: dict[tuple[str, int], Labels] = field(default_factory=dict)
