@@ -1,5 +1,6 @@
 """Layers that keep variables of their own and are copied by being built anew get their tensors all the same."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -108,3 +109,45 @@ def test_a_tensor_that_a_module_computed_in_its_last_pass_is_copied_without_its_
     small = apply(model, Plan(found, {site.name: np.array([0, 3]) for site in found.sites}, Budget(0.0)), (x,))
     assert small[0].out_features == 2
     assert torch.equal(small[0].weight, (model[0].weight_orig * model[0].weight_mask)[[0, 3]])
+
+
+class Counted(nn.Module):
+    """Copied in a way of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.times = nn.Linear(2, 2), 0
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Counted":
+        out = Counted()
+        out.layer, out.times = copy.deepcopy(self.layer, memo), self.times + 1
+        return out
+
+
+class Odd(nn.Module):
+    """What modules hold beside tensors: one module in two places, lists and hooks that name it, a convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known = [shared := nn.Linear(2, 2)]
+        self.first, self.again, self.own, self.conv = shared, shared, Counted(), nn.Conv1d(2, 2, 1)
+        self.options = {"deep": {"er": [1, 2]}}
+        self.seen: list[int] = []
+        self.register_forward_hook(Odd.note)
+
+    def note(self, args: Any, output: Any) -> None:
+        self.seen.append(len(output))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.again(self.own.layer(self.first(x)))
+
+
+def test_a_copy_has_all_that_a_module_holds_and_shares_nothing_with_it():
+    model = Odd()
+    out = copied(model, replaced(model))
+    assert out.known[0] is out.first is out.again is not model.first
+    assert (out.own.times, out.options) == (1, {"deep": {"er": [1, 2]}})
+    assert out.options["deep"]["er"] is not model.options["deep"]["er"]
+    out(torch.rand(3, 2))
+    assert (out.seen, model.seen) == ([3], [])
+    assert {id(p) for p in out.parameters()}.isdisjoint({id(p) for p in model.parameters()})

@@ -1,5 +1,9 @@
 """survey: which units it finds, and what it leaves whole with a word."""
 
+import subprocess
+import sys
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -242,3 +246,29 @@ def test_zeros_of_a_width_written_into_forward_keep_it():
     found = survey(Begins(held=False), (torch.rand(2, 3),))
     assert not found.sites
     assert "written into forward" in found.whole["a.neuron"]
+
+
+def test_a_compiled_module_is_followed_as_it_was_written():
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(3, 4), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.b(torch.sigmoid(self.a(x)) * self.a(x))
+
+    model, example = Gated(), (torch.rand(2, 3),)
+    wanted = survey(model, example)
+    model.compile(backend="eager")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert survey(model, example) == wanted
+
+
+def test_a_first_survey_does_not_load_the_compiler():
+    code = (
+        "import sys, torch; from recprune.tracing.trace import survey; "
+        "found = survey(torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 1)), (torch.rand(2, 2),)); "
+        "assert found.sites; assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from recprune.errors import SurgeryError
@@ -22,7 +24,7 @@ def copied(model: nn.Module, new: Mapping[str, tuple[Tensor, Tensor]]) -> nn.Mod
     """
     swap: dict[int, Any] = {id(old): value for old, value in new.values()}
     swap |= {id(made): made.detach() for module in layers(model) for made in _computed(module)}
-    out = copy.deepcopy(model, dict(swap))
+    out: nn.Module = _deepcopy(model, dict(swap))
     here = {**dict(out.named_parameters()), **dict(out.named_buffers())}
     if all(here.get(name) is value for name, (_, value) in new.items()):
         return out
@@ -41,6 +43,39 @@ def copied(model: nn.Module, new: Mapping[str, tuple[Tensor, Tensor]]) -> nn.Mod
         for layer in layers(out):
             vars(layer)["_build_shapes_dict"] = None  # a loaded graph tells every layer the shapes that go in
     return out
+
+
+_ATOMS = frozenset({bool, int, float, str, type(None), type, torch.dtype, torch.device})
+
+
+def _deepcopy(model: nn.Module, memo: dict[int, Any]) -> Any:
+    """copy.deepcopy of a module, without its detours where modules are copied as torch has it: most of what a module
+    holds are empty dicts of hooks."""
+    if not _plain(type(model)):
+        return copy.deepcopy(model, memo)
+    if id(model) in memo:
+        return memo[id(model)]
+    out = memo[id(model)] = object.__new__(type(model))
+    held = vars(out)
+    for name, value in vars(model).items():
+        if name == "_compiled_call_impl":
+            continue
+        if type(value) in _ATOMS:
+            held[name] = value
+        elif type(value) in (dict, OrderedDict) and not value:
+            held[name] = type(value)()
+        elif name == "_modules":
+            held[name] = {key: None if part is None else _deepcopy(part, memo) for key, part in value.items()}
+        else:
+            held[name] = copy.deepcopy(value, memo)
+    return out
+
+
+def _plain(kind: type[nn.Module]) -> bool:
+    """Whether a copy is made of its attributes and nothing else."""
+    ways = (kind.__reduce_ex__, kind.__reduce__, kind.__getstate__, kind.__setstate__)
+    usual = (object.__reduce_ex__, object.__reduce__, nn.Module.__getstate__, nn.Module.__setstate__)
+    return ways == usual and not hasattr(kind, "__deepcopy__")
 
 
 def layers(model: nn.Module) -> list[nn.Module]:

@@ -63,9 +63,19 @@ def fallback_rows(
     return out
 
 
-def masked_copy(model: nn.Module, survey: Survey, leaving: Leaving, fallback: Fallback) -> nn.Module:
-    """Zeros where units leave, the fall-back row where ids leave; averages are taken over the units that stay."""
-    new = {name: t.detach().clone() for name, t in named_tensors(model).items()}
+def masked_copy(
+    model: nn.Module,
+    survey: Survey,
+    leaving: Leaving,
+    fallback: Fallback,
+    tensors: Mapping[str, Tensor] | None = None,
+) -> nn.Module:
+    """Zeros where units leave, the fall-back row where ids leave; averages are taken over the units that stay.
+
+    tensors: name -> the numbers to begin with, in the place of the model's own.
+    """
+    own = named_tensors(model)
+    new = {name: t.detach().clone() for name, t in (tensors or own).items()}
     for (table, row), value in fallback.items():
         new[table][row] = value
     for _, table, row, rows in _id_rows(survey, leaving):
@@ -76,30 +86,39 @@ def masked_copy(model: nn.Module, survey: Survey, leaving: Leaving, fallback: Fa
             new[tensor].view(-1)[index] = 0
         elif tensor not in survey.pointers:
             new[tensor].index_fill_(dim, index, 0)
-    return _folding(_averaging(_copy(model, new), survey, leaving), survey, leaving)
+    return _folding(_averaging(_copy(model, own, new), survey, leaving), survey, leaving)
 
 
-def smaller_copy(model: nn.Module, survey: Survey, leaving: Leaving, fallback: Fallback) -> nn.Module:
-    """Shorter tensors, attributes that agree with them, the input columns that stay. Entries are not cut here."""
-    gone = positions_gone(survey, leaving)
+def smaller_copy(
+    model: nn.Module,
+    survey: Survey,
+    leaving: Leaving,
+    fallback: Fallback,
+    tensors: Mapping[str, Tensor] | None = None,
+) -> nn.Module:
+    """Shorter tensors, attributes that agree with them, the input columns that stay. Entries are not cut here.
+
+    tensors: name -> the numbers to begin with, in the place of the model's own.
+    """
+    gone, own = positions_gone(survey, leaving), named_tensors(model)
     new = {}
-    for name, tensor in named_tensors(model).items():
-        value = tensor.detach()
+    for name, tensor in (tensors or own).items():
+        value = given = tensor.detach()
         for (_, row), row_value in ((key, v) for key, v in fallback.items() if key[0] == name):
-            value = value.clone() if value.data_ptr() == tensor.data_ptr() else value
+            value = value.clone() if value is given else value
             value[row] = row_value
         if name in survey.pointers:
             value = _pointer(value, gone.get((survey.pointers[name], 0), np.empty(0, dtype=np.int64)))
         for dim in range(tensor.dim()):
             if (name, dim) in gone:
-                stays = np.setdiff1d(np.arange(tensor.shape[dim]), gone[name, dim], assume_unique=True)
+                stays = np.delete(np.arange(tensor.shape[dim]), gone[name, dim])
                 value = value.index_select(dim, torch.from_numpy(stays).to(value.device))
-        new[name] = value
+        new[name] = value.clone() if value is given else value
     for site in _sites(survey, leaving):
         kept = site.size - len(leaving[site.name])
         for name in site.rescaled:
             new[name] = new[name] * (kept / site.size) ** 0.5
-    small = _copy(model, new)
+    small = _copy(model, own, new)
     correct_attributes(small)
     for site in _sites(survey, leaving):
         for attribute in site.attributes:
@@ -147,15 +166,11 @@ def _pointer(values: Tensor, gone: NDArray[np.int64]) -> Tensor:
     return values - torch.from_numpy(np.searchsorted(gone, values.cpu().numpy())).to(values)
 
 
-def _copy(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
-    """A deep copy of a model in which every parameter and buffer is replaced; what was one tensor stays one."""
+def _copy(model: nn.Module, own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> nn.Module:
+    """A deep copy of a model with other tensors in the place of its own; what was one tensor stays one."""
     new: dict[str, tuple[Tensor, Tensor]] = {}
-    for name, old in named_tensors(model).items():
-        value = tensors[name]
-        if value.layout is torch.strided:
-            value = value.contiguous()
-        if value.layout is not torch.strided or value.data_ptr() == old.data_ptr():
-            value = value.clone()
+    for name, old in own.items():
+        value = tensors[name].contiguous() if tensors[name].layout is torch.strided else tensors[name]
         learned = isinstance(old, nn.Parameter)
         new[name] = old, nn.Parameter(value, requires_grad=old.requires_grad) if learned else value
     return copied(model, new)

@@ -22,9 +22,14 @@ Change = Callable[[str, Tensor], Tensor | None]
 
 def call(model: nn.Module, example: Example) -> Any:
     """What the model gives for these arguments; numbers that it draws are the same each time."""
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(0)
+    before = torch.get_rng_state()
+    torch.default_generator.manual_seed(0)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed_all(0)
+    try:
         return model(**example) if isinstance(example, Mapping) else model(*example)
+    finally:
+        torch.set_rng_state(before)
 
 
 def laid_flat(example: Example, columns: Sequence[str] = ()) -> dict[str, Tensor]:

@@ -6,8 +6,9 @@ that a smaller one is compared with therefore does these operations over the uni
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -22,13 +23,15 @@ __all__ = ["KeptWidth", "still"]
 
 @contextmanager
 def still(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, no gradients, attention by its plain formula; all put back afterwards."""
+    """Evaluation mode, no gradients, nothing compiled, attention by its plain formula; all put back afterwards."""
+    loaded = "torch._dynamo" in sys.modules  # where it is not, nothing was compiled
+    eager = torch.compiler.set_stance("force_eager") if loaded else nullcontext()
     training = {module: module.training for module in model.modules()}
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     model.eval()
     try:
-        with sdpa_kernel(SDPBackend.MATH), torch.no_grad():
+        with eager, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
@@ -43,6 +46,11 @@ class KeptWidth(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self._gone = gone
         self._times: dict[str, int] = {}
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """As in Watch."""
+        return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self._times[str(func)] = self._times.get(str(func), 0) + 1

@@ -94,9 +94,9 @@ class _Trial:
 
     def __init__(self, model: nn.Module, survey: Survey, example: Example, columns: Sequence[str]) -> None:
         self._survey, self._columns = survey, columns
-        self._model = _stirred(model)
+        self._model, self._tensors = model, _stirred(model)
         self._inputs = larger_batch(survey, example, columns)
-        floats = [t.dtype for t in named_tensors(model).values() if t.is_floating_point()]
+        floats = [t.dtype for t in self._tensors.values() if t.is_floating_point()]
         self._tolerance = 1e-4 if all(t in (torch.float32, torch.float64) for t in floats) else 5e-2
 
     def equal(self, sites: Sequence[Site]) -> bool:
@@ -104,8 +104,8 @@ class _Trial:
         survey = replace(self._survey, sites=tuple(sites))
         leaving: Leaving = {s.name: np.array([_spare(s)], dtype=np.int64) for s in self._leave(sites)}
         try:
-            masked = masked_copy(self._model, survey, leaving, {})
-            small = smaller_copy(self._model, survey, leaving, {})
+            masked = masked_copy(self._model, survey, leaving, {}, self._tensors)
+            small = smaller_copy(self._model, survey, leaving, {}, self._tensors)
             after = inputs_after(survey, leaving, self._inputs, self._columns)
             with still(masked), still(small):
                 wanted, got = call(masked, self._inputs), call(small, after)
@@ -170,15 +170,16 @@ def _spare(site: Site) -> int:
     return 0 if site.kind is Kind.ID else site.size - 1
 
 
-def _stirred(model: nn.Module) -> nn.Module:
-    generator = torch.Generator().manual_seed(0)
-    empty: Survey = Survey((), {}, {}, {}, "")
-    copied = masked_copy(model, empty, {}, {})
-    for tensor in copied.parameters():
-        if tensor.is_floating_point():
-            noise = torch.randn(tensor.shape, generator=generator).to(tensor)
-            tensor.data.add_(noise, alpha=0.1)
-    return copied
+def _stirred(model: nn.Module) -> dict[str, Tensor]:
+    """The model's tensors, its parameters with noise; a block of a length that is prime is enough of it for all."""
+    noise = torch.randn(8191, generator=torch.Generator().manual_seed(0)) * 0.1
+    out = {}
+    for name, tensor in named_tensors(model).items():
+        out[name] = tensor.detach()
+        if isinstance(tensor, nn.Parameter) and tensor.is_floating_point():
+            times = -(-tensor.numel() // len(noise))
+            out[name] = tensor.detach() + noise.repeat(times)[: tensor.numel()].view(tensor.shape).to(tensor)
+    return out
 
 
 def _alike(sites: list[Site]) -> list[list[Site]]:
