@@ -150,7 +150,8 @@ def account(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Ma
     gone, stored = _gone(survey, kept), packed(survey, kept, encodings)
     rows = []
     for tensor, shape in survey.shapes.items():
-        left = {dim: int((~mask).sum()) for (name, dim), mask in gone.items() if name == tensor}
+        axes = [dim for dim in (FLAT, *range(len(shape))) if (tensor, dim) in gone]
+        left = {dim: int((~gone[tensor, dim]).sum()) for dim in axes}
         after = tuple(left.get(dim, size) for dim, size in enumerate(shape))
         entries, width = left.get(FLAT, math.prod(after)), survey.bytes_per_entry[tensor]
         if tensor in stored:
