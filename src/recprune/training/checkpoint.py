@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,25 @@ from torch import Tensor, nn
 
 from recprune.atomic import write_bytes
 from recprune.errors import ArtifactError
+from recprune.training.options import FitOptions
+from recprune.training.samples import Samples
+from recprune.training.teacher import Teacher
 
-__all__ = ["read_checkpoint", "write_checkpoint"]
+__all__ = ["purpose_of", "read_checkpoint", "write_checkpoint"]
 
 _FORMAT = "recprune training 1"
+
+
+def purpose_of(
+    model: nn.Module, data: Samples, options: FitOptions, teacher: Teacher | None, more: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What must be the same for a training to go on."""
+    shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
+    aside = {"checkpoint"} if teacher else {"checkpoint", "distill", "temperature"}
+    chosen = {name: value for name, value in asdict(options).items() if name not in aside}
+    taught = {"teacher": teacher.checksum()} if teacher else {}
+    facts = {"model": type(model).__name__, "shapes": shapes, "samples": data.size, "data": data.checksum}
+    return {**facts, **taught, **chosen, **more}
 
 
 def write_checkpoint(

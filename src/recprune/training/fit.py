@@ -10,19 +10,20 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from recprune.data.dataset import Dataset, Split
-from recprune.encodings.faces import Packed
 from recprune.errors import TrainingError
 from recprune.evaluation.inputs import Renumber
-from recprune.training.checkpoint import read_checkpoint, write_checkpoint
+from recprune.training.checkpoint import purpose_of, read_checkpoint, write_checkpoint
 from recprune.training.make_samples import make_samples
 from recprune.training.options import FitOptions
+from recprune.training.pace import batches, rate
 from recprune.training.renumbered import renumbered
 from recprune.training.samples import Samples
 from recprune.training.state import BeforeEpoch, Epoch, Fit, Progress, State
 from recprune.training.teacher import Teacher
+from recprune.training.trainable import check_place, check_trainable
 from recprune.training.validate import Validation, validation
 
 __all__ = ["Epoch", "Fit", "FitOptions", "Progress", "fit"]
@@ -51,7 +52,7 @@ def fit(
     Raises TrainingError when the loss is not finite or does not suit, ArtifactError for another training's checkpoint.
     """
     options = options or FitOptions()
-    _trainable(model)
+    check_trainable(model)
     begin = time.perf_counter()
     with _threads(options.threads):
         train = renumbered(split.train, renumber) if renumber else split.train
@@ -63,7 +64,7 @@ def fit(
             data = make_samples(model, train, options, lessons)
             if not data.size:
                 raise TrainingError("the training part has no sample to learn from; look at how the data was split")
-            purpose = _purpose(model, data, options, lessons) | dict(before_epoch.purpose if before_epoch else {})
+            purpose = purpose_of(model, data, options, lessons, before_epoch.purpose if before_epoch else {})
             prepare = before_epoch.do if before_epoch else _nothing
             state = _train(model, data, judge, options, purpose, prepare, progress, keep_start)
     model.load_state_dict(state.best)
@@ -84,30 +85,10 @@ def _lessons(
 ) -> Teacher | None:
     if teacher is None:
         return None
-    _on_the_processor(teacher, "the teacher")
+    check_place(teacher, "the teacher")
     lessons = Teacher(teacher, train, renumber or {}, options.distill, options.temperature)
     lessons.suits(model)
     return lessons
-
-
-def _trainable(model: nn.Module) -> None:
-    """Raise TrainingError for what AdamW on the processor cannot train."""
-    _on_the_processor(model, "the model")
-    for name, module in model.named_modules():
-        if isinstance(module, Packed):
-            raise TrainingError(
-                f"{name} is packed, and codes are not trained: fine-tune first and pack then, or train what "
-                "recprune.packing.unpack(model) gives",
-                module=name,
-            )
-        if getattr(module, "sparse", False) is True:
-            raise TrainingError(f"{name} gives sparse gradients, which AdamW does not take; set its sparse = False")
-
-
-def _on_the_processor(model: nn.Module, which: str) -> None:
-    places = {parameter.device.type for parameter in model.parameters()} - {"cpu"}
-    if places:
-        raise TrainingError(f"training runs on the processor and {which} is on {places.pop()}; move it: model.cpu()")
 
 
 def _train(
@@ -154,10 +135,10 @@ def _epoch(
     """One pass over the data in a new order, then validation."""
     begin, total = time.perf_counter(), 0.0
     model.train()
-    batches = _batches(data.size, options.batch, generator)
-    for step, rows in enumerate(batches):
+    parts = batches(data.size, options.batch, generator)
+    for step, rows in enumerate(parts):
         for group in optimizer.param_groups:
-            group["lr"] = options.lr * _share(options, done + step / len(batches))
+            group["lr"] = rate(options, done + step / len(parts))
         loss = data.loss(rows, generator)
         value = loss.item()
         if not math.isfinite(value):
@@ -174,35 +155,6 @@ def _epoch(
     model.eval()
     score = judge.value() if judge.name else None
     return Epoch(done + 1, total / data.size, score, time.perf_counter() - begin)
-
-
-def _batches(size: int, batch: int, generator: torch.Generator) -> list[Tensor]:
-    """All rows once, in a drawn order; a single row left over joins the batch before it (a norm needs two)."""
-    order = torch.randperm(size, generator=generator)
-    batches = [order[begin : begin + batch] for begin in range(0, size, batch)]
-    if len(batches) > 1 and len(batches[-1]) == 1:
-        batches[-2:] = [torch.cat(batches[-2:])]
-    return batches
-
-
-def _share(options: FitOptions, done: float) -> float:
-    """What is left of the learning rate after so many epochs of this training."""
-    done = (options.before + done) / (options.of or options.before + options.epochs)
-    if options.schedule == "linear":
-        return 1.0 - done
-    return 0.5 * (1.0 + math.cos(math.pi * done)) if options.schedule == "cosine" else 1.0
-
-
-def _purpose(model: nn.Module, data: Samples, options: FitOptions, lessons: Teacher | None) -> dict[str, Any]:
-    """What must be the same for a training to go on."""
-    shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
-    aside = {"checkpoint"} if lessons else {"checkpoint", "distill", "temperature"}
-    chosen = {name: value for name, value in asdict(options).items() if name not in aside}
-    taught = {"teacher": lessons.checksum()} if lessons else {}
-    return {"model": type(model).__name__, "shapes": shapes, "samples": data.size, "data": data.checksum} | {
-        **taught,
-        **chosen,
-    }
 
 
 @contextlib.contextmanager
