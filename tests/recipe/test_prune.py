@@ -130,3 +130,40 @@ def test_a_distilled_model_learns_something_else_of_the_same_shape(name):
     assert evaluate(taught.model, split, renumber=taught.renumber).mean
     pairs = zip(plain.model.parameters(), taught.model.parameters(), strict=True)
     assert not all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_chance_is_taught_where_the_pruned_model_is():
+    model, split, _ = trained("deepfm")
+    small = prune(model, split, 0.5, options=FitOptions(epochs=2), distilled=True)
+    sides = [by_chance(model, split, small, options=FitOptions(epochs=2), distilled=d) for d in (False, True)]
+    assert sides[0].plan == sides[1].plan
+    pairs = zip(sides[0].model.parameters(), sides[1].model.parameters(), strict=True)
+    assert not all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("name", ["mf", "deepfm", "caser"])
+def test_a_budget_in_bytes_is_met_by_cuts_and_bits_together(name):
+    model, split, _ = trained(name)
+    before = size_of(model)[2]
+    small = prune(model, split, budget=Budget(bytes=before // 4), options=ONE)
+    assert size_of(small.model)[2] == small.plan.account().bytes_after <= before // 4
+    assert any(text != "item_item" for text in small.plan.encodings.values())
+    assert evaluate(small.model, split, renumber=small.renumber).mean
+
+
+def test_bytes_without_bits_are_met_by_cuts_alone():
+    model, split, _ = trained("deepfm")
+    before = size_of(model)[2]
+    small = prune(model, split, budget=Budget(bytes=before // 2), encodings=(), options=ONE)
+    assert size_of(small.model)[2] <= before // 2
+    assert not small.plan.encodings
+
+
+def test_one_encoding_may_store_what_a_factor_leaves():
+    model, split, _ = trained("mf")
+    small = prune(model, split, 0.5, encodings=("int8_rows",), options=ONE)
+    assert set(small.plan.encodings.values()) == {"int8_rows"}
+    with pytest.raises(BudgetError, match="one encoding"):
+        prune(model, split, 0.5, encodings=("int8_rows", "int4_rows"))
+    with pytest.raises(BudgetError, match="cuts alone"):
+        prune(model, split, budget=Budget(milliseconds=1.0), encodings=("int8_rows",))

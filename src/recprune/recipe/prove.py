@@ -63,8 +63,8 @@ def prove(
 
 def _rivals(whole: Shelved, small: Shelved, chosen: Plan, split: Split, seed: int, stage: Stage) -> dict[str, Pruned]:
     own = whole.own(split)
-    tuned = [work for work in small.works if work.what == "finetune"]
-    tuning = tuned[-1].fit_options() if tuned else TUNING
+    tuned = [work for work in small.works if work.what != "train"]
+    tuning, distilled = (tuned[-1].fit_options(), tuned[-1].distilled) if tuned else (TUNING, False)
     first = (whole.works or small.works)[0].fit_options() if (whole.works or small.works) else FitOptions()
     total = max(1, sum(work.epochs for work in small.works))
     pruned = Pruned(small.model, chosen, small.vocabularies, renumber(chosen), None)
@@ -72,7 +72,7 @@ def _rivals(whole: Shelved, small: Shelved, chosen: Plan, split: Split, seed: in
         tuning if "item_item" in chosen.encodings.values() else replace(first, epochs=total, patience=total, seed=seed)
     )
     with stage("rival: random pruning"):
-        chance = by_chance(whole.model, own, pruned, options=tuning, seed=seed)
+        chance = by_chance(whole.model, own, pruned, options=tuning, distilled=distilled, seed=seed)
     with stage("rival: same size from scratch"):
         scratch = from_scratch(whole.model, own, pruned, options=options, seed=seed)
     return {"random": chance, "from scratch": scratch}

@@ -32,15 +32,16 @@ def by_chance(
     pruned: Pruned,
     *,
     options: FitOptions | None = None,
+    distilled: bool = False,
     seed: int = 0,
     stage: Stage = silent,
 ) -> Pruned:
-    """The same budget, met by units drawn at random, fine-tuned and stored alike."""
+    """The same budget, met by units drawn at random, fine-tuned (distilled: with the model as teacher) and stored alike."""
     found, budget = pruned.plan.survey, pruned.plan.budget
     rule = Random(seed)
     scores = score(followed(found, split), rule, probe(model, found, split, most=1, seed=seed), kinds=budget.kinds)
     drawn = choose(found, scores, budget, rule=spelled(rule), encodings=_packed(pruned.plan))
-    return carry_out(model, split, drawn, options=options, stage=stage)
+    return carry_out(model, split, drawn, options=options, distilled=distilled, stage=stage)
 
 
 def from_scratch(
