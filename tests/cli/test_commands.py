@@ -154,3 +154,30 @@ def test_a_pruned_model_can_be_pruned_again_and_compared_with_the_first(street):
     said = asked("compare", at / "small", at / "smaller", "--data", at / "prepared")
     assert said["sides"]["after"]["features"] < said["sides"]["before"]["features"]
     assert asked("evaluate", at / "smaller")["cases"] == said["cases"]
+
+
+def test_a_plan_in_bytes_is_met_with_cuts_and_bits(street, tmp_path):
+    at, _ = street
+    said = asked("plan", at / "big", "--bytes", "1KB", "--kind", "dim", "-o", tmp_path / "plan.json")
+    assert said["bytes_after"] <= 1000
+    assert said["budget"] == "1,000 bytes"
+    asked("apply", at / "big", tmp_path / "plan.json", "-o", tmp_path / "small")
+    assert asked("inspect", tmp_path / "small")["encodings"] == said["encodings"]
+
+
+def test_a_plan_may_name_how_what_stays_is_stored(street, tmp_path):
+    at, _ = street
+    said = asked("plan", at / "big", "--factor", 0.2, "--encoding", "int8_rows", "-o", tmp_path / "plan.json")
+    assert set(said["encodings"].values()) == {"int8_rows"}
+
+
+def test_a_frontier_is_drawn_and_written(street, tmp_path):
+    at, _ = street
+    out = tmp_path / "frontier.json"
+    said = asked(
+        "frontier", at / "big", "--factor", 0.3, "--factor", 0.6, "--encoding", "int8_rows", "--epochs", 2, "-o", out
+    )
+    assert len(said["points"]) == 6
+    assert json.loads(out.read_text())["points"] == said["points"]
+    shown = call("frontier", at / "big", "--factor", 0.3, "--epochs", 1, "-o", out)
+    assert "of dense" in shown.output

@@ -13,10 +13,9 @@ import typer
 from recprune.errors import DataError
 
 if TYPE_CHECKING:
-    from recprune.planning.budget import Budget
     from recprune.training.options import FitOptions
 
-__all__ = ["BudgetOptions", "Common", "Data", "K", "Model", "Out", "Own", "Threads", "Training", "settings"]
+__all__ = ["Common", "Data", "K", "Model", "Out", "Own", "Threads", "Training", "settings"]
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Where the result goes.")]
 Data = Annotated[
@@ -73,40 +72,6 @@ class Training:
             return replace(start or FitOptions(), **said)
         except TypeError as error:
             raise DataError(f"--fit: a value of the wrong kind in {said}: {error}", option=said) from error
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetOptions:
-    """How much leaves, and by which rule."""
-
-    factor: Annotated[float, typer.Option("--factor", help="Share of the parameters to remove, 0 (none) to 1.")] = 0.5
-    rule: Annotated[
-        str | None, typer.Option("--rule", help="A rule's name, or package.module:Name. Default: what suits the model.")
-    ] = None
-    kind: Annotated[
-        list[str] | None, typer.Option("--kind", help="Kind of unit that may leave; repeat for more. Default: all.")
-    ] = None
-    site: Annotated[list[str] | None, typer.Option("--site", help="Only this site; repeat for more.")] = None
-    floor: Annotated[int, typer.Option("--floor", help="Fewest units that a site keeps.")] = 1
-    keep: Annotated[
-        float | None,
-        typer.Option("--keep", help="Smallest share of a site's units that stays. Default: half of what stays."),
-    ] = None
-    multiple: Annotated[int, typer.Option("--multiple", help="Kept widths are divisible by this.")] = 1
-
-    def budget(self) -> Budget:
-        """The budget. Raises BudgetError for a number out of range or a kind that there is not."""
-        from recprune.errors import BudgetError
-        from recprune.planning.budget import Budget
-        from recprune.recipe.pruned import usual_budget
-        from recprune.tracing.site import Kind
-
-        for name in self.kind or ():
-            if name not in list(Kind):
-                raise BudgetError(f"no kind {name!r}; there are: {', '.join(Kind)}", kind=name)
-        kinds = frozenset(Kind(name) for name in self.kind) if self.kind else frozenset(Kind)
-        keep = usual_budget(self.factor).keep if self.keep is None else self.keep
-        return Budget(self.factor, self.floor, self.multiple, kinds, frozenset(self.site or ()), keep)
 
 
 def settings(pairs: Iterable[str], option: str = "--set") -> dict[str, Any]:

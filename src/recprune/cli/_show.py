@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from recprune.evaluation.comparison import Comparison
     from recprune.planning.plan import Plan
+    from recprune.recipe.frontier import Frontier
 
-__all__ = ["compared", "number", "pairs", "planned", "table"]
+__all__ = ["compared", "drawn", "number", "pairs", "planned", "table"]
 
 
 def number(value: object) -> str:
@@ -66,7 +67,7 @@ def planned(plan: Plan) -> tuple[dict[str, Any], tuple[RenderableType, ...]]:
     ]
     facts = {
         "rule": plan.rule,
-        "factor": plan.budget.factor,
+        "budget": plan.budget.amount,
         "encodings": dict(plan.encodings),
         "sites": [dict(zip(("name", "kind", "units", "stay", "share that leaves"), row, strict=True)) for row in rows],
         **account.to_dict(),
@@ -93,3 +94,22 @@ def compared(found: Comparison) -> tuple[RenderableType, ...]:
     rows += [[name, *(side.metrics[name] for side in sides)] for name in metrics]
     others = "\n".join(found.sentence(name) for name in metrics if name != found.headline)
     return table(["", *found.sides], rows, f"{found.part}, {found.cases:,} {found.unit}s"), found.verdict(), others
+
+
+def drawn(found: Frontier) -> tuple[RenderableType, ...]:
+    """A frontier as a table, largest first; a star stands at what no other point beats."""
+    dense = found.points[0]
+    rows: list[list[object]] = [
+        [
+            "*" if p.front else "",
+            p.name,
+            p.features + p.network,
+            p.bytes,
+            p.bytes / dense.bytes,
+            p.request,
+            p.metrics[found.metric],
+        ]
+        for p in sorted(found.points, key=lambda p: -p.bytes)
+    ]
+    columns = ["", "model", "parameters", "bytes", "of dense", "ms a request", f"validation {found.metric}"]
+    return table(columns, rows), f"{found.epochs} epochs of fine-tuning in all; the test part was not read"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from recprune.cli._budget import BudgetOptions
 from recprune.cli._guard import Answer
-from recprune.cli._options import BudgetOptions, Common, Data, Model, Out, Own
+from recprune.cli._options import Common, Data, Model, Out, Own
 from recprune.cli._progress import stage
 
 __all__ = ["plan"]
@@ -19,7 +20,15 @@ def plan(model: Model, out: Out, wanted: BudgetOptions, common: Common, data: Da
 
     budget, shelved = wanted.budget(), take(model, own, data)
     split = shelved.own(shelved.split(data))
-    chosen = plan(shelved.model, split, budget=budget, rule=wanted.rule, seed=common.seed, stage=stage)
+    chosen = plan(
+        shelved.model,
+        split,
+        budget=budget,
+        rule=wanted.rule,
+        encodings=wanted.encodings,
+        seed=common.seed,
+        stage=stage,
+    )
     out.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(out, chosen.to_json().encode())
     facts, shown = planned(chosen)

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from recprune.cli._budget import BudgetOptions
 from recprune.cli._guard import Answer
-from recprune.cli._options import BudgetOptions, Common, K, Out, Training, settings
+from recprune.cli._options import Common, K, Out, Training, settings
 from recprune.cli._progress import stage
 from recprune.cli._schedule import ScheduleOptions
 from recprune.cli._source import Parting, Source
@@ -61,6 +62,7 @@ def run(
         k,
         common.seed,
         schedule.said(),
+        wanted.encodings,
     )
     described = [*_files(path, parting.test_log, parting.valid_log), asdict(source)]
     result = run(lambda: _read(source, parting, path), order, out, source=described, stage=stage)

@@ -37,7 +37,7 @@ class Order:
     """What is wanted. settings: of the model's constructor. options, tuning: of training and fine-tuning.
 
     negatives: drawn for each positive; None draws 4 where the model needs some. rivals: train those too. k: length of
-    the lists. seed: of everything drawn. schedule: when what leaves leaves.
+    the lists. seed: of everything drawn. schedule: when what leaves leaves. encodings: as `prune` takes them.
     """
 
     model: str = "ease"
@@ -53,6 +53,12 @@ class Order:
     k: int = 20
     seed: int = 0
     schedule: Schedule = field(default_factory=Schedule)
+    encodings: tuple[str, ...] | None = None
+
+    @property
+    def planned(self) -> bool:
+        """True where a plan is made before anything is trained further."""
+        return self.schedule.planned and self.budget.max_drop is None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,13 +101,19 @@ def run(
     key = once(out, big, key, [options], lambda mine: _train(split, order, options, big, data, mine, stage))
     own = order.model if ":" in order.model else None
     whole = take(big, own)
-    if order.schedule.planned:
-        key = once(out, planned, key, [order.budget, order.rule], lambda _: _plan(whole, split, order, planned, stage))
+    if order.planned:
+        key = once(
+            out,
+            planned,
+            key,
+            [order.budget, order.rule, order.encodings],
+            lambda _: _plan(whole, split, order, planned, stage),
+        )
         made_from = [tuning, order.schedule]
     else:
-        made_from = [order.budget, order.rule, tuning, order.schedule]
+        made_from = [order.budget, order.rule, order.encodings, tuning, order.schedule]
     key = once(out, small, key, made_from, lambda mine: _prune(whole, split, order, options, tuning, out, mine, stage))
-    if not order.schedule.planned:
+    if not order.planned:
         key = once(out, planned, key, [], lambda _: _write_plan(take(small, own).plan, planned))
     chosen = Plan.from_json(planned.read_text(encoding="utf-8"))
     once(out, proof, key, [order.rivals, order.k], lambda _: _prove(whole, small, split, order, proof, stage))
@@ -134,7 +146,15 @@ def _train(split: Split, order: Order, options: FitOptions, big: Path, data: Pat
 
 
 def _plan(whole: Shelved, split: Split, order: Order, place: Path, stage: Stage) -> None:
-    chosen = plan(whole.model, whole.own(split), budget=order.budget, rule=order.rule, seed=order.seed, stage=stage)
+    chosen = plan(
+        whole.model,
+        whole.own(split),
+        budget=order.budget,
+        rule=order.rule,
+        encodings=order.encodings,
+        seed=order.seed,
+        stage=stage,
+    )
     _write_plan(chosen, place)
 
 
@@ -163,10 +183,11 @@ def _prune(
         tuning,
         order.budget,
         order.rule,
-        Plan.from_json(planned.read_text(encoding="utf-8")) if order.schedule.planned else None,
+        Plan.from_json(planned.read_text(encoding="utf-8")) if order.planned else None,
         out / f"small-{key[:12]}.checkpoint" if key else None,
         out / "steps" if key else None,
         order.seed,
+        order.encodings,
     )
     done, works = follow(order.schedule, given, stage=stage)
     smaller = replace(whole, model=done.model, vocabularies=done.vocabularies, plan=done.plan, works=works)

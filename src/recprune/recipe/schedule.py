@@ -14,7 +14,9 @@ from recprune.importance.score import Rule
 from recprune.planning.budget import Budget
 from recprune.planning.plan import Plan
 from recprune.recipe.early import early
+from recprune.recipe.frontier import ENCODINGS
 from recprune.recipe.gradual import gradual
+from recprune.recipe.meet import within_drop
 from recprune.recipe.pruned import Pruned, carry_out
 from recprune.recipe.rewind import rewind
 from recprune.recipe.shelf import Work
@@ -58,8 +60,8 @@ class Given:
     """What a schedule may need. trained: the large model; works: its trainings; fresh: gives it as it was built.
 
     options, tuning: of its training and of the fine-tuning. plan: of the trained model, where the schedule is planned;
-    else budget and rule tell what leaves. checkpoint: a file beside which unfinished trainings are kept; folder: for
-    the models of the steps.
+    else budget and rule tell what leaves. encodings: that may store what stays, as `prune` takes them. checkpoint: a
+    file beside which unfinished trainings are kept; folder: for the models of the steps.
     """
 
     trained: nn.Module
@@ -74,10 +76,17 @@ class Given:
     checkpoint: Path | None = None
     folder: Path | None = None
     seed: int = 0
+    encodings: tuple[str, ...] | None = None
 
 
 def follow(schedule: Schedule, given: Given, *, stage: Stage = silent) -> tuple[Pruned, tuple[Work, ...]]:
-    """A smaller model by a schedule, and all trainings that it took. Raises what the schedule raises."""
+    """A smaller model by a schedule, and all trainings that it took. Raises what the schedule raises.
+
+    A budget that says what may be lost is met in steps of its own, whatever the schedule (which must be one that cuts a
+    trained model).
+    """
+    if given.budget.max_drop is not None:
+        return _within_drop(schedule, given, stage)
     return _WAYS[schedule.name](schedule, given, stage)
 
 
@@ -102,6 +111,23 @@ def _gradual(schedule: Schedule, given: Given, stage: Stage) -> Made:
         options=given.tuning,
         distilled=schedule.distilled,
         folder=given.folder,
+        seed=given.seed,
+        stage=stage,
+    )
+    return done, (*given.works, *_work("finetune", done, given.tuning, schedule))
+
+
+def _within_drop(schedule: Schedule, given: Given, stage: Stage) -> Made:
+    if schedule.name in ("early", "rewind"):
+        raise TrainingError(f"{given.budget.amount} is met by cutting a trained model in steps, not {schedule.name}")
+    done = within_drop(
+        given.trained,
+        given.split,
+        given.budget,
+        encodings=ENCODINGS if given.encodings is None else given.encodings,
+        rule=given.rule,
+        options=given.tuning,
+        distilled=schedule.distilled,
         seed=given.seed,
         stage=stage,
     )
