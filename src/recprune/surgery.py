@@ -30,7 +30,7 @@ from recprune.tracing.cutting import (
     positions_gone,
     smaller_copy,
 )
-from recprune.tracing.inputs import Example, call, laid_flat
+from recprune.tracing.inputs import Example, call
 from recprune.tracing.kept_width import still
 from recprune.tracing.site import FLAT
 from recprune.tracing.trial import difference, larger_batch
@@ -59,7 +59,7 @@ def apply(
     _same_model(model, plan)
     _check_packing(model, plan)
     small = _cut(model, plan, example, counts or {})
-    columns = tuple(laid_flat(example, getattr(model, "columns", ())))
+    columns = _columns(model, plan)
     return pack_planned(small, plan, shrink_inputs(plan, example, columns)) if packed else small
 
 
@@ -88,7 +88,8 @@ def renumber(plan: Plan) -> dict[str, NDArray[np.int64]]:
 def shrink_inputs(plan: Plan, inputs: Example, columns: Sequence[str] = ()) -> Any:
     """Inputs of the old model as the smaller one takes them: ids renumbered, columns that left dropped.
 
-    columns: names of the tensors as `survey` had them. A sequence comes back as a tuple, a mapping as a dict.
+    columns: names of the tensors, those of the survey where none are said. A sequence comes back as a tuple, a mapping
+    as a dict.
     """
     return inputs_after(plan.survey, _leaving(plan), inputs, columns)
 
@@ -164,6 +165,11 @@ def _leaving(plan: Plan) -> Leaving:
     return {name: units for name, units in found.items() if len(units)}
 
 
+def _columns(model: nn.Module, plan: Plan) -> tuple[str, ...]:
+    """Names of the inputs: those of the survey, which old plans lack."""
+    return plan.survey.columns or tuple(getattr(model, "columns", ()))
+
+
 def _same_model(model: nn.Module, plan: Plan) -> None:
     if fingerprint(model) == plan.survey.fingerprint:
         return
@@ -201,7 +207,7 @@ def _check(reference: nn.Module, small: nn.Module, plan: Plan, example: Example)
     counted = sum(p.numel() for p in small.parameters())
     if counted != said:
         raise SurgeryError(f"the smaller model holds {counted:,} parameters, the plan says {said:,}")
-    columns = tuple(laid_flat(example, getattr(reference, "columns", ())))
+    columns = _columns(reference, plan)
     floats = [t.dtype for t in named_tensors(reference).values() if t.is_floating_point()]
     tolerance = 1e-5 if all(t in (torch.float32, torch.float64) for t in floats) else 2e-2
     for inputs in (example, larger_batch(plan.survey, example, columns)):

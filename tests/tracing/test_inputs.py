@@ -93,3 +93,17 @@ def test_an_id_that_left_is_hidden_by_a_mask_of_nothing():
     with torch.no_grad():
         got = masked(model, plan)(item, torch.tensor([[3, 7]]))
         torch.testing.assert_close(got, model(item, torch.tensor([[3, 0]])))
+
+
+def test_names_given_to_the_survey_hold_for_all_that_comes_after():
+    torch.manual_seed(1)
+    model, example = Shared().eval(), (torch.tensor([1, 2, 7]), torch.tensor([[3, 0], [5, 1], [6, 7]]))
+    found = survey(model, example, ["candidate", "history"])
+    assert found.columns == ("candidate", "history")
+    site = found.site("candidate+history.id")
+    plan = Plan.from_json(Plan(found, {site.name: np.array([0, 2, 4])}, Budget(0.1)).to_json())
+    assert plan.survey == found
+    small = apply(model, plan, example)
+    inputs = (torch.tensor([7, 1, 4]), torch.tensor([[3, 7], [5, 1], [2, 7]]))
+    with torch.no_grad():
+        torch.testing.assert_close(small(*shrink_inputs(plan, inputs)), masked(model, plan)(*inputs))

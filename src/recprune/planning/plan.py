@@ -158,6 +158,7 @@ def _survey_to_dict(survey: Survey) -> dict[str, Any]:
         "features": sorted(survey.features),
         "buffers": sorted(survey.buffers),
         "pointers": dict(survey.pointers),
+        "columns": list(survey.columns),
         "whole": dict(survey.whole),
     }
 
@@ -188,4 +189,5 @@ def _survey_from_dict(content: Mapping[str, Any]) -> Survey:
         frozenset(content["features"]),
         frozenset(content["buffers"]),
         dict(content["pointers"]),
+        tuple(content.get("columns", ())),
     )

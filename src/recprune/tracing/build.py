@@ -58,6 +58,7 @@ def build(seen: Seen) -> Survey:
         frozenset(features),
         frozenset(n for n, _ in seen.model.named_buffers()),
         rows.pointers,
+        seen.columns,
     )
 
 

@@ -145,10 +145,11 @@ def codes_after(survey: Survey, leaving: Leaving) -> dict[str, NDArray[np.int64]
 def inputs_after(survey: Survey, leaving: Leaving, inputs: Example, columns: Sequence[str] = ()) -> Any:
     """Inputs of the old model as the smaller one takes them: ids renumbered, columns that left dropped.
 
-    A sequence of arguments comes back as a tuple, a mapping as a dict.
+    columns: names of the tensors, those of the survey where none are said. A sequence of arguments comes back as a
+    tuple, a mapping as a dict.
     """
     gone = {s.column for s in _sites(survey, leaving) if s.kind is Kind.FIELD and s.column is not None}
-    return recoded(inputs, codes_after(survey, leaving), columns, gone)
+    return recoded(inputs, codes_after(survey, leaving), columns or survey.columns, gone)
 
 
 def _sites(survey: Survey, leaving: Leaving) -> list[Site]:
@@ -182,7 +183,7 @@ def _folding(model: nn.Module, survey: Survey, leaving: Leaving) -> nn.Module:
     if not codes:
         return model
     held = {column: np.where(new > 0, np.arange(len(new)), 0) for column, new in codes.items()}
-    columns = tuple(getattr(model, "columns", ()))
+    columns = survey.columns or tuple(getattr(model, "columns", ()))
 
     def fold(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if kwargs and args:

@@ -85,6 +85,7 @@ class Survey:
     whole: what was left whole -> the reason.
     pointers: integer buffer -> the tensor whose rows its values count (offsets of a merged table).
     fingerprint: names and shapes of the model that it was made from.
+    columns: the names of the input tensors, in the order in which they stand in the example.
     """
 
     sites: tuple[Site, ...]
@@ -95,6 +96,7 @@ class Survey:
     features: frozenset[str] = frozenset()
     buffers: frozenset[str] = frozenset()
     pointers: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
 
     def site(self, name: str) -> Site:
         """The site of that name. Raises KeyError."""
