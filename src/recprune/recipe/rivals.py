@@ -36,7 +36,7 @@ def by_chance(
     seed: int = 0,
     stage: Stage = silent,
 ) -> Pruned:
-    """The same budget, met by units drawn at random, fine-tuned (distilled: with the model as teacher) and stored alike."""
+    """The same budget, met by units drawn at random, fine-tuned and stored alike; distilled: the model teaches."""
     found, budget = pruned.plan.survey, pruned.plan.budget
     rule = Random(seed)
     scores = score(followed(found, split), rule, probe(model, found, split, most=1, seed=seed), kinds=budget.kinds)
