@@ -6,6 +6,7 @@ from recprune.data.dataset import Histories
 from recprune.encodings.item_item import ItemItem
 from recprune.errors import DataError
 from recprune.models.ease import Ease
+from recprune.packing import pack
 
 
 def histories(n_users=60, n_items=14, seed=0):
@@ -114,3 +115,10 @@ def test_sparse_items_have_no_dense_solution():
     model.items = ItemItem.encode(torch.zeros(14, 14), torch.arange(3))
     with pytest.raises(DataError, match="refit_"):
         model.solve_(data, 1.0)
+
+
+def test_packed_items_are_not_solved_again():
+    model = pack(Ease(40), {"items.weight": "int8_rows"})
+    for solve in (model.solve_, model.refit_):
+        with pytest.raises(DataError, match="packed"):
+            solve(Histories(np.array([0, 2]), np.array([1, 2]), 40))

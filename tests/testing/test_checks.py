@@ -1,5 +1,6 @@
 """Each check notices what it is there for: things that break a contract, one promise at a time."""
 
+import sys
 import types
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from torch import nn
 
 from recprune.data.dataset import Roles
 from recprune.data.log import Log, Rejected
-from recprune.encodings import item_item
+from recprune.encodings import fp16, int8_rows, item_item
 from recprune.errors import DataError, SurveyError
 from recprune.importance.rules.magnitude import Magnitude
 from recprune.models.mf import MF
@@ -231,6 +232,82 @@ def test_an_encoding_that_counts_its_bytes_wrongly_or_decodes_another_matrix_is_
     short.ItemItem, short.stored_bytes = Doubled, item_item.stored_bytes
     with pytest.raises(AssertionError, match="another matrix"):
         check_encoding(short)
+
+
+class Late(fp16.Fp16):
+    """Forgets its last row."""
+
+    def numbers(self, pick, dtype):
+        return super().numbers(pick, dtype) * (torch.arange(len(pick(self.codes))) < len(self.codes) - 1)[:, None]
+
+
+class Coarse(int8_rows.Int8Rows):
+    """Promises more than it keeps."""
+
+    @classmethod
+    def bound(cls, matrix, **options):
+        return super().bound(matrix) / 100
+
+
+class Light(int8_rows.Int8Rows):
+    """Forgets its scales."""
+
+    @classmethod
+    def stored_bytes(cls, shape, value_bytes=4, **options):
+        return super().stored_bytes(shape, value_bytes) - 2 * shape[0]
+
+
+class Trusting(int8_rows.Int8Rows):
+    """Takes what is stored as it is."""
+
+    @classmethod
+    def rebuilt(cls, parts):
+        return cls(parts)
+
+
+class Shifted(int8_rows.Int8Rows):
+    """Looks up the next row."""
+
+    def rows(self, indices):
+        return super().rows((indices + 1) % len(self.codes))
+
+
+class Restless(int8_rows.Int8Rows):
+    """Draws something."""
+
+    @classmethod
+    def coded(cls, rows, **options):
+        parts = super().coded(rows)
+        return {**parts, "codes": parts["codes"] + torch.randint(2, (1,)).to(torch.int8)}
+
+
+class Learned(fp16.Fp16):
+    """Is trained."""
+
+    def __init__(self, parts):
+        super().__init__(parts)
+        self.more = nn.Parameter(torch.zeros(1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (Late, "further off than `bound`"),
+        (Coarse, "further off than `bound`"),
+        (Light, "stored_bytes says"),
+        (Trusting, "rebuilt takes"),
+        (Shifted, "other rows"),
+        (Restless, "encoded twice"),
+        (Learned, "it has parameters"),
+    ],
+)
+def test_codes_that_break_a_promise_are_told_which(kind, said, monkeypatch):
+    theirs = types.ModuleType("their_codes")
+    theirs.__all__, kind.__module__ = [kind.__name__], "their_codes"
+    setattr(theirs, kind.__name__, kind)
+    monkeypatch.setitem(sys.modules, "their_codes", theirs)
+    with pytest.raises(AssertionError, match=said):
+        check_encoding(theirs)
 
 
 @pytest.mark.parametrize(

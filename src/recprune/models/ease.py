@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from recprune.data.dataset import Histories, Split
+from recprune.encodings.faces import Packed
 from recprune.errors import DataError
 from recprune.models._ridge import gram, ridge_columns
 
@@ -49,10 +50,12 @@ class Ease(nn.Module):
     def solve_(self, histories: Histories, reg: float = 500.0, *, dtype: torch.dtype = torch.float64) -> None:
         """Put in the closed-form solution, by Cholesky; float32 needs half the memory of float64 (3 n_items² entries).
 
-        Raises DataError when the items are sparse already (`refit_` solves those), when the histories are of another
-        number of items, or when reg is not above 0.
+        Raises DataError when the items are sparse already (`refit_` solves those) or packed, when the histories are of
+        another number of items, or when reg is not above 0.
         """
         weight = getattr(self.items, "weight", None)
+        if isinstance(self.items, Packed):
+            raise DataError("the item matrix is packed; solve the model first and pack it then, or unpack it")
         if not isinstance(weight, Tensor):
             raise DataError("the item matrix is sparse, so it has no dense solution; use refit_ instead of solve_")
         _check(histories, len(weight), reg)
@@ -68,7 +71,7 @@ class Ease(nn.Module):
 
         With a dense item matrix this is `solve_`. Raises DataError as `solve_` does.
         """
-        if isinstance(self.items, nn.Linear):
+        if isinstance(self.items, nn.Linear | Packed):
             return self.solve_(histories, reg, dtype=dtype)
         values, indices, indptr = (getattr(self.items, name) for name in ("values", "indices", "indptr"))
         _check(histories, len(indptr) - 1, reg)
