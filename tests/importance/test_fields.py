@@ -122,6 +122,9 @@ def test_what_cannot_be_shuffled_is_refused() -> None:
     (inputs, target) = case.batches[0]
     with pytest.raises(SurveyError, match="2 rows or more"):
         rank_fields(case.model, [(tuple(x[:1] for x in inputs), target[:1])], case.loss)
+    with pytest.raises(SurveyError) as error:
+        rank_fields(case.model, case.batches, case.loss, repeats=0)
+    assert error.value.repeats == 0
     with pytest.raises(SurveyError, match="was not ranked"):
         rank_fields(case.model, case.batches, case.loss).of("town")
 

@@ -130,9 +130,12 @@ def test_where_no_field_matters_one_stays() -> None:
     assert len(select_fields(lambda part: Votes(part.train.fields, 0.0), split).kept) == 1
 
 
-def test_an_empty_validation_part_and_a_model_without_fields_are_refused() -> None:
+def test_an_empty_validation_part_a_level_that_is_none_and_a_model_without_fields_are_refused() -> None:
     clicks = tiny_clicks()
     with pytest.raises(DataError, match="validation"):
         select_fields(of_votes, Split(clicks.train, clicks.valid.take(np.zeros(0, dtype=np.int64)), clicks.test))
+    with pytest.raises(DataError) as error:
+        select_fields(of_votes, clicks, level=1.0)
+    assert error.value.level == 1.0
     with pytest.raises(DataError, match="takes no fields"):
         select_fields(lambda part: build("mf", part), tiny_split())

@@ -66,12 +66,16 @@ def rank_fields(
     of row i's loss with the value of row j, the standard error is that of the mean over the rows of
     mean_j d_ij + mean_j d_ji (Hoeffding 1948, section 5; the rise as such a statistic: Fisher, Rudin and Dominici 2019,
     section 3). The loss must be a mean over rows.
-    Raises SurveyError for a column that is no input of the model, and for fewer than 2 rows.
+    Raises SurveyError for a column that is no input of the model, for fewer than 2 rows, and for no repeat.
     """
     inputs = [torch.cat(parts) for parts in zip(*(columns for columns, _ in batches), strict=True)]
     target = torch.cat([target for _, target in batches])
-    if len(target) < 2:
-        raise SurveyError(f"a column is shuffled over 2 rows or more; there are {len(target)}", rows=len(target))
+    if len(target) < 2 or repeats < 1:
+        raise SurveyError(
+            f"a column is shuffled over 2 rows or more, once or more often; got {len(target)} rows, repeats={repeats}",
+            rows=len(target),
+            repeats=repeats,
+        )
     known = column_names(model, len(inputs))
     groups = groups or {name: (name,) for name in known}
     places = {name: [_place(known, column) for column in columns] for name, columns in groups.items()}

@@ -82,8 +82,11 @@ def select_fields(
        half as many leave at a time, the cheapest; a single one that is missed stays for good. Back to 2.
     5. While the last model is worse than the first in the same sense, its last round comes back.
 
-    Raises DataError for an empty validation part, and for a model that ranks items and takes no fields.
+    Raises DataError for an empty validation part, for a level outside 0.5 to 1, and for a model that ranks items and
+    takes no fields.
     """
+    if not 0.5 < level < 1:
+        raise DataError(f"level is how sure a rise is to be, above 0.5 and below 1; got {level!r}", level=level)
     if not len(split.valid):
         raise DataError("fields are measured on validation, and that part is empty: split with a share for it")
     blind = Split(split.train, split.valid, split.test.take(np.zeros(0, dtype=np.int64)))
