@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 from recprune.errors import BudgetError, PlanError
+from recprune.evaluation.inputs import example
+from recprune.models.build import build
 from recprune.models.ease import Ease
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose, unit_costs
 from recprune.planning.plan import Plan
+from recprune.testing.data import tiny_clicks
 from recprune.tracing.site import Kind, Survey
 from recprune.tracing.trace import survey
 
@@ -179,3 +182,18 @@ def test_ids_do_not_leave_to_save_work():
     even = {s.name: torch.ones(s.size) for s in found.sites}
     plan = choose(found, even, Budget(milliseconds=1.0), work=0.4)
     assert all(s.kind is not Kind.ID for s in found.sites if s.name in plan.kept)
+
+
+def test_a_large_field_does_not_leave_for_the_last_few_entries():
+    split = tiny_clicks()
+    model = build("deepfm", split, dim=8, hidden=(16,)).eval()
+    found = survey(model, example(model, split))
+    fields = [s for s in found.sites if s.kind is Kind.FIELD]
+    largest = max(fields, key=lambda s: unit_costs(found, s))
+    told = {s.name: torch.full((s.size,), 2.0 * unit_costs(found, s)) for s in found.sites}
+    told[largest.name] = torch.full((1,), 1.0 * unit_costs(found, largest))
+    total = sum(r.entries_before for r in choose(found, told, Budget(0.0)).account().rows if r.learned)
+    little = choose(found, told, Budget(10 / total))
+    assert len(little.units(largest)) == 1
+    much = choose(found, told, Budget(unit_costs(found, largest) / total))
+    assert len(much.units(largest)) == 0

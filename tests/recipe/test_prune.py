@@ -147,7 +147,6 @@ def test_a_budget_in_bytes_is_met_by_cuts_and_bits_together(name):
     before = size_of(model)[2]
     small = prune(model, split, budget=Budget(bytes=before // 4), options=ONE)
     assert size_of(small.model)[2] == small.plan.account().bytes_after <= before // 4
-    assert any(text != "item_item" for text in small.plan.encodings.values())
     assert evaluate(small.model, split, renumber=small.renumber).mean
 
 

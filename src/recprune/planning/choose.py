@@ -46,13 +46,44 @@ def choose(
     work: for a budget in milliseconds, which the caller measures: at least that share of the multiply-adds of one row
     leaves (`Left.work_at`), and units compete per multiply-add.
     Returns a plan that meets the budget and takes less than one unit (one bundle of `budget.multiple` units) more than
-    it must. A smaller budget removes what a larger one removed, and more.
+    it must. A smaller budget removes what a larger one removed, and more; a whole field, which may be much more than is
+    asked, leaves last only where nothing else does it at a lower sum.
     Raises BudgetError where floors and whole axes leave too little to take, and for a budget that has to be measured.
     """
     if budget.factor is None and budget.bytes is None and work is None:
         raise BudgetError(f"{budget.amount} has to be measured: recprune.prune does, with a model and its data")
     sites = [s for s in survey.sites if _open(s, budget) and s.name in scores]
-    stored = {**(encodings or {}), **{c.tensor: "item_item" for s in sites for c in s.cuts if c.dim == FLAT}}
+    best = found = _taken(survey, sites, scores, budget, encodings or {}, work)
+    while found.last is not None and found.last.kind is Kind.FIELD:
+        sites = [s for s in sites if s is not found.last]
+        try:
+            found = _taken(survey, sites, scores, budget, encodings or {}, work)
+        except BudgetError:
+            break
+        best = min(best, found, key=lambda one: one.cost)
+    used = {c.tensor: "item_item" for name in best.kept for c in survey.site(name).cuts if c.dim == FLAT}
+    return Plan(survey, best.kept, budget, rule, {**(encodings or {}), **used})
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What stays, the sum of what leaves, and the site of the bundle that left last."""
+
+    kept: dict[str, NDArray[np.int64]]
+    cost: float
+    last: Site | None
+
+
+def _taken(
+    survey: Survey,
+    sites: list[Site],
+    scores: Mapping[str, Tensor],
+    budget: Budget,
+    encodings: Mapping[str, str],
+    work: float | None,
+) -> _Taken:
+    """The cheapest bundles, in the order of their prices, until the budget is met."""
+    stored = {**encodings, **{c.tensor: "item_item" for s in sites for c in s.cuts if c.dim == FLAT}}
     costs = [_cost(survey, s, budget, stored, work is not None) for s in sites]
     bundles = _bundle(sites, [scores[s.name] for s in sites], budget, costs)
     order = np.lexsort((np.arange(len(bundles.price)), bundles.site, bundles.price))
@@ -64,12 +95,12 @@ def choose(
     if count is None:
         raise _unreachable(survey, sites, budget, left, len(order))
     kept = {s.name: np.flatnonzero(r >= count) for s, r in zip(sites, ranks, strict=True) if bool((r < count).any())}
-    used = {c.tensor: "item_item" for s in sites if s.name in kept for c in s.cuts if c.dim == FLAT}
-    return Plan(survey, kept, budget, rule, {**(encodings or {}), **used})
+    cost = sum(float(scores[s.name][r < count].sum()) for s, r in zip(sites, ranks, strict=True) if s.name in kept)
+    return _Taken(kept, cost, sites[bundles.site[order[count - 1]]] if count else None)
 
 
 def _met(
-    left: Left, budget: Budget, survey: Survey, encodings: Mapping[str, str] | None, work: float | None
+    left: Left, budget: Budget, survey: Survey, encodings: Mapping[str, str], work: float | None
 ) -> Callable[[int], bool]:
     """Whether the budget is met when that many bundles have left."""
     if work is not None:

@@ -14,7 +14,7 @@ from recprune.planning.measured import Counts, rise_without
 from recprune.planning.plan import Plan
 from recprune.tracing.site import Survey
 
-__all__ = ["corrected"]
+__all__ = ["ROUNDS", "corrected"]
 
 ROUNDS = 3
 AT_MOST = 4.0

@@ -66,7 +66,8 @@ def joint(
     is measured; going from one to the next that is worth it is a step with a price a byte, and steps are taken in the
     order of their prices: none, the first, the first two, and so on. For each such choice of encodings the units that
     must still leave are chosen; the plans that look cheapest by the sum of both are measured, and the best of them is
-    corrected (`corrected`). So cuts alone and bits alone are two of the plans that it looks at.
+    corrected in `rounds` rounds (`corrected`); with 1 round the sums decide, as they must for scores of after
+    fine-tuning. So cuts alone and bits alone are two of the plans that it looks at.
     Raises BudgetError where the budget is not in bytes, or no choice meets it.
     """
     if budget.bytes is None:
@@ -89,11 +90,12 @@ def joint(
     if not found:
         raise refused or BudgetError(f"{budget.amount} cannot be met: nothing can leave")
     found.sort(key=lambda pair: pair[0])
-    measured = [(_rise(model, survey, plan, probe, counts), n, plan) for n, (_, plan) in enumerate(found[:MEASURED])]
+    tries = MEASURED if rounds > 1 else 1
+    measured = [(_rise(model, survey, plan, probe, counts), n, plan) for n, (_, plan) in enumerate(found[:tries])]
     rise, _, best = min(measured, key=lambda one: one[:2])
     tell(f"{len(found)} plans, {len(measured)} measured, rise {rise:.4g}")
     stored = {tensor: name for tensor, name in best.encodings.items() if name != "item_item"}
-    if not best.kept:
+    if not best.kept or rounds < 2:
         return best
     again = corrected(model, survey, scores, probe, budget, rule=rule, encodings=stored, rounds=rounds, counts=counts)
     return again if _rise(model, survey, again, probe, counts) < rise else best

@@ -75,6 +75,13 @@ class Plan:
         """
         return packed(self.survey, self.kept, self.encodings)
 
+    def meets(self, budget: Budget) -> bool:
+        """Whether as much leaves as a budget asks for, in parameters or bytes; False for one that is measured."""
+        account = self.account()
+        if budget.factor is not None:
+            return account.parameters_after <= (1 - budget.factor) * account.parameters_before + 1e-9
+        return budget.bytes is not None and account.bytes_after <= budget.bytes
+
     def to_json(self) -> str:
         """The whole plan as text; `Plan.from_json` gives it back."""
         kept = {s.name: _write(self.kept[s.name], s.size) for s in self.survey.sites if s.name in self.kept}

@@ -11,9 +11,9 @@ from recprune.importance.probe import Probe
 from recprune.packing import storing
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
-from recprune.planning.corrected import corrected
+from recprune.planning.corrected import ROUNDS, corrected
 from recprune.planning.joint import ENCODINGS, joint
-from recprune.planning.measured import Counts, measured
+from recprune.planning.measured import Counts
 from recprune.planning.plan import Plan
 from recprune.recipe.stages import Stage, silent
 from recprune.tracing.site import Survey
@@ -30,15 +30,17 @@ def decide(
     *,
     rule: str = "",
     encodings: Sequence[str] | None = None,
+    rounds: int = ROUNDS,
     counts: Counts | None = None,
     stage: Stage = silent,
 ) -> Plan:
     """The plan for a budget that is a factor or bytes.
 
-    Where several sites compete, their scores are brought to one currency first (`measured`), and the plan is measured
-    as a whole and corrected (`corrected`). encodings: that may store what stays, for a budget in bytes; None takes
-    `ENCODINGS`, an empty sequence none. For a factor, which counts parameters, one encoding may be named: it stores
-    every matrix that it makes smaller. Raises BudgetError where the budget cannot be met.
+    scores: where several sites compete, in one currency (`measured`); the plan is then measured as a whole and
+    corrected in up to `rounds` rounds (`corrected`); 1 where scores are of after fine-tuning, which is not measured
+    there. encodings: that may store what stays, for a budget in bytes; None takes `ENCODINGS`, an empty sequence none.
+    For a factor, which counts parameters, one encoding may be named: it stores every matrix that it makes smaller.
+    Raises BudgetError where the budget cannot be met.
     """
     if budget.bytes is None and encodings and len(encodings) > 1:
         raise BudgetError(
@@ -49,14 +51,11 @@ def decide(
     if budget.bytes is not None and encodings is None:
         encodings = ENCODINGS
     stored = storing(model, encodings[0]) if encodings and budget.bytes is None else {}
-    if len(scores) > 1:
-        with stage("measure") as say:
-            scores = measured(
-                model, found, scores, asked, counts=counts, progress=lambda d, n, site: say(f"{site}, {d}/{n}")
-            )
     with stage("choose") as say:
         if budget.bytes is not None and encodings:
-            chosen = joint(model, found, scores, asked, budget, names=encodings, rule=rule, counts=counts, say=say)
+            chosen = joint(
+                model, found, scores, asked, budget, names=encodings, rule=rule, rounds=rounds, counts=counts, say=say
+            )
         elif len(scores) > 1:
             chosen = corrected(
                 model,
@@ -66,6 +65,7 @@ def decide(
                 budget,
                 rule=rule,
                 encodings=stored,
+                rounds=rounds,
                 counts=counts,
                 progress=lambda number, rounds, rise: say(f"round {number} of {rounds}: the loss rises by {rise:.4g}"),
             )

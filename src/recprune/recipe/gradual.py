@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -24,12 +24,14 @@ from recprune.planning.origins import Origins
 from recprune.planning.plan import Plan
 from recprune.recipe.probing import code_counts, probe
 from recprune.recipe.pruned import Pruned, as_rule, followed, smaller, usual_budget, usual_rule
+from recprune.recipe.recovery import recovered, recovery
 from recprune.recipe.restrict import restrict
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.recipe.steps import kept_step, start_key
 from recprune.recipe.train import TUNING
 from recprune.surgery import renumber
 from recprune.tracing.build import named_tensors
+from recprune.tracing.site import Kind
 from recprune.tracing.trace import survey
 from recprune.training.finetune import finetune
 from recprune.training.fit import FitOptions
@@ -105,10 +107,11 @@ def shrinking(
     """
     options, found = options or TUNING, survey(model, example(model, split))
     asked = as_rule(rule or usual_rule(followed(found, split), budgets[-1]), seed)
-    way = _Way(model, split, asked, distilled, seed, stage)
+    parts = tunings or shared(options, len(budgets))
+    way = _Way(model, split, asked, parts[0], distilled, seed, stage)
     here = Pruned(model, Plan(found, {}, Budget(0.0), spelled(asked)), split.vocabularies, {}, None)
     key = "" if folder is None else start_key(model, split, [spelled(asked), distilled, seed])
-    for number, (budget, tuning) in enumerate(zip(budgets, tunings or shared(options, len(budgets)), strict=True)):
+    for number, (budget, tuning) in enumerate(zip(budgets, parts, strict=True)):
         further = partial(_further, way, here, budget)
         if folder is None:
             here = further(tuning)
@@ -138,9 +141,30 @@ class _Way:
     model: nn.Module
     split: Split
     rule: Rule
+    tuning: FitOptions
     distilled: bool
     seed: int
     stage: Stage
+    _shares: dict[frozenset[Kind], dict[Kind, float]] = field(default_factory=dict)
+
+    def shares(self, kinds: frozenset[Kind]) -> dict[Kind, float]:
+        """What fine-tuning leaves of a rise, by kind: tried once, on the model that was given, whichever step asks."""
+        if kinds not in self._shares:
+            found = survey(self.model, example(self.model, self.split))
+            asked = probe(self.model, found, self.split, seed=self.seed)
+            scores = score(followed(found, self.split), self.rule, asked, kinds=kinds)
+            self._shares[kinds] = recovery(
+                self.model,
+                self.split,
+                found,
+                scores,
+                asked,
+                options=replace(self.tuning, seed=self.seed),
+                counts=code_counts(self.split),
+                seed=self.seed,
+                stage=self.stage,
+            )
+        return self._shares[kinds]
 
 
 def _further(way: _Way, here: Pruned, budget: Budget, tuning: FitOptions) -> Pruned:
@@ -153,9 +177,14 @@ def _further(way: _Way, here: Pruned, budget: Budget, tuning: FitOptions) -> Pru
         scores = score(followed(found, own), way.rule, asked, kinds=budget.kinds)
         if len(scores) > 1:
             scores = measured(here.model, found, scores, asked, counts=code_counts(own))
+            scores = recovered(found, scores, way.shares(budget.kinds))
         say(f"{sum(len(worth) for worth in scores.values()):,} units")
     with way.stage("choose and apply") as say:
-        chosen = choose(here.plan.survey, lifted(scores, Origins(here.plan, found)), budget, rule=spelled(way.rule))
+        if here.plan.meets(budget):
+            chosen = replace(here.plan, budget=budget, rule=spelled(way.rule))
+        else:
+            told = lifted(scores, Origins(here.plan, found))
+            chosen = choose(here.plan.survey, told, budget, rule=spelled(way.rule))
         made, vocabularies = smaller(here.model, remainder(chosen, here.plan, found), batch, here.vocabularies, own)
         say(f"{chosen.account().share_removed:.1%} of {chosen.account().parameters_before:,} parameters have left")
     with way.stage("fine-tune") as say:

@@ -11,6 +11,7 @@ from recprune.errors import BudgetError
 from recprune.evaluation.inputs import example
 from recprune.importance.score import Rule, score, spelled
 from recprune.planning.budget import Budget
+from recprune.planning.corrected import ROUNDS
 from recprune.planning.measured import measured
 from recprune.planning.plan import Plan
 from recprune.recipe.decide import decide
@@ -18,7 +19,9 @@ from recprune.recipe.frontier import ENCODINGS
 from recprune.recipe.meet import fast_enough, within_drop
 from recprune.recipe.probing import code_counts, probe
 from recprune.recipe.pruned import Pruned, as_rule, carry_out, followed, usual_budget, usual_rule
+from recprune.recipe.recovery import recovered, recovery
 from recprune.recipe.stages import Stage, silent
+from recprune.recipe.train import TUNING
 from recprune.tracing.trace import survey
 from recprune.training.options import FitOptions
 
@@ -65,7 +68,10 @@ def prune(
             seed=seed,
             stage=stage,
         )
-    chosen = plan(model, split, factor, budget=budget, rule=rule, encodings=encodings, seed=seed, stage=stage)
+    tuning = (options or TUNING) if finetuned else None
+    chosen = plan(
+        model, split, factor, budget=budget, rule=rule, encodings=encodings, tuning=tuning, seed=seed, stage=stage
+    )
     return carry_out(model, split, chosen, options=options, finetuned=finetuned, distilled=distilled, stage=stage)
 
 
@@ -77,11 +83,14 @@ def plan(
     budget: Budget | None = None,
     rule: str | Rule | None = None,
     encodings: Sequence[str] | None = None,
+    tuning: FitOptions | None = None,
     seed: int = 0,
     stage: Stage = silent,
 ) -> Plan:
     """Survey, score and choose. The arguments are those of `prune`.
 
+    tuning: of the fine-tuning that is to follow: where several kinds of unit compete they are then compared by what one
+    epoch of it leaves of the loss (`recovery`); None compares them as they are before any.
     Ids leave only where a vocabulary of the split can shrink along (`followed`).
     """
     budget = budget or usual_budget(0.5 if factor is None else factor)
@@ -99,12 +108,27 @@ def plan(
         )
         say(spelled(rule).rpartition(":")[2])
     counts = code_counts(split)
+    if len(scores) > 1:
+        with stage("measure") as say:
+            scores = measured(
+                model, found, scores, asked, counts=counts, progress=lambda d, n, site: say(f"{site}, {d}/{n}")
+            )
+        if tuning is not None:
+            shares = recovery(model, split, found, scores, asked, options=tuning, counts=counts, seed=seed, stage=stage)
+            scores = recovered(found, scores, shares)
     if budget.milliseconds is not None:
         if encodings:
             raise BudgetError(f"{budget.amount} is met by cuts alone; pack the result with recprune.pack")
-        if len(scores) > 1:
-            scores = measured(model, found, scores, asked, counts=counts)
         return fast_enough(model, split, found, scores, budget, rule=spelled(rule), stage=stage)
     return decide(
-        model, found, scores, asked, budget, rule=spelled(rule), encodings=encodings, counts=counts, stage=stage
+        model,
+        found,
+        scores,
+        asked,
+        budget,
+        rule=spelled(rule),
+        encodings=encodings,
+        rounds=ROUNDS if tuning is None else 1,
+        counts=counts,
+        stage=stage,
     )

@@ -106,10 +106,10 @@ def run(
             out,
             planned,
             key,
-            [order.budget, order.rule, order.encodings],
+            [order.budget, order.rule, order.encodings, tuning],
             lambda _: _plan(whole, split, order, planned, stage),
         )
-        made_from = [tuning, order.schedule]
+        made_from = [order.schedule]
     else:
         made_from = [order.budget, order.rule, order.encodings, tuning, order.schedule]
     key = once(out, small, key, made_from, lambda mine: _prune(whole, split, order, options, tuning, out, mine, stage))
@@ -152,6 +152,7 @@ def _plan(whole: Shelved, split: Split, order: Order, place: Path, stage: Stage)
         budget=order.budget,
         rule=order.rule,
         encodings=order.encodings,
+        tuning=replace(order.tuning, seed=order.seed),
         seed=order.seed,
         stage=stage,
     )

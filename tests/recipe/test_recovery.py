@@ -1,0 +1,66 @@
+"""What fine-tuning makes good is measured kind by kind."""
+
+import pytest
+import torch
+
+from recprune.evaluation.inputs import example
+from recprune.importance.rules.taylor import Taylor
+from recprune.importance.score import score
+from recprune.models.build import build
+from recprune.recipe.probing import probe
+from recprune.recipe.pruned import followed
+from recprune.recipe.recovery import LEAST, recovered, recovery
+from recprune.testing.data import tiny_clicks
+from recprune.tracing.site import Kind
+from recprune.tracing.trace import survey
+from recprune.training.fit import FitOptions, fit
+
+
+@pytest.fixture(scope="module")
+def scored():
+    split = tiny_clicks()
+    model = build("deepfm", split, dim=8, hidden=[32])
+    fit(model, split, FitOptions(epochs=4))
+    found = survey(model, example(model, split))
+    asked = probe(model, found, split)
+    return model, split, found, score(followed(found, split), Taylor(), asked), asked
+
+
+def test_every_kind_has_a_share_and_fields_count_in_full(scored):
+    model, split, found, scores, asked = scored
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    shares = recovery(model, split, found, scores, asked)
+    assert set(shares) == {found.site(name).kind for name in scores}
+    assert all(LEAST <= share <= 1 for share in shares.values())
+    assert shares[Kind.FIELD] == 1.0
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    assert shares == recovery(model, split, found, scores, asked)
+
+
+def test_a_rise_that_stays_counts_in_full(scored):
+    model, split, found, scores, asked = scored
+    still = recovery(model, split, found, scores, asked, options=FitOptions(lr=1e-12, decay=0.0))
+    rising = [k for k, share in still.items() if share > LEAST]
+    assert rising
+    assert all(still[k] == pytest.approx(1.0, abs=1e-3) for k in rising)
+
+
+def test_one_kind_alone_is_not_tried(scored):
+    model, split, found, scores, asked = scored
+    alone = {name: worth for name, worth in scores.items() if found.site(name).kind is Kind.NEURON}
+    said: list[str] = []
+
+    def stage(name):
+        said.append(name)
+        raise AssertionError
+
+    assert recovery(model, split, found, alone, asked, stage=stage) == {Kind.NEURON: 1.0}
+    assert not said
+
+
+def test_scores_are_weighed_by_the_share_of_their_kind(scored):
+    _, _, found, scores, _ = scored
+    told = recovered(found, scores, {Kind.NEURON: 0.25})
+    for name, worth in scores.items():
+        share = 0.25 if found.site(name).kind is Kind.NEURON else 1.0
+        assert torch.equal(told[name], worth * share)
