@@ -176,6 +176,9 @@ def test_ids_that_leave_answer_with_the_weighed_mean_of_what_left():
     gone = model.table.weight[24 + np.array([2, 3])]
     torch.testing.assert_close(small.table.weight[24], (gone[0] * 1 + gone[1] * 3) / 4)
     assert renumber(plan)["hour"].tolist() == [0, 1, 0, 0, 2]
+    unknown = apply(model, plan, example, counts={"hour": np.array([4, 9, 1, 3, 9])})
+    own = model.table.weight[24]
+    torch.testing.assert_close(unknown.table.weight[24], (own * 4 + gone[0] * 1 + gone[1] * 3) / 8)
     assert small.table.weight.shape == (27, 4)
 
 

@@ -49,7 +49,8 @@ def apply(
     """A new model without the units that leave, its weights stored as the plan says; the old one is untouched.
 
     example: a small batch as for `survey`. counts: column -> how often each code occurs; where ids leave, their shared
-    fall-back row becomes the mean of the rows that leave, weighed by these counts (plainly where they are not given).
+    fall-back row becomes the mean of the rows that leave and of itself, weighed by these counts (the plain mean of what
+    leaves where they are not given).
     packed=False leaves weights as they are after the cut, so that they can be trained; `pack_planned` packs them then.
     Before it is handed back the new model is compared: its parameters with the plan's account, its output with that of
     the old model with the same units masked, on the example and on a longer batch; and packed, as `pack` compares it.

@@ -47,7 +47,8 @@ def fallback_rows(
 ) -> dict[tuple[str, int], Tensor]:
     """(table, row that answers for ids that left) -> the mean of the rows that leave, weighed by how often they occur.
 
-    A padding row stays as it is.
+    What it has learned itself counts as often as code 0 occurs: it answers for those ids too. A padding row stays as it
+    is.
     """
     tensors, out = named_tensors(model), {}
     padded = {f"{n}.weight".lstrip("."): m.padding_idx for n, m in model.named_modules() if hasattr(m, "padding_idx")}
@@ -57,7 +58,9 @@ def fallback_rows(
         weights = torch.ones(len(rows), dtype=torch.float64)
         known = [np.asarray(counts[column]) for column in site.columns if column in counts]
         if known:
-            weights = torch.as_tensor(sum(c[rows - row] for c in known)).double().clamp(min=0) + 1e-9
+            rows = np.r_[row, rows]
+            weights = torch.as_tensor(sum(c[rows - row] for c in known)).double().clamp(min=0)
+            weights[1:] += 1e-9
         gone = tensors[table].detach()[torch.from_numpy(rows)].double().cpu()
         out[table, row] = ((weights[:, None] * gone).sum(0) / weights.sum()).to(tensors[table])
     return out
