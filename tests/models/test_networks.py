@@ -5,6 +5,7 @@ import torch
 
 from recprune.errors import DataError
 from recprune.models.caser import Caser
+from recprune.models.dcn import DCN
 from recprune.models.deepfm import DeepFM
 from recprune.models.mf import MF
 
@@ -12,6 +13,10 @@ MODELS = {
     "mf": (lambda: MF(5, 9, dim=4), lambda n: (torch.arange(n) % 5,)),
     "deepfm": (
         lambda: DeepFM(("user", "item", "city"), (5, 9, 3), dim=4, hidden=(6, 5)),
+        lambda n: (torch.arange(n) % 5, torch.arange(n) % 9, torch.arange(n) % 3),
+    ),
+    "dcn": (
+        lambda: DCN(("user", "item", "city"), (5, 9, 3), dim=4, hidden=(6, 5)),
         lambda n: (torch.arange(n) % 5, torch.arange(n) % 9, torch.arange(n) % 3),
     ),
     "caser": (
@@ -92,3 +97,22 @@ def test_caser_learns_nothing_about_the_padding():
 def test_caser_refuses_heights_that_do_not_fit(heights):
     with pytest.raises(DataError):
         Caser(9, length=4, heights=heights)
+
+
+@pytest.mark.parametrize("rank", [None, 2])
+def test_dcn_is_its_equations(rank):
+    model = DCN(("user", "item"), (5, 9), dim=3, cross=2, rank=rank, hidden=(4,)).eval()
+    columns = torch.tensor([4, 1]), torch.tensor([2, 8])
+    x0 = torch.cat([model.table.weight[columns[0]], model.table.weight[5 + columns[1]]], 1)
+    x = x0
+    for layer in model.cross:
+        weight = layer.weight if rank is None else layer[1].weight @ layer[0].weight
+        bias = layer.bias if rank is None else layer[1].bias
+        x = x0 * (x @ weight.T + bias) + x
+    expected = model.output(torch.cat([x, model.tower(x0)], 1)).squeeze(1)
+    assert torch.allclose(model(*columns), expected, atol=1e-6)
+
+
+def test_dcn_needs_a_layer_of_each():
+    with pytest.raises(DataError, match="cross network"):
+        DCN(("user",), (5,), cross=0)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from recprune.data.dataset import Split
 from recprune.errors import DataError
+from recprune.models._tower import categorical, tower
 
 __all__ = ["DeepFM"]
 
@@ -49,18 +50,14 @@ class DeepFM(nn.Module):
         self.linear = nn.Embedding(sum(sizes), 1)
         self.offsets: Tensor
         self.register_buffer("offsets", torch.tensor([0, *sizes[:-1]]).cumsum(0))
-        self.tower = _tower(len(fields) * dim, hidden, dropout, norm)
+        self.tower = tower(len(fields) * dim, hidden, dropout, norm)
         self.bias = nn.Parameter(torch.zeros(()))
         self.reset_parameters()
 
     @classmethod
     def of(cls, split: Split, fields: Sequence[str] | None = None, **options: Any) -> Self:
         """The model for the categorical fields of a split, or those named. Raises DataError where there are none."""
-        fields = split.train.fields if fields is None else fields
-        missing = [name for name in fields if name not in split.vocabularies]
-        if missing or not fields:
-            there = ", ".join(split.vocabularies)
-            raise DataError(f"no categorical field {missing or 'at all'}; there are: {there}", fields=missing)
+        fields = categorical(split, fields)
         return cls(fields, [len(split.vocabularies[name]) for name in fields], **options)
 
     def reset_parameters(self) -> None:
@@ -80,16 +77,3 @@ class DeepFM(nn.Module):
         deep = self.tower(fields.flatten(1)).squeeze(1)
         logits: Tensor = self.bias + first + pairs + deep
         return logits
-
-
-def _tower(width: int, hidden: Sequence[int], dropout: float, norm: bool) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for units in hidden:
-        layers.append(nn.Linear(width, units))
-        if norm:
-            layers.append(nn.BatchNorm1d(units))
-        layers.append(nn.ReLU())
-        if dropout:
-            layers.append(nn.Dropout(dropout))
-        width = units
-    return nn.Sequential(*layers, nn.Linear(width, 1))
