@@ -22,10 +22,11 @@ def test_a_matrix_worked_by_hand():
 def test_products_are_those_of_the_decoded_matrix_however_sparse(columns: int, k: int, bits: int, seed: int):
     generator = torch.Generator().manual_seed(seed)
     stored = TopEntries.encode(torch.randn(7, columns, generator=generator), k=k, bits=bits)
-    x = torch.randn(3, columns, generator=generator)
-    wanted = x @ stored.dense().T
-    torch.testing.assert_close(stored.multiply(x), wanted, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(stored.multiply(x.requires_grad_()).detach(), wanted, rtol=1e-5, atol=1e-5)
+    for batch in (1, 3, 20):
+        x = torch.randn(batch, columns, generator=generator)
+        wanted = x @ stored.dense().T
+        torch.testing.assert_close(stored.multiply(x), wanted, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(stored.multiply(x.requires_grad_()).detach(), wanted, rtol=1e-5, atol=1e-5)
     held = sum(part.numel() * part.element_size() for part in stored.buffers())
     assert held == TopEntries.stored_bytes((7, columns), k=k, bits=bits)
     assert stored.entries == TopEntries.stored_entries((7, columns), k=k) == 7 * min(k, columns)

@@ -19,8 +19,8 @@ Layout = dict[str, tuple[torch.dtype, tuple[int, ...]]]
 Pick = Callable[[Tensor], Tensor]
 """Takes some rows of a part."""
 
-ENTRIES = 1 << 17
-"""Numbers that are decoded at a time: half a megabyte of float32 stays in the cache of one core."""
+ENTRIES = 1 << 18
+"""Numbers that are decoded at a time: a megabyte of float32 stays in the cache of one core."""
 
 PIECES = 64
 """No matrix is multiplied in more pieces than this, so that an exported graph stays short."""
@@ -88,7 +88,7 @@ class Codes(nn.Module):
             raise SurgeryError(f"only matrices of floats are encoded, not {tuple(matrix.shape)} of {matrix.dtype}")
         if not bool(matrix.isfinite().all()):
             raise SurgeryError("numbers that are NaN or infinite cannot be encoded: train again with a smaller lr")
-        blocks = [cls.coded(rows, **options) for rows in torch.split(matrix, max(1, 8 * ENTRIES // matrix.shape[1]))]
+        blocks = [cls.coded(rows, **options) for rows in torch.split(matrix, max(1, 4 * ENTRIES // matrix.shape[1]))]
         parts = {name: torch.cat([block[name] for block in blocks]) for name in blocks[0]}
         made = cls({**parts, **cls.whole(**options), "like": matrix.new_empty(0, matrix.shape[1])})
         if any(part.is_floating_point() and not bool(part.isfinite().all()) for part in parts.values()):

@@ -57,10 +57,10 @@ class LowBits(Codes):
 
     def numbers(self, pick: Pick, dtype: torch.dtype) -> Tensor:
         """Codes as floats."""
-        packed, mask = pick(self.codes), 2**self.bits - 1
+        packed, mask, last = pick(self.codes), 2**self.bits - 1, 8 - self.bits
         packed = packed.int() if is_graph() else packed  # ONNX shifts bytes as signed ones
-        planes = [((packed >> shift) & mask if shift else packed & mask) for shift in range(0, 8, self.bits)]
-        return torch.cat([plane.to(dtype) for plane in planes], 1)[:, : self.like.shape[1]]
+        planes = [packed & mask, *((packed >> shift) & mask for shift in range(self.bits, last, self.bits))]
+        return torch.cat([*planes, packed >> last], 1)[:, : self.like.shape[1]].to(dtype)
 
     def turned(self, rows: Tensor, *, back: bool = False) -> Tensor:
         """Rows times the rotation, or its transpose."""

@@ -8,15 +8,19 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from recprune.encodings.codes import Codes, Layout, Pick
+from recprune.encodings.codes import Codes, Layout, Pick, is_graph
 from recprune.encodings.int8_rows import signed_bytes
 from recprune.errors import SurgeryError
 
 __all__ = ["TopEntries"]
 
-SPARSE = 16
-"""Where less than one entry in so many is stored, queries are gathered by column instead of rows being filled up."""
+SPARSE = 8
+"""Where no more than one entry in so many is stored, queries are gathered by column instead of rows being filled up."""
+
+FEW = 8
+"""Queries from which on gathering all of a column at once is faster."""
 
 
 class TopEntries(Codes):
@@ -83,11 +87,13 @@ class TopEntries(Codes):
         if k * SPARSE > self.like.shape[1]:
             return super()._product(x, begin, end, out)
         scale = self._buffers.get("scale")
-        values = self.codes[begin:end].to(x.dtype)
+        values, places = self.codes[begin:end].to(x.dtype), self.indices[begin:end].int()
         if scale is not None:
             values = values * scale[begin:end].to(x.dtype)
-        met = x.T.index_select(0, self.indices[begin:end].long().flatten()).view(end - begin, k, -1)
-        product = torch.bmm(values.unsqueeze(1), met).squeeze(1).T
+        if is_graph() or len(x) < FEW:
+            product = (x.index_select(1, places.flatten()).view(-1, end - begin, k) * values).sum(2)
+        else:
+            product = F.embedding_bag(places, x.T.contiguous(), per_sample_weights=values, mode="sum").T
         return product if out is None else out.copy_(product)
 
     @classmethod
