@@ -126,7 +126,7 @@ def measure(bench: Bench, seed: int) -> Run:
     noisy = bench.made(seed)
     fields = noisy.split.train.fields
     begin = time.perf_counter()
-    ours = select_fields(lambda part: trained(bench, part, seed), noisy.split, seed=seed)
+    ours = select_fields(lambda part, drawn: trained(bench, part, drawn), noisy.split, seed=seed)
     seconds = {OURS: time.perf_counter() - begin}
     others = rivals(noisy.split, len(noisy.real), seed)
     seconds |= {name: choice.seconds for name, choice in others.items()}

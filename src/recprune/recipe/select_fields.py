@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +13,12 @@ from torch import nn
 from recprune.data.dataset import Split
 from recprune.data.idle import idle_columns, without_columns
 from recprune.errors import DataError
-from recprune.evaluation.clicks import delong
-from recprune.evaluation.evaluate import row_scores
-from recprune.evaluation.inputs import columns_of, ranks
+from recprune.evaluation.inputs import columns_of
 from recprune.importance.fields import FieldImportance, rank_fields
 from recprune.importance.idle_fields import critical_rises, idle_alone, idle_together
 from recprune.recipe.probing import row_batches
 from recprune.recipe.stages import Stage, silent
+from recprune.recipe.trials import BuildAndFit, Trials, judged
 
 __all__ = ["FieldSelection", "Round", "select_fields"]
 
@@ -32,8 +30,8 @@ class Round:
     """One measurement and what followed. critical: (names,) a field whose rise is not above it may leave.
 
     left: the fields that left. gain, standard_error: quality of the model that was trained without them minus that of
-    the one before, on validation: AUC where rows have a label, else the fall of the mean squared error. undone: it was
-    worse, so they came back.
+    the one before, on validation: AUC where rows have a label, else the fall of the mean squared error (a mean over
+    `trainings` of each). undone: it was worse, so they came back.
     """
 
     importance: FieldImportance
@@ -41,6 +39,7 @@ class Round:
     left: tuple[str, ...]
     gain: float
     standard_error: float
+    trainings: int
     undone: bool
 
 
@@ -56,7 +55,7 @@ class FieldSelection:
 
 
 def select_fields(
-    build_and_fit: Callable[[Split], nn.Module],
+    build_and_fit: BuildAndFit,
     split: Split,
     *,
     keep: Collection[str] = (),
@@ -68,18 +67,18 @@ def select_fields(
 ) -> FieldSelection:
     """Drop what says nothing, train again, measure again, until every field that is left matters.
 
-    build_and_fit: a new model, trained on a split that lacks the columns that have left; its test part is empty, so
-    that nothing here can look at it. keep: columns that never leave (user and item, where they are to be recommended
-    to and from). rows: of validation, measured `repeats` times.
+    build_and_fit(split, seed): a new model, trained on a split that lacks the columns that have left; its test part is
+    empty, so that nothing here can look at it. keep: columns that never leave (user and item, where one is recommended
+    to the other). rows: of validation, measured `repeats` times.
 
     1. Columns leave by their values alone (`recprune.data.idle`): constants, unique ids, copies of others.
     2. Each field is shuffled on validation (`rank_fields`). Those whose rise is above 0 at `level`, by Holm's steps
        over all fields, matter; the others may leave (`critical_rises`). Their number is not known to the rule.
     3. Fields that say the same look idle one by one. So those that may leave are shuffled together, and where that
        raises the loss, only as many of the cheapest leave as it does not for.
-    4. A model is trained without them. Where its validation AUC (squared error) is below that of the one before by
-       more than the paired interval at `level` allows (DeLong et al. 1988), they come back, and from then on at most
-       half as many leave at a time, the cheapest; a single one that is missed stays for good. Back to 2.
+    4. A model is trained without them and judged beside the one before (`recprune.recipe.trials`). Where it is worse,
+       they come back, and from then on at most half as many leave at a time, the cheapest; a single one that is missed
+       stays for good. Back to 2.
     5. While the last model is worse than the first in the same sense, its last round comes back.
 
     Raises DataError for an empty validation part, for a level outside 0.5 to 1, and for a model that ranks items and
@@ -95,18 +94,10 @@ def select_fields(
         say(f"{len(idle)} leave")
     search = _Search(build_and_fit, blind, level, repeats, rows, seed, stage)
     states = search.run(search.trained(idle), set(keep))
-    while len(states) > 1 and search.worse(search.apart(states[0], states[-1])):
+    while len(states) > 1 and judged(states[0], states[-1], blind.valid, level)[-1]:
         states.pop()
     model, left = states[-1].model, states[-1].left
     return FieldSelection(columns_of(model), left, tuple(search.rounds), model, without_columns(split, left))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _State:
-    """A model, and why which columns have left it."""
-
-    model: nn.Module
-    left: Mapping[str, str]
 
 
 class _Search:
@@ -114,7 +105,7 @@ class _Search:
 
     def __init__(
         self,
-        build_and_fit: Callable[[Split], nn.Module],
+        build_and_fit: BuildAndFit,
         split: Split,
         level: float,
         repeats: int,
@@ -126,18 +117,20 @@ class _Search:
         self._level, self._repeats, self._rows, self._seed = level, repeats, rows, seed
         self.rounds: list[Round] = []
 
-    def run(self, state: _State, needed: set[str]) -> list[_State]:
+    def trained(self, left: Mapping[str, str]) -> Trials:
+        """A model without some columns."""
+        return Trials(self._build_and_fit, self._split, left, self._seed, self._stage)
+
+    def run(self, first: Trials, needed: set[str]) -> list[Trials]:
         """All states on the way, from the first on. `needed` takes up what a model was found to miss."""
-        states, most = [state], len(columns_of(state.model))
-        found, critical, leaving = self._measured(state, needed)
+        states, most = [first], len(columns_of(first.model))
+        found, critical, leaving = self._measured(first, needed)
         while leaving:
             leaving = leaving[:most]
-            why = {name: _why(found, critical, name) for name in leaving}
-            smaller = self.trained({**states[-1].left, **why})
-            gain, error = self.apart(states[-1], smaller)
-            undone = self.worse((gain, error))
-            self.rounds.append(Round(found, critical, tuple(leaving), gain, error, undone))
-            if not undone:
+            smaller = self.trained({**states[-1].left, **{name: _why(found, critical, name) for name in leaving}})
+            gain, error, worse = judged(states[-1], smaller, self._split.valid, self._level)
+            self.rounds.append(Round(found, critical, tuple(leaving), gain, error, len(smaller.models), worse))
+            if not worse:
                 states.append(smaller)
                 found, critical, leaving = self._measured(smaller, needed)
                 continue
@@ -146,17 +139,8 @@ class _Search:
             leaving = idle_alone(found, critical, needed)
         return states
 
-    def trained(self, left: Mapping[str, str]) -> _State:
-        """A model without some columns."""
-        with self._stage("train") as say:
-            model = self._build_and_fit(without_columns(self._split, left))
-            if ranks(model):
-                raise DataError(f"{type(model).__name__} ranks items for a user and takes no fields to select from")
-            say(f"{len(columns_of(model))} fields")
-        return _State(model, left)
-
     def _measured(
-        self, state: _State, needed: Collection[str]
+        self, state: Trials, needed: Collection[str]
     ) -> tuple[FieldImportance, NDArray[np.float64], list[str]]:
         """Rises, critical rises, and the fields that leave."""
         batches, loss = row_batches(state.model, self._split.valid, self._rows, BATCH, self._seed)
@@ -167,19 +151,6 @@ class _Search:
             leaving = idle_together(shuffle, idle_alone(found, critical, needed), self._level)
             say(f"{len(leaving)} of {len(found.names)} leave")
         return found, critical, leaving
-
-    def apart(self, before: _State, after: _State) -> tuple[float, float]:
-        """Quality of the second model minus that of the first on validation, and its standard error, row by row."""
-        first, second = (row_scores(state.model, self._split.valid) for state in (before, after))
-        if "label" in self._split.valid.columns:
-            return delong(first, second, self._split.valid["label"].astype(np.float64))
-        rating = self._split.valid["rating"].astype(np.float64)
-        better = (first - rating) ** 2 - (second - rating) ** 2
-        return float(better.mean()), float(better.std(ddof=1) / len(better) ** 0.5)
-
-    def worse(self, apart: Sequence[float]) -> bool:
-        """Whether a difference is below 0 by more than its standard error explains."""
-        return apart[0] < -NormalDist().inv_cdf(self._level) * apart[1]
 
 
 def _why(found: FieldImportance, critical: NDArray[np.float64], name: str) -> str:
