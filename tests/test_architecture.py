@@ -29,7 +29,7 @@ SEES: dict[str, set[str]] = {
     "models": BASE | {"data", "encodings"},
     "evaluation": BASE | {"data", "encodings", "models"},
     "training": BASE | {"data", "encodings", "models", "evaluation"},
-    "artifact": BASE | {"data", "encodings", "models", "tracing", "importance", "planning", "surgery"},
+    "artifact": BASE | {"data", "encodings", "models", "tracing", "importance", "planning", "rewrites", "surgery"},
 }
 """Folder or file right below the package -> those that it may import. A new folder takes its place here."""
 

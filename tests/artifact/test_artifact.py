@@ -37,6 +37,7 @@ from recprune.packing import pack, packable
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.plan import Plan
+from recprune.rewrites.open_attention import open_attention
 from recprune.surgery import apply, shrink_inputs
 from recprune.tracing.site import Kind
 from recprune.tracing.trace import survey
@@ -303,7 +304,7 @@ def changed(folder: Path, **new: object) -> None:
 @pytest.mark.parametrize(
     "new",
     [
-        {"format": 2},
+        {"format": 1},
         {"kind": "something"},
         {"model": "os:system"},
         {"model": "nothing"},
@@ -319,6 +320,12 @@ def changed(folder: Path, **new: object) -> None:
         {"encodings": {"items.weight": "int9_rows"}},
         {"vocabularies": {"item": "plan.json"}},
         {"attributes": {"heads": "2"}},
+        {"sparse": {"items.values": {"layout": "coo", "shape": [2]}}},
+        {"sparse": {"items.values": {"layout": "bsr", "shape": [2]}}},
+        {"sparse": {"items.values": {"layout": "csr", "shape": [-2, 2]}}},
+        {"opened": ["items"]},
+        {"opened": ["nowhere"]},
+        {"opened": "items"},
         {"foreign": 1},
     ],
 )
@@ -458,3 +465,51 @@ def test_killed_while_saving_the_folder_holds_one_whole_model(tmp_path: Path):
         child.stdout.close()
         model = load(folder).model
         assert model.user.weight[0, 0].item() == model.item.weight[0, 0].item() or seconds == wait[0]
+
+
+class Graph(nn.Module):
+    """A table spread over a graph that is a buffer."""
+
+    def __init__(self, graph: torch.Tensor):
+        super().__init__()
+        self.table = nn.Embedding(4, 3)
+        self.register_buffer("adjacency", graph)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return (self.adjacency @ self.table.weight)[ids]
+
+
+GRAPH = torch.tensor([[0.0, 1, 0, 2], [0, 0, 0, 0], [3, 0, 0, 4], [0, 5, 0, 0]])
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+def test_a_sparse_buffer_comes_back(layout: torch.layout, tmp_path: Path):
+    graph = GRAPH.to_sparse(layout=layout)
+    model = Graph(graph)
+    save(tmp_path / "a", model)
+    again = load(tmp_path / "a", Graph(graph * 0)).model
+    assert again.adjacency.layout is graph.layout
+    assert torch.equal(again(torch.arange(4)), model(torch.arange(4)))
+
+
+def test_a_sparse_buffer_that_points_outside_is_refused(tmp_path: Path):
+    save(tmp_path / "a", Graph(GRAPH.to_sparse()))
+    changed(tmp_path / "a", sparse={"adjacency": {"layout": "coo", "shape": [2, 2]}})
+    with pytest.raises(ArtifactError, match="damaged"):
+        load(tmp_path / "a", Graph(GRAPH.to_sparse()))
+
+
+def test_attention_that_lost_heads_comes_back_without_its_plan(tmp_path: Path):
+    torch.manual_seed(0)
+    model = open_attention(nn.ModuleDict({"mix": nn.MultiheadAttention(8, 4, batch_first=True)}))
+    mix = model["mix"]
+    mix.num_heads = 2
+    mix.in_proj_weight = nn.Parameter(torch.cat([w[:4] for w in mix.in_proj_weight.chunk(3)]))
+    mix.in_proj_bias = nn.Parameter(torch.cat([b[:4] for b in mix.in_proj_bias.chunk(3)]))
+    mix.out_proj.weight = nn.Parameter(mix.out_proj.weight[:, :4])
+    save(tmp_path / "a", model)
+    again = load(tmp_path / "a", nn.ModuleDict({"mix": nn.MultiheadAttention(8, 4, batch_first=True)})).model
+    x = torch.rand(2, 5, 8)
+    with torch.no_grad():
+        assert torch.equal(again["mix"](x, x, x)[0], model.eval()["mix"](x, x, x)[0])

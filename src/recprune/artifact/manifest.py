@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from recprune.artifact.layouts import SPARSE, SparseFacts
 from recprune.errors import ArtifactError
 
 __all__ = [
@@ -32,7 +33,7 @@ __all__ = [
 ]
 
 KIND = "recprune artifact"
-FORMAT = 1
+FORMAT = 2
 MANIFEST, WEIGHTS, PLAN = "manifest.json", "weights.safetensors", "plan.json"
 FILE = re.compile(r"weights\.safetensors|plan\.json|vocabulary-[0-9]{1,6}\.json")
 TENSOR = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
@@ -62,8 +63,10 @@ class Manifest:
 
     model: name of a built-in model, or the class of a foreign one, for people. config: what its constructor took.
     columns: the dataset columns that forward takes. encodings: tensor of the model -> how it is stored. attributes:
-    whole numbers that modules hold beside their tensors. vocabularies: column -> its file. metrics, seeds, notes: as
-    they were given. created: the command that wrote it, where it is known.
+    whole numbers that modules hold beside their tensors. sparse: tensor whose parts are stored -> its layout and shape.
+    opened: attention modules that take their widths from their tensors, where torch's own would not. vocabularies:
+    column -> its file. metrics, seeds, notes: as they were given. created: the command that wrote it, where it is
+    known.
     """
 
     kind: str
@@ -77,6 +80,8 @@ class Manifest:
     files: dict[str, FileFacts]
     encodings: dict[str, str]
     attributes: dict[str, int]
+    sparse: dict[str, SparseFacts]
+    opened: tuple[str, ...]
     vocabularies: dict[str, str]
     metrics: dict[str, Any]
     seeds: dict[str, int]
@@ -147,17 +152,30 @@ def _checked(path: Path, content: Any, text: str) -> Manifest:
     names = {f.name for f in fields(Manifest)}
     if content.keys() != names:
         raise _damaged(path, f"keys missing or unknown: {sorted(content.keys() ^ names)[:4]}")
-    for name in ("config", "tensors", "files", "encodings", "attributes", "vocabularies", "metrics", "seeds", "notes"):
+    for name in (
+        "config",
+        "tensors",
+        "files",
+        "encodings",
+        "attributes",
+        "sparse",
+        "vocabularies",
+        "metrics",
+        "seeds",
+        "notes",
+    ):
         if not isinstance(content[name], dict):
             raise _damaged(path, f"{name!r} is no mapping")
-    texts = [content["model"], content["version"], content["created"], *_strings(path, content["columns"])]
+    texts = [content["model"], content["version"], content["created"], *_strings(path, "columns", content)]
+    texts += _strings(path, "opened", content)
     texts += [*content["encodings"].values(), *content["vocabularies"].values()]
     numbers = [*content["attributes"].values(), *content["seeds"].values()]
     if not all(isinstance(t, str) for t in texts) or not all(type(n) is int for n in numbers):
         raise _damaged(path, "a value is of the wrong kind")
     if type(content["foreign"]) is not bool:
         raise _damaged(path, "'foreign' is neither true nor false")
-    content["columns"] = tuple(content["columns"])
+    content["columns"], content["opened"] = tuple(content["columns"]), tuple(content["opened"])
+    content["sparse"] = {n: _sparse(path, n, said) for n, said in content["sparse"].items()}
     content["tensors"] = {n: _tensor(path, n, said) for n, said in content["tensors"].items()}
     content["files"] = {n: _file(path, n, said) for n, said in content["files"].items()}
     if WEIGHTS not in content["files"] or not set(content["vocabularies"].values()) <= content["files"].keys():
@@ -176,20 +194,31 @@ def _unbroken(path: Path, content: dict[str, Any], text: str) -> None:
         raise _damaged(path, "it was changed after it was written, for its sha256 is another")
 
 
-def _strings(path: Path, value: Any) -> list[str]:
+def _strings(path: Path, name: str, content: dict[str, Any]) -> list[str]:
+    value = content[name]
     if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-        raise _damaged(path, "'columns' is no list of names")
+        raise _damaged(path, f"{name!r} is no list of names")
     return value
+
+
+def _sparse(path: Path, name: str, said: Any) -> SparseFacts:
+    if not isinstance(said, dict) or said.keys() != {"layout", "shape"} or said["layout"] not in SPARSE.values():
+        raise _damaged(path, f"sparse tensor {name!r} lacks its layout or shape")
+    return SparseFacts(said["layout"], _shape(path, name, said["shape"]))
+
+
+def _shape(path: Path, name: str, said: Any) -> tuple[int, ...]:
+    if not isinstance(said, list) or not all(type(n) is int and 0 <= n < 2**48 for n in said):
+        raise _damaged(path, f"tensor {name!r} has no possible shape")
+    return tuple(said)
 
 
 def _tensor(path: Path, name: str, said: Any) -> TensorFacts:
     if not TENSOR.fullmatch(name):
         raise _damaged(path, f"tensor name {name!r} is not made of letters, digits, _ and dots")
-    if not isinstance(said, dict) or said.keys() != {"dtype", "shape"} or not isinstance(said["shape"], list):
+    if not isinstance(said, dict) or said.keys() != {"dtype", "shape"} or not isinstance(said["dtype"], str):
         raise _damaged(path, f"tensor {name!r} lacks its type or shape")
-    if not all(type(n) is int and 0 <= n < 2**48 for n in said["shape"]) or not isinstance(said["dtype"], str):
-        raise _damaged(path, f"tensor {name!r} has no possible shape")
-    return TensorFacts(said["dtype"], tuple(said["shape"]))
+    return TensorFacts(said["dtype"], _shape(path, name, said["shape"]))
 
 
 def _file(path: Path, name: str, said: Any) -> FileFacts:

@@ -16,12 +16,14 @@ from safetensors.torch import load as from_bytes
 from torch import Tensor, nn
 
 from recprune import discover, models
+from recprune.artifact.layouts import PARTS, joined
 from recprune.artifact.manifest import MANIFEST, PLAN, WEIGHTS, Manifest, read_file, read_manifest
 from recprune.artifact.writing import DTYPES
 from recprune.atomic import standing
 from recprune.data.vocabulary import Vocabulary
 from recprune.errors import ArtifactError, DataError, ExtensionError, PlanError, SurgeryError
 from recprune.planning.plan import Plan
+from recprune.rewrites.open_attention import opened_attention
 from recprune.surgery import reshape_
 
 __all__ = ["Loaded", "inspect", "load"]
@@ -49,12 +51,13 @@ def load(folder: str | Path, model: nn.Module | None = None) -> Loaded:
     manifest = read_manifest(folder)
     _no_others(folder, manifest)
     data = {name: read_file(folder, name, said) for name, said in manifest.files.items()}
-    tensors = _tensors(folder, data[WEIGHTS], manifest)
+    tensors = _joined(folder, _tensors(folder, data[WEIGHTS], manifest), manifest)
     _imported(folder, manifest.encodings.values())
     plan = _plan(folder, data[PLAN], tensors, manifest) if PLAN in data else None
     vocabularies = {c: _vocabulary(folder, name, c, data[name]) for c, name in manifest.vocabularies.items()}
     skeleton = model if model is not None else _skeleton(folder, manifest)
     try:
+        skeleton = opened_attention(skeleton, manifest.opened)
         reshape_(skeleton, tensors, manifest.encodings, manifest.columns or None, manifest.attributes)
     except (SurgeryError, ExtensionError, AttributeError, TypeError, ValueError) as error:
         raise ArtifactError(
@@ -95,6 +98,16 @@ def _tensors(folder: Path, data: bytes, manifest: Manifest) -> dict[str, Tensor]
         if held.is_floating_point() and not bool(torch.isfinite(held).all()):
             raise ArtifactError(f"{path}: tensor {name!r} holds NaN or infinite numbers", path=str(path), tensor=name)
     return tensors
+
+
+def _joined(folder: Path, tensors: Mapping[str, Tensor], manifest: Manifest) -> dict[str, Tensor]:
+    """Sparse tensors in the place of their parts."""
+    parts = {f"{name}.{part}" for name, facts in manifest.sparse.items() for part in PARTS[facts.layout]}
+    try:
+        made = {name: joined(name, facts, tensors) for name, facts in manifest.sparse.items()}
+    except SurgeryError as error:
+        raise ArtifactError(f"{folder / WEIGHTS}: {error}", path=str(folder / WEIGHTS)) from error
+    return {name: tensor for name, tensor in tensors.items() if name not in parts} | made
 
 
 def _small_header(path: Path, data: bytes, manifest: Manifest) -> None:

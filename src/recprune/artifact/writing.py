@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import recprune
 from recprune import discover, models
+from recprune.artifact.layouts import SPARSE, SparseFacts, parted
 from recprune.artifact.manifest import (
     FORMAT,
     KIND,
@@ -32,6 +33,7 @@ from recprune.encodings.item_item import ItemItem
 from recprune.encodings.spelled import name_of
 from recprune.errors import ArtifactError
 from recprune.planning.plan import Plan
+from recprune.rewrites.open_attention import OpenAttention
 from recprune.surgery import attributes_after
 from recprune.tracing.build import named_tensors
 
@@ -71,7 +73,7 @@ def save(
     """
     folder = Path(folder)
     _refuse_others(folder)
-    tensors = {name: _storable(name, tensor) for name, tensor in named_tensors(model).items()}
+    tensors, sparse = _parts(model)
     files = {WEIGHTS: to_bytes(tensors)}
     if plan is not None:
         files[PLAN] = plan.to_json().encode()
@@ -91,7 +93,9 @@ def save(
         tensors={n: TensorFacts(DTYPES[t.dtype], tuple(t.shape)) for n, t in tensors.items()},
         files={n: facts_of(data) for n, data in files.items()},
         encodings=_encodings(model),
-        attributes=attributes_after(plan) if plan is not None else {},
+        attributes=_attributes(model, plan),
+        sparse=sparse,
+        opened=tuple(path for path, module in model.named_modules() if isinstance(module, OpenAttention)),
         vocabularies=places,
         metrics=dict(metrics or {}),
         seeds=dict(seeds or {}),
@@ -130,6 +134,27 @@ def _refuse_others(folder: Path) -> None:
     else:
         reason = "it is not empty and no artifact"
     raise ArtifactError(f"{folder} is in the way ({reason}); name another folder, or remove it", path=str(folder))
+
+
+def _parts(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, SparseFacts]]:
+    """Dense tensors by their names in the file; of a sparse one its parts, and what is needed to join them."""
+    tensors, sparse = {}, {}
+    for name, tensor in named_tensors(model).items():
+        parts = {name: tensor}
+        if tensor.layout in SPARSE:
+            parts, sparse[name] = parted(name, tensor)
+        tensors.update({part: _storable(part, value) for part, value in parts.items()})
+    return tensors, sparse
+
+
+def _attributes(model: nn.Module, plan: Plan | None) -> dict[str, int]:
+    """Widths that modules hold as whole numbers: those that the plan changed, and all of opened attention."""
+    found = attributes_after(plan) if plan is not None else {}
+    for path, module in model.named_modules():
+        if isinstance(module, OpenAttention):
+            widths = ("num_heads", "head_dim", "scale_dim", "embed_dim")
+            found |= {f"{path}.{name}".lstrip("."): int(getattr(module, name)) for name in widths}
+    return found
 
 
 def _storable(name: str, tensor: Tensor) -> Tensor:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["OpenAttention", "open_attention"]
+__all__ = ["OpenAttention", "open_attention", "opened_attention"]
 
 
 class OpenAttention(nn.Module):
@@ -72,6 +73,26 @@ def open_attention(model: nn.Module) -> nn.Module:
         if _can_open(module):
             memo[id(module)] = OpenAttention(module)  # type: ignore[arg-type]
     return copy.deepcopy(model, memo)
+
+
+def opened_attention(model: nn.Module, paths: Sequence[str]) -> nn.Module:
+    """The same for the modules at those paths, in place; the model itself where it is one of them.
+
+    Raises ValueError for a path where no such module stands.
+    """
+    for path in paths:
+        module = model.get_submodule(path)
+        if isinstance(module, OpenAttention):
+            continue
+        if not _can_open(module):
+            raise ValueError(f"{path!r} is a {type(module).__name__}, not an nn.MultiheadAttention to open")
+        made = OpenAttention(module)  # type: ignore[arg-type]
+        for parent in list(model.modules()):
+            for name, child in parent._modules.items():
+                if child is module:
+                    setattr(parent, name, made)
+        model = made if module is model else model
+    return model
 
 
 def _can_open(module: nn.Module) -> bool:
