@@ -19,7 +19,7 @@ from recprune.data.split import split_by_user_time, split_given, split_last
 from recprune.models.build import build
 from recprune.training.options import FitOptions
 
-__all__ = ["Recipe", "beauty", "beauty_caser", "frappe", "frappe_deepfm", "ml100k", "ml100k_ease"]
+__all__ = ["Recipe", "beauty", "beauty_caser", "frappe", "frappe_dcn", "frappe_deepfm", "ml100k", "ml100k_ease"]
 
 Recipe = tuple[nn.Module, Split, FitOptions]
 """A new model, its data, and how to train it: fit(*recipe)."""
@@ -71,6 +71,18 @@ def frappe_deepfm(seed: int = 0) -> Recipe:
     """
     split = frappe()
     model = build("deepfm", split, seed=seed, dim=16, hidden=(128, 128), dropout=0.3)
+    options = FitOptions(epochs=12, batch=2048, lr=2e-3, decay=1.0, schedule="linear", patience=12, seed=seed)
+    return model, split, options
+
+
+def frappe_dcn(seed: int = 0) -> Recipe:
+    """DCN-V2 on Frappe.
+
+    Validation AUC of one seed, 12 epochs, 3 cross layers, dim 16, tower 128x2, dropout 0.3, decay 1: 0.9829; decay 0.3:
+    0.9823; 2 cross layers of rank 32: 0.9823.
+    """
+    split = frappe()
+    model = build("dcn", split, seed=seed, dim=16, cross=3, hidden=(128, 128), dropout=0.3)
     options = FitOptions(epochs=12, batch=2048, lr=2e-3, decay=1.0, schedule="linear", patience=12, seed=seed)
     return model, split, options
 

@@ -1,0 +1,136 @@
+"""Click models in a tenth and a twentieth of their bytes: `python -m benchmarks.few_bytes [deepfm] [dcn]`.
+
+Each model writes results/few_bytes_NAME.json. Plans are made on training and validation data; the test part is read once
+a model, after everything was chosen. A seed that was measured is kept under benchmarks/runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from benchmarks.recipes import Recipe, frappe_dcn, frappe_deepfm
+from benchmarks.result import write_result
+from torch import nn
+
+from recprune.atomic import write_bytes
+from recprune.data.dataset import Split
+from recprune.errors import BudgetError
+from recprune.evaluation.compare import compare
+from recprune.evaluation.comparison import Comparison
+from recprune.evaluation.size import size_of
+from recprune.packing import pack, storing
+from recprune.planning.budget import Budget
+from recprune.recipe.prune import plan
+from recprune.recipe.pruned import Pruned, carry_out
+from recprune.recipe.rivals import by_chance, from_scratch
+from recprune.tracing.site import Kind
+from recprune.training.fit import fit
+
+__all__ = ["main"]
+
+RUNS = Path(__file__).resolve().parent / "runs"
+RECIPES: dict[str, Callable[[int], Recipe]] = {"deepfm": frappe_deepfm, "dcn": frappe_dcn}
+TITLES = {"deepfm": "DeepFM", "dcn": "DCN-V2"}
+SHARES = (0.10, 0.05)
+SEEDS = (0, 1, 2)
+EPOCHS = 12
+
+
+def main(names: list[str]) -> None:
+    """Measure the models of those names, all where none is named."""
+    for name in names or list(RECIPES):
+        runs = [resumed(name, seed) for seed in SEEDS]
+        sides = [side for side in runs[0].sides if all(side in run.sides for run in runs)]
+        columns = ["model", "parameters P", "Q", "bytes", "of dense", "auc", "logloss", "auc minus dense"]
+        path = write_result(
+            f"few_bytes_{name}",
+            f"{TITLES[name]} on Frappe in a tenth and a twentieth of its bytes, cuts and bits in one plan",
+            [*columns, "standard error", "ms a request", "ms a 1,000"],
+            [row(runs, side) for side in sides],
+            notes=notes(runs),
+            data=["frappe"],
+            seeds=SEEDS,
+            command=f"python -m benchmarks.few_bytes {name}",
+        )
+        print(f"written: {path}")
+
+
+def resumed(name: str, seed: int) -> Comparison:
+    """What was measured, or measured now."""
+    path = RUNS / f"few_bytes-{name}-{seed}-{EPOCHS}.json"
+    if not path.exists():
+        found = measure(*RECIPES[name](seed), seed)
+        RUNS.mkdir(exist_ok=True)
+        write_bytes(path, found.to_json().encode())
+    return Comparison.from_json(path.read_text(encoding="utf-8"))
+
+
+def measure(model: nn.Module, split: Split, options: object, seed: int) -> Comparison:
+    """Train, prune to each share of the bytes, train the rivals, judge all on test."""
+    options = replace(options, seed=seed)  # type: ignore[type-var]
+    fit(model, split, options)
+    tuning, twice = replace(options, epochs=EPOCHS), replace(options, epochs=2 * EPOCHS, patience=2 * EPOCHS)
+    made: dict[str, Pruned] = {}
+    for share in SHARES:
+        budget = Budget(bytes=int(share * size_of(model)[2]))
+        chosen = plan(model, split, budget=budget, tuning=tuning, seed=seed)
+        say = f"{share:.0%}"
+        made[f"{say}, pruned"] = small = carry_out(model, split, chosen, options=tuning, distilled=True)
+        made[f"{say}, random units"] = by_chance(model, split, small, options=tuning, distilled=True, seed=seed)
+        made[f"{say}, same size from scratch"] = from_scratch(
+            model, split, small, options=replace(twice, seed=seed + 100), seed=seed + 100
+        )
+        try:
+            rare = replace(budget, kinds=frozenset({Kind.ID}))
+            chosen = plan(model, split, budget=rare, rule="frequency", seed=seed)
+            made[f"{say}, rare ids and bits"] = carry_out(model, split, chosen, options=tuning, distilled=True)
+        except BudgetError as error:
+            print(f"{say}, rare ids and bits: {error}", flush=True)
+    first = f"{SHARES[0]:.0%}, pruned"
+    rivals = {name: one.model for name, one in made.items() if name != first}
+    rivals |= {f"dense, {e.removesuffix('_rows')}": pack(model, storing(model, e)) for e in ("int8_rows", "int4_rows")}
+    codes = {("after" if name == first else name): one.renumber for name, one in made.items() if one.renumber}
+    return compare(model, made[first].model, split, rivals=rivals, renumber=codes, seed=seed, threads=1)
+
+
+def row(runs: list[Comparison], side: str) -> list[object]:
+    """Means over the seeds; the standard error is of the paired difference, averaged over the seeds."""
+    sides = [run.sides[side] for run in runs]
+    size = float(np.mean([s.bytes for s in sides]))
+    dense = float(np.mean([run.before.bytes for run in runs]))
+    cells: list[object] = [{"before": "dense", "after": f"{SHARES[0]:.0%}, pruned"}.get(side, side)]
+    cells += [round(float(np.mean([s.features for s in sides]))), round(float(np.mean([s.network for s in sides])))]
+    cells += [round(size), round(size / dense, 4)]
+    cells += [round(float(np.mean([s.metrics[m] or 0.0 for s in sides])), 5) for m in ("auc", "logloss")]
+    if side == "before":
+        cells += [None, None]
+    else:
+        apart = [run.difference("auc", side) for run in runs]
+        cells += [
+            round(float(np.mean([d.value or 0.0 for d in apart])), 5),
+            round(float(np.mean([d.standard_error or 0.0 for d in apart])), 5),
+        ]
+    for speeds in ([s.request for s in sides], [s.thousand for s in sides]):
+        cells.append(round(float(np.median([v.median for v in speeds if v is not None])), 3))
+    return cells
+
+
+def notes(runs: list[Comparison]) -> list[str]:
+    """What to know before reading the table."""
+    each = ", ".join(f"{run.difference('auc').value or 0.0:+.5f}" for run in runs)
+    return [
+        "To reach: AUC within 0.0005 of dense at a tenth; at a twentieth not below the same size from scratch",
+        f"AUC at a tenth minus that of the dense one, seed by seed: {each}",
+        f"Dense training {EPOCHS} epochs; pruned, random and rare ids: {EPOCHS} epochs of fine-tuning with the dense "
+        f"model as teacher, then packed; from scratch: the same shapes and bits, new weights, {2 * EPOCHS} epochs",
+    ]
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main(sys.argv[1:])
