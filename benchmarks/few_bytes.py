@@ -1,7 +1,7 @@
 """Click models in a tenth and a twentieth of their bytes: `python -m benchmarks.few_bytes [deepfm] [dcn]`.
 
-Each model writes results/few_bytes_NAME.json. Plans are made on training and validation data; the test part is read once
-a model, after everything was chosen. A seed that was measured is kept under benchmarks/runs.
+Each model writes results/few_bytes_NAME.json. Plans are made on training and validation data; the test part is read
+once a model, after everything was chosen. A seed that was measured is kept under benchmarks/runs.
 """
 
 from __future__ import annotations
