@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from recprune.errors import SurveyError
-from recprune.importance.calibration import linear_at, moments
 from recprune.importance.compensate import compensate
 from recprune.importance.probe import Probe
 from recprune.models.caser import Caser
@@ -154,25 +153,8 @@ def test_a_weight_that_another_layer_shares_is_left_alone() -> None:
     assert found[4].weight is found[2].weight
 
 
-def test_moments_are_those_of_all_rows() -> None:
-    model, batches = mlp()
-    other = copy.deepcopy(model)
-    with torch.no_grad():
-        other[4].weight[:, 3:] = 0
-    found = moments(model, other, "4", np.arange(3), batches)
-    with torch.no_grad():
-        x = torch.cat([model[:4](x) for (x,), _ in batches])[:, :3].double()
-        lack = torch.cat([model(x) - other(x) for (x,), _ in batches]).double()
-    assert torch.allclose(found.inputs, x.mean(0))
-    assert torch.allclose(found.lack, lack.mean(0))
-    assert torch.allclose(found.across, lack.T @ x / len(x))
-    assert torch.allclose(found.square, x.T @ x / len(x))
-
-
-def test_what_makes_no_sense_is_refused() -> None:
+def test_a_damping_that_is_none_is_refused() -> None:
     model, batches = mlp()
     with pytest.raises(SurveyError) as error:
         compensate(probe_of(model, batches), {}, damping=0)
     assert error.value.damping == 0
-    with pytest.raises(SurveyError, match=r"no nn\.Linear but ReLU"):
-        linear_at(model, "1")

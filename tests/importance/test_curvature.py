@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from recprune.importance.curvature import second_moments
-from recprune.importance.passes import pieces
-from recprune.testing.cases import tiny_cases, tiny_mlp
+from recprune.testing.cases import tiny_cases
 from recprune.tracing.site import Cut, Kind, Site, Survey
 
 
@@ -54,14 +53,6 @@ def test_larger_pieces_estimate_the_same_without_bias() -> None:
         for passes in (6000, 1000)
     )
     assert torch.allclose(rough, exact, rtol=0.2)
-
-
-def test_pieces_hold_all_rows_in_order() -> None:
-    case = tiny_mlp()
-    parts = pieces(case.batches, 7)
-    assert len(parts) <= 7
-    assert torch.equal(torch.cat([x for (x,), _ in parts]), torch.cat([x for (x,), _ in case.batches]))
-    assert torch.equal(torch.cat([y for _, y in parts]), torch.cat([y for _, y in case.batches]))
 
 
 def test_one_row_alone_gives_the_square_of_its_change() -> None:
