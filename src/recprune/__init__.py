@@ -45,8 +45,10 @@ if TYPE_CHECKING:
     from recprune.models.build import build as build
     from recprune.packing import pack as pack
     from recprune.planning.budget import Budget as Budget
+    from recprune.planning.budget import MaxDrop as MaxDrop
     from recprune.planning.choose import choose as choose
     from recprune.planning.plan import Plan as Plan
+    from recprune.recipe.frontier import frontier as frontier
     from recprune.recipe.prune import prune as prune
     from recprune.recipe.run import run as run
     from recprune.surgery import apply as apply
@@ -72,6 +74,7 @@ _HOMES = {
     "FitOptions": "training.fit",
     "Kind": "tracing.site",
     "Log": "data.log",
+    "MaxDrop": "planning.budget",
     "Plan": "planning.plan",
     "PlanError": "errors",
     "Probe": "importance.probe",
@@ -93,6 +96,7 @@ _HOMES = {
     "evaluate": "evaluation.evaluate",
     "finetune": "training.finetune",
     "fit": "training.fit",
+    "frontier": "recipe.frontier",
     "load": "artifact",
     "load_split": "data.store",
     "pack": "packing",
