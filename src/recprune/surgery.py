@@ -32,10 +32,19 @@ from recprune.tracing.cutting import (
 )
 from recprune.tracing.inputs import Example, call
 from recprune.tracing.kept_width import still
-from recprune.tracing.site import FLAT
+from recprune.tracing.site import FLAT, Absent
 from recprune.tracing.trial import difference, larger_batch
 
-__all__ = ["apply", "attributes_after", "masked", "pack_planned", "renumber", "reshape_", "shrink_inputs"]
+__all__ = [
+    "absent_after",
+    "apply",
+    "attributes_after",
+    "masked",
+    "pack_planned",
+    "renumber",
+    "reshape_",
+    "shrink_inputs",
+]
 
 
 def apply(
@@ -98,6 +107,11 @@ def shrink_inputs(plan: Plan, inputs: Example, columns: Sequence[str] = ()) -> A
 def attributes_after(plan: Plan) -> dict[str, int]:
     """Whole numbers that modules hold beside their tensors, as they are in the smaller model."""
     return {name: len(plan.units(site)) for site in plan.survey.sites for name in site.attributes}
+
+
+def absent_after(plan: Plan) -> list[Absent]:
+    """Columns of mappings that do not come any more to the smaller model, for `fill_absent_`."""
+    return [site.absent for site in plan.survey.sites if site.absent is not None and len(plan.leaving(site))]
 
 
 def reshape_(

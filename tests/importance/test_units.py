@@ -95,3 +95,12 @@ def test_a_tensor_stored_column_first_can_be_left_out_by_entries() -> None:
         changed = (weight != before).flatten().nonzero().flatten().tolist()
     assert changed == [5]
     assert torch.equal(weight, before)
+
+
+def test_one_row_answers_for_every_row_of_a_field() -> None:
+    cuts = (Cut("table", 0, 1, 3), Cut("first", 0, 5, 3))
+    site = Site("city.field", Kind.FIELD, 1, cuts, column="city", fallback=0)
+    table, first = torch.arange(8.0).reshape(4, 2), torch.arange(9.0).reshape(9, 1)
+    features = frozenset({"table", "first"})
+    assert fallback_of(table, site, cuts[0], features).tolist() == [[0.0, 1.0] * 3]
+    assert fallback_of(first, site, cuts[1], features).tolist() == [[4.0] * 3]

@@ -24,7 +24,8 @@ from recprune.data.vocabulary import Vocabulary
 from recprune.errors import ArtifactError, DataError, ExtensionError, PlanError, SurgeryError
 from recprune.planning.plan import Plan
 from recprune.rewrites.open_attention import opened_attention
-from recprune.surgery import reshape_
+from recprune.surgery import absent_after, reshape_
+from recprune.tracing.absent import fill_absent_
 
 __all__ = ["Loaded", "inspect", "load"]
 
@@ -59,6 +60,7 @@ def load(folder: str | Path, model: nn.Module | None = None) -> Loaded:
     try:
         skeleton = opened_attention(skeleton, manifest.opened)
         reshape_(skeleton, tensors, manifest.encodings, manifest.columns or None, manifest.attributes)
+        fill_absent_(skeleton, absent_after(plan) if plan is not None else ())
     except (SurgeryError, ExtensionError, AttributeError, TypeError, ValueError) as error:
         raise ArtifactError(
             f"{folder}: the stored tensors do not make this model: {error}", path=str(folder)

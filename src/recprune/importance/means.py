@@ -22,8 +22,10 @@ def by_mean_row(counts: Tensor | None) -> Answer:
     all alike where it is None or of another length. Tensors that are looked up by nothing keep their numbers."""
 
     def answer(tensor: Tensor, site: Site, cut: Cut, features: frozenset[str]) -> Tensor | None:
-        if cut.tensor not in features or cut.dim != 0:
+        if cut.tensor not in features or (cut.dim != 0 and site.kind is not Kind.FIELD):
             return entries_of(tensor, cut, site.size)
+        if cut.dim != 0:
+            return entries_of(_mean(tensor, counts).expand_as(tensor), cut, 1)
         rows = cut.width if site.kind is Kind.FIELD else site.size
         mean = _mean(tensor.narrow(0, cut.start, rows), counts).flatten()
         return mean.repeat(rows).reshape(1, -1) if site.kind is Kind.FIELD else mean.reshape(1, -1)
@@ -38,8 +40,8 @@ def rows_at_their_mean(model: nn.Module, survey: Survey, site: Site, counts: Ten
     before = []
     try:
         for cut in site.cuts:
-            if cut.tensor in survey.features and cut.dim == 0:
-                rows = tensors[cut.tensor].detach().narrow(0, cut.start, cut.width)
+            if cut.tensor in survey.features:
+                rows = tensors[cut.tensor].detach().narrow(cut.dim, cut.start, cut.width)
                 before.append((rows, rows.clone()))
                 rows.copy_(_mean(rows, counts).expand_as(rows))
         yield

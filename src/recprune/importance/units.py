@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from recprune.errors import SurveyError
-from recprune.tracing.site import FLAT, Cut, Site
+from recprune.tracing.site import FLAT, Cut, Kind, Site
 
 __all__ = ["entries_of", "fallback_of", "left_out"]
 
@@ -39,12 +39,16 @@ def fallback_of(tensor: Tensor, site: Site, cut: Cut, features: frozenset[str]) 
     """(1, entries) what answers in this tensor for an id that left; None where nothing does, so that zero stands there.
 
     `site.fallback` is a row of the first cut's tensor; another table that is looked up by the same ids (`features`)
-    answers with its row at the same distance from its own first unit.
+    answers with its row at the same distance from its own first unit. It answers for every row of a field.
     """
     first = site.cuts[0]
     looked_up = cut is first or (cut.tensor in features and cut.dim == first.dim)
     if site.fallback is None or not looked_up:
         return None
+    if site.kind is Kind.FIELD:
+        return entries_of(tensor, Cut(cut.tensor, cut.dim, cut.start + site.fallback - first.start), 1).repeat(
+            1, cut.width
+        )
     start = cut.start + (site.fallback - first.start) // first.width * cut.width
     return entries_of(tensor, Cut(cut.tensor, cut.dim, start, cut.width), 1)
 

@@ -6,7 +6,7 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from recprune.encodings.spelled import Encoding
 from recprune.errors import PlanError
 from recprune.planning.account import Account, account, packed
 from recprune.planning.budget import Budget
-from recprune.tracing.site import Cut, Kind, Site, Survey
+from recprune.tracing.site import Absent, Cut, Kind, Site, Survey
 
 __all__ = ["Plan"]
 
@@ -155,6 +155,7 @@ def _survey_to_dict(survey: Survey) -> dict[str, Any]:
             "attributes": list(s.attributes),
             "rescaled": list(s.rescaled),
             "also": list(s.also),
+            "absent": None if s.absent is None else asdict(s.absent),
         }
         for s in survey.sites
     ]
@@ -183,6 +184,7 @@ def _survey_from_dict(content: Mapping[str, Any]) -> Survey:
             tuple(s["attributes"]),
             tuple(s["rescaled"]),
             tuple(s.get("also", ())),
+            _absent_from_dict(s.get("absent")),
         )
         for s in content["sites"]
     )
@@ -198,3 +200,10 @@ def _survey_from_dict(content: Mapping[str, Any]) -> Survey:
         dict(content["pointers"]),
         tuple(content.get("columns", ())),
     )
+
+
+def _absent_from_dict(content: Mapping[str, Any] | None) -> Absent | None:
+    if content is None:
+        return None
+    path, keys, shape, like = (tuple(content[name]) for name in ("path", "keys", "shape", "like"))
+    return Absent(path, keys, shape, like, str(content["dtype"]))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor, nn
 
+from recprune.tracing.fields import fields_of_mappings
 from recprune.tracing.places import Places
 from recprune.tracing.rows import Rows
 from recprune.tracing.seen import Seen
@@ -42,9 +43,11 @@ def build(seen: Seen) -> Survey:
     axes = {(t, d): labels for t, axes in seen.axes.items() for d, labels in enumerate(axes.labels)}
     places = Places(seen.ledger, {key: labels for key, labels in axes.items() if key[1] or key[0] not in tables})
     averaged = Places(seen.ledger, seen.averages)
+    ids = list(rows.ids())
     sites = [
         *rows.fields(places, averaged),
-        *rows.ids(),
+        *fields_of_mappings(seen, ids, places, averaged, whole),
+        *ids,
         *units(seen, features, places, averaged, whole),
         *entries(seen, tensors),
     ]

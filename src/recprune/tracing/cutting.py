@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from recprune.tracing.absent import fill_absent_
 from recprune.tracing.attributes import correct_attributes, set_number
 from recprune.tracing.build import named_tensors
 from recprune.tracing.copying import copied, wrap_call
@@ -26,10 +27,10 @@ Fallback = Mapping[tuple[str, int], Tensor]
 
 
 def positions_gone(survey: Survey, leaving: Leaving, *, ids: bool = True) -> dict[tuple[str, int], NDArray[np.int64]]:
-    """(tensor, axis) -> positions that leave, ascending; without those of id sites where `ids` is False."""
+    """(tensor, axis) -> positions that leave, ascending; where `ids` is False, without rows for which one answers."""
     found: dict[tuple[str, int], list[NDArray[np.int64]]] = {}
     for site in _sites(survey, leaving):
-        for cut in site.cuts if ids or site.kind is not Kind.ID else ():
+        for cut in site.cuts if ids or site.fallback is None else ():
             found.setdefault((cut.tensor, cut.dim), []).append(cut.positions(leaving[site.name]))
     return {key: _ascending(parts) for key, parts in found.items()}
 
@@ -126,6 +127,7 @@ def smaller_copy(
     for site in _sites(survey, leaving):
         for attribute in site.attributes:
             set_number(small, attribute, site.size - len(leaving[site.name]))
+    fill_absent_(small, [s.absent for s in _sites(survey, leaving) if s.absent is not None])
     left = {s.column for s in _sites(survey, leaving) if s.kind is Kind.FIELD}
     columns: tuple[str, ...] = getattr(small, "columns", ())
     if left & set(columns):
@@ -160,9 +162,10 @@ def _sites(survey: Survey, leaving: Leaving) -> list[Site]:
 
 
 def _id_rows(survey: Survey, leaving: Leaving) -> list[tuple[Site, str, int, NDArray[np.int64]]]:
-    """For each table that loses ids: its site, its name, its fall-back row, the rows that leave."""
-    sites = [site for site in _sites(survey, leaving) if site.kind is Kind.ID]
-    return [(s, cut.tensor, cut.start - 1, cut.start + leaving[s.name]) for s in sites for cut in s.cuts]
+    """For each table that loses ids: its site, its name, its fall-back row, the rows that leave; whole fields last."""
+    sites = [site for site in _sites(survey, leaving) if site.fallback is not None]
+    sites.sort(key=lambda site: site.kind is Kind.FIELD)
+    return [(s, cut.tensor, cut.start - 1, cut.positions(leaving[s.name])) for s in sites for cut in s.cuts]
 
 
 def _pointer(values: Tensor, gone: NDArray[np.int64]) -> Tensor:
@@ -181,9 +184,11 @@ def _copy(model: nn.Module, own: Mapping[str, Tensor], tensors: Mapping[str, Ten
 
 
 def _folding(model: nn.Module, survey: Survey, leaving: Leaving) -> nn.Module:
-    """Ids that leave come in as 0, so that a mask of what is 0 hides them here as it does in the smaller model."""
+    """Ids that leave come in as 0, so that a mask of what is 0 hides them here as it does in the smaller model; and all
+    of a column that forward is given zeros for."""
     codes = codes_after(survey, leaving)
-    if not codes:
+    absent = {s.column for s in _sites(survey, leaving) if s.absent is not None and s.column is not None}
+    if not codes and not absent:
         return model
     held = {column: np.where(new > 0, np.arange(len(new)), 0) for column, new in codes.items()}
     columns = survey.columns or tuple(getattr(model, "columns", ()))
@@ -191,7 +196,7 @@ def _folding(model: nn.Module, survey: Survey, leaving: Leaving) -> nn.Module:
     def fold(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if kwargs and args:
             return args, kwargs
-        inputs = recoded(kwargs or args, held, columns)
+        inputs = recoded(kwargs or args, held, columns, zero=absent)
         return ((), inputs) if kwargs else (inputs, {})
 
     if wrap_call(model) == "forward":

@@ -11,11 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-__all__ = ["Example", "call", "changed", "laid_flat", "recoded", "shapes_of"]
+__all__ = ["Example", "Path", "call", "changed", "laid_flat", "part_at", "paths", "recoded", "shapes_of"]
 
 Example = Sequence[Any] | Mapping[str, Any]
 """What a model is called with: a sequence of positional arguments, or a mapping of keyword arguments. An argument is a
 tensor, or a dict, list, tuple or dataclass that holds some, or anything else."""
+
+Path = tuple[str | int, ...]
+"""Where a tensor stands: the number or name of the argument, then keys, names and places inside it."""
 
 Change = Callable[[str, Tensor], Tensor | None]
 
@@ -45,6 +48,18 @@ def laid_flat(example: Example, columns: Sequence[str] = ()) -> dict[str, Tensor
     return {_name(path): tensor for path, (_, tensor) in zip(short, found, strict=True)}
 
 
+def paths(example: Example, columns: Sequence[str] = ()) -> dict[str, Path]:
+    """Where every tensor stands, by its name."""
+    return dict(zip(laid_flat(example, columns), (path for path, _ in _walk(example)), strict=True))
+
+
+def part_at(value: Any, path: Path) -> Any:
+    """What stands there in a nest. Raises KeyError where nothing does."""
+    for step in path:
+        value = dict(_parts(value))[step]
+    return value
+
+
 def changed(example: Example, change: Change, columns: Sequence[str] = ()) -> Any:
     """The same nest with `change(name, tensor)` in the place of every tensor; where that is None, nothing stands."""
     parts = iter([change(name, tensor) for name, tensor in laid_flat(example, columns).items()])
@@ -56,10 +71,12 @@ def recoded(
     codes: Mapping[str, NDArray[np.int64]],
     columns: Sequence[str] = (),
     gone: Collection[str] = (),
+    zero: Collection[str] = (),
 ) -> Any:
     """The same nest (a sequence as a tuple) with new ids, without the columns that are gone.
 
-    codes: column -> the new id of each old one. Column 3 of a matrix that is called x is x.3.
+    codes: column -> the new id of each old one. zero: columns that hold zeros. Column 3 of a matrix that is called x
+    is x.3.
     """
     example = example if isinstance(example, Mapping) else tuple(example)
 
@@ -69,13 +86,15 @@ def recoded(
         return torch.from_numpy(codes[column]).to(value.device)[value.long()].to(value.dtype)
 
     def after(column: str, value: Tensor) -> Tensor | None:
+        if column in zero:
+            return torch.zeros_like(value)
         parts = [f"{column}.{j}" for j in range(value.shape[1])] if value.dim() == 2 else []
         if any(part in gone or part in codes for part in parts):
             kept = [coded(p, v) for p, v in zip(parts, value.unbind(1), strict=True) if p not in gone]
             return torch.stack(kept, 1)
         return coded(column, value) if column not in gone else None
 
-    return changed(example, after, columns) if gone or codes else example
+    return changed(example, after, columns) if gone or codes or zero else example
 
 
 def shapes_of(example: Example) -> list[tuple[int, ...]]:
@@ -83,12 +102,12 @@ def shapes_of(example: Example) -> list[tuple[int, ...]]:
     return [tuple(tensor.shape) for tensor in laid_flat(example).values()]
 
 
-def _name(path: tuple[str | int, ...]) -> str:
+def _name(path: Path) -> str:
     first = f"input{path[0]}" if isinstance(path[0], int) else path[0]
     return ".".join([first, *(str(part) for part in path[1:])])
 
 
-def _walk(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Tensor]]:
+def _walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Tensor]]:
     if isinstance(value, Tensor):
         yield path, value
     for key, part in _parts(value):

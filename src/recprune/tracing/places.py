@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recprune.tracing.ledger import Labels, Ledger
 from recprune.tracing.site import Cut
@@ -37,11 +38,11 @@ class Places:
         """The axes in which a node stands."""
         return [self.keys[key] for key in np.unique(self._keys[self._slice(node, node)])]
 
-    def loose(self, node: int) -> Iterator[Cut]:
-        """Cuts for one unit that may lie in several pieces."""
-        at = self._slice(node, node)
+    def loose(self, nodes: Labels) -> Iterator[Cut]:
+        """Cuts for one unit that takes all these nodes and may lie in several pieces."""
+        at = np.isin(self._nodes, nodes) if len(nodes) > 1 else self._slice(int(nodes[0]), int(nodes[0]))
         for key, (_, positions) in self._by_key(at).items():
-            for start, width in runs(positions):
+            for start, width in runs(np.unique(positions)):
                 yield Cut(*self.keys[key], start, width)
 
     def cuts(self, first: int, last: int) -> Iterator[Cut | None]:
@@ -63,7 +64,7 @@ class Places:
     def _slice(self, first: int, last: int) -> slice:
         return slice(np.searchsorted(self._nodes, first), np.searchsorted(self._nodes, last, side="right"))
 
-    def _by_key(self, at: slice) -> dict[int, tuple[Labels, Labels]]:
+    def _by_key(self, at: slice | NDArray[np.bool_]) -> dict[int, tuple[Labels, Labels]]:
         """Axis -> the nodes in it, and their positions, node by node."""
         keys = self._keys[at]
         order = np.argsort(keys, kind="stable")

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
+import numpy as np
 from torch import Tensor
 
 from recprune.tracing.places import Places
@@ -100,8 +101,8 @@ class Rows:
             if reason is not None or ledger.resolve(f.node) != {node}:
                 self._whole[f"{f.column}.field"] = reason or "it leaves only together with others"
                 continue
-            cuts = [Cut(table, 0, start, rows) for table, start, rows in ranges] + list(places.loose(node))
-            means = tuple(averaged.loose(node))
+            cuts = [Cut(table, 0, start, rows) for table, start, rows in ranges] + list(places.loose(np.array([node])))
+            means = tuple(averaged.loose(np.array([node])))
             yield Site(f"{f.column}.field", Kind.FIELD, 1, tuple(cuts), f.column, averaged=means)
 
 

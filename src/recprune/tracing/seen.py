@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from torch import nn
+from torch import Tensor, nn
 
 from recprune.tracing.ledger import Labels, Ledger
+from recprune.tracing.site import Absent
 from recprune.tracing.step import Axes, Source
 
 __all__ = ["Field", "Lookup", "Seen"]
@@ -31,13 +33,14 @@ class Lookup:
 
 @dataclass
 class Seen:
-    """columns: the inputs, laid flat. axes: tensor of the model -> its axes. readers: tensor -> what reads it.
+    """inputs: the example, laid flat. axes: tensor of the model -> its axes. readers: tensor -> what reads it.
     averages: ("@operation#number", axis) -> the labels that the operation averages over. item_item: square Linear
-    modules between an input and the output.
+    modules between an input and the output. absent: what would stand for the columns of a mapping.
     """
 
     model: nn.Module
-    columns: tuple[str, ...]
+    inputs: Mapping[str, Tensor]
+    absent: Mapping[str, Absent] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
     axes: dict[str, Axes] = field(default_factory=dict)
     readers: dict[str, set[str]] = field(default_factory=dict)
@@ -45,3 +48,8 @@ class Seen:
     lookups: list[Lookup] = field(default_factory=list)
     item_item: list[str] = field(default_factory=list)
     averages: dict[tuple[str, int], Labels] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the inputs."""
+        return tuple(self.inputs)

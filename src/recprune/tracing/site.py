@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FLAT", "Cut", "Kind", "Site", "Survey"]
+__all__ = ["FLAT", "Absent", "Cut", "Kind", "Site", "Survey"]
 
 FLAT = -1
 """`Cut.dim` of an entry: the position in the flattened tensor."""
@@ -45,17 +45,34 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
+class Absent:
+    """What stands in a mapping of the inputs in the place of a column that left: zeros that nothing reads.
+
+    path: where it stood, from the number or name of the argument to its key. keys: of that mapping, in their order.
+    shape: of the example but for the rows. like: keys beside it of the very same shape, whose shape it takes.
+    """
+
+    path: tuple[str | int, ...]
+    keys: tuple[str, ...]
+    shape: tuple[int, ...]
+    like: tuple[str, ...]
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """Units that can leave, and everything that must leave with them.
 
     `column` is, for ids, the dataset column whose vocabulary shrinks along, and for fields the input column that goes;
     `also` names further columns that are looked up in the same rows: ids leave all of `columns` at once.
-    `fallback` is, for ids, the row of the first cut's tensor that answers for an id that left.
+    `fallback` is, for ids, the row of the first cut's tensor that answers for an id that left; for a field of which one
+    row stays as well.
     `averaged` names operations of the forward pass that average over an axis of these units, as layer norm and softmax
     do ("@aten._softmax.default#2" is the second softmax): the masked model averages over the units that stay.
     `attributes` are whole numbers of modules that hold the site's width ("block.0.head_dim") and are set to what stays.
     `rescaled` names the tensors to multiply by sqrt(kept / size), where attention divides by the square root of the
     width that is left, so that its scores stay as they were.
+    `absent` is, for fields of a mapping, what forward is given when their column does not come any more.
     """
 
     name: str
@@ -68,6 +85,7 @@ class Site:
     attributes: tuple[str, ...] = ()
     rescaled: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    absent: Absent | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -8,7 +8,9 @@ from torch import nn
 
 from recprune.errors import SurveyError
 from recprune.rewrites.open_attention import open_attention
+from recprune.tracing.absent import absentable
 from recprune.tracing.build import build
+from recprune.tracing.copying import wrap_call
 from recprune.tracing.inputs import Example, call, laid_flat, shapes_of
 from recprune.tracing.kept_width import still
 from recprune.tracing.offered import with_offered
@@ -35,7 +37,8 @@ def survey(model: nn.Module, example: Example, columns: Sequence[str] | None = N
     model = open_attention(model)
     inputs = laid_flat(example, columns if columns is not None else getattr(model, "columns", ()))
     named = tuple(inputs)
-    watch = Watch(Seen(model, named), inputs)
+    absent = absentable(example, named) if wrap_call(model) == "forward" else {}
+    watch = Watch(Seen(model, inputs, absent))
     with still(model), watch.hooks():
         try:
             with watch, Functions(watch):

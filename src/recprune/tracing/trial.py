@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from recprune.tracing.attributes import numbers
 from recprune.tracing.build import named_tensors
 from recprune.tracing.cutting import Leaving, inputs_after, masked_copy, smaller_copy
+from recprune.tracing.fields import by_rows
 from recprune.tracing.inputs import Example, call, changed, laid_flat
 from recprune.tracing.kept_width import still
 from recprune.tracing.site import FLAT, Cut, Kind, Site, Survey
@@ -29,7 +30,8 @@ __all__ = ["difference", "larger_batch", "tried"]
 def tried(model: nn.Module, survey: Survey, example: Example, columns: Sequence[str]) -> Survey:
     """The survey with the sites that can be cut, as they can be cut."""
     trial = _Trial(model, survey, example, columns)
-    bad = trial.failing([s for s in survey.sites if not any(c.dim == FLAT for c in s.cuts)])
+    survey = trial.without_fields_that_fail()
+    bad = trial.failing([s for s in survey.sites if s.absent is None and not any(c.dim == FLAT for c in s.cuts)])
     if not bad:
         return survey
     names = {site.name for site in bad}
@@ -114,10 +116,26 @@ class _Trial:
         return difference(wanted, got) <= self._tolerance
 
     def _leave(self, sites: Sequence[Site]) -> list[Site]:
-        """Sites that can spare a unit; of the fields, one."""
-        fields = [s for s in self._survey.sites if s.kind is Kind.FIELD]
-        spare = [s for s in sites if s.kind is Kind.FIELD][: min(1, len(fields) - 1)]
-        return [*spare, *(s for s in sites if s.kind is not Kind.FIELD and s.size > 1)]
+        """Sites that can spare a unit; of the fields, one, but of those in a mapping all."""
+        fields = [s for s in self._survey.sites if s.kind is Kind.FIELD and s.absent is None]
+        spare = [s for s in sites if s in fields][: min(1, len(fields) - 1)]
+        whole = [s for s in sites if s.absent is not None]
+        return [*spare, *whole, *(s for s in sites if s.kind is not Kind.FIELD and s.size > 1)]
+
+    def without_fields_that_fail(self) -> Survey:
+        """The survey without the fields of mappings that forward cannot do without; those that it cannot do with tables
+        of no width leave row by row."""
+        fields = [s for s in self._survey.sites if s.absent is not None]
+        known = {s.name: s for s in fields}
+        for field in [*self.failing(fields[:-1]), *self.failing(fields[-1:])]:
+            ids = next((s for s in self._survey.sites if s.kind is Kind.ID and s.column == field.column), None)
+            rows = by_rows(ids, field.absent) if ids is not None and field.absent is not None else field
+            known.pop(field.name)
+            known.update({rows.name: rows} if rows != field and self.equal([rows]) else {})
+        bad = {s.name: "forward cannot do without it" for s in fields if s.name not in known}
+        sites = tuple(known.get(s.name, s) for s in self._survey.sites if s.name not in bad)
+        self._survey = replace(self._survey, sites=sites, whole={**self._survey.whole, **bad})
+        return self._survey
 
     def failing(self, sites: list[Site]) -> list[Site]:
         """The sites that cannot be cut as they are, found by halving."""

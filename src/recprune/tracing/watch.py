@@ -39,18 +39,17 @@ def follows() -> Mapping[str, Follow]:
 class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees every ATen operation of the forward pass, whatever Python did to get there."""
 
-    def __init__(self, seen: Seen, inputs: Mapping[str, Tensor]) -> None:
+    def __init__(self, seen: Seen) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.seen = seen
-        self.inputs = inputs
         self._known: dict[int, Axes] = {}
-        self._alive: list[Any] = list(inputs.values())
+        self._alive: list[Any] = list(seen.inputs.values())
         self._tensors = _tensor_names(seen.model)
         self._stack: list[str] = []
         self._times: dict[str, int] = {}
         self.paused = False
         self._linear_output: dict[str, int] = {}
-        for name, value in inputs.items():
+        for name, value in seen.inputs.items():
             self._known[id(value)] = replace(never(value.shape), source=Source((name,)))
 
     @classmethod
@@ -127,7 +126,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         labels, seen, last = axes.labels[-1], self.seen, len(axes.labels) - 1
         if source.dim == last and len(source.columns) == len(labels) and _takes_any_number(seen.model):
             columns = list(source.columns)
-        elif source.dim is None and len(source.columns) == 1 and self.inputs[source.columns[0]].dim() == 2:
+        elif source.dim is None and len(source.columns) == 1 and self.seen.inputs[source.columns[0]].dim() == 2:
             first = source.part[0] if source.part is not None else 0
             columns = [f"{source.columns[0]}.{first + j}" for j in range(len(labels))]
             if source.part is not None:
@@ -162,7 +161,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             with suppress(IndexError):
                 self._stack.pop()
             square = isinstance(module, nn.Linear) and module.bias is None and module.in_features == module.out_features
-            if square and args and any(args[0] is value for value in self.inputs.values()):
+            if square and args and any(args[0] is value for value in self.seen.inputs.values()):
                 self._linear_output[name] = id(output)
 
         return leave

@@ -81,7 +81,8 @@ class FieldMean:
 
 
 def _looked_up(site: Site, probe: Probe) -> bool:
-    return any(cut.tensor in probe.survey.features and cut.dim == 0 for cut in site.cuts)
+    tables = [cut for cut in site.cuts if cut.tensor in probe.survey.features]
+    return any(cut.dim == 0 or site.kind is Kind.FIELD for cut in tables)
 
 
 def _unknown(site: Site, why: str) -> SurveyError:
