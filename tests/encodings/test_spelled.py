@@ -6,6 +6,9 @@ import types
 import pytest
 import torch
 
+from recprune import encodings
+from recprune.discover import load, names
+from recprune.encodings.codes import Codes
 from recprune.encodings.fp16 import Fp16
 from recprune.encodings.int4_rotated_rows import Int4RotatedRows
 from recprune.encodings.spelled import name_of, spelled
@@ -64,3 +67,10 @@ def test_an_encoding_of_ones_own_has_the_name_that_it_is_found_by(monkeypatch: p
     assert name_of(mine.Mine) == "mine:Mine"
     assert spelled("mine:Mine").kind is mine.Mine
     assert name_of(Fp16) == "fp16"
+
+
+def test_the_folder_offers_encodings_and_nothing_else():
+    found = {name: load(encodings, name) for name in names(encodings)}
+    assert {"item_item", "int8_rows", "int2_rotated_rows", "top_entries"} <= found.keys()
+    assert not set(encodings.BESIDE) & found.keys()
+    assert {name for name, kind in found.items() if not issubclass(kind, Codes)} == {"item_item"}
