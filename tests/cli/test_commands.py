@@ -181,3 +181,20 @@ def test_a_frontier_is_drawn_and_written(street, tmp_path):
     assert json.loads(out.read_text())["points"] == said["points"]
     shown = call("frontier", at / "big", "--factor", 0.3, "--epochs", 1, "-o", out)
     assert "of dense" in shown.output
+
+
+def test_select_leaves_columns_that_say_nothing(tmp_path):
+    log = simulate(100, 60, 2500, 3, seed=1, noise=(3,), uniques=1).log.frame.collect()
+    log.write_csv(tmp_path / "log.csv")
+    fields = [name for name in log.columns if name not in ("user", "item", "time", "rating", "label")]
+    roles = (*ROLES, "--categorical", ",".join(fields), *(("--label", "label") if "label" in log.columns else ()))
+    asked("prepare", tmp_path / "log.csv", "-o", tmp_path / "all", *roles, "--negatives", 1)
+    settings = ("--set", "dim=4", "--set", "hidden=[8]", "--epochs", 2)
+    said = asked("select", tmp_path / "all", "-o", tmp_path / "some", *settings)
+    assert {"user", "item"} <= set(said["kept"])
+    assert set(said["kept"]) | set(said["left"]) == {"user", "item", *fields}
+    assert said["left"]
+    trained = asked("train", tmp_path / "some", "--model", "deepfm", *settings, "-o", tmp_path / "model")
+    assert trained["parameters"] > 0
+    refused = call("select", tmp_path / "all", "-o", tmp_path / "model")
+    assert refused.exit_code == 2
