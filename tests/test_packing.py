@@ -17,6 +17,7 @@ from recprune.testing.data import tiny_split
 from recprune.tracing.build import named_tensors
 from recprune.tracing.trace import survey
 from recprune.training.fit import FitOptions, fit
+from recprune.training.scratch import fresh_copy
 
 
 class Tied(nn.Module):
@@ -182,8 +183,12 @@ def test_what_can_be_packed_is_listed_with_the_reasons_of_the_rest():
 def test_codes_are_not_trained():
     split = tiny_split()
     model = MF(split.train.n_users, split.train.n_items, 16)
+    packed = pack(model, {"item.weight": "int4_rows"})
     with pytest.raises(TrainingError, match=r"item is packed.*unpack"):
-        fit(pack(model, {"item.weight": "int4_rows"}), split, FitOptions(epochs=1))
+        fit(packed, split, FitOptions(epochs=1))
+    with pytest.raises(TrainingError, match=r"item is packed.*unpack"):
+        fresh_copy(packed)
+    assert not torch.equal(fresh_copy(unpack(packed), 1).item.weight, packed.item.weight)
 
 
 def test_a_packed_model_of_another_type_still_equals_its_decoded_weights():

@@ -73,6 +73,14 @@ def test_a_moved_type_leaves_scales_as_they_are():
     assert torch.equal(stored.half().float().scale, before)
 
 
+@pytest.mark.parametrize("kind", [Int8Rows, Int4RotatedRows, Bf16])
+def test_there_and_back_through_a_shorter_type_it_is_the_same(kind: type[codes.Codes]):
+    stored = kind.encode(torch.randn(6, 5, generator=torch.Generator().manual_seed(0)))
+    before = stored.dense()
+    assert torch.equal(stored.half().float().dense(), before)
+    assert stored.to("meta").dense().shape == (6, 5)
+
+
 def test_parts_of_another_type_are_refused():
     parts = dict(Int8Rows.encode(torch.rand(3, 4)).named_buffers())
     with pytest.raises(SurgeryError, match="part 'scale'"):

@@ -32,7 +32,7 @@ class LowBits(Codes):
     def __init__(self, parts: Mapping[str, Tensor]) -> None:
         super().__init__(parts)
         self._turn: Tensor | None = None
-        self._set_turn()
+        self._read_seed()
 
     @classmethod
     def layout(cls, rows: int, columns: int, value: torch.dtype, **options: int) -> Layout:
@@ -96,18 +96,20 @@ class LowBits(Codes):
         safe = torch.where(scale == 0, torch.ones_like(scale), scale)
         return (rows / safe).add_(cls.middle).round_().clamp_(0, 2**cls.bits - 1)
 
-    def _set_turn(self) -> None:
+    def _read_seed(self) -> None:
         """The rotation is no buffer: it is made of the seed, here and wherever the codes are loaded."""
         if self.rotated:
-            self._turn = _turning(self.like, int(self._buffers["seed"]))  # type: ignore[arg-type]
+            self._seed = int(self._buffers["seed"])  # type: ignore[arg-type]
+            self._turn = _turning(self.like, self._seed)
 
     def _load_from_state_dict(self, *args: Any, **named: Any) -> None:
         super()._load_from_state_dict(*args, **named)
-        self._set_turn()
+        self._read_seed()
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         super()._apply(fn, recurse)
-        self._turn = None if self._turn is None else fn(self._turn)
+        if self.rotated:
+            self._turn = _turning(self.like, self._seed)
         return self
 
 

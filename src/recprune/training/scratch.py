@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from recprune.encodings.faces import Packed
 from recprune.errors import TrainingError
 
 __all__ = ["fresh_copy"]
@@ -20,8 +21,11 @@ def fresh_copy(model: Module, seed: int = 0) -> Module:
     """A copy of the same shapes with newly drawn weights; the model and torch's own random state stay as they are.
 
     A module that has `reset_parameters()` is asked to do it for everything below it; the others pass the question on.
-    Raises TrainingError where a parameter belongs to a module that cannot.
+    Raises TrainingError where a parameter belongs to a module that cannot, or is packed.
     """
+    for name, module in model.named_modules():
+        if isinstance(module, Packed):
+            raise TrainingError(f"{name} is packed, and codes are not drawn anew: unpack the model first", module=name)
     fresh = copy.deepcopy(model)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
