@@ -56,9 +56,9 @@ def test_it_says_how_much_work_it_took():
         yield heard.append
 
     made = early(model, split, 0.5, options=OPTIONS, stage=stage)
-    share = (1 + 5 * (1 - made.plan.account().share_removed)) / 6
+    share = (2 + 4 * (1 - made.plan.account().share_removed)) / 6
     assert heard[-1] == f"{share:.0%} of the work"
-    assert share < 0.6
+    assert share < 0.7
 
 
 @pytest.mark.parametrize("at", [2, 4])

@@ -27,7 +27,7 @@ class ScheduleOptions:
     ] = "oneshot"
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of a gradual schedule.")] = 5
     after: Annotated[
-        int | None, typer.Option("--after", min=1, help="Epochs before an early one cuts. Default: a fifth.")
+        int | None, typer.Option("--after", min=1, help="Epochs before an early one cuts. Default: a third.")
     ] = None
     to: Annotated[int, typer.Option("--to", min=0, help="Epoch whose weights a rewound one begins with.")] = 1
     distill: Annotated[

@@ -31,7 +31,7 @@ SCHEDULES = ("oneshot", "gradual", "early", "rewind")
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """name: "oneshot" (a trained model is cut once and fine-tuned), "gradual" (it is cut and fine-tuned in `steps`
-    steps), "early" (a fresh one is cut after epoch `after` of its training; None: a fifth of it) or "rewind" (what the
+    steps), "early" (a fresh one is cut after epoch `after` of its training; None: a third of it) or "rewind" (what the
     trained one keeps is trained again from the weights of epoch `to`). distilled: the trained model teaches.
 
     Raises TrainingError for a name that there is not, and where nobody could teach.
