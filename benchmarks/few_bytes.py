@@ -128,6 +128,8 @@ def notes(runs: list[Comparison]) -> list[str]:
         f"AUC at a tenth minus that of the dense one, seed by seed: {each}",
         f"Dense training {EPOCHS} epochs; pruned, random and rare ids: {EPOCHS} epochs of fine-tuning with the dense "
         f"model as teacher, then packed; from scratch: the same shapes and bits, new weights, {2 * EPOCHS} epochs",
+        "Random units may take the item itself, which leaves chance. Packed models decode with torch operations, which "
+        "takes time; `recprune.unpack` gives their floats back",
     ]
 
 

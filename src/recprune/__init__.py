@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from recprune.importance.score import score as score
     from recprune.models.build import build as build
     from recprune.packing import pack as pack
+    from recprune.packing import unpack as unpack
     from recprune.planning.budget import Budget as Budget
     from recprune.planning.budget import MaxDrop as MaxDrop
     from recprune.planning.choose import choose as choose
@@ -113,6 +114,7 @@ _HOMES = {
     "split_last": "data.split",
     "split_random": "data.split",
     "survey": "tracing.trace",
+    "unpack": "packing",
     "with_negatives": "data.negatives",
 }
 """Public name -> the module it lives in; imported when it is first asked for, so that `import recprune` stays light."""
