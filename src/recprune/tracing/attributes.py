@@ -16,7 +16,6 @@ _KNOWN: tuple[tuple[type[nn.Module], tuple[tuple[str, str, int], ...]], ...] = (
     (nn.Bilinear, (("out_features", "weight", 0), ("in1_features", "weight", 1), ("in2_features", "weight", 2))),
     (nn.Linear, (("out_features", "weight", 0), ("in_features", "weight", 1))),
     (nn.modules.batchnorm._BatchNorm, (("num_features", "weight", 0), ("num_features", "running_mean", 0))),
-    (nn.modules.conv._ConvNd, (("out_channels", "weight", 0), ("in_channels", "weight", 1))),
     (nn.PReLU, (("num_parameters", "weight", 0),)),
     (nn.RNNBase, (("input_size", "weight_ih_l0", 1), ("hidden_size", "weight_hh_l0", 1))),
     (nn.RNNCellBase, (("input_size", "weight_ih", 1), ("hidden_size", "weight_hh", 1))),
@@ -40,10 +39,8 @@ def correct_attributes(model: nn.Module) -> None:
                 value = getattr(module, f"{tensor}_orig", getattr(module, tensor, None))  # of torch.nn.utils.prune
                 if isinstance(value, Tensor):
                     setattr(module, attribute, value.shape[dim])
-        if isinstance(module, nn.modules.conv._ConvNd) and not module.transposed:
-            module.kernel_size = tuple(module.weight.shape[2:])
-        if isinstance(module, nn.modules.conv._ConvNd) and module.groups > 1:
-            module.in_channels = module.weight.shape[0 if module.transposed else 1] * module.groups
+        if isinstance(module, nn.modules.conv._ConvNd):
+            _correct_channels(module)
         if (
             isinstance(module, nn.LayerNorm | nn.RMSNorm)
             and module.weight is not None
@@ -54,6 +51,14 @@ def correct_attributes(model: nn.Module) -> None:
             module._flat_weights = [getattr(module, name) for name in module._flat_weights_names]
         if next(variables(module), None) is not None:
             _correct_named(module)
+
+
+def _correct_channels(module: nn.modules.conv._ConvNd) -> None:
+    """Of a convolution, whose groups are right already."""
+    first, second = module.weight.shape[:2]
+    module.kernel_size = tuple(module.weight.shape[2:])
+    module.in_channels = first if module.transposed else second * module.groups
+    module.out_channels = second * module.groups if module.transposed else first
 
 
 def _correct_named(module: nn.Module) -> None:
@@ -72,6 +77,13 @@ def _correct_named(module: nn.Module) -> None:
 
 def numbers(model: nn.Module, value: int, near: set[str]) -> Iterator[str]:
     """Attributes that hold this whole number, of modules that own a tensor in `near`, then of those around them."""
+    for path, module in model.named_modules():
+        if (
+            isinstance(module, nn.modules.conv._ConvNd)
+            and module.groups == value
+            and any(_inside(t, path) for t in near)
+        ):
+            yield f"{path}.groups".lstrip(".")
     for path, module in sorted(model.named_modules(), key=lambda pair: -len(pair[0].split(".")) if pair[0] else 0):
         if type(module).__module__.startswith("torch.nn") or not any(_inside(tensor, path) for tensor in near):
             continue
@@ -83,7 +95,10 @@ def numbers(model: nn.Module, value: int, near: set[str]) -> Iterator[str]:
 def set_number(model: nn.Module, attribute: str, value: int) -> None:
     """Set one of them, in place."""
     path, _, name = attribute.rpartition(".")
-    setattr(model.get_submodule(path), name, value)
+    module = model.get_submodule(path)
+    setattr(module, name, value)
+    if isinstance(module, nn.modules.conv._ConvNd):
+        _correct_channels(module)
 
 
 def _inside(tensor: str, path: str) -> bool:
