@@ -260,6 +260,7 @@ FOUND: dict[str, set[str]] = {
     "gates": {"both.neuron", "again.neuron", "last.neuron", "item.dim"},
     "gru4rec": {"item.dim", "fc.neuron", "rnn.weight_ih_l0.neuron"},
     "gru_last_state": {"item.dim", "input0.id"},
+    "grouped": {"item.dim", "grouped.head", "grouped.filter", "point.filter", "each.out.inside.filter", "up.filter"},
     "half": {"user+item.dim", "into.neuron", "input0.id"},
     "item_item": {"items.entry"},
     "keywords": {"user.id", "item.id", "up.neuron"},
@@ -288,6 +289,7 @@ FOUND: dict[str, set[str]] = {
     "two_towers": {"user.dim", "item.dim", "input1+input2.id", "left.2.neuron"},
     "wide_and_deep": {"city.dim", "hour.dim", "into.neuron"},
     "written_rows": {"item.dim", "vote.neuron"},
+    "writes": {"item.dim", "step.neuron", "input0.id"},
     "xdeepfm": {"first.filter", "second.filter", "input0.1.field"},
 }
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -43,6 +46,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.seen = seen
         self._known: dict[int, Axes] = {}
+        self._sharing: dict[int, list[Tensor]] = defaultdict(list)  # storage -> tensors in it
         self._alive: list[Any] = list(seen.inputs.values())
         self._tensors = _tensor_names(seen.model)
         self._stack: list[str] = []
@@ -51,6 +55,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._linear_output: dict[str, int] = {}
         for name, value in seen.inputs.items():
             self._known[id(value)] = replace(never(value.shape), source=Source((name,)))
+            self._sharing[_storage(value)].append(value)
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -85,6 +90,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         found = self._follow(step)
         for tensor, axes in zip(_tensors(output), found, strict=False):
             self._keep(tensor, self._fields(step, axes))
+            if operation.split(".")[1].endswith("_"):
+                self._written(tensor, axes)
         return output
 
     def _module(self) -> str:
@@ -117,6 +124,15 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise SurveyError(f"a structure gave axes {axes.shape} for a tensor of shape {tuple(tensor.shape)}")
         if self.name_of(tensor) is None:
             self._known[id(tensor)] = axes
+            self._sharing[_storage(tensor)].append(tensor)
+
+    def _written(self, tensor: Tensor, axes: Axes) -> None:
+        """A tensor was written into: others that share its numbers hold zeros where it still does, and no ids."""
+        known = dict(zip(map(np.ndarray.tobytes, axes.labels), axes.zero, strict=True))
+        for other in self._sharing.get(_storage(tensor), ()):
+            if other is not tensor and (old := self._known.get(id(other))) is not None:
+                zero = (z and known.get(part.tobytes(), False) for part, z in zip(old.labels, old.zero, strict=True))
+                self._known[id(other)] = Axes(old.labels, tuple(zero))
 
     def _fields(self, step: Step, axes: Axes) -> Axes:
         """Where row offsets were just added, the last axis is that of the fields: each input column is a unit."""
@@ -192,6 +208,11 @@ class Functions(TorchFunctionMode):
         finally:
             self._watch.paused = False
         return self._watch.saw(operation, args, kwargs or {}, output)
+
+
+def _storage(tensor: Tensor) -> int:
+    """Where its numbers lie; 0 where that is not known."""
+    return tensor.untyped_storage().data_ptr() if tensor.layout is torch.strided else 0
 
 
 def _takes_any_number(model: nn.Module) -> bool:

@@ -6,9 +6,9 @@ from recprune.tracing.step import Axes, Step, never
 
 __all__ = ["follow", "operations"]
 
-_ALIKE = "zeros.default ones.default full.default new_zeros.default new_ones.default new_full.default"
-_MADE = """empty.memory_format arange.default arange.start arange.start_step eye.default scalar_tensor.default
-    new_empty.default"""
+_ALIKE = """zeros.default ones.default full.default empty.memory_format
+    new_zeros.default new_ones.default new_full.default new_empty.default"""
+_MADE = "arange.default arange.start arange.start_step eye.default scalar_tensor.default"
 _LIKE = ("zeros_like", "ones_like", "full_like", "empty_like")
 
 operations = (
@@ -22,10 +22,9 @@ def follow(step: Step) -> Axes:
     number. What is made with the shape of another tensor shrinks along with it."""
     name = step.operation.removeprefix("aten.")
     if name in _ALIKE.split():
-        axes = never(step.output.shape)
-        sizes = step.output.shape[1:]  # the first axis is one of rows
-        labels = [step.ledger.fresh("made", "made", size) for size in sizes]
-        return Axes((*axes.labels[:1], *labels), tuple("zeros" in name for _ in step.output.shape))
+        rows = never(step.output.shape).labels[: len(step.output.shape) > 1]
+        labels = [step.ledger.fresh("made", "made", size) for size in step.output.shape[len(rows) :]]
+        return Axes((*rows, *labels), tuple("zeros" in name for _ in step.output.shape))
     if name in _MADE.split():
         return never(step.output.shape)
     axes = step.axes_of(0)

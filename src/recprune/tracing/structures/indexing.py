@@ -9,7 +9,7 @@ from recprune.tracing.step import Axes, Step, never
 
 __all__ = ["follow", "operations"]
 
-operations = ("aten.index.Tensor", "aten.gather.default", "aten.take.default")
+operations = ("aten.index.Tensor", "aten.take.default")
 
 
 def follow(step: Step) -> Axes:
