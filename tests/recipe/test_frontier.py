@@ -8,6 +8,7 @@ from recprune.errors import BudgetError, DataError
 from recprune.models.build import build
 from recprune.planning.budget import Budget
 from recprune.recipe.frontier import Frontier, equal, frontier, points
+from recprune.recipe.stages import silent
 from recprune.testing.data import tiny_clicks, tiny_split
 from recprune.tracing.site import Kind
 from recprune.training.fit import FitOptions, fit
@@ -82,6 +83,22 @@ def test_factors_rise_within_0_and_1(deepfm, factors):
     model, split = deepfm
     with pytest.raises(BudgetError, match="rise within"):
         frontier(model, split, factors=factors)
+
+
+def test_a_factor_out_of_reach_is_refused_before_any_work_and_left_out_where_none_was_named(deepfm):
+    model, split = deepfm
+    budget = Budget(0.0, kinds=frozenset({Kind.NEURON}))
+    said: list[str] = []
+
+    def stage(name):
+        said.append(name)
+        return silent(name)
+
+    with pytest.raises(BudgetError, match="cannot be met"):
+        frontier(model, split, budget=budget, factors=(0.3, 0.99), options=FEW, stage=stage)
+    assert "fine-tune" not in said
+    found = frontier(model, split, budget=budget, encodings=(), options=FEW, rule="magnitude")
+    assert 1 < len(found.points) < 9
 
 
 def test_a_frontier_needs_validation():

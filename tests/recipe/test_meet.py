@@ -6,7 +6,7 @@ from recprune.errors import BudgetError
 from recprune.evaluation.evaluate import evaluate
 from recprune.models.build import build
 from recprune.planning.budget import Budget, MaxDrop
-from recprune.recipe import meet
+from recprune.recipe import frontier, meet
 from recprune.recipe.prune import plan, prune
 from recprune.testing.data import tiny_clicks
 from recprune.training.fit import FitOptions, fit
@@ -81,7 +81,7 @@ def test_the_smallest_model_that_loses_no_more_is_given(deepfm):
 
 def test_an_impossible_loss_is_refused(deepfm, monkeypatch):
     model, split = deepfm
-    monkeypatch.setattr(meet, "FACTORS", (0.9,))
+    monkeypatch.setattr(frontier, "FACTORS", (0.9,))
     monkeypatch.setattr(meet, "share_lost", lambda point, dense, metric: 0.01 * point.step)
     with pytest.raises(BudgetError, match="cannot be met") as caught:
         prune(model, split, budget=Budget(max_drop=MaxDrop("auc", 0.005)), rule="random", options=FEW)

@@ -53,7 +53,7 @@ def frontier(
     found = frontier(
         shelved.model,
         shelved.own(shelved.split(data)),
-        factors=factor or FACTORS,
+        factors=factor,
         encodings=ENCODINGS if encoding is None else encoding,
         rule=rule,
         metric=metric,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from recprune.data.dataset import Split
@@ -19,11 +20,13 @@ from recprune.evaluation.timing import timed
 from recprune.importance.score import Rule
 from recprune.packing import pack, storing
 from recprune.planning.budget import Budget
+from recprune.planning.choose import choose
 from recprune.recipe.gradual import shrinking
-from recprune.recipe.pruned import Pruned
+from recprune.recipe.pruned import Pruned, followed
 from recprune.recipe.restrict import restrict
 from recprune.recipe.stages import Stage, silent
 from recprune.recipe.train import TUNING
+from recprune.tracing.trace import survey
 from recprune.training.fit import FitOptions
 
 __all__ = ["ENCODINGS", "FACTORS", "Frontier", "Point", "equal", "frontier", "points", "share_lost"]
@@ -98,7 +101,7 @@ def frontier(
     model: nn.Module,
     split: Split,
     *,
-    factors: Sequence[float] = FACTORS,
+    factors: Sequence[float] | None = None,
     encodings: Sequence[str] = ENCODINGS,
     budget: Budget | None = None,
     rule: str | Rule | None = None,
@@ -117,7 +120,7 @@ def frontier(
     is a share of what stays then (None: every site keeps half of the share that stays). metric: the headline; None
     takes the usual one. folder: where the models of the steps are kept; a run that was stopped goes on there. The test
     part is not read.
-    Raises BudgetError where a factor cannot be reached.
+    factors: None takes those of `FACTORS` that can be reached. Raises BudgetError where one that is named cannot.
     """
     made = list(
         points(
@@ -145,7 +148,7 @@ def points(
     model: nn.Module,
     split: Split,
     *,
-    factors: Sequence[float] = FACTORS,
+    factors: Sequence[float] | None = None,
     encodings: Sequence[str] = ENCODINGS,
     budget: Budget | None = None,
     rule: str | Rule | None = None,
@@ -158,21 +161,17 @@ def points(
     """Point by point, with the pruned model (of floats) that it is of; None for the model that was given."""
     if not len(split.valid):
         raise DataError("a frontier is judged on validation, and that part is empty; split with a share for it")
-    if not factors or list(factors) != sorted(set(factors)) or not 0 < factors[0] <= factors[-1] < 1:
-        raise BudgetError(f"factors must rise within 0..1, not {', '.join(f'{f:g}' for f in factors)}")
+    held = budget or Budget(0.0, keep=0.5)
+    budgets = _budgets(model, split, held, factors)
     whole = size_of(model)
     parameters = whole[0] + whole[1]
     yield from ((point, None) for point in _stop(model, split, 0, 0.0, 0, encodings, stage))
-    held = budget or Budget(0.0, keep=0.5)
-    budgets = [
-        replace(held, factor=f, bytes=None, milliseconds=None, max_drop=None, keep=held.keep * (1 - f)) for f in factors
-    ]
     way = shrinking(
         model,
         split,
         budgets,
         rule=rule,
-        tunings=equal(options or replace(TUNING, epochs=2 * len(factors)), len(factors)),
+        tunings=equal(options or replace(TUNING, epochs=2 * len(budgets)), len(budgets)),
         distilled=distilled,
         folder=folder,
         seed=seed,
@@ -185,6 +184,27 @@ def points(
         done = len(pruned.fit.history) if pruned.fit else 0
         for point in _stop(pruned.model, own, number, left, done, encodings, stage):
             yield point, pruned
+
+
+def _budgets(model: nn.Module, split: Split, held: Budget, factors: Sequence[float] | None) -> list[Budget]:
+    """A budget a stop, all of which can be met: told before any work is done."""
+    asked = FACTORS if factors is None else factors
+    if not asked or list(asked) != sorted(set(asked)) or not 0 < asked[0] <= asked[-1] < 1:
+        raise BudgetError(f"factors must rise within 0..1, not {', '.join(f'{f:g}' for f in asked)}")
+    found = followed(survey(model, example(model, split)), split)
+    even = {site.name: torch.ones(site.size) for site in found.sites}
+    out: list[Budget] = []
+    for f in asked:
+        keep = held.keep * (1 - f)
+        stop = replace(held, factor=f, bytes=None, milliseconds=None, max_drop=None, keep=keep)
+        try:
+            choose(found, even, stop)
+        except BudgetError:
+            if factors is not None or not out:
+                raise
+            break
+        out.append(stop)
+    return out
 
 
 def equal(options: FitOptions, stops: int) -> list[FitOptions]:

@@ -102,7 +102,7 @@ def within_drop(
         model,
         split,
         budget=budget,
-        factors=FACTORS,
+        factors=None,
         encodings=encodings,
         rule=rule,
         options=options,
