@@ -71,7 +71,9 @@ def _layer(step: Step, feature: Labels, parameters: list[Tensor]) -> Labels:
 def _begins_as_zero(step: Step, states: Any, hidden: list[Labels]) -> None:
     """Freeze the hidden units where they begin with something that is not zero and not theirs."""
     for state in states if isinstance(states, list | tuple) else (states,):
-        labels = step.look(state).labels[-1]
+        *rows, labels = step.look(state).labels
+        for others in rows:
+            step.freeze(others, "it begins a layer")
         if step.ledger.live(labels):
             for one in hidden:
                 step.merge(one, labels)
