@@ -8,6 +8,7 @@ from recprune.models.build import build
 from recprune.planning.budget import Budget, MaxDrop
 from recprune.recipe import frontier, meet
 from recprune.recipe.prune import plan, prune
+from recprune.recipe.rivals import by_chance
 from recprune.testing.data import tiny_clicks
 from recprune.training.fit import FitOptions, fit
 
@@ -92,3 +93,12 @@ def test_a_loss_that_is_allowed_cannot_be_planned_without_training(deepfm):
     model, split = deepfm
     with pytest.raises(BudgetError, match=r"recprune\.prune"):
         plan(model, split, budget=Budget(max_drop=MaxDrop("auc", 0.05)))
+
+
+def test_what_was_measured_has_rivals_of_its_size(deepfm):
+    model, split = deepfm
+    small = prune(model, split, budget=Budget(max_drop=MaxDrop("auc", 0.5)), rule="taylor", options=FEW)
+    asked = small.plan.size_budget()
+    assert asked.factor == small.plan.account().share_removed
+    chance = by_chance(model, split, small, options=FitOptions(epochs=1))
+    assert chance.plan.account().share_removed >= asked.factor

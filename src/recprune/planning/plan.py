@@ -6,7 +6,7 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -81,6 +81,17 @@ class Plan:
         if budget.factor is not None:
             return account.parameters_after <= (1 - budget.factor) * account.parameters_before + 1e-9
         return budget.bytes is not None and account.bytes_after <= budget.bytes
+
+    def size_budget(self) -> Budget:
+        """The budget from shapes alone: as it was said, or, where it had to be measured, the share that leaves.
+
+        The `keep` of an allowed loss is a share of what stays, for it is held at every step on the way.
+        """
+        if self.budget.factor is not None or self.budget.bytes is not None:
+            return self.budget
+        share, keep = self.account().share_removed, self.budget.keep
+        keep = keep * (1 - share) if self.budget.max_drop is not None else keep
+        return replace(self.budget, factor=share, keep=keep, milliseconds=None, max_drop=None)
 
     def to_json(self) -> str:
         """The whole plan as text; `Plan.from_json` gives it back."""

@@ -37,7 +37,7 @@ def by_chance(
     stage: Stage = silent,
 ) -> Pruned:
     """The same budget, met by units drawn at random, fine-tuned and stored alike; distilled: the model teaches."""
-    found, budget = pruned.plan.survey, pruned.plan.budget
+    found, budget = pruned.plan.survey, pruned.plan.size_budget()
     rule = Random(seed)
     scores = score(followed(found, split), rule, probe(model, found, split, most=1, seed=seed), kinds=budget.kinds)
     drawn = choose(found, scores, budget, rule=spelled(rule), encodings=_packed(pruned.plan))
@@ -61,7 +61,7 @@ def from_scratch(
     """
     if "item_item" in pruned.plan.encodings.values():
         scores = _similar(pruned.plan.survey, split)
-        drawn = choose(pruned.plan.survey, scores, pruned.plan.budget, rule="cosine of the histories")
+        drawn = choose(pruned.plan.survey, scores, pruned.plan.size_budget(), rule="cosine of the histories")
         return carry_out(model, split, drawn, options=options, stage=stage)
     fresh = fresh_copy(unpack(pruned.model), seed)
     with stage("train from scratch") as say:
