@@ -23,8 +23,8 @@ ORDERS: Mapping[str, Order] = {
     "caser": Order(
         "caser",
         {"dim": 32},
-        FitOptions(epochs=5, batch=1024, lr=3e-3, schedule="linear", threads=1),
-        FitOptions(epochs=5, batch=1024, lr=3e-3, schedule="linear", threads=1),
+        FitOptions(epochs=4, batch=1024, lr=3e-3, schedule="linear", threads=1),
+        FitOptions(epochs=2, batch=1024, lr=3e-3, schedule="linear", threads=1),
         usual_budget(0.5),
         cleaning=CLEANING,
     ),
