@@ -69,6 +69,7 @@ def test_a_field_takes_its_table_its_columns_of_the_next_layer_and_its_key():
     assert (site.kind, site.size, site.column) == (Kind.FIELD, 1, "city")
     assert set(site.cuts) == {Cut("tables.city.weight", 1, 0, 4), Cut("out.weight", 1, 4, 4)}
     assert found.whole["price.field"] == "no table is looked up by it"
+    assert survey(model, ({**batch(3), "label": torch.rand(3)},)).whole == found.whole  # which forward does not read
     plan = Plan.from_json(without(found, "city", "past").to_json())
     small = apply(model, plan, (batch(3),)).eval()
     assert plan.account().parameters_after == sum(p.numel() for p in small.parameters()) == (9 + 5) * 4 + 9 + 1

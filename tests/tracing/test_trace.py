@@ -272,3 +272,24 @@ def test_a_first_survey_does_not_load_the_compiler():
         "assert found.sites; assert 'torch._dynamo' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_widths_that_forward_takes_for_one_though_nothing_joins_them_leave_as_one():
+    class Expanded(nn.Module):
+        """A mask of the width of a's units is laid over b's."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.out = nn.Linear(3, 6), nn.Linear(3, 6), nn.Linear(12, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            a, b = torch.relu(self.a(x)), torch.relu(self.b(x))
+            mask = (x[:, :1] > 0).expand_as(a)
+            return self.out(torch.cat([a, b * mask], 1))
+
+    torch.manual_seed(0)
+    model, example = Expanded().eval(), (torch.randn(4, 3),)
+    (site,) = survey(model, example).sites
+    assert {cut.tensor for cut in site.cuts} == {"a.weight", "a.bias", "b.weight", "b.bias", "out.weight"}
+    small = apply(model, Plan(survey(model, example), {site.name: np.array([1, 4])}, Budget(0.0)), example)
+    assert small.out.in_features == 4

@@ -22,7 +22,7 @@ def fields_of_mappings(
 
     ids: the sites of ids.
     """
-    for column, absent in seen.absent.items():
+    for column, absent in ((name, absent) for name, absent in seen.absent.items() if name in seen.read):
         own = next((site for site in ids if column in site.columns), None)
         if own is None or own.also:
             whole[f"{column}.field"] = _reason(seen, ids, column, whole)

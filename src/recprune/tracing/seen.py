@@ -35,7 +35,8 @@ class Lookup:
 class Seen:
     """inputs: the example, laid flat. axes: tensor of the model -> its axes. readers: tensor -> what reads it.
     averages: ("@operation#number", axis) -> the labels that the operation averages over. item_item: square Linear
-    modules between an input and the output. absent: what would stand for the columns of a mapping.
+    modules between an input and the output. absent: what would stand for the columns of a mapping. read: the inputs
+    that forward reads.
     """
 
     model: nn.Module
@@ -48,6 +49,7 @@ class Seen:
     lookups: list[Lookup] = field(default_factory=list)
     item_item: list[str] = field(default_factory=list)
     averages: dict[tuple[str, int], Labels] = field(default_factory=dict)
+    read: set[str] = field(default_factory=set)
 
     @property
     def columns(self) -> tuple[str, ...]:

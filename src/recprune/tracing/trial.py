@@ -1,4 +1,4 @@
-"""A survey is tried out: one unit of every site leaves a copy of the model, and what comes out must be equal.
+"""A survey is tried out: of every site some units leave a copy of the model, and what comes out must be equal.
 
 A width that is written into forward as a number shows here, before anybody plans with it: the attribute that holds it
 is found and noted, or the site is left whole with the reason.
@@ -7,6 +7,7 @@ is found and noted, or the site is left whole with the reason.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations, islice
@@ -92,7 +93,7 @@ def difference(before: Any, after: Any) -> float:
 
 
 class _Trial:
-    """One unit of each site leaves a copy whose numbers were stirred, so that zeros hide nothing."""
+    """Some units of each site leave a copy whose numbers were stirred, so that zeros hide nothing."""
 
     def __init__(self, model: nn.Module, survey: Survey, example: Example, columns: Sequence[str]) -> None:
         self._survey, self._columns = survey, columns
@@ -102,9 +103,14 @@ class _Trial:
         self._tolerance = 1e-4 if all(t in (torch.float32, torch.float64) for t in floats) else 5e-2
 
     def equal(self, sites: Sequence[Site]) -> bool:
-        """True when the copies without one unit of each of these sites agree."""
+        """True when the copies without units of these sites agree."""
+        apart = self._apart(sites)
+        return apart is not None and apart <= self._tolerance
+
+    def _apart(self, sites: Sequence[Site]) -> float | None:
+        """How far the copies are apart; None where the smaller one does not run."""
         survey = replace(self._survey, sites=tuple(sites))
-        leaving: Leaving = {s.name: np.array([_spare(s)], dtype=np.int64) for s in self._leave(sites)}
+        leaving = _spare(self._leave(sites))
         try:
             masked = masked_copy(self._model, survey, leaving, {}, self._tensors)
             small = smaller_copy(self._model, survey, leaving, {}, self._tensors)
@@ -112,11 +118,11 @@ class _Trial:
             with still(masked), still(small):
                 wanted, got = call(masked, self._inputs), call(small, after)
         except Exception:
-            return False
-        return difference(wanted, got) <= self._tolerance
+            return None
+        return difference(wanted, got)
 
     def _leave(self, sites: Sequence[Site]) -> list[Site]:
-        """Sites that can spare a unit; of the fields, one, but of those in a mapping all."""
+        """Sites that can spare units; of the fields, one, but of those in a mapping all."""
         fields = [s for s in self._survey.sites if s.kind is Kind.FIELD and s.absent is None]
         spare = [s for s in sites if s in fields][: min(1, len(fields) - 1)]
         whole = [s for s in sites if s.absent is not None]
@@ -168,24 +174,39 @@ class _Trial:
         return [], set()
 
     def _mended(self, site: Site) -> Site | None:
-        return next((c for c in islice(self._candidates(site), 96) if self.equal([c])), None)
-
-    def _candidates(self, site: Site) -> Iterator[Site]:
+        """With the attributes that hold its width, and with tensors rescaled where it runs and is not equal."""
         held = list(numbers(self._model, site.size, {cut.tensor for cut in site.cuts}))[:6]
+        for chosen in (chosen for count in range(len(held) + 1) for chosen in combinations(held, count)):
+            for scale in islice(_scales(site), 12):
+                candidate = replace(site, attributes=chosen, rescaled=scale)
+                apart = self._apart([candidate])
+                if apart is None:
+                    break
+                if apart <= self._tolerance:
+                    return candidate
+        return None
+
+
+def _scales(site: Site) -> Iterator[tuple[str, ...]]:
+    """Tensors that may have to be rescaled: none; those of one module; one that the units go into."""
+    yield ()
+    if site.kind is Kind.NEURON:
         made = list(dict.fromkeys(c.tensor.rpartition(".")[0] for c in site.cuts if c.dim == 0 and c.start == 0))
-        scales: list[tuple[str, ...]] = [()]
-        if site.kind is Kind.NEURON:
-            scales += [tuple(c.tensor for c in site.cuts if c.dim == 0 and c.tensor.startswith(p + ".")) for p in made]
-            scales += [(tensor,) for tensor in dict.fromkeys(c.tensor for c in site.cuts if c.dim == 1)]
-        for count in range(len(held) + 1):
-            for chosen in combinations(held, count):
-                for scale in scales:
-                    yield replace(site, attributes=chosen, rescaled=tuple(dict.fromkeys(scale)))
+        for path in made:
+            inside = (c.tensor for c in site.cuts if c.dim == 0 and c.tensor.startswith(path + "."))
+            yield tuple(dict.fromkeys(inside))
+        yield from ((tensor,) for tensor in dict.fromkeys(c.tensor for c in site.cuts if c.dim == 1))
 
 
-def _spare(site: Site) -> int:
-    """The unit that leaves: the last one; of ids the first, so that all others get new numbers."""
-    return 0 if site.kind is Kind.ID else site.size - 1
+def _spare(sites: Sequence[Site]) -> Leaving:
+    """The units that leave: the last ones; of ids the first, so that all others get new numbers. Of sites of one size
+    unlike numbers leave, so that widths that are equal by chance and taken for one come apart."""
+    leaving, met = {}, Counter[int]()
+    for site in sites:
+        count = 1 + met[site.size] % max(site.size - 1, 1)
+        met[site.size] += 1
+        leaving[site.name] = np.arange(count) + (0 if site.kind is Kind.ID else site.size - count)
+    return leaving
 
 
 def _stirred(model: nn.Module) -> dict[str, Tensor]:

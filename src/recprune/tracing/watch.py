@@ -49,6 +49,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._sharing: dict[int, list[Tensor]] = defaultdict(list)  # storage -> tensors in it
         self._alive: list[Any] = list(seen.inputs.values())
         self._tensors = _tensor_names(seen.model)
+        self._columns = {id(value): name for name, value in seen.inputs.items()}
         self._stack: list[str] = []
         self._times: dict[str, int] = {}
         self.paused = False
@@ -102,6 +103,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             name = self.name_of(tensor)
             if name is not None:
                 self.seen.readers.setdefault(name, set()).add(step.operation)
+            elif id(tensor) in self._columns:
+                self.seen.read.add(self._columns[id(tensor)])
         if step.operation in LOOKUPS:
             table = self.name_of(step.args[0])
             if table is not None:
