@@ -197,3 +197,17 @@ def test_a_large_field_does_not_leave_for_the_last_few_entries():
     assert len(little.units(largest)) == 1
     much = choose(found, told, Budget(unit_costs(found, largest) / total))
     assert len(much.units(largest)) == 0
+
+
+def test_an_encoding_that_saves_nothing_after_the_cut_is_left_out():
+    model = nn.Sequential(nn.Embedding(50, 8), nn.Linear(8, 40), nn.ReLU(), nn.Linear(40, 1))
+    found = survey(model, (torch.arange(5),))
+    even = {s.name: torch.ones(s.size) for s in found.sites if s.kind is not Kind.ID}
+    named = {"0.weight": "top_entries(k=3)", "1.weight": "int8_rows"}
+    whole = choose(found, even, Budget(0.0), encodings=named)
+    assert dict(whole.encodings) == named
+    cut = choose(found, {n: s for n, s in even.items() if "dim" in n}, Budget(0.55), encodings=named)
+    plain = {r.tensor: r.entries_after * 4 for r in cut.account().rows}
+    sizes = {r.tensor: r.bytes_after for r in cut.account().rows}
+    assert all(sizes[name] < plain[name] for name in cut.encodings)
+    assert "0.weight" not in cut.encodings

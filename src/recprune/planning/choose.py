@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,8 @@ def choose(
 
     scores: site name -> (site.size,), higher = worth keeping; a site without scores stays whole. Units of different
     sites compete by worth per entry that leaves with them (per byte, where the budget is in bytes); ties go by site,
-    then by unit number. encodings: tensor -> the encoding that is to store it, counted where the budget is in bytes.
+    then by unit number. encodings: tensor -> the encoding that is to store it, counted where the budget is in bytes;
+    one that no longer makes its tensor smaller after the cut is left out.
     work: for a budget in milliseconds, which the caller measures: at least that share of the multiply-adds of one row
     leaves (`Left.work_at`), and units compete per multiply-add.
     Returns a plan that meets the budget and takes less than one unit (one bundle of `budget.multiple` units) more than
@@ -62,7 +63,15 @@ def choose(
             break
         best = min(best, found, key=lambda one: one.cost)
     used = {c.tensor: "item_item" for name in best.kept for c in survey.site(name).cuts if c.dim == FLAT}
-    return Plan(survey, best.kept, budget, rule, {**(encodings or {}), **used})
+    return _paying(Plan(survey, best.kept, budget, rule, {**(encodings or {}), **used}))
+
+
+def _paying(plan: Plan) -> Plan:
+    """The plan without encodings that no longer make a tensor smaller once it is cut."""
+    widths = plan.survey.bytes_per_entry
+    idle = {r.tensor for r in plan.account().rows if r.bytes_after >= math.prod(r.after) * widths[r.tensor]}
+    left = {name: text for name, text in plan.encodings.items() if text == "item_item" or name not in idle}
+    return plan if len(left) == len(plan.encodings) else replace(plan, encodings=left)
 
 
 @dataclass(frozen=True, slots=True)
