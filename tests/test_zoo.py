@@ -4,7 +4,7 @@ Every file of tests/zoo offers make() -> (model, example). What at least has to 
 """
 
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +153,30 @@ def test_keeping_everything_is_bit_identical_and_what_is_smaller_learns_and_shri
     torch.optim.SGD(small.parameters(), 1e-3).step()
     again = survey(small.eval(), inputs)
     cut_exactly(small, drawn(again, 0.5 * choose_most(again), 2), inputs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_plans_in_a_row_equal_their_composition(name: str):
+    model, example = made(name)
+    found = survey(model, example)
+    generator = np.random.default_rng(0)
+
+    def some(sites: Iterable[Site]) -> dict[str, np.ndarray]:
+        """Three quarters of the units of each site; ids and entries have tests of their own."""
+        free = [s for s in sites if s.size > 1 and s.kind not in (Kind.ID, Kind.ENTRY, Kind.FIELD)]
+        return {s.name: np.sort(generator.permutation(s.size)[: -(-3 * s.size // 4)]) for s in free}
+
+    first = some(found.sites)
+    once = apply(model, Plan(found, first, Budget(0.0)), example)
+    again = survey(once, example)
+    known = {s.name: s.size for s in again.sites}
+    assert all(known[site] == len(units) for site, units in first.items()), (first, known)
+    second = some(again.sites)
+    twice = apply(once, Plan(again, second, Budget(0.0)), example)
+    both = {site: units[second[site]] if site in second else units for site, units in first.items()}
+    at_once = apply(model, Plan(found, both, Budget(0.0)), example)
+    for one, other in zip(twice.parameters(), at_once.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def outputs(answer: object) -> Iterator[Tensor]:
