@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -166,7 +165,7 @@ def _check_packing(model: nn.Module, plan: Plan) -> None:
 def _cut(model: nn.Module, plan: Plan, example: Example, counts: Mapping[str, NDArray[Any]]) -> nn.Module:
     leaving = _leaving(plan)
     if not leaving:
-        return copy.deepcopy(model)
+        return smaller_copy(model, plan.survey, {}, {})
     model = open_attention(model)
     fallback = fallback_rows(model, plan.survey, leaving, counts)
     small = smaller_copy(model, plan.survey, leaving, fallback)

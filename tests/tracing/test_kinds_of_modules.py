@@ -113,3 +113,27 @@ def test_entries_that_left_an_item_item_matrix_can_be_followed_by_others():
         stays = first.units(first.survey.site("items.entry"))[second.kept["items.entry"]]
         dense[torch.from_numpy(stays)] = model.items.weight.flatten()[torch.from_numpy(stays)]
         torch.testing.assert_close(twice(history), history @ dense.view(12, 12).T)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+def test_a_sparse_adjacency_of_either_layout_goes_along(layout: torch.layout):
+    class Smoothed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.factors = nn.Parameter(torch.randn(9, 6))
+            self.register_buffer("adjacency", (torch.rand(9, 9) > 0.5).float().to_sparse(layout=layout))
+
+        def forward(self, rows: Tensor) -> Tensor:
+            x = torch.relu(self.adjacency @ self.factors)
+            return x[rows] @ x.T
+
+    model, rows = Smoothed().eval(), torch.arange(3)
+    found = survey(model, (rows,))
+    whole = apply(model, Plan(found, {}, Budget(0.0)), (rows,))
+    assert torch.equal(whole(rows), model(rows))
+    plan = Plan(found, {"factors.neuron": np.array([0, 2, 5])}, Budget(0.0))
+    small = apply(model, plan, (rows,))
+    assert small.adjacency is not model.adjacency
+    assert (small.adjacency.layout, small.factors.shape) == (layout, (9, 3))
+    torch.testing.assert_close(small(rows), masked(model, plan)(rows))
