@@ -26,11 +26,11 @@ from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.plan import Plan
 from recprune.surgery import apply, masked, shrink_inputs
+from recprune.tracing.comparing import difference
 from recprune.tracing.inputs import Example, call, changed
 from recprune.tracing.kept_width import still
 from recprune.tracing.site import Survey
 from recprune.tracing.trace import survey
-from recprune.tracing.trial import difference
 
 __all__ = ["PACKAGES", "main", "measure", "reachable", "stirred"]
 

@@ -13,9 +13,9 @@ from recprune.encodings.faces import Packed, face, opened, refusal
 from recprune.encodings.spelled import Encoding, spelled
 from recprune.errors import BudgetError, SurgeryError
 from recprune.tracing.build import named_tensors
+from recprune.tracing.comparing import difference
 from recprune.tracing.inputs import Example, call
 from recprune.tracing.kept_width import still
-from recprune.tracing.trial import difference
 
 __all__ = ["pack", "packable", "put_codes", "replace_module", "storing", "unpack", "weight_to_pack"]
 

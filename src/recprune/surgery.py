@@ -20,6 +20,7 @@ from recprune.planning.plan import Plan
 from recprune.rewrites.open_attention import open_attention
 from recprune.tracing.attributes import correct_attributes, set_number
 from recprune.tracing.build import fingerprint, named_tensors
+from recprune.tracing.comparing import difference, larger_batch
 from recprune.tracing.cutting import (
     Leaving,
     codes_after,
@@ -32,7 +33,6 @@ from recprune.tracing.cutting import (
 from recprune.tracing.inputs import Example, call
 from recprune.tracing.kept_width import still
 from recprune.tracing.site import FLAT, Absent
-from recprune.tracing.trial import difference, larger_batch
 
 __all__ = [
     "absent_after",

@@ -6,12 +6,10 @@ is found and noted, or the site is left whole with the reason.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations, islice
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,13 +17,15 @@ from torch import Tensor, nn
 
 from recprune.tracing.attributes import numbers
 from recprune.tracing.build import named_tensors
+from recprune.tracing.comparing import difference, larger_batch
 from recprune.tracing.cutting import Leaving, inputs_after, masked_copy, smaller_copy
 from recprune.tracing.fields import by_rows
-from recprune.tracing.inputs import Example, call, changed, laid_flat
+from recprune.tracing.inputs import Example, call
+from recprune.tracing.joining import alike, folded, joined, scales
 from recprune.tracing.kept_width import still
-from recprune.tracing.site import FLAT, Cut, Kind, Site, Survey
+from recprune.tracing.site import FLAT, Kind, Site, Survey
 
-__all__ = ["difference", "larger_batch", "tried"]
+__all__ = ["tried"]
 
 
 def tried(model: nn.Module, survey: Survey, example: Example, columns: Sequence[str]) -> Survey:
@@ -38,7 +38,7 @@ def tried(model: nn.Module, survey: Survey, example: Example, columns: Sequence[
     names = {site.name for site in bad}
     mended: list[Site] = []
     left: list[Site] = []
-    for together in _alike(bad):
+    for together in alike(bad):
         found = trial.mend(together)
         mended += found
         covered = {cut for site in found for cut in site.cuts}
@@ -49,47 +49,6 @@ def tried(model: nn.Module, survey: Survey, example: Example, columns: Sequence[
     whole = {**survey.whole, **{site.name: reason for site in left if site.name not in met}}
     sites = (*(s for s in survey.sites if s.name not in names), *mended)
     return replace(survey, sites=sites, whole=whole)
-
-
-def larger_batch(survey: Survey, example: Example, columns: Sequence[str]) -> Any:
-    """The example as a longer batch; ids are drawn from the whole vocabulary where that is known."""
-    generator = torch.Generator().manual_seed(0)
-    sizes = {column: s.size + 1 for s in survey.sites if s.kind is Kind.ID for column in s.columns}
-    rows = next((len(x) for x in laid_flat(example).values() if x.dim()), 0)
-
-    def longer(column: str, value: Tensor) -> Tensor:
-        if not value.dim() or len(value) != rows:
-            return value
-        out = value[torch.arange(2 * rows + 1, device=value.device) % rows]
-        if column in sizes:
-            return torch.randint(sizes[column], out.shape, generator=generator).to(value)
-        parts = [(j, f"{column}.{j}") for j in range(value.shape[1])] if value.dim() == 2 else []
-        for j, part in ((j, part) for j, part in parts if part in sizes):
-            out[:, j] = torch.randint(sizes[part], (len(out),), generator=generator).to(value)
-        return out
-
-    return changed(example, longer, columns)
-
-
-def difference(before: Any, after: Any) -> float:
-    """Largest absolute difference between two outputs, over max(1, largest number); infinite where shapes differ."""
-    if isinstance(before, Mapping):
-        return difference(list(before.values()), list(after.values()))
-    if isinstance(before, tuple | list):
-        pairs = zip(before, after, strict=False)
-        return max((difference(a, b) for a, b in pairs), default=0.0) if len(before) == len(after) else math.inf
-    if not isinstance(before, Tensor) or not isinstance(after, Tensor):
-        return 0.0
-    if before.shape != after.shape:
-        return math.inf
-    if not before.numel():
-        return 0.0
-    one, other = before.double(), after.double()
-    equal = (one == other) | (one.isnan() & other.isnan())
-    same = torch.where(equal, torch.zeros_like(one), (one - other).abs())
-    finite = one[one.isfinite()].abs()
-    worst = float(same.max()) / max(1.0, float(finite.max()) if finite.numel() else 1.0)
-    return worst if math.isfinite(worst) else math.inf
 
 
 class _Trial:
@@ -158,7 +117,7 @@ class _Trial:
         alone = [m for site in together if (m := self._mended(site)) is not None]
         if len(alone) == len(together) and self.equal(alone):
             return alone
-        one = self._mended(_joined(together)) if len(together) > 1 else None
+        one = self._mended(joined(together)) if len(together) > 1 else None
         return [one] if one is not None else alone[:1]
 
     def as_one(self, sites: list[Site]) -> tuple[list[Site], set[str]]:
@@ -168,7 +127,7 @@ class _Trial:
         open_ = [s for s in sites if s.kind in (Kind.NEURON, Kind.DIM)]
         for width in sorted({s.size for s in open_} - {1}):
             together = [s for s in open_ if s.size % width == 0]
-            one = self._mended(_joined([_folded(s, width) for s in together])) if len(together) > 1 else None
+            one = self._mended(joined([folded(s, width) for s in together])) if len(together) > 1 else None
             if one is not None:
                 return [one], {s.name for s in together}
         return [], set()
@@ -177,7 +136,7 @@ class _Trial:
         """With the attributes that hold its width, and with tensors rescaled where it runs and is not equal."""
         held = list(numbers(self._model, site.size, {cut.tensor for cut in site.cuts}))[:6]
         for chosen in (chosen for count in range(len(held) + 1) for chosen in combinations(held, count)):
-            for scale in islice(_scales(site), 12):
+            for scale in islice(scales(site), 12):
                 candidate = replace(site, attributes=chosen, rescaled=scale)
                 apart = self._apart([candidate])
                 if apart is None:
@@ -185,17 +144,6 @@ class _Trial:
                 if apart <= self._tolerance:
                     return candidate
         return None
-
-
-def _scales(site: Site) -> Iterator[tuple[str, ...]]:
-    """Tensors that may have to be rescaled: none; those of one module; one that the units go into."""
-    yield ()
-    if site.kind is Kind.NEURON:
-        made = list(dict.fromkeys(c.tensor.rpartition(".")[0] for c in site.cuts if c.dim == 0 and c.start == 0))
-        for path in made:
-            inside = (c.tensor for c in site.cuts if c.dim == 0 and c.tensor.startswith(path + "."))
-            yield tuple(dict.fromkeys(inside))
-        yield from ((tensor,) for tensor in dict.fromkeys(c.tensor for c in site.cuts if c.dim == 1))
 
 
 def _spare(sites: Sequence[Site]) -> Leaving:
@@ -219,36 +167,3 @@ def _stirred(model: nn.Module) -> dict[str, Tensor]:
             times = -(-tensor.numel() // len(noise))
             out[name] = tensor.detach() + noise.repeat(times)[: tensor.numel()].view(tensor.shape).to(tensor)
     return out
-
-
-def _alike(sites: list[Site]) -> list[list[Site]]:
-    """Sites of one width that meet in the same tensors' modules, such as the dims of queries and of values."""
-    groups: list[list[Site]] = []
-    for site in sites:
-        for group in groups:
-            if group[0].size == site.size and group[0].kind == site.kind and _home(group[0]) == _home(site):
-                group.append(site)
-                break
-        else:
-            groups.append([site])
-    return groups
-
-
-def _folded(site: Site, width: int) -> Site:
-    """The same cuts in `width` units: unit i takes what units i, i + width, i + 2 * width, ... took."""
-
-    def folded(cuts: Sequence[Cut]) -> tuple[Cut, ...]:
-        times = range(site.size // width)
-        return tuple(replace(c, start=c.start + n * width * c.width) for c in cuts for n in times)
-
-    return replace(site, size=width, cuts=folded(site.cuts), averaged=folded(site.averaged))
-
-
-def _home(site: Site) -> str:
-    return site.cuts[0].tensor.rpartition(".")[0].rpartition(".")[0]
-
-
-def _joined(sites: list[Site]) -> Site:
-    cuts = tuple(dict.fromkeys(cut for site in sites for cut in site.cuts))
-    first = next((s for s in sites if s.kind is Kind.DIM), sites[0])
-    return replace(first, cuts=cuts, averaged=tuple(cut for site in sites for cut in site.averaged))

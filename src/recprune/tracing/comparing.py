@@ -1,0 +1,56 @@
+"""Two answers compared, and a longer batch to compare them on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from recprune.tracing.inputs import Example, changed, laid_flat
+from recprune.tracing.site import Kind, Survey
+
+__all__ = ["difference", "larger_batch"]
+
+
+def larger_batch(survey: Survey, example: Example, columns: Sequence[str]) -> Any:
+    """The example as a longer batch; ids are drawn from the whole vocabulary where that is known."""
+    generator = torch.Generator().manual_seed(0)
+    sizes = {column: s.size + 1 for s in survey.sites if s.kind is Kind.ID for column in s.columns}
+    rows = next((len(x) for x in laid_flat(example).values() if x.dim()), 0)
+
+    def longer(column: str, value: Tensor) -> Tensor:
+        if not value.dim() or len(value) != rows:
+            return value
+        out = value[torch.arange(2 * rows + 1, device=value.device) % rows]
+        if column in sizes:
+            return torch.randint(sizes[column], out.shape, generator=generator).to(value)
+        parts = [(j, f"{column}.{j}") for j in range(value.shape[1])] if value.dim() == 2 else []
+        for j, part in ((j, part) for j, part in parts if part in sizes):
+            out[:, j] = torch.randint(sizes[part], (len(out),), generator=generator).to(value)
+        return out
+
+    return changed(example, longer, columns)
+
+
+def difference(before: Any, after: Any) -> float:
+    """Largest absolute difference between two outputs, over max(1, largest number); infinite where shapes differ."""
+    if isinstance(before, Mapping):
+        return difference(list(before.values()), list(after.values()))
+    if isinstance(before, tuple | list):
+        pairs = zip(before, after, strict=False)
+        return max((difference(a, b) for a, b in pairs), default=0.0) if len(before) == len(after) else math.inf
+    if not isinstance(before, Tensor) or not isinstance(after, Tensor):
+        return 0.0
+    if before.shape != after.shape:
+        return math.inf
+    if not before.numel():
+        return 0.0
+    one, other = before.double(), after.double()
+    equal = (one == other) | (one.isnan() & other.isnan())
+    same = torch.where(equal, torch.zeros_like(one), (one - other).abs())
+    finite = one[one.isfinite()].abs()
+    worst = float(same.max()) / max(1.0, float(finite.max()) if finite.numel() else 1.0)
+    return worst if math.isfinite(worst) else math.inf
