@@ -1,8 +1,8 @@
 """Fields that mean nothing, found by a rule that does not know how many: `python -m benchmarks.noise_fields [NAME]`.
 
 NAME is simulator, frappe-10, frappe-20, frappe-30, adult-10, adult-20 or adult-30: the number of injected fields. Each
-writes results/noise_NAME.json. Everything is chosen on train and validation; the test rows of a log are read once, when
-all methods have chosen and all models are trained.
+writes results/noise_NAME.json. Everything is chosen on train and validation; the test rows of a log are read once a
+seed, when all methods have chosen and all models are trained.
 """
 
 from __future__ import annotations
@@ -198,12 +198,16 @@ def row(method: str, runs: list[Run]) -> list[object]:
 def notes(bench: Bench, runs: list[Run]) -> list[str]:
     """What to know before reading the table."""
     lost = sorted({name for run in runs for name in set(run.real) - set(run.kept[OURS])})
+    gains = [run.apart[OURS] for run in runs]
+    below = sum(gain < -1.96 * error for gain, error in gains)
     stayed = sorted({run.part[name] for run in runs for name in set(run.kept[OURS]) & set(run.part)})
     return [
         "select_fields knows nothing but train and validation; the methods that are told the number know how many "
         "fields of the log are real",
         "AUC: a new DeepFM, trained alike on what each method kept, and on the log without any such field; the test "
         "rows were read after all of them had been trained. Standard error: DeLong, of one seed",
+        f"select_fields minus clean log, seed by seed: {', '.join(f'{gain:+.5f}' for gain, _ in gains)}; below it by "
+        f"more than the paired 95 % interval: {below} of {len(runs)}",
         f"Rounds of select_fields: {', '.join(str(run.rounds) for run in runs)}",
         f"Real fields that left in some seed: {', '.join(lost) or 'none'}; fields that should have left and stayed: "
         f"{', '.join(stayed) or 'none'}",
