@@ -15,10 +15,9 @@ __all__ = ["follow", "operations"]
 
 _KEEP = """abs neg relu relu_ gelu silu mish tanh sin asin atan sinh erf sqrt square sgn sign trunc round floor ceil
     leaky_relu elu selu celu hardtanh hardswish softsign clone detach alias _to_copy contiguous lift_fresh
-    dropout native_dropout prelu _prelu_kernel expm1 log1p tan tanh_ silu_ gelu_ dropout_ leaky_relu_ elu_"""
-_BREAK = (
-    "sigmoid sigmoid_ exp log cos softplus hardsigmoid reciprocal rsqrt rsqrt_ log_sigmoid_forward cosh erfc exp2 log2"
-)
+    dropout native_dropout prelu _prelu_kernel expm1 log1p tan tanh_ silu_ gelu_ dropout_ leaky_relu_ elu_
+    asinh atanh erfinv frac hardshrink softshrink"""
+_BREAK = "sigmoid sigmoid_ exp log cos softplus hardsigmoid reciprocal rsqrt rsqrt_ log_sigmoid_forward cosh erfc exp2 log2 acos exp_ log_"
 _BINARY = """add.Tensor add_.Tensor sub.Tensor sub_.Tensor rsub.Scalar add.Scalar mul.Tensor mul_.Tensor mul.Scalar
     div.Tensor div_.Tensor div.Scalar pow.Tensor_Scalar where.self masked_fill.Scalar masked_fill.Tensor
     masked_fill_.Scalar maximum.default minimum.default clamp.default clamp_min.default addcmul.default
@@ -27,7 +26,8 @@ _BINARY = """add.Tensor add_.Tensor sub.Tensor sub_.Tensor rsub.Scalar add.Scala
     bitwise_not.default bitwise_xor.Tensor isnan.default isinf.default pow_.Scalar add_.Scalar sub_.Scalar sub.Scalar
     mul_.Scalar div_.Scalar clamp_.default clamp_min_.default clamp_min.Tensor clamp_min_.Tensor clamp_max.default
     clamp_max_.default masked_fill_.Tensor remainder.Scalar floor_divide.default div.Tensor_mode div.Scalar_mode
-    addcdiv.default lerp.Scalar lerp.Tensor nan_to_num.default"""
+    addcdiv.default lerp.Scalar lerp.Tensor nan_to_num.default pow.Tensor_Tensor atan2.default logaddexp.default
+    max.other min.other fmod.Scalar"""
 
 operations = (
     *(f"aten.{name}.default" for name in (_KEEP + " " + _BREAK).split()),
@@ -100,7 +100,7 @@ def _zero(step: Step, name: str, operands: list[Axes], dim: int, out: Axes) -> b
         return flags[0]
     if name == "pow":
         return flags[0] and scalar is not None and scalar > 0
-    if name in ("add", "sub", "maximum", "minimum", "where"):
+    if name in ("add", "sub", "maximum", "minimum", "max", "min", "atan2", "where"):
         return all(flags) and (len(operands) > 1 or scalar == 0)
     if name == "masked_fill":
         value = step.arg(2, "value")
