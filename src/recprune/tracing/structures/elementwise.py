@@ -17,7 +17,8 @@ _KEEP = """abs neg relu relu_ gelu silu mish tanh sin asin atan sinh erf sqrt sq
     leaky_relu elu selu celu hardtanh hardswish softsign clone detach alias _to_copy contiguous lift_fresh
     dropout native_dropout prelu _prelu_kernel expm1 log1p tan tanh_ silu_ gelu_ dropout_ leaky_relu_ elu_
     asinh atanh erfinv frac hardshrink softshrink"""
-_BREAK = "sigmoid sigmoid_ exp log cos softplus hardsigmoid reciprocal rsqrt rsqrt_ log_sigmoid_forward cosh erfc exp2 log2 acos exp_ log_"
+_BREAK = """sigmoid sigmoid_ exp log cos softplus hardsigmoid reciprocal rsqrt rsqrt_ log_sigmoid_forward cosh erfc exp2
+    log2 acos exp_ log_"""
 _BINARY = """add.Tensor add_.Tensor sub.Tensor sub_.Tensor rsub.Scalar add.Scalar mul.Tensor mul_.Tensor mul.Scalar
     div.Tensor div_.Tensor div.Scalar pow.Tensor_Scalar where.self masked_fill.Scalar masked_fill.Tensor
     masked_fill_.Scalar maximum.default minimum.default clamp.default clamp_min.default addcmul.default
