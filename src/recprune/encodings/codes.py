@@ -88,12 +88,21 @@ class Codes(nn.Module):
             raise SurgeryError(f"only matrices of floats are encoded, not {tuple(matrix.shape)} of {matrix.dtype}")
         if not bool(matrix.isfinite().all()):
             raise SurgeryError("numbers that are NaN or infinite cannot be encoded: train again with a smaller lr")
-        blocks = [cls.coded(rows, **options) for rows in torch.split(matrix, max(1, 4 * ENTRIES // matrix.shape[1]))]
+        blocks = [cls.coded(rows, **options) for rows in torch.split(matrix, max(1, ENTRIES // matrix.shape[1]))]
         parts = {name: torch.cat([block[name] for block in blocks]) for name in blocks[0]}
         made = cls({**parts, **cls.whole(**options), "like": matrix.new_empty(0, matrix.shape[1])})
         if any(part.is_floating_point() and not bool(part.isfinite().all()) for part in parts.values()):
             raise SurgeryError(f"numbers up to {float(matrix.abs().max()):.3g} are too large for {cls.__name__}")
         return made
+
+    @classmethod
+    def nearest(cls, matrix: Tensor, scale: Tensor | None = None, **options: int) -> tuple[Tensor, Tensor | None]:
+        """What a matrix is once it was encoded and decoded, and its scales where finding them takes long.
+
+        scale: what an earlier call gave for nearly the same matrix, to be kept; None finds the scales anew. For
+        training, where this is done at every step.
+        """
+        return cls.encode(matrix, **options).dense(), None
 
     @classmethod
     def rebuilt(cls, parts: Mapping[str, Tensor]) -> Self:

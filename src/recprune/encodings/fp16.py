@@ -27,6 +27,11 @@ class Fp16(Codes):
         """Some rows as short floats."""
         return {"codes": rows.to(cls.stored)}
 
+    @classmethod
+    def nearest(cls, matrix: Tensor, scale: Tensor | None = None, **options: int) -> tuple[Tensor, Tensor | None]:
+        """To the short float and back."""
+        return matrix.to(cls.stored).to(matrix.dtype), None
+
     def numbers(self, pick: Pick, dtype: torch.dtype) -> Tensor:
         """Entries in a longer type."""
         return pick(self.codes).to(dtype)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recprune.encodings.codes import Codes, Layout, Pick, is_graph
+from recprune.encodings.codes import ENTRIES, Codes, Layout, Pick, is_graph
 from recprune.encodings.rotation import rotation
 
 __all__ = ["LowBits"]
@@ -51,6 +51,22 @@ class LowBits(Codes):
         return {"codes": _joined(cls._nearest(rows, scale.to(rows.dtype)), cls.bits), "scale": scale}
 
     @classmethod
+    def nearest(cls, matrix: Tensor, scale: Tensor | None = None, **options: int) -> tuple[Tensor, Tensor | None]:
+        """Without making bytes; kept scales leave only the codes to be found."""
+        turn = _turning(matrix, options.get("seed", 0)) if cls.rotated else None
+        blocks = torch.split(matrix, max(1, ENTRIES // matrix.shape[1]))
+        kept = [None] * len(blocks) if scale is None else torch.split(scale, len(blocks[0]))
+        value, scales = torch.empty_like(matrix), []
+        for rows, near, out in zip(blocks, kept, torch.split(value, len(blocks[0])), strict=True):
+            rows = rows if turn is None else rows @ turn
+            rows = rows if rows.dtype is torch.float64 else rows.float()
+            scales.append(cls._scale(rows).bfloat16() if near is None else near)
+            step = scales[-1].to(rows.dtype)
+            found = cls._nearest(rows, step).sub_(cls.middle).mul_(step).to(matrix.dtype)
+            out.copy_(found if turn is None else found @ turn.T)
+        return value, torch.cat(scales)
+
+    @classmethod
     def whole(cls, **options: int) -> dict[str, Tensor]:
         """The seed of the rotation."""
         return {"seed": torch.tensor([options.get("seed", 0)])} if cls.rotated else {}
@@ -80,21 +96,23 @@ class LowBits(Codes):
     def _scale(cls, rows: Tensor) -> Tensor:
         """(rows, 1) scales of the smallest squared error, of either sign where the levels are not symmetric."""
         reach = rows.abs().amax(1, keepdim=True)
-        best, least = torch.zeros_like(reach), torch.full_like(reach, torch.inf)
+        best, most = torch.zeros_like(reach), torch.zeros_like(reach)
+        levels, product = torch.empty_like(rows), torch.empty_like(rows)
         lopsided = 2 * cls.middle != 2**cls.bits - 1
         for clipping in CLIPPINGS:
             for sign in (1.0, -1.0) if lopsided else (1.0,):
-                levels = cls._nearest(rows, reach * (sign * clipping / cls.middle)) - cls.middle
-                scale = (rows * levels).sum(1, keepdim=True) / levels.square().sum(1, keepdim=True).clamp(min=1e-9)
-                error = (rows - levels * scale).square_().sum(1, keepdim=True)
-                best, least = torch.where(error < least, scale, best), torch.minimum(error, least)
+                cls._nearest(rows, reach * (sign * clipping / cls.middle), levels).sub_(cls.middle)
+                along = torch.mul(rows, levels, out=product).sum(1, keepdim=True)
+                length = torch.mul(levels, levels, out=product).sum(1, keepdim=True).clamp_(min=1e-9)
+                explained = along.square() / length  # the squared error is that of zeros without it
+                best, most = torch.where(explained > most, along / length, best), torch.maximum(explained, most)
         return best
 
     @classmethod
-    def _nearest(cls, rows: Tensor, scale: Tensor) -> Tensor:
+    def _nearest(cls, rows: Tensor, scale: Tensor, out: Tensor | None = None) -> Tensor:
         """Codes, as floats, that are nearest to the rows at these scales."""
         safe = torch.where(scale == 0, torch.ones_like(scale), scale)
-        return (rows / safe).add_(cls.middle).round_().clamp_(0, 2**cls.bits - 1)
+        return torch.div(rows, safe, out=out).add_(cls.middle).round_().clamp_(0, 2**cls.bits - 1)
 
     def _read_seed(self) -> None:
         """The rotation is no buffer: it is made of the seed, here and wherever the codes are loaded."""

@@ -34,6 +34,10 @@ class Encoding:
         """Codes of a matrix. Raises SurgeryError for one that cannot be coded."""
         return self.kind.encode(matrix, **self.options)
 
+    def nearest(self, matrix: Tensor, scale: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """The matrix once it was encoded and decoded, and scales that may be kept (`Codes.nearest`)."""
+        return self.kind.nearest(matrix, scale, **self.options)
+
     def stored_bytes(self, shape: Sequence[int], value_bytes: int = 4) -> int:
         """Bytes that a (rows, columns) matrix takes, whose entries took `value_bytes` each."""
         return self.kind.stored_bytes(shape, value_bytes, **self.options)

@@ -13,6 +13,7 @@ from recprune.importance.score import Rule
 from recprune.planning.budget import Budget
 from recprune.recipe.prune import plan
 from recprune.recipe.pruned import Pruned, carry_out, finished
+from recprune.recipe.rounding import rounding_in
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.training.fit import FitOptions, fit
 
@@ -52,7 +53,9 @@ def early(
     small = carry_out(large, split, chosen, finetuned=False, packed=False, stage=stage)
     rest = replace(options.part(after, options.epochs), seed=options.seed + 1)
     with stage("train what is left") as say:
-        then = fit(small.model, split, rest, progress=epochs(say), renumber=small.renumber)
+        with rounding_in(small.model, chosen, rest) as steps:
+            told = epochs(say)
+            then = fit(small.model, split, rest, progress=told, renumber=small.renumber, before_epoch=steps)
         say(f"{_work(after, len(then.history), chosen.account().share_removed, options.epochs):.0%} of the work")
     return finished(replace(small, fit=first.then(then)), large, split, stage=stage)
 

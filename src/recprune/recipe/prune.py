@@ -20,6 +20,7 @@ from recprune.recipe.meet import fast_enough, within_drop
 from recprune.recipe.probing import code_counts, probe
 from recprune.recipe.pruned import Pruned, as_rule, carry_out, followed, usual_budget, usual_rule
 from recprune.recipe.recovery import recovered, recovery
+from recprune.recipe.rounding import ROUNDING
 from recprune.recipe.stages import Stage, silent
 from recprune.recipe.train import TUNING
 from recprune.tracing.trace import survey
@@ -39,6 +40,7 @@ def prune(
     finetuned: bool = True,
     distilled: bool = False,
     encodings: Sequence[str] | None = None,
+    rounding: float = ROUNDING,
     seed: int = 0,
     stage: Stage = silent,
 ) -> Pruned:
@@ -49,6 +51,7 @@ def prune(
     distilled: what the larger model says is learned beside what was seen (not by a model solved in closed form).
     encodings: that may store what stays, for a budget in bytes (None: int8, int4 and rotated rows compete with the
     cuts; an empty sequence: none); tried at every step towards a `max_drop`; for a factor, the one that is to store it.
+    rounding: share of the fine-tuning in which weights act as they will be stored (`carry_out`).
     Raises BudgetError where the budget cannot be met, SurveyError where the model cannot be traced.
 
     >>> smaller = prune(model, split, factor=0.5)
@@ -72,7 +75,16 @@ def prune(
     chosen = plan(
         model, split, factor, budget=budget, rule=rule, encodings=encodings, tuning=tuning, seed=seed, stage=stage
     )
-    return carry_out(model, split, chosen, options=options, finetuned=finetuned, distilled=distilled, stage=stage)
+    return carry_out(
+        model,
+        split,
+        chosen,
+        options=options,
+        finetuned=finetuned,
+        distilled=distilled,
+        rounding=rounding,
+        stage=stage,
+    )
 
 
 def plan(

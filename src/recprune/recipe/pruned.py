@@ -19,7 +19,9 @@ from recprune.planning.budget import Budget
 from recprune.planning.plan import Plan
 from recprune.recipe.probing import code_counts
 from recprune.recipe.restrict import smaller_vocabularies
+from recprune.recipe.rounding import ROUNDING, rounding_in
 from recprune.recipe.stages import Stage, epochs, silent
+from recprune.recipe.train import TUNING
 from recprune.surgery import apply, pack_planned, renumber, shrink_inputs
 from recprune.tracing.site import Kind, Survey
 from recprune.training.finetune import finetune
@@ -65,11 +67,14 @@ def carry_out(
     finetuned: bool = True,
     distilled: bool = False,
     packed: bool = True,
+    rounding: float = ROUNDING,
     stage: Stage = silent,
 ) -> Pruned:
     """Apply a plan, fine-tune, and store the weights as the plan says.
 
     distilled: with the model as teacher. packed=False leaves the last out, for what is trained further (`finished`).
+    rounding: share of the epochs, the last ones, in which weights act as they will be stored (`training.rounded`); at 0
+    they are trained as floats and rounded in the end.
     """
     with stage("apply"):
         made, vocabularies = smaller(model, chosen, example(model, split), split.vocabularies, split, packed=False)
@@ -77,8 +82,11 @@ def carry_out(
     fit = None
     if finetuned:
         with stage("fine-tune") as say:
-            teacher = model if distilled else None
-            fit = finetune(made, split, options, progress=epochs(say), renumber=codes, teacher=teacher)
+            options, teacher = options or TUNING, model if distilled else None
+            with rounding_in(made, chosen, options, rounding) as steps:
+                fit = finetune(
+                    made, split, options, progress=epochs(say), renumber=codes, teacher=teacher, before_epoch=steps
+                )
     small = Pruned(made, chosen, vocabularies, codes, fit)
     return finished(small, model, split, stage=stage) if packed else small
 

@@ -13,6 +13,7 @@ from recprune.errors import TrainingError
 from recprune.planning.plan import Plan
 from recprune.recipe.early import has_epochs
 from recprune.recipe.pruned import Pruned, carry_out, finished
+from recprune.recipe.rounding import rounding_in
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.training.fit import Fit, FitOptions, fit
 
@@ -50,5 +51,7 @@ def rewind(
     small = carry_out(start, split, chosen, finetuned=False, packed=False, stage=stage)
     with stage("train from there") as say:
         rest = options.part(to, options.epochs)
-        then = fit(small.model, split, rest, progress=epochs(say), renumber=small.renumber, teacher=teacher)
+        with rounding_in(small.model, chosen, rest) as steps:
+            codes, told = small.renumber, epochs(say)
+            then = fit(small.model, split, rest, progress=told, renumber=codes, teacher=teacher, before_epoch=steps)
     return finished(replace(small, fit=first.then(then)), start, split, stage=stage)

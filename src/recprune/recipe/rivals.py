@@ -17,6 +17,7 @@ from recprune.planning.plan import Plan
 from recprune.recipe.probing import probe
 from recprune.recipe.pruned import Pruned, carry_out, followed
 from recprune.recipe.restrict import restrict
+from recprune.recipe.rounding import ROUNDING, rounding_in
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.surgery import pack_planned
 from recprune.tracing.site import Kind, Survey
@@ -50,11 +51,13 @@ def from_scratch(
     pruned: Pruned,
     *,
     options: FitOptions,
+    rounding: float = ROUNDING,
     seed: int = 0,
     stage: Stage = silent,
 ) -> Pruned:
     """The same size with newly drawn weights, trained by `options`: give them the epochs of the large model's training
-    and of the fine-tuning together. Its weights are stored as those of the pruned model are.
+    and of the fine-tuning together. Its weights are stored as those of the pruned model are, and act so in the last
+    share `rounding` of its epochs (`carry_out`).
 
     An item-item matrix has nothing to draw: its rival keeps as many entries, those of the most similar items by cosine,
     chosen before any model is trained, and is solved on them (fsSLIM; Ning & Karypis 2011, section 4.3).
@@ -64,8 +67,9 @@ def from_scratch(
         drawn = choose(pruned.plan.survey, scores, pruned.plan.size_budget(), rule="cosine of the histories")
         return carry_out(model, split, drawn, options=options, stage=stage)
     fresh = fresh_copy(unpack(pruned.model), seed)
-    with stage("train from scratch") as say:
-        done = fit(fresh, restrict(split, pruned.renumber), options, progress=epochs(say))
+    with stage("train from scratch") as say, rounding_in(fresh, pruned.plan, options, rounding) as steps:
+        own = restrict(split, pruned.renumber)
+        done = fit(fresh, own, options, progress=epochs(say), before_epoch=steps)
     return replace(pruned, model=pack_planned(fresh, pruned.plan), fit=done)
 
 
