@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -196,3 +197,65 @@ def test_without_timing_the_table_has_no_milliseconds(random_split: Split, rando
     assert not any("ms" in row[0] for row in rows(found))
     assert "times as fast" not in found.verdict()
     assert replace(found, seed=1) != found
+
+
+def test_after_is_tested_against_every_rival_too(
+    random_split: Split, random_table: nn.Module, make_table: Tables
+) -> None:
+    scores = torch.zeros(61, 80)
+    scores[random_split.test["user"], random_split.test["item"]] = 1
+    good = make_table(scores)
+    found = told(random_split, good, random_table, rivals={"int4 rows": good, "random": random_table})
+    one, other = (evaluate(model, random_split, k=5).per_case["ndcg@5"] for model in (random_table, good))
+    against = found.against["int4 rows"]
+    assert against.value == pytest.approx((one - other).mean())
+    assert against.standard_error == pytest.approx((one - other).std(ddof=1) / len(one) ** 0.5)
+    assert against.low < against.value < against.high
+    assert (against.verdict, found.against["random"].verdict) == ("worse", "equal")
+    assert f"int4 rows 1.0000 at {4 * 61 * 80:,} bytes, the pruned model is worse" in found.verdict()
+
+
+def test_auc_is_tested_against_rivals_by_delong(clicks: Split) -> None:
+    found = told(clicks, Scaled(1.0), Scaled(-1.0), rivals={"random": Scaled(1.0)})
+    assert found.against["random"].verdict == "worse"
+    assert found.against["random"].value == found.difference("auc").value
+
+
+def test_the_verdict_says_first_whether_it_is_better_equal_or_worse(
+    random_split: Split, random_table: nn.Module, make_table: Tables
+) -> None:
+    found = told(random_split, random_table, random_table)
+    margin = found.difference("ndcg@5").margin
+    assert found.verdict().startswith(f"ndcg@5: equal within {margin:.4f} at 95% confidence, ")
+    assert told(random_split, random_table, make_table(torch.zeros(61, 80)), level=0.9).verdict().startswith("ndcg@5: ")
+
+
+@pytest.mark.parametrize("of_clicks", [False, True])
+def test_what_each_case_adds_gives_the_standard_error(
+    of_clicks: bool, clicks: Split, random_split: Split, random_table: nn.Module, make_table: Tables
+) -> None:
+    other = make_table(torch.randint(0, 9, (61, 80), generator=torch.Generator().manual_seed(1)))
+    models = (Scaled(1.0), Scaled(-1.0)) if of_clicks else (random_table, other)
+    found = told(clicks if of_clicks else random_split, *models, cases=True)
+    for one in found.differences["after"]:
+        if one.standard_error is not None:
+            added = found.influence["after"][one.metric]
+            assert added.mean() == pytest.approx(0, abs=1e-4)
+            assert added.std(ddof=1) / len(added) ** 0.5 == pytest.approx(one.standard_error, rel=0.01, abs=1e-6)
+    assert {"auc", "logloss"} <= set(found.influence["after"]) if of_clicks else "auc" not in found.influence["after"]
+    assert "influence" not in found.to_json()
+
+
+def test_a_comparison_of_the_first_format_can_still_be_read(random_split: Split, random_table: nn.Module) -> None:
+    found = told(random_split, random_table, random_table, repeats=0)
+    old = json.loads(found.to_json()) | {"format": 1}
+    for name in ("against", "without", "seeds"):
+        del old[name]
+    for side in old["sides"].values():
+        for name in ("reach", "fallen", "spread"):
+            del side[name]
+    read = Comparison.from_json(json.dumps(old))
+    assert read.differences == found.differences
+    assert (read.after.reach, read.after.fallen, read.seeds) == (None, {}, ())
+    assert "nobody" not in read.verdict()
+    assert "nobody" in found.verdict()

@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 from recprune.errors import DataError
 from recprune.evaluation.scores import Part, Scores, from_parts
 
-__all__ = ["auc", "click_scores", "delong"]
+__all__ = ["auc", "auc_influence", "click_scores", "delong"]
 
 Numbers = NDArray[np.float64]
 
@@ -83,6 +83,18 @@ def delong(first: Numbers, second: Numbers, labels: Numbers) -> tuple[float, flo
     of_positive, of_negative = places[1][0] - places[0][0], places[1][1] - places[0][1]
     variance = of_positive.var(ddof=1) / len(of_positive) + of_negative.var(ddof=1) / len(of_negative)
     return float(of_positive.mean()), float(variance**0.5)
+
+
+def auc_influence(scores: Numbers, labels: Numbers) -> Numbers:
+    """(n,) what each row adds to the AUC, around 0: the deviation of these / sqrt(n) is DeLong's standard error.
+
+    A positive counts (share of negatives below it - AUC) * n / positives, a negative likewise (DeLong et al. 1988).
+    """
+    of_positive, of_negative = _placements(scores, labels)
+    out, positive = np.empty(len(labels)), labels > 0
+    out[positive] = (of_positive - of_positive.mean()) * len(labels) / len(of_positive)
+    out[~positive] = (of_negative - of_negative.mean()) * len(labels) / len(of_negative)
+    return out
 
 
 def _placements(scores: Numbers, labels: Numbers) -> tuple[Numbers, Numbers]:

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from statistics import NormalDist
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recprune.data.dataset import Split
 from recprune.errors import DataError
-from recprune.evaluation.clicks import delong
+from recprune.evaluation.clicks import auc_influence, delong
 from recprune.evaluation.comparison import Comparison, Difference, Side
 from recprune.evaluation.evaluate import evaluate, task_of
 from recprune.evaluation.formulas import LOWER_IS_BETTER, formula
 from recprune.evaluation.inputs import Renumber, columns_of, device_of, known, ranks, row_inputs, user_inputs
 from recprune.evaluation.paired import bootstrap as intervals
-from recprune.evaluation.paired import standard_error
+from recprune.evaluation.paired import influence, standard_error
 from recprune.evaluation.scores import Scores
 from recprune.evaluation.size import size_of
 from recprune.evaluation.speed import Speed, compare_speed
 
-__all__ = ["compare"]
+__all__ = ["compare", "verdict_of"]
 
 Models = Mapping[str, nn.Module]
 Codes = Mapping[str, Renumber]
@@ -68,6 +70,7 @@ def compare(
     mask_seen: bool = True,
     repeats: int = 50,
     threads: int | None = None,
+    cases: bool = False,
 ) -> Comparison:
     """Judge a model before and after on one part: quality with paired intervals, parameters, bytes and milliseconds.
 
@@ -89,9 +92,14 @@ def compare(
     one, thousand = _timed(models, split, part, scores["before"], codes, k, repeats, threads)
     sizes = {name: size_of(model) for name, model in models.items()} | _accounted(plan)
     base = scores["before"]
-    return Comparison(
-        sides={name: Side(*sizes[name], dict(scores[name].mean), one.get(name), thousand.get(name)) for name in models},
-        differences=_differences(scores, bootstrap, seed, level, margin),
+    made = Comparison(
+        sides={
+            name: Side(
+                *sizes[name], dict(found.mean), one.get(name), thousand.get(name), found.reach, dict(found.fallen)
+            )
+            for name, found in scores.items()
+        },
+        differences=_differences(scores, "before", list(base.mean), bootstrap, seed, level, margin),
         part=part,
         cases=len(base.cases),
         unit=base.unit,
@@ -101,7 +109,11 @@ def compare(
         formulas={name: formula(name) for name in base.mean},
         why={name: reason for found in scores.values() for name, reason in found.why.items()},
         left_out=dict(base.left_out),
+        influence=_influences(scores) if cases else {},
     )
+    rivalling = {name: found for name, found in scores.items() if name != "before"}
+    others = _differences(rivalling, "after", [made.headline], bootstrap, seed, level, margin)
+    return replace(made, against={name: _turned(one) for name, (one,) in others.items()})
 
 
 def _named(before: nn.Module, after: nn.Module, rivals: Models) -> dict[str, nn.Module]:
@@ -122,23 +134,35 @@ def _accounted(plan: Planned | None) -> dict[str, tuple[int, int, int]]:
 
 
 def _differences(
-    scores: Mapping[str, Scores], replicates: int, seed: int, level: float, share: float
+    scores: Mapping[str, Scores],
+    first: str,
+    metrics: list[str],
+    replicates: int,
+    seed: int,
+    level: float,
+    share: float,
 ) -> dict[str, tuple[Difference, ...]]:
-    base, others = scores["before"], {name: found for name, found in scores.items() if name != "before"}
-    tested = [m for m in base.parts if all(found.mean[m] is not None for found in scores.values())]
+    """How far every other model is from the first one."""
+    base, others = scores[first], {name: found for name, found in scores.items() if name != first}
+    tested = [m for m in metrics if m in base.parts and all(found.mean[m] is not None for found in scores.values())]
     parts = {name: found.parts for name, found in others.items()}
     spread = {
         (name, metric): (standard_error(metric, base.parts[metric], parts[name][metric]), low, high)
-        for (name, metric), (low, high) in intervals(
-            tested, base.parts, parts, replicates=replicates, seed=seed, level=level
+        for (name, metric), (low, high) in (
+            intervals(tested, base.parts, parts, replicates=replicates, seed=seed, level=level) if tested else {}
         ).items()
     }
-    if base.mean.get("auc") is not None and min(np.bincount(base.raw["label"].astype(int))) > 1:
+    if "auc" in metrics and _two_of_each(base):
         spread |= {(name, "auc"): _auc(base, found, level) for name, found in others.items()}
     return {
-        name: tuple(_difference(m, base.mean[m], found.mean[m], spread.get((name, m)), share) for m in base.mean)
+        name: tuple(_difference(m, base.mean[m], found.mean[m], spread.get((name, m)), share) for m in metrics)
         for name, found in others.items()
     }
+
+
+def _two_of_each(scores: Scores) -> bool:
+    """Whether DeLong's variance is known: two rows of each class."""
+    return scores.mean.get("auc") is not None and min(np.bincount(scores.raw["label"].astype(int))) > 1
 
 
 def _auc(base: Scores, other: Scores, level: float) -> tuple[float, float, float]:
@@ -155,15 +179,41 @@ def _difference(
         return Difference(metric, value, None, None, None, None, "not tested")
     error, low, high = spread
     margin = share / 10 if metric in ("auc", "accuracy") else share * abs(before)
-    return Difference(metric, after - before, error, low, high, margin, _verdict(metric, low, high, margin))
+    return Difference(metric, after - before, error, low, high, margin, verdict_of(metric, low, high, margin))
 
 
-def _verdict(metric: str, low: float, high: float, margin: float) -> str:
+def _turned(one: Difference) -> Difference:
+    """The same difference, seen from the other side."""
+    if one.value is None or one.low is None or one.high is None or one.margin is None:
+        return replace(one, value=None if one.value is None else -one.value)
+    low, high = -one.high, -one.low
+    return replace(one, value=-one.value, low=low, high=high, verdict=verdict_of(one.metric, low, high, one.margin))
+
+
+def verdict_of(metric: str, low: float, high: float, margin: float) -> str:
+    """What an interval of a difference says: "equal" where it lies within the margin, "open" where it holds 0."""
     if -margin <= low and high <= margin:
         return "equal"
     if low <= 0 <= high:
         return "open"
     return "better" if (low > 0) is (metric not in LOWER_IS_BETTER) else "worse"
+
+
+def _influences(scores: Mapping[str, Scores]) -> dict[str, dict[str, NDArray[np.float32]]]:
+    """Model -> metric -> (cases,) what each case adds to the difference from before, around 0."""
+    base = _added(scores["before"])
+    return {
+        name: {m: (own - base[m]).astype(np.float32) for m, own in _added(found).items() if m in base}
+        for name, found in scores.items()
+        if name != "before"
+    }
+
+
+def _added(scores: Scores) -> dict[str, NDArray[np.float64]]:
+    out = {name: influence(name, part) for name, part in scores.parts.items() if scores.mean[name] is not None}
+    if _two_of_each(scores):
+        out["auc"] = auc_influence(scores.raw["score"], scores.raw["label"])
+    return out
 
 
 def _timed(

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from recprune.errors import DataError
-from recprune.evaluation.formulas import LOWER_IS_BETTER
-from recprune.evaluation.speed import Speed, ratio
+from recprune.evaluation import words
+from recprune.evaluation.reach import Reach
+from recprune.evaluation.speed import Speed
 
 __all__ = ["Comparison", "Difference", "Side"]
 
-FORMAT = 1
+FORMAT = 2
+KNOWN = (1, FORMAT)
+"""Formats that can be read: 1 had neither reach nor what is said of it, nor seeds."""
+
+Influences = Mapping[str, Mapping[str, NDArray[np.float32]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
     """One model: its parameters (features P, network Q), bytes of all tensors, speed and metrics.
 
-    request: one user, or one row; thousand: a batch of 1,000, or of as many as the part has.
+    request: one user, or one row; thousand: a batch of 1,000, or of as many as the part has. reach: of a model that
+    ranks. fallen: column -> cases that hold an id which left the model, so that the unknown one answers. spread: metric
+    -> standard deviation over seeds, where there are several.
     """
 
     features: int
@@ -29,6 +39,9 @@ class Side:
     metrics: Mapping[str, float | None]
     request: Speed | None = None
     thousand: Speed | None = None
+    reach: Reach | None = None
+    fallen: Mapping[str, int] = field(default_factory=dict)
+    spread: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def parameters(self) -> int:
@@ -58,7 +71,11 @@ class Difference:
 class Comparison:
     """before and after with their rivals; differences: model -> what it is away from before, metric by metric.
 
-    cases, unit: how many users or rows were judged. level: of the intervals. why: metric -> why it says nothing.
+    against: rival -> what `after` is away from it in the headline. cases, unit: how many users or rows were judged.
+    level: of the intervals. why: metric -> why it says nothing. without: rival -> why it is not there. seeds: of the
+    trainings, where several were made: sides are then their means, and intervals hold for other seeds too
+    (`over_seeds`). influence: model -> metric -> (cases,) what each case adds to the difference, around 0; only where
+    it was asked for, and never in the text.
     """
 
     sides: Mapping[str, Side]
@@ -72,6 +89,10 @@ class Comparison:
     formulas: Mapping[str, str]
     why: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    against: Mapping[str, Difference] = field(default_factory=dict)
+    without: Mapping[str, str] = field(default_factory=dict)
+    seeds: tuple[int, ...] = ()
+    influence: Influences = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def before(self) -> Side:
@@ -104,31 +125,32 @@ class Comparison:
 
     def sentence(self, metric: str, model: str = "after") -> str:
         """The verdict on one metric in plain words."""
-        return _sentence(self, self.difference(metric, model), model)
+        return words.sentence(self, self.difference(metric, model), model)
 
     def verdict(self) -> str:
-        """What left, what it cost and what it brought, in plain words."""
-        parts = [_size(self.before, self.after), self.sentence(self.headline) + "."]
-        if self.before.request and self.after.request:
-            times, low, high = ratio(self.before.request, self.after.request)
-            parts.append(f"A request is {times:.2f} times as fast (8 of 10 repeats: {low:.2f} to {high:.2f}).")
-        return " ".join(parts)
+        """Better, equal or worse; what left and what it brought; what rivals make of it; who lost. In plain words."""
+        parts = (self.sentence(self.headline) + ".", *words.gains(self), words.rivals(self), *words.losses(self))
+        return " ".join(part for part in parts if part)
 
     def to_json(self) -> str:
-        """All of it as text; `Comparison.from_json` gives it back."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1)
+        """All of it as text, but for `influence`; `Comparison.from_json` gives it back."""
+        content = asdict(replace(self, influence={}))
+        del content["influence"]
+        return json.dumps({"format": FORMAT, **content}, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> Comparison:
         """Read a comparison back. Raises DataError for text that is none."""
         try:
             content = json.loads(text)
-            if content.pop("format") != FORMAT:
+            if content.pop("format") not in KNOWN:
                 raise ValueError("written by another version")
             content["sides"] = {name: _side(side) for name, side in content["sides"].items()}
             content["differences"] = {
                 model: tuple(Difference(**one) for one in rows) for model, rows in content["differences"].items()
             }
+            content["against"] = {name: Difference(**one) for name, one in content.get("against", {}).items()}
+            content["seeds"] = tuple(content.get("seeds", ()))
             return cls(**content)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
@@ -140,26 +162,5 @@ def _side(content: dict[str, Any]) -> Side:
     for name in ("request", "thousand"):
         if content[name] is not None:
             content[name] = Speed(**{**content[name], "samples": tuple(content[name]["samples"])})
-    return Side(**content)
-
-
-def _size(before: Side, after: Side) -> str:
-    gone, fewer = 1 - after.bytes / max(before.bytes, 1), 1 - after.parameters / max(before.parameters, 1)
-    return f"{gone:.1%} of the bytes and {fewer:.1%} of the parameters are gone."
-
-
-def _sentence(comparison: Comparison, one: Difference, model: str) -> str:
-    before, after = comparison.before.metrics[one.metric], comparison.sides[model].metrics[one.metric]
-    if before is None or after is None or one.value is None:
-        return f"{one.metric} says nothing: {comparison.why.get(one.metric, 'no number')}"
-    told = f"{one.metric} {before:.4f} → {after:.4f} ({one.value:+.4f}"
-    if one.low is None or one.high is None:
-        return f"{told}, not tested)"
-    told += f", {comparison.level:.0%} interval {one.low:+.4f} to {one.high:+.4f})"
-    words = {
-        "equal": f"equal within {one.margin:.4f}",
-        "better": "better" + (" (lower is better)" if one.metric in LOWER_IS_BETTER else ""),
-        "worse": "worse" + (" (lower is better)" if one.metric in LOWER_IS_BETTER else ""),
-        "open": f"not told apart, nor shown equal within {one.margin:.4f}",
-    }
-    return f"{told}: {words[one.verdict]}"
+    reach = content.get("reach")
+    return Side(**{**content, "reach": None if reach is None else Reach(**reach)})

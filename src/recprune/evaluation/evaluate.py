@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,8 +14,9 @@ from recprune.data.dataset import Dataset, Split
 from recprune.errors import DataError
 from recprune.evaluation.clicks import click_scores
 from recprune.evaluation.inputs import Renumber, columns_of, known, ranks, row_inputs
-from recprune.evaluation.ranking import METRICS, rank
+from recprune.evaluation.ranking import METRICS, lists
 from recprune.evaluation.rating import rating_scores
+from recprune.evaluation.reach import fallen, reach
 from recprune.evaluation.scores import Part, Scores, from_parts
 from recprune.evaluation.truth import hits, tail_items, truth
 
@@ -50,9 +52,9 @@ def evaluate(
     dataset = _part(split, part)
     task = task or task_of(model, split)
     scores = row_scores(model, dataset, batch=batch, renumber=renumber)
-    if task == "clicks":
-        return click_scores(scores, dataset["label"], part)
-    return rating_scores(scores, dataset["rating"], part)
+    judge, target = (click_scores, "label") if task == "clicks" else (rating_scores, "rating")
+    taken = {name: dataset[name] for name in columns_of(model)}
+    return replace(judge(scores, dataset[target], part), fallen=fallen(taken, renumber))
 
 
 def task_of(model: nn.Module, split: Split) -> Task:
@@ -108,8 +110,8 @@ def _ranking(
 ) -> Scores:
     before = known(split, part)
     wanted = truth(_part(split, part).histories(), before if mask_seen else None)
-    top = rank(model, before, wanted.users, k, batch=batch, mask_seen=mask_seen, renumber=renumber)
-    found = hits(top, wanted)
+    listed = lists(model, before, wanted.users, k, batch=batch, mask_seen=mask_seen, renumber=renumber)
+    top, found = listed.top, hits(listed.top, wanted)
     parts = {f"{name}@{k}": Part(metric(found, wanted.counts)) for name, metric in METRICS.items()}
     rare = tail_items(before, tail)
     counts = wanted.counts_of(rare)
@@ -119,4 +121,15 @@ def _ranking(
     if f"tail_recall@{k}" in why:
         why[f"tail_recall@{k}"] = f"no user has a test item among the rarest that make up {tail:g} of the interactions"
     mean[f"coverage@{k}"] = len(np.unique(top[top > 0])) / max(before.n_items - 1, 1)
-    return Scores(mean, parts, wanted.users, "user", part, why, wanted.left_out, raw={"top": top})
+    return Scores(
+        mean,
+        parts,
+        wanted.users,
+        "user",
+        part,
+        why,
+        wanted.left_out,
+        raw={"top": top},
+        reach=reach(wanted, top, listed.offered),
+        fallen=fallen({"user": wanted.users} if "user" in columns_of(model) else {}, renumber),
+    )

@@ -21,7 +21,7 @@ FORMULAS = {
     "hit@k": "share of users with a hit in the first {k}",
     "coverage@k": "items that stand in the first {k} of any user / all items",
     "tail_recall@k": "recall@{k} counted on tail items only, mean over users who have one in the test; the tail is the "
-    "least popular items that together make up the stated share of the interactions known before",
+    "least popular items that together make up at most 20 % of the interactions known before (evaluate's `tail`)",
     "auc": "share of (positive, negative) pairs where the positive scores higher, ties count one half",
     "logloss": "mean of -(y ln p + (1 - y) ln(1 - p)), p = sigmoid of the score",
     "accuracy": "share of rows where (p >= 0.5) equals the label",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recprune.evaluation.scores import ROOTED, Part
 
-__all__ = ["bootstrap", "standard_error", "value"]
+__all__ = ["bootstrap", "influence", "standard_error", "value"]
 
 Numbers = NDArray[np.float64]
 BLOCK = 8_000_000  # draws held at once
@@ -32,11 +32,12 @@ def standard_error(metric: str, before: Part, after: Part) -> float:
     For a mean over cases this is the standard deviation of the paired differences / sqrt(cases); for a ratio of sums
     and for a root it is the delta method (Cochran 1977, section 2.11).
     """
-    change = _influence(metric, after) - _influence(metric, before)
+    change = influence(metric, after) - influence(metric, before)
     return float(change.std(ddof=1) / len(change) ** 0.5) if len(change) > 1 else float("nan")
 
 
-def _influence(metric: str, part: Part) -> Numbers:
+def influence(metric: str, part: Part) -> Numbers:
+    """(cases,) what each case adds to the metric, around 0: its deviation / sqrt(cases) is the standard error."""
     below = weights(part)
     mean = part.values.sum() / below.sum()
     out: Numbers = (part.values - mean * below) / below.mean()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,7 +15,19 @@ from recprune.errors import DataError
 from recprune.evaluation.inputs import Renumber, device_of, renumbered, user_inputs
 from recprune.evaluation.topk import top_k
 
-__all__ = ["METRICS", "average_precision", "f1", "hit", "ndcg", "precision", "rank", "recall", "reciprocal_rank"]
+__all__ = [
+    "METRICS",
+    "Lists",
+    "average_precision",
+    "f1",
+    "hit",
+    "lists",
+    "ndcg",
+    "precision",
+    "rank",
+    "recall",
+    "reciprocal_rank",
+]
 
 BLOCK = 16_000_000  # scores held at once: 64 MB in float32
 
@@ -23,7 +36,19 @@ Counts = NDArray[np.int64]
 Numbers = NDArray[np.float64]
 
 
-@torch.inference_mode()
+@dataclass(frozen=True, slots=True, eq=False)
+class Lists:
+    """What a model recommends.
+
+    top: (users, k) codes of the items, best first. offered: (n_items,) which items it could recommend to one of these
+    users: those that it scores above -inf, before what a user has seen is taken away; neither the unknown item nor
+    items that left the model are among them.
+    """
+
+    top: NDArray[np.int64]
+    offered: Flags
+
+
 def rank(
     model: nn.Module,
     histories: Histories,
@@ -34,7 +59,22 @@ def rank(
     mask_seen: bool = True,
     renumber: Renumber | None = None,
 ) -> NDArray[np.int64]:
-    """(len(users), k) the codes of the k items that a model recommends to each user, best first.
+    """(len(users), k) the codes of the k items that a model recommends to each user, best first: `lists(...).top`."""
+    return lists(model, histories, users, k, batch=batch, mask_seen=mask_seen, renumber=renumber).top
+
+
+@torch.inference_mode()
+def lists(
+    model: nn.Module,
+    histories: Histories,
+    users: NDArray[np.integer],
+    k: int,
+    *,
+    batch: int = 1024,
+    mask_seen: bool = True,
+    renumber: Renumber | None = None,
+) -> Lists:
+    """The k items that a model recommends to each user, and which items it could recommend at all.
 
     The unknown item 0 is never recommended, items of the histories only where mask_seen is False; 0 stands where fewer
     than k are left. Equal scores by item number. With `renumber`, for a model that some ids have left, histories and
@@ -52,8 +92,9 @@ def rank(
         ]
     finally:
         model.train(was_training)
-    top = np.concatenate(blocks) if blocks else np.zeros((0, k), dtype=np.int64)
-    return _old_codes(top, renumber)
+    top = np.concatenate([top for top, _ in blocks]) if blocks else np.zeros((0, k), dtype=np.int64)
+    offered = np.logical_or.reduce([some for _, some in blocks]) if blocks else np.zeros(mine.n_items, dtype=bool)
+    return Lists(_old_codes(top, renumber), _of_old_codes(offered, renumber))
 
 
 def _block(
@@ -63,7 +104,8 @@ def _block(
     k: int,
     mask_seen: bool,
     renumber: Renumber | None,
-) -> NDArray[np.int64]:
+) -> tuple[NDArray[np.int64], Flags]:
+    """The lists of some users, and which items the model could recommend to one of them, in the model's codes."""
     only_users = None if renumber is None or "user" not in renumber else {"user": renumber["user"]}
     scores = model(*user_inputs(model, histories, users, renumber=only_users)).float()
     if scores.shape != (len(users), histories.n_items):
@@ -73,12 +115,12 @@ def _block(
             shape=tuple(scores.shape),
         )
     scores[:, 0] = -torch.inf
+    offered: Flags = (scores.amax(0) > -torch.inf).cpu().numpy()
     if mask_seen:
         rows, items = histories.pairs(users)
         where = device_of(model)
         scores[torch.from_numpy(rows).to(where), torch.from_numpy(items.astype(np.int64)).to(where)] = -torch.inf
-    out: NDArray[np.int64] = top_k(scores, k).cpu().numpy()
-    return out
+    return top_k(scores, k).cpu().numpy(), offered
 
 
 def _old_codes(top: NDArray[np.int64], renumber: Renumber | None) -> NDArray[np.int64]:
@@ -89,6 +131,11 @@ def _old_codes(top: NDArray[np.int64], renumber: Renumber | None) -> NDArray[np.
     stays = np.flatnonzero(new)
     old[new[stays]] = stays
     return old[top]
+
+
+def _of_old_codes(flags: Flags, renumber: Renumber | None) -> Flags:
+    """(old items,) flags of (new items,)."""
+    return flags if renumber is None or "item" not in renumber else flags[renumber["item"]]
 
 
 def precision(hits: Flags, counts: Counts) -> Numbers:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recprune.evaluation.formulas import formula
+from recprune.evaluation.reach import Reach
 
 __all__ = ["Part", "Scores", "from_parts"]
 
@@ -36,7 +37,8 @@ class Scores:
     parts: metric -> what each case added (users in ranking, rows otherwise); coverage and AUC are not of single cases
     and have none. cases: (n,) codes of the users, or numbers of the rows. unit: "user" or "row".
     left_out: what was not counted, and how many. raw: what the metrics were made of: `top` (n, k) the recommended
-    items; `score`, `label` or `rating` (n,).
+    items; `score`, `label` or `rating` (n,). reach: of a model that ranks. fallen: column -> cases that hold an id
+    which left the model.
     """
 
     mean: Mapping[str, float | None]
@@ -47,6 +49,8 @@ class Scores:
     why: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
     raw: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    reach: Reach | None = None
+    fallen: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def per_case(self) -> dict[str, NDArray[np.float64]]:
@@ -68,6 +72,8 @@ class Scores:
                 "why": dict(self.why),
                 "left_out": dict(self.left_out),
                 "formulas": {name: formula(name) for name in self.mean},
+                "reach": None if self.reach is None else asdict(self.reach),
+                "fallen": dict(self.fallen),
             },
             indent=2,
         )
