@@ -33,7 +33,10 @@ class Tied(nn.Module):
 
 
 EXAMPLE = (torch.arange(5),)
-ALL = ["int8_rows", "int4_rows", "int4_rotated_rows", "int2_rotated_rows", "fp16", "bf16", "top_entries(k=3,bits=8)"]
+ALL = [
+    *("int8_rows", "int4_rows", "int4_rotated_rows", "int2_rotated_rows", "fp16", "bf16", "top_entries(k=3,bits=8)"),
+    *("sparse_rows", "sparse_rows(entries=70,bits=4)"),
+]
 
 
 def held(model: nn.Module) -> int:

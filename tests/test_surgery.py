@@ -295,7 +295,7 @@ def packing_plan(model: nn.Module, example: tuple[Tensor, ...], encoding: str, f
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.3])
-@pytest.mark.parametrize("encoding", ["int8_rows", "int4_rotated_rows", "bf16", "top_entries(k=2)"])
+@pytest.mark.parametrize("encoding", ["int8_rows", "int4_rotated_rows", "bf16", "top_entries(k=2)", "sparse_rows"])
 @pytest.mark.parametrize("name", WIDE)
 def test_what_stays_is_packed_as_planned_and_counted_to_the_byte(name: str, encoding: str, factor: float):
     torch.manual_seed(1)
@@ -341,7 +341,7 @@ def test_a_plan_that_packs_what_cannot_be_packed_is_refused_before_anything_is_c
         apply(model, wide, example)
 
 
-@pytest.mark.parametrize("encoding", ["int4_rotated_rows", "top_entries(k=2)"])
+@pytest.mark.parametrize("encoding", ["int4_rotated_rows", "top_entries(k=2)", "sparse_rows"])
 def test_a_fresh_skeleton_takes_codes(encoding: str):
     torch.manual_seed(0)
     model, example = WIDE["caser"]()

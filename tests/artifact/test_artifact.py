@@ -89,7 +89,10 @@ def test_the_file_is_as_long_as_the_account_says_and_a_header(name: str, tmp_pat
     assert len(data) == header + plan.account().bytes_after
 
 
-ENCODINGS = ["int8_rows", "int4_rows", "int4_rotated_rows(seed=5)", "int2_rotated_rows", "fp16", "top_entries(k=2)"]
+ENCODINGS = [
+    *("int8_rows", "int4_rows", "int4_rotated_rows(seed=5)", "int2_rotated_rows", "fp16", "top_entries(k=2)"),
+    *("sparse_rows", "sparse_rows(entries=23,bits=8)", "sparse_rows(entries=33,bits=4)"),
+]
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

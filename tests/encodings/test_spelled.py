@@ -3,6 +3,7 @@
 import sys
 import types
 
+import numpy as np
 import pytest
 import torch
 
@@ -55,8 +56,11 @@ def test_it_counts_and_encodes_by_its_options():
     assert found.stored_bytes((10, 8)) == 10 * 3 * 5
     assert found.stored_entries((10, 8)) == 30
     assert found.encode(torch.rand(10, 8)).codes.shape == (10, 3)
-    assert str(spelled("top_entries").with_entries(2)) == "top_entries(k=2)"
-    assert found.with_entries(2) == found
+    stays = np.array([[True, True, False], [False, False, True]])
+    assert str(spelled("top_entries").for_entries(stays)) == "top_entries(k=2)"
+    assert str(spelled("sparse_rows(bits=8)").for_entries(stays)) == "sparse_rows(entries=3,bits=8)"
+    assert found.for_entries(stays) == found
+    assert spelled("int8_rows").for_entries(stays) is None
     assert spelled("fp16").stored_bytes((10, 8), value_bytes=8) == 160
 
 

@@ -21,6 +21,7 @@ from recprune.artifact.manifest import MANIFEST, PLAN, WEIGHTS, Manifest, read_f
 from recprune.artifact.writing import DTYPES
 from recprune.atomic import standing
 from recprune.data.vocabulary import Vocabulary
+from recprune.encodings.spelled import spelled
 from recprune.errors import ArtifactError, DataError, ExtensionError, PlanError, SurgeryError
 from recprune.planning.plan import Plan
 from recprune.rewrites.open_attention import opened_attention
@@ -150,10 +151,14 @@ def _shape(tensor: str, tensors: Mapping[str, Tensor], manifest: Manifest) -> tu
     if tensor in tensors:
         return tuple(tensors[tensor].shape)
     stored = f"{tensor.rpartition('.')[0]}.stored."
-    codes, like = tensors.get(f"{stored}codes"), tensors.get(f"{stored}like")
-    if tensor not in manifest.encodings or codes is None or like is None or like.dim() != 2:
+    parts = {name.removeprefix(stored): part for name, part in tensors.items() if name.startswith(stored)}
+    like = parts.get("like")
+    if tensor not in manifest.encodings or "codes" not in parts or like is None or like.dim() != 2:
         return None
-    return len(codes), like.shape[1]
+    try:
+        return spelled(manifest.encodings[tensor]).kind.height(parts), like.shape[1]
+    except (SurgeryError, ExtensionError):
+        return None
 
 
 def _entries(name: str, manifest: Manifest) -> int:
@@ -164,6 +169,8 @@ def _entries(name: str, manifest: Manifest) -> int:
         return math.prod(shape)
     if part != "codes":
         return 0
+    if f"{path}.starts" in manifest.tensors:  # of codes of 4 bits there are two a byte
+        return math.prod(shape) * (2 if manifest.tensors[name].dtype == DTYPES[torch.uint8] else 1)
     some = f"{path}.indices" in manifest.tensors
     return math.prod(shape) if some else math.prod(shape[:1]) * math.prod(like.shape[1:])
 

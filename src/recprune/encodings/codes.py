@@ -32,8 +32,9 @@ _FLOATS = {2: torch.float16, 4: torch.float32, 8: torch.float64}
 class Codes(nn.Module):
     """A (rows, columns) matrix; entry (r, c) is (numbers[r, c] - middle) * scale[r], turned back where it was rotated.
 
-    Its parts are buffers, never trained. codes: one row for every row of the matrix. scale: (rows, 1) bfloat16, where
-    the encoding has one. like: (0, columns), empty: the type of what is decoded, and its width.
+    Its parts are buffers, never trained. codes: one row for every row of the matrix, unless `height` is another. scale:
+    (rows, 1) bfloat16, where the encoding has one. like: (0, columns), empty: the type of what is decoded, and its
+    width.
     A subclass has `layout` (its parts, by type and shape), `coded` (their values) and `numbers`.
     """
 
@@ -88,8 +89,7 @@ class Codes(nn.Module):
             raise SurgeryError(f"only matrices of floats are encoded, not {tuple(matrix.shape)} of {matrix.dtype}")
         if not bool(matrix.isfinite().all()):
             raise SurgeryError("numbers that are NaN or infinite cannot be encoded: train again with a smaller lr")
-        blocks = [cls.coded(rows, **options) for rows in torch.split(matrix, max(1, ENTRIES // matrix.shape[1]))]
-        parts = {name: torch.cat([block[name] for block in blocks]) for name in blocks[0]}
+        parts = cls.parts(matrix, **options)
         made = cls({**parts, **cls.whole(**options), "like": matrix.new_empty(0, matrix.shape[1])})
         if any(part.is_floating_point() and not bool(part.isfinite().all()) for part in parts.values()):
             raise SurgeryError(f"numbers up to {float(matrix.abs().max()):.3g} are too large for {cls.__name__}")
@@ -105,14 +105,20 @@ class Codes(nn.Module):
         return cls.encode(matrix, **options).dense(), None
 
     @classmethod
+    def parts(cls, matrix: Tensor, **options: int) -> dict[str, Tensor]:
+        """The parts that hold one row for each row of a matrix."""
+        blocks = [cls.coded(rows, **options) for rows in torch.split(matrix, max(1, ENTRIES // matrix.shape[1]))]
+        return {name: torch.cat([block[name] for block in blocks]) for name in blocks[0]}
+
+    @classmethod
     def rebuilt(cls, parts: Mapping[str, Tensor]) -> Self:
         """Codes from their stored parts. Raises SurgeryError where these are not what `encode` makes."""
         if not {"codes", "like"} <= parts.keys():
             raise SurgeryError(f"codes are not whole: {sorted(parts)} are there, and codes and like are needed")
         like, codes = parts["like"], parts["codes"]
-        if like.dim() != 2 or len(like) or not like.is_floating_point() or codes.dim() != 2:
+        if like.dim() != 2 or len(like) or not like.is_floating_point():
             raise SurgeryError(f"'like' is of shape {tuple(like.shape)}, 'codes' of {tuple(codes.shape)}")
-        wanted = cls.layout(len(codes), like.shape[1], like.dtype, **cls.options(parts))
+        wanted = cls.layout(cls.height(parts), like.shape[1], like.dtype, **cls.options(parts))
         found = {name: (part.dtype, tuple(part.shape)) for name, part in parts.items() if name != "like"}
         if wanted != found:
             odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
@@ -121,6 +127,13 @@ class Codes(nn.Module):
         made = cls(parts)
         made.check()
         return made
+
+    @classmethod
+    def height(cls, parts: Mapping[str, Tensor]) -> int:
+        """Rows of the matrix that these parts store. Raises SurgeryError where they do not tell."""
+        if parts["codes"].dim() != 2:
+            raise SurgeryError(f"'codes' is of shape {tuple(parts['codes'].shape)}, and holds no rows")
+        return len(parts["codes"])
 
     @classmethod
     def options(cls, parts: Mapping[str, Tensor]) -> dict[str, int]:
@@ -144,7 +157,7 @@ class Codes(nn.Module):
     @property
     def shape(self) -> tuple[int, int]:
         """(rows, columns) of the matrix."""
-        return len(self.codes), self.like.shape[1]
+        return self.height({name: part for name, part in self._buffers.items() if part is not None}), self.like.shape[1]
 
     @property
     def dtype(self) -> torch.dtype:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from recprune import discover, encodings
@@ -46,9 +48,15 @@ class Encoding:
         """Entries that are stored of it."""
         return self.kind.stored_entries(shape, **self.options)
 
-    def with_entries(self, k: int) -> Encoding:
-        """The same for at most k entries in a row, where nothing else was said."""
-        return self if "k" in self.options else replace(self, options={**self.options, "k": k})
+    def for_entries(self, stays: NDArray[np.bool_]) -> Encoding | None:
+        """The same for a matrix of which some entries stay, where nothing else was said. stays: (rows, columns) bool.
+
+        An encoding of k entries a row gets as many as stay in the fullest row, one of a number of entries as many as
+        stay; None for one that stores all.
+        """
+        said = {"entries": int(stays.sum()), "k": int(stays.sum(1).max())}
+        told = {name: value for name, value in said.items() if name in self.kind.known}
+        return replace(self, options={**told, **self.options}) if told else None
 
 
 def spelled(text: str) -> Encoding:

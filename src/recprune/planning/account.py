@@ -118,7 +118,7 @@ def packed(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Map
     """Tensor -> the encoding of what stays of it, as it is packed once the cuts are made: without item_item, which is
     part of the cut, and without tensors of which nothing stays.
 
-    Where entries leave, an encoding that stores k of them a row gets as many as stay in the fullest row.
+    Where entries leave, an encoding that stores some of them gets as many as stay (`Encoding.for_entries`).
     Raises PlanError for what is no matrix, or where entries leave and the encoding stores all; ExtensionError for an
     unknown one.
     """
@@ -132,13 +132,14 @@ def packed(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Map
             raise PlanError(f"{text} stores matrices, and {tensor!r} is of shape {shape}", tensor=tensor)
         out[tensor] = spelled(text)
         if (tensor, FLAT) in gone:
-            if "k" not in out[tensor].kind.known:
+            some = out[tensor].for_entries(_staying(gone, tensor, shape))
+            if some is None:
                 raise PlanError(
-                    f"entries of {tensor!r} leave, and {text} stores all of them; name item_item or top_entries",
+                    f"entries of {tensor!r} leave, and {text} stores all of them; name item_item, sparse_rows or "
+                    "top_entries",
                     tensor=tensor,
                 )
-            most = int((~gone[tensor, FLAT]).reshape(shape[0], -1).sum(1).max())
-            out[tensor] = out[tensor].with_entries(most)
+            out[tensor] = some
     return out
 
 
@@ -171,6 +172,15 @@ def account(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Ma
             )
         )
     return Account(tuple(rows))
+
+
+def _staying(
+    gone: Mapping[tuple[str, int], NDArray[np.bool_]], tensor: str, shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """(rows, columns) entries of a matrix that stay, in the rows and columns that stay."""
+    stays = ~gone[tensor, FLAT].reshape(shape)
+    rows, columns = (~gone[tensor, dim] if (tensor, dim) in gone else np.ones(shape[dim], np.bool_) for dim in (0, 1))
+    return np.asarray(stays[rows][:, columns])
 
 
 def _gone(survey: Survey, kept: Mapping[str, NDArray[np.int64]]) -> dict[tuple[str, int], NDArray[np.bool_]]:
