@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 
 from recprune.data.dataset import Dataset, Roles, Split
 from recprune.data.encode import encode, joint_vocabularies
+from recprune.data.formats import completejourney
 from recprune.data.log import Log, clean
+from recprune.data.negatives import with_negatives
 from recprune.data.read import read
 from recprune.data.simulate import simulate
-from recprune.data.split import split_random
+from recprune.data.split import split_by_time, split_random
 from recprune.data.vocabulary import Vocabulary
 
-__all__ = ["Noisy", "adult", "frappe", "injected", "simulated"]
+__all__ = ["Noisy", "adult", "demo", "frappe", "injected", "simulated"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +78,27 @@ def _census(path: Any) -> pl.DataFrame:
     frame = pl.read_csv(path, has_header=False, new_columns=[*ADULT, "label"], infer_schema=False, comment_prefix="|")
     frame = frame.with_columns(pl.all().str.strip_chars()).drop_nulls("label")
     return frame.with_columns((pl.col("label").str.starts_with(">50K")).cast(pl.Int8))
+
+
+POSITIVES = 30_000  # purchases of the demo log, each with two negatives
+
+
+def demo() -> Noisy:
+    """The demo log as clicks: purchases, a sample of those of the 801 households that are described, of products with
+    20 of them or more; each with two products that the household has not had. Parted at two moments: the last 15 % are
+    test, 15 % before them validation."""
+    log = completejourney.read(folder("complete-journey"))
+    when = pl.from_epoch("transaction_timestamp")
+    moments = {"weekday": when.dt.weekday(), "hour": when.dt.hour()}
+    frame = log.frame.filter(pl.col("age").is_not_null()).with_columns(
+        **{name: part.cast(pl.String) for name, part in moments.items()}
+    )
+    roles = replace(log.roles, categorical=(*log.roles.categorical, *moments))
+    bought = clean(Log(frame, roles, source="completejourney"), min_item=20)
+    some = np.sort(np.random.default_rng(0).permutation(len(bought))[:POSITIVES])
+    sample = bought.frame.with_row_index("row").filter(pl.col("row").is_in(some)).drop("row")
+    parts = with_negatives(split_by_time(encode(replace(bought, frame=sample)), valid=0.15, test=0.15), 2)
+    return Noisy(_blind(parts.train, parts.valid), lambda: parts.test, parts.train.fields, {})
 
 
 def simulated(noise: int, seed: int) -> Noisy:

@@ -1,6 +1,6 @@
 """Fields that mean nothing, found by a rule that does not know how many: `python -m benchmarks.noise_fields [NAME]`.
 
-NAME is simulator, frappe-10, frappe-20, frappe-30, adult-10, adult-20 or adult-30: the number of injected fields. Each
+NAME is simulator, or frappe, adult or demo with -10, -20 or -30, the number of injected fields, as in demo-20. Each
 writes results/noise_NAME.json. Everything is chosen on train and validation; the test rows of a log are read once a
 seed, when all methods have chosen and all models are trained.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.noise_data import Noisy, adult, frappe, injected, simulated
+from benchmarks.noise_data import Noisy, adult, demo, frappe, injected, simulated
 from benchmarks.noise_rivals import rivals
 from benchmarks.result import write_result
 from torch import nn
@@ -57,9 +57,10 @@ class Bench:
 
 SMALL = {"dim": 8, "hidden": (64, 32), "dropout": 0.2}
 QUICK = {"epochs": 8, "batch": 1024, "lr": 2e-3, "decay": 0.5, "schedule": "linear", "patience": 2}
+COARSE = {"epochs": 6, "batch": 2048, "lr": 2e-3, "decay": 0.5, "schedule": "linear", "patience": 2}
 LARGE = {"dim": 16, "hidden": (128, 128), "dropout": 0.3}
 LONG = {"epochs": 12, "batch": 2048, "lr": 2e-3, "decay": 1.0, "schedule": "linear", "patience": 3}
-once_adult, once_frappe = cache(adult), cache(frappe)
+once_adult, once_frappe, once_demo = cache(adult), cache(frappe), cache(demo)
 BENCHES = {
     "simulator": Bench("the simulator", lambda seed: simulated(15, seed), SMALL, QUICK, (0, 1, 2), ()),
     **{
@@ -69,6 +70,12 @@ BENCHES = {
     **{
         f"frappe-{n}": Bench(
             "Frappe", lambda s, n=n: injected(once_frappe(), n, s), LARGE, LONG, (0, 1, 2), ("frappe",)
+        )
+        for n in (10, 20, 30)
+    },
+    **{
+        f"demo-{n}": Bench(
+            "the demo log", lambda s, n=n: injected(once_demo(), n, s), SMALL, COARSE, (0, 1, 2), ("complete-journey",)
         )
         for n in (10, 20, 30)
     },

@@ -110,3 +110,20 @@ def test_the_real_logs_have_the_published_sizes(monkeypatch: pytest.MonkeyPatch)
     assert [len(one.split.test) for one in (adult, frappe)] == [0, 0]
     assert idle_columns(adult.split).keys() == {"education_num"}
     assert idle_columns(frappe.split) == {}
+
+
+@pytest.mark.skipif(not (DATA / "complete-journey").is_dir(), reason="the Complete Journey tables are not there")
+def test_the_demo_log_has_two_products_that_were_not_bought_for_each_that_was(monkeypatch) -> None:
+    monkeypatch.setenv("RECPRUNE_DATA", str(DATA))
+    noisy = data.demo()
+    train, valid, test = noisy.split.train, noisy.split.valid, noisy.test()
+    assert train["time"].max() < valid["time"].min() <= valid["time"].max() < test["time"].min()
+    for part in (train, valid, test):
+        assert part["label"].mean() == pytest.approx(1 / 3)
+        assert len(part) > 10_000
+    assert len(noisy.real) == 18
+    assert not idle_columns(noisy.split)
+    bought = train["label"] > 0
+    codes = [part["item"].astype(np.int64) * train.n_users + part["user"] for part in (train, valid)]
+    assert not np.isin(codes[0][~bought], codes[0][bought]).any()
+    assert not np.isin(codes[1][valid["label"] == 0], codes[0][bought]).any()
