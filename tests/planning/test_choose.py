@@ -211,3 +211,41 @@ def test_an_encoding_that_saves_nothing_after_the_cut_is_left_out():
     sizes = {r.tensor: r.bytes_after for r in cut.account().rows}
     assert all(sizes[name] < plain[name] for name in cut.encodings)
     assert "0.weight" not in cut.encodings
+
+
+def item_item(n: int = 9) -> Survey:
+    return survey(Ease(n), (torch.rand(2, n),))
+
+
+@settings(max_examples=30, deadline=None)
+@given(factor=st.floats(0, 0.98), worths=st.integers(1, 40), seed=st.integers(0, 99))
+def test_the_cheapest_entries_of_a_matrix_leave_and_of_equal_ones_the_first(factor: float, worths: int, seed: int):
+    found = item_item()
+    worth = torch.randint(worths, (81,), generator=torch.Generator().manual_seed(seed)).float()
+    plan = choose(found, {"items.entry": worth}, Budget(factor))
+    count = math.ceil(factor * 81 - 1e-9)
+    order = sorted(range(81), key=lambda entry: (float(worth[entry]), entry))
+    assert plan.units(found.sites[0]).tolist() == sorted(order[count:])
+
+
+@pytest.mark.parametrize("encoding", ["item_item", "item_bytes"])
+def test_as_many_entries_stay_as_fit_the_bytes(encoding: str):
+    found = item_item(40)
+    worth = {"items.entry": torch.rand(1600, generator=torch.Generator().manual_seed(0))}
+    for limit in (1000, 2000, 3000):
+        plan = choose(found, worth, Budget(bytes=limit), encodings={"items.weight": encoding})
+        stay = len(plan.units(found.sites[0]))
+        size = {"item_item": 6, "item_bytes": 2}[encoding]
+        assert plan.encodings == {"items.weight": encoding}
+        assert limit - size < plan.account().bytes_after <= limit
+        assert stay == plan.account().parameters_after
+
+
+def test_a_matrix_of_entries_says_what_stands_in_the_way():
+    found = item_item()
+    worth = {"items.entry": torch.rand(81)}
+    with pytest.raises(BudgetError) as caught:
+        choose(found, worth, Budget(bytes=30))
+    assert caught.value.reachable == 46
+    with pytest.raises(BudgetError, match="finite"):
+        choose(found, {"items.entry": torch.full((81,), torch.nan)}, Budget(0.5))

@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from recprune import discover, models
 from recprune.artifact.layouts import PARTS, joined
 from recprune.artifact.manifest import MANIFEST, PLAN, WEIGHTS, Manifest, read_file, read_manifest
-from recprune.artifact.writing import DTYPES
 from recprune.atomic import standing
 from recprune.data.vocabulary import Vocabulary
+from recprune.encodings.item_item import by_entries
 from recprune.encodings.spelled import spelled
 from recprune.errors import ArtifactError, DataError, ExtensionError, PlanError, SurgeryError
+from recprune.planning.file_size import DTYPES
 from recprune.planning.plan import Plan
 from recprune.rewrites.open_attention import opened_attention
 from recprune.surgery import absent_after, reshape_
@@ -141,7 +142,7 @@ def _plan(folder: Path, data: bytes, tensors: Mapping[str, Tensor], manifest: Ma
     except (PlanError, ExtensionError, SurgeryError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: {error}", path=str(path)) from error
     for row in rows:
-        if plan.encodings.get(row.tensor) != "item_item" and _shape(row.tensor, tensors, manifest) != row.after:
+        if not by_entries(plan.encodings.get(row.tensor)) and _shape(row.tensor, tensors, manifest) != row.after:
             raise ArtifactError(f"{path} does not fit the weights: tensor {row.tensor!r}", path=str(path))
     return plan
 

@@ -13,11 +13,16 @@ from torch import Tensor, nn
 from recprune.errors import SurgeryError
 from recprune.tracing.site import Cut, Kind, Site
 
-__all__ = ["ItemItem", "stored_bytes"]
+__all__ = ["ItemItem", "by_entries", "stored_bytes"]
 
 
 def _index_dtype(columns: int) -> torch.dtype:
     return torch.int16 if columns <= 2**15 else torch.int32
+
+
+def by_entries(encoding: str | None) -> bool:
+    """Whether entries leave a tensor through this encoding: what stays is an `ItemItem`, and may then be packed."""
+    return encoding is not None and encoding.partition("(")[0] in ("item_item", "item_bytes")
 
 
 def stored_bytes(shape: Sequence[int], entries: int, value_bytes: int = 4) -> int:

@@ -111,7 +111,9 @@ def stored_size(shape: tuple[int, ...], entries: int, width: int, encoding: str 
         return stored_bytes(shape, entries, width)
     if encoding is None or not math.prod(shape):
         return entries * width
-    return spelled(encoding).stored_bytes(shape, width)
+    chosen = spelled(encoding)
+    some = {"entries": entries} if entries < math.prod(shape) and "entries" in chosen.kind.known else {}
+    return chosen.kind.stored_bytes(shape, width, **{**some, **chosen.options})
 
 
 def packed(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Mapping[str, str]) -> dict[str, Encoding]:
@@ -189,10 +191,12 @@ def _gone(survey: Survey, kept: Mapping[str, NDArray[np.int64]]) -> dict[tuple[s
     for site in survey.sites:
         if site.name not in kept or len(kept[site.name]) == site.size:
             continue
-        leaves = np.setdiff1d(np.arange(site.size), kept[site.name], assume_unique=True)
+        leaves = np.ones(site.size, dtype=np.bool_)
+        leaves[kept[site.name]] = False
         for cut in site.cuts:
             shape = survey.shapes[cut.tensor]
             length = math.prod(shape) if cut.dim == FLAT else shape[cut.dim]
             mask = gone.setdefault((cut.tensor, cut.dim), np.zeros(length, dtype=np.bool_))
-            mask[cut.positions(leaves)] = True
+            taken = mask[cut.start : cut.start + site.size * cut.width]
+            taken |= leaves if cut.width == 1 else leaves.repeat(cut.width)
     return gone

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recprune.encodings.item_item import by_entries
+from recprune.encodings.largest import largest
 from recprune.errors import BudgetError
 from recprune.planning.account import stored_size
 from recprune.planning.budget import Budget
@@ -62,15 +65,22 @@ def choose(
         except BudgetError:
             break
         best = min(best, found, key=lambda one: one.cost)
-    used = {c.tensor: "item_item" for name in best.kept for c in survey.site(name).cuts if c.dim == FLAT}
-    return _paying(Plan(survey, best.kept, budget, rule, {**(encodings or {}), **used}))
+    stored = _stored([survey.site(name) for name in best.kept], encodings or {})
+    return _paying(Plan(survey, best.kept, budget, rule, stored))
+
+
+def _stored(sites: Iterable[Site], encodings: Mapping[str, str]) -> dict[str, str]:
+    """The encodings, and item_item for tensors whose entries leave and that name none through which they can."""
+    flat = [cut.tensor for site in sites for cut in site.cuts if cut.dim == FLAT]
+    return {**encodings, **{tensor: "item_item" for tensor in flat if not by_entries(encodings.get(tensor))}}
 
 
 def _paying(plan: Plan) -> Plan:
     """The plan without encodings that no longer make a tensor smaller once it is cut."""
     widths = plan.survey.bytes_per_entry
+    cut = {cut.tensor for name in plan.kept for cut in plan.survey.site(name).cuts if cut.dim == FLAT}
     idle = {r.tensor for r in plan.account().rows if r.bytes_after >= math.prod(r.after) * widths[r.tensor]}
-    left = {name: text for name, text in plan.encodings.items() if text == "item_item" or name not in idle}
+    left = {name: text for name, text in plan.encodings.items() if name in cut or name not in idle}
     return plan if len(left) == len(plan.encodings) else replace(plan, encodings=left)
 
 
@@ -92,7 +102,9 @@ def _taken(
     work: float | None,
 ) -> _Taken:
     """The cheapest bundles, in the order of their prices, until the budget is met."""
-    stored = {**encodings, **{c.tensor: "item_item" for s in sites for c in s.cuts if c.dim == FLAT}}
+    stored = _stored(sites, encodings)
+    if len(sites) == 1 and sites[0].kind is Kind.ENTRY:
+        return _of_entries(survey, sites[0], scores[sites[0].name], budget, encodings, stored, work)
     costs = [_cost(survey, s, budget, stored, work is not None) for s in sites]
     bundles = _bundle(sites, [scores[s.name] for s in sites], budget, costs)
     order = np.lexsort((np.arange(len(bundles.price)), bundles.site, bundles.price))
@@ -108,6 +120,30 @@ def _taken(
     return _Taken(kept, cost, sites[bundles.site[order[count - 1]]] if count else None)
 
 
+def _of_entries(
+    survey: Survey,
+    site: Site,
+    score: Tensor,
+    budget: Budget,
+    encodings: Mapping[str, str],
+    stored: Mapping[str, str],
+    work: float | None,
+) -> _Taken:
+    """The same where only single entries of one matrix can leave: they are alike but for their worth, so that their
+    number is found without an order, and the entries by a threshold. No number but the score is held for each."""
+    most = max(site.size - _floor(site, budget), 0)
+    left = Left(survey, [site], [most], stored)
+    count = _first(most, _met(left, budget, survey, encodings, work))
+    if count is None:
+        raise _unreachable(survey, [site], budget, left, most)
+    worth = _finite(site, score)
+    if not count:
+        return _Taken({}, 0.0, None)
+    kept = largest(worth, site.size - count)
+    cost = float(worth.sum(dtype=torch.float64) - worth[kept].sum(dtype=torch.float64))
+    return _Taken({site.name: kept.numpy()}, cost, site)
+
+
 def _met(
     left: Left, budget: Budget, survey: Survey, encodings: Mapping[str, str], work: float | None
 ) -> Callable[[int], bool]:
@@ -119,7 +155,7 @@ def _met(
         most = (1 - budget.factor) * left.parameters
         return lambda taken: left.parameters_at(taken) <= most + 1e-9
     limit, whole = budget.bytes or 0, Left(survey, (), (), encodings)
-    return lambda taken: (left.bytes_at(taken) if taken else whole.bytes_at(0)) <= limit
+    return lambda taken: (left.file_at(taken) if taken else whole.file_at(0)) <= limit
 
 
 def unit_costs(survey: Survey, site: Site) -> int:
@@ -210,11 +246,15 @@ def _fields_that_stay(sites: list[Site], scores: list[Tensor], budget: Budget) -
 
 
 def _checked(site: Site, score: Tensor) -> NDArray[np.float64]:
-    worth = score.detach().double().cpu().numpy()
-    if worth.shape != (site.size,) or not np.isfinite(worth).all():
+    return _finite(site, score).double().numpy()
+
+
+def _finite(site: Site, score: Tensor) -> Tensor:
+    worth = score.detach().cpu()
+    if tuple(worth.shape) != (site.size,) or not bool(worth.isfinite().all()):
         raise BudgetError(
             f"scores of site {site.name!r} must be {site.size} finite numbers, one a unit; they are of shape "
-            f"{worth.shape} with {int((~np.isfinite(worth)).sum())} that are not finite",
+            f"{tuple(worth.shape)} with {int((~worth.isfinite()).sum())} that are not finite",
             site=site.name,
         )
     return worth
@@ -239,7 +279,7 @@ def _unreachable(survey: Survey, sites: Iterable[Site], budget: Budget, left: Le
     reasons = "; ".join([*blocked[:3], f"floor={budget.floor} keeps {budget.floor} unit(s) in each of {floors} sites"])
     reach = 1 - left.parameters_at(taken) / total if total else 0.0
     if budget.bytes is not None:
-        least = left.bytes_at(taken)
+        least = left.file_at(taken)
         return BudgetError(
             f"{budget.amount} cannot be met: at least {least:,} bytes stay ({reasons}). Allow more bytes, more kinds "
             f"than {{{', '.join(sorted(budget.kinds))}}}, or an encoding of fewer bits.",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recprune.planning.account import stored_size
+from recprune.planning.file_size import file_size, planned_facts
 from recprune.tracing.site import FLAT, Site, Survey
 
 __all__ = ["NEVER", "Left"]
@@ -20,10 +21,11 @@ NEVER = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True)
 class _Axes:
-    """A tensor, and for each of its axes that gets shorter the rank at which each position leaves, ascending."""
+    """A tensor, and for each of its axes that gets shorter the rank at which each position leaves, ascending; or how
+    many positions leave, where it is one at every rank."""
 
     shape: tuple[int, ...]
-    leaves: tuple[tuple[int, NDArray[np.int64]], ...]
+    leaves: tuple[tuple[int, NDArray[np.int64] | int], ...]
     width: int
     learned: bool
     feature: bool
@@ -31,33 +33,41 @@ class _Axes:
 
     def at(self, taken: int) -> tuple[tuple[int, ...], int]:
         """(shape, entries) that are left when the first `taken` have left."""
-        gone = {dim: int(np.searchsorted(ranks, taken, side="left")) for dim, ranks in self.leaves}
+        gone = {
+            dim: min(taken, ranks) if isinstance(ranks, int) else int(np.searchsorted(ranks, taken, side="left"))
+            for dim, ranks in self.leaves
+        }
         shape = tuple(size - gone.get(dim, 0) for dim, size in enumerate(self.shape))
         return shape, math.prod(shape) - gone.get(FLAT, 0)
 
 
 class Left:
     """ranks: for each site the rank of every unit, NEVER where it stays: an entry leaves with the first unit that takes
-    it. encodings: tensor -> the encoding that stores it."""
+    it. A number in their place says how many single entries leave, one at every rank, where no other site takes of
+    their tensors. encodings: tensor -> the encoding that stores it."""
 
     def __init__(
         self,
         survey: Survey,
         sites: Sequence[Site],
-        ranks: Sequence[NDArray[np.int64]],
+        ranks: Sequence[NDArray[np.int64] | int],
         encodings: Mapping[str, str] | None = None,
     ) -> None:
         first: dict[tuple[str, int], NDArray[np.int64]] = {}
+        of: dict[str, list[tuple[int, NDArray[np.int64] | int]]] = {}
         for site, rank in zip(sites, ranks, strict=True):
             for cut in site.cuts:
+                if isinstance(rank, int):
+                    of.setdefault(cut.tensor, []).append((cut.dim, rank))
+                    continue
                 shape = survey.shapes[cut.tensor]
                 length = math.prod(shape) if cut.dim == FLAT else shape[cut.dim]
                 leaves = first.setdefault((cut.tensor, cut.dim), np.full(length, NEVER))
                 where = cut.positions(np.arange(site.size))
                 leaves[where] = np.minimum(leaves[where], np.repeat(rank, cut.width))
-        of: dict[str, list[tuple[int, NDArray[np.int64]]]] = {}
         for (tensor, dim), leaves in first.items():
             of.setdefault(tensor, []).append((dim, np.sort(leaves)))
+        self._survey, self._encodings = survey, encodings or {}
         self._tensors = [
             _Axes(
                 shape,
@@ -82,6 +92,11 @@ class Left:
     def bytes_at(self, taken: int) -> int:
         """Stored bytes of all tensors then, as `Account.bytes_after` counts them."""
         return sum(stored_size(*t.at(taken), t.width, t.encoding) for t in self._tensors)
+
+    def file_at(self, taken: int) -> int:
+        """Bytes of the weights file then, its header included (`Plan.file_bytes`)."""
+        left = {name: one.at(taken) for name, one in zip(self._survey.shapes, self._tensors, strict=True)}
+        return file_size(planned_facts(self._survey, left, self._encodings))
 
     def work_at(self, taken: int) -> float:
         """Multiply-adds of one row then: every entry of the network once, of every table that is looked up one row."""

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from recprune.encodings.item_item import by_entries
 from recprune.encodings.spelled import spelled
 from recprune.importance.probe import Probe
 from recprune.tracing.build import named_tensors
@@ -71,7 +72,7 @@ def rise_without(
     encodings: tensor -> the encoding that stores what stays of it (those of entries are exact and cost nothing).
     """
     leaving = {name: units for name, units in leaving.items() if len(units)}
-    stored = {name: text for name, text in (encodings or {}).items() if text != "item_item"}
+    stored = {name: text for name, text in (encodings or {}).items() if not by_entries(text)}
     if not leaving and not stored:
         return 0.0
     small = masked_copy(model, survey, leaving, fallback_rows(model, survey, leaving, counts or {}))

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from recprune.encodings.item_item import by_entries
 from recprune.errors import PlanError
 from recprune.planning.plan import Plan
 from recprune.tracing.site import FLAT, Cut, Site, Survey
@@ -72,7 +73,7 @@ class Origins:
             return cut.tensor, cut.dim
         path, _, part = cut.tensor.rpartition(".")
         encoded = f"{path}.weight"
-        return (encoded, FLAT) if part == "values" and self.first.encodings.get(encoded) == "item_item" else None
+        return (encoded, FLAT) if part == "values" and by_entries(self.first.encodings.get(encoded)) else None
 
     def positions(self, site: Site, units: Units) -> Iterator[tuple[Axis, Units]]:
         """For every cut of a site of the smaller model: its axis, and where those units stand on it in the first."""

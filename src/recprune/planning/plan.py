@@ -16,6 +16,7 @@ from recprune.encodings.spelled import Encoding
 from recprune.errors import PlanError
 from recprune.planning.account import Account, account, packed
 from recprune.planning.budget import Budget
+from recprune.planning.file_size import file_size, planned_facts
 from recprune.tracing.site import Absent, Cut, Kind, Site, Survey
 
 __all__ = ["Plan"]
@@ -27,8 +28,8 @@ _LARGE = 1 << 16
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """kept: site -> units that stay (int64, ascending); a site that is not named stays whole.
-    encodings: tensor -> the encoding that stores what stays of it: "item_item" where entries leave, or any that `pack`
-    takes, as in "int4_rows" or "top_entries(k=8)".
+    encodings: tensor -> the encoding that stores what stays of it: "item_item" or "item_bytes" where entries leave, or
+    any that `pack` takes, as in "int4_rows" or "top_entries(k=8)".
     rule: what scored the units, as one would write it.
     Raises PlanError where `kept` names no site, or units that a site does not have, or `encodings` no tensor.
     """
@@ -62,7 +63,9 @@ class Plan:
 
     def leaving(self, site: Site) -> NDArray[np.int64]:
         """The units of a site that leave."""
-        return np.setdiff1d(np.arange(site.size, dtype=np.int64), self.units(site), assume_unique=True)
+        leaves = np.ones(site.size, dtype=np.bool_)
+        leaves[self.units(site)] = False
+        return np.flatnonzero(leaves)
 
     def account(self) -> Account:
         """Parameters and bytes before and after, exact, from shapes alone."""
@@ -77,10 +80,16 @@ class Plan:
 
     def meets(self, budget: Budget) -> bool:
         """Whether as much leaves as a budget asks for, in parameters or bytes; False for one that is measured."""
-        account = self.account()
         if budget.factor is not None:
+            account = self.account()
             return account.parameters_after <= (1 - budget.factor) * account.parameters_before + 1e-9
-        return budget.bytes is not None and account.bytes_after <= budget.bytes
+        return budget.bytes is not None and self.file_bytes() <= budget.bytes
+
+    def file_bytes(self) -> int:
+        """Bytes of the weights file that an artifact of the smaller model has: its tensors and a header."""
+        left = {row.tensor: (row.after, row.entries_after) for row in self.account().rows}
+        some = {name: str(encoding) for name, encoding in self.packed().items()}
+        return file_size(planned_facts(self.survey, left, {**self.encodings, **some}))
 
     def size_budget(self) -> Budget:
         """The budget from shapes alone: as it was said, or, where it had to be measured, the share that leaves.
@@ -174,6 +183,7 @@ def _survey_to_dict(survey: Survey) -> dict[str, Any]:
         "fingerprint": survey.fingerprint,
         "sites": sites,
         "tensors": {n: [list(shape), survey.bytes_per_entry[n]] for n, shape in survey.shapes.items()},
+        "types": dict(survey.types),
         "features": sorted(survey.features),
         "buffers": sorted(survey.buffers),
         "pointers": dict(survey.pointers),
@@ -210,6 +220,7 @@ def _survey_from_dict(content: Mapping[str, Any]) -> Survey:
         frozenset(content["buffers"]),
         dict(content["pointers"]),
         tuple(content.get("columns", ())),
+        dict(content.get("types", {})),
     )
 
 
