@@ -40,6 +40,7 @@ SMALL = {
     "mf": {"dim": 8},
     "deepfm": {"dim": 4, "hidden": (8,)},
     "caser": {"length": 3, "dim": 8, "filters": 4, "heights": (1, 2)},
+    "fism": {"dim": 8, "temperature": 0.2},
 }
 OPTIONS = FitOptions(epochs=6, batch=16, lr=0.02, patience=6, negatives=4, k=3, threads=1)
 

@@ -69,6 +69,13 @@ class Histories:
         out.data[:] = 1.0
         return out
 
+    def once(self) -> Histories:
+        """Every item of a user once, by item number, and the unknown item never."""
+        matrix = self.matrix()
+        matrix.data[matrix.indices == 0] = 0.0
+        matrix.eliminate_zeros()
+        return Histories(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), self.n_items)
+
     def dense(self, users: NDArray[np.integer]) -> NDArray[np.float32]:
         """(len(users), n_items) float32: 1 where the user had the item."""
         out = np.zeros((len(users), self.n_items), dtype=np.float32)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recprune.encodings.codes import Codes
+from recprune.encodings.codes import ENTRIES, Codes, is_graph
 from recprune.errors import SurgeryError
 
 __all__ = [
@@ -17,10 +17,12 @@ __all__ = [
     "PackedEmbeddingBag",
     "PackedLinear",
     "face",
+    "lengths",
     "opened",
     "refusal",
     "rows_of",
     "scores",
+    "summed",
 ]
 
 
@@ -30,6 +32,7 @@ class Packed(nn.Module):
     def __init__(self, stored: Codes) -> None:
         super().__init__()
         self.stored = stored
+        self._found: tuple[int, int, Tensor] | None = None
 
     @property
     def weight(self) -> Tensor:
@@ -43,6 +46,17 @@ class Packed(nn.Module):
     def multiply(self, x: Tensor) -> Tensor:
         """x @ weight.T, some rows at a time."""
         return self.stored.multiply(x)
+
+    def lengths(self) -> Tensor:
+        """(rows,) the length of every row, at least 1e-12: found at the first call and kept beside the codes."""
+        codes = self.stored.codes
+        if is_graph() or self._found is None or self._found[:2] != (id(codes), codes._version):
+            high, wide = self.stored.shape
+            step = max(1, ENTRIES // wide)
+            blocks = [torch.arange(a, min(a + step, high), device=codes.device) for a in range(0, high, step)]
+            found = torch.cat([_lengths(self.rows(block)) for block in blocks])
+            self._found = (id(codes), codes._version, found)
+        return self._found[2]
 
 
 class _Table(Packed):
@@ -183,3 +197,27 @@ def rows_of(table: nn.Module, indices: Tensor) -> Tensor:
         return table.rows(indices)
     weight: Tensor = table.weight  # type: ignore[assignment]
     return weight[indices]
+
+
+def summed(table: nn.Module, history: Tensor) -> Tensor:
+    """history @ table.weight: (batch, columns) for history (batch, rows); a packed table decodes what is there."""
+    if not isinstance(table, Packed) or is_graph():
+        weight: Tensor = table.weight  # type: ignore[assignment]
+        return history @ weight
+    users, rows = history.nonzero(as_tuple=True)
+    found = table.rows(rows) * history[users, rows].unsqueeze(1)
+    return found.new_zeros(len(history), found.shape[1]).index_add(0, users, found)
+
+
+def lengths(table: nn.Module) -> Tensor:
+    """(rows,) the length of every row of a table, at least 1e-12; of a packed one they are found once, for its codes
+    do not change."""
+    if isinstance(table, Packed):
+        return table.lengths()
+    weight: Tensor = table.weight  # type: ignore[assignment]
+    return _lengths(weight)
+
+
+def _lengths(rows: Tensor) -> Tensor:
+    found: Tensor = torch.linalg.vector_norm(rows, dim=1)
+    return found.clamp(min=1e-12)

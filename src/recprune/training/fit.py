@@ -21,6 +21,7 @@ from recprune.training.options import FitOptions
 from recprune.training.pace import batches, rate
 from recprune.training.renumbered import renumbered
 from recprune.training.samples import Samples
+from recprune.training.smoothed import smoothed
 from recprune.training.state import BeforeEpoch, Epoch, Fit, Progress, State
 from recprune.training.teacher import Teacher
 from recprune.training.trainable import check_place, check_trainable
@@ -42,7 +43,8 @@ def fit(
 ) -> Fit:
     """Train `model` in place on `split.train` and leave it in eval mode with the weights of its best epoch.
 
-    A model with a method `refit_(histories, reg)` is solved in closed form; any other is trained by AdamW on the loss
+    A model with a method `refit_(histories, reg)` is solved in closed form, the tables of one with a method `smoothing`
+    are smoothed (`smoothed`); any other is trained by AdamW on the loss
     of `options`. keep_start: the weights that it came with count as epoch 0, so that it never ends worse on validation
     than it began. progress: called after every epoch. renumber: old code -> new code, for a model that some ids have
     left (`recprune.surgery.renumber`). teacher: a model of the split's own codes whose answers are learned beside what
@@ -60,14 +62,14 @@ def fit(
             return _solve(model, train, options, teacher, begin)
         lessons = _lessons(model, teacher, split.train, renumber, options)
         judge = validation(model, split, options, renumber)
-        with torch.random.fork_rng(devices=[]), lessons.at_rest() if lessons else contextlib.nullcontext():
+        with torch.random.fork_rng(devices=[]), _at_rest(lessons), smoothed(model, train):
             data = make_samples(model, train, options, lessons)
             if not data.size:
                 raise TrainingError("the training part has no sample to learn from; look at how the data was split")
             purpose = purpose_of(model, data, options, lessons, before_epoch.purpose if before_epoch else {})
             prepare = before_epoch.do if before_epoch else _nothing
             state = _train(model, data, judge, options, purpose, prepare, progress, keep_start)
-    model.load_state_dict(state.best)
+            model.load_state_dict(state.best)
     model.eval()
     return Fit(tuple(state.history), state.best_epoch, time.perf_counter() - begin, judge.name)
 
@@ -155,6 +157,10 @@ def _epoch(
     model.eval()
     score = judge.value() if judge.name else None
     return Epoch(done + 1, total / data.size, score, time.perf_counter() - begin)
+
+
+def _at_rest(lessons: Teacher | None) -> contextlib.AbstractContextManager[None]:
+    return lessons.at_rest() if lessons else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

@@ -51,5 +51,5 @@ def make_samples(model: Any, data: Dataset, options: FitOptions, teacher: Teache
     if loss in ("bce", "mse"):
         return row_samples(model, data, loss, options.unknown, teacher)
     if loss == "multinomial":
-        return history_samples(model, data, teacher)
+        return history_samples(model, data, options.hidden, teacher)
     return positive_samples(model, data, loss, options, teacher)

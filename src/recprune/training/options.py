@@ -31,7 +31,8 @@ class FitOptions:
     models, in interactions.
     negatives: drawn items, a positive (bpr) or a batch (sampled_softmax); popularity: items are drawn with probability
     ~ count ** popularity (0: all alike). unknown: share of codes that training replaces by 0, so that row 0 learns to
-    answer for ids that are unknown or will leave.
+    answer for ids that are unknown or will leave. hidden: share of a history that is to be found from the rest
+    (multinomial).
     metric, k: what early stopping reads on the validation part, rankings at length k (None: auc for clicks, rmse for
     ratings, ndcg for rankings); patience: epochs without a better value before training stops. The best epoch's weights
     stay. An empty validation part means all epochs and the last weights.
@@ -54,6 +55,7 @@ class FitOptions:
     negatives: int = 256
     popularity: float = 0.5
     unknown: float = 0.0
+    hidden: float = 0.5
     metric: str | None = None
     k: int = 20
     patience: int = 3
@@ -86,6 +88,8 @@ class FitOptions:
             raise TrainingError(f"decay must be 0 or more, not {self.decay}", option="decay")
         if not 0 <= self.distill <= 1:
             raise TrainingError(f"distill is a weight, 0 to 1, not {self.distill}", option="distill")
+        if not 0 < self.hidden < 1:
+            raise TrainingError(f"hidden is a share, above 0 and below 1, not {self.hidden}", option="hidden")
         if not 0 <= self.unknown < 1:
             raise TrainingError(f"unknown is a share, 0 to below 1, not {self.unknown}", option="unknown")
 

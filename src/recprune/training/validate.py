@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from torch.nn.utils import parametrize
+
 from recprune.data.dataset import Split
 from recprune.errors import TrainingError
 from recprune.evaluation.evaluate import evaluate
@@ -36,7 +38,8 @@ def validation(model: Any, split: Split, options: FitOptions, renumber: Renumber
     formula(metric)
 
     def value() -> float:
-        scores = evaluate(model, split, part="valid", k=options.k, renumber=renumber)
+        with parametrize.cached():
+            scores = evaluate(model, split, part="valid", k=options.k, renumber=renumber)
         if metric not in scores.mean:
             there = ", ".join(scores.mean)
             raise TrainingError(f"no metric {metric!r} for this model; there are: {there}", metric=metric)

@@ -8,18 +8,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils import parametrize
 
 from recprune.data.dataset import Dataset, Histories
 from recprune.errors import TrainingError
 from recprune.training import losses, soft_losses
 from recprune.training.samples import Samples, checksum
+from recprune.training.softmax_of_all import Workspace, softmax_of_all
 from recprune.training.teacher import Teacher
 
 __all__ = ["history_samples"]
 
 
-def history_samples(model: Any, data: Dataset, teacher: Teacher | None = None) -> Samples:
-    """One sample a user with a history: half of its items are shown, all of them are to be found.
+def history_samples(model: Any, data: Dataset, hidden: float = 0.5, teacher: Teacher | None = None) -> Samples:
+    """One sample a user with a history: of its items the share `hidden` is not shown, and all of them are to be found;
+    by a model of factors (`of_items` and `catalogue`) those that were not shown, without a score kept for any.
 
     A teacher is shown the same items of the same user, and those that the model no longer knows.
     """
@@ -27,23 +30,39 @@ def history_samples(model: Any, data: Dataset, teacher: Teacher | None = None) -
     users = np.flatnonzero(histories.counts())
     sum_of = checksum([torch.from_numpy(histories.starts), torch.from_numpy(histories.items)])
     if teacher is not None:
-        return _taught(model, teacher, sum_of)
+        return _taught(model, teacher, hidden, sum_of)
+    if hasattr(model, "of_items") and hasattr(model, "catalogue"):
+        return _factored(model, histories, hidden, sum_of)
 
     def of(rows: Tensor, generator: torch.Generator) -> Tensor:
-        whole, shown = _shown(histories, users[rows.numpy()], generator)
+        whole, shown = _shown(histories, users[rows.numpy()], hidden, generator)
         return losses.multinomial(_scores(model, shown, users[rows.numpy()]), whole)
 
     return Samples(len(users), of, sum_of)
 
 
-def _taught(model: Any, teacher: Teacher, sum_of: int) -> Samples:
+def _factored(model: Any, histories: Histories, hidden: float, sum_of: int) -> Samples:
+    once = histories.once()
+    users, space = np.flatnonzero(once.counts()), Workspace()
+
+    def of(rows: Tensor, generator: torch.Generator) -> Tensor:
+        where, what = (torch.from_numpy(part.astype(np.int64)) for part in once.pairs(users[rows.numpy()]))
+        away = torch.rand(len(what), generator=generator) < hidden
+        with parametrize.cached():
+            query, items = model.of_items(what[~away], where[~away], len(rows)), model.catalogue()
+        return softmax_of_all(query, items, where[away], what[away], model.temperature, space)
+
+    return Samples(len(users), of, sum_of)
+
+
+def _taught(model: Any, teacher: Teacher, hidden: float, sum_of: int) -> Samples:
     histories = teacher.data.histories()
     users = np.flatnonzero(histories.counts())
     mine = teacher.renumber.get("user", np.arange(histories.n_users))
 
     def of(rows: Tensor, generator: torch.Generator) -> Tensor:
         chosen = users[rows.numpy()]
-        whole, shown = _shown(histories, chosen, generator)
+        whole, shown = _shown(histories, chosen, hidden, generator)
         with torch.no_grad():
             taught = teacher.of_mine(_scores(teacher.model, shown, chosen))
         whole, shown = teacher.of_mine(whole), teacher.of_mine(shown)
@@ -54,11 +73,13 @@ def _taught(model: Any, teacher: Teacher, sum_of: int) -> Samples:
     return Samples(len(users), of, sum_of)
 
 
-def _shown(histories: Histories, users: NDArray[Any], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """(users, items) all that each user did, and about half of it."""
+def _shown(
+    histories: Histories, users: NDArray[Any], hidden: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """(users, items) all that each user did, and what is shown of it."""
     whole = torch.from_numpy(histories.dense(users))
     whole[:, 0] = 0.0
-    return whole, whole * (torch.rand(whole.shape, generator=generator) < 0.5)
+    return whole, whole * (torch.rand(whole.shape, generator=generator) >= hidden)
 
 
 def _scores(model: Any, shown: Tensor, users: NDArray[Any]) -> Tensor:

@@ -1,0 +1,68 @@
+"""FISM: a user is the sum of what they had. Kabbur et al. 2013, "FISM: Factored Item Similarity Models"."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recprune.data.dataset import Split
+from recprune.encodings.faces import lengths, rows_of, scores, summed
+
+__all__ = ["Fism"]
+
+
+class Fism(nn.Module):
+    """score(u, j) = cos(sum of v_i over the history of u, v_j): one table of item factors, and no row for any user.
+
+    FISM with both of its factor matrices the same and without biases (Kabbur et al. 2013, equation 4), so that whoever
+    has a history gets a list, new users too. How long v_i is says how much an item tells of its users. Trained by a
+    softmax over all items of cosine / `temperature`: from a part of each history the rest is to be found; meanwhile
+    factors are a mixture, by the share `smooth`, with those of neighbours in the graph of users and items (LightGCN,
+    He et al. 2020, section 3.1), which is folded into them in the end.
+
+    forward: history (batch, n_items) 0/1 -> scores (batch, n_items), up to the length of the sum, which ranks nothing.
+    """
+
+    def __init__(self, n_items: int, dim: int = 64, smooth: float = 0.9, temperature: float = 0.06) -> None:
+        super().__init__()
+        self.config: dict[str, Any] = {"n_items": n_items, "dim": dim, "smooth": smooth, "temperature": temperature}
+        self.columns: tuple[str, ...] = ("history",)
+        self.item = nn.Embedding(n_items, dim)
+        self.reset_parameters()
+
+    @classmethod
+    def of(cls, split: Split, dim: int = 64, smooth: float = 0.9, temperature: float = 0.06) -> Self:
+        """The model for the items of a split."""
+        return cls(split.train.n_items, dim, smooth, temperature)
+
+    @property
+    def temperature(self) -> float:
+        """What cosines are divided by when it learns."""
+        return float(self.config["temperature"])
+
+    def reset_parameters(self) -> None:
+        """Standard deviation 0.1; item 0 (unknown) says nothing."""
+        nn.init.normal_(self.item.weight, std=0.1)
+        with torch.no_grad():
+            self.item.weight[0] = 0.0
+
+    def forward(self, history: Tensor) -> Tensor:
+        return scores(self.item, summed(self.item, history)) / lengths(self.item)
+
+    def of_items(self, items: Tensor, rows: Tensor, batch: int) -> Tensor:
+        """(batch, dim) of length 1, from what each of `batch` users had: user `rows[n]` had `items[n]`."""
+        found = rows_of(self.item, items)
+        sums = found.new_zeros(batch, found.shape[1]).index_add(0, rows, found)
+        return F.normalize(sums, dim=1)
+
+    def catalogue(self) -> Tensor:
+        """(n_items, dim) factors of length 1."""
+        weight: Tensor = self.item.weight
+        return F.normalize(weight, dim=1)
+
+    def smoothing(self) -> dict[str, float]:
+        """Tables that are mixed with those of neighbours while the model is trained, and by which share."""
+        return {"item.weight": float(self.config["smooth"])}

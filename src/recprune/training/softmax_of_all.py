@@ -1,0 +1,83 @@
+"""softmax_of_all(): the cross-entropy of whole histories over all items, from factors, without keeping a score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["Workspace", "softmax_of_all"]
+
+
+@dataclass(slots=True)
+class Workspace:
+    """Room for the scores of a batch, kept from step to step: to ask for it anew each time costs as much as filling it.
+
+    half: whether factors are multiplied in bfloat16, where the processor has instructions for that; sums stay float32.
+    """
+
+    half: bool = field(default_factory=lambda: bool(torch.cpu._is_avx512_bf16_supported()))
+    _rooms: dict[torch.dtype, Tensor] = field(default_factory=dict)
+
+    def room(self, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
+        """(rows, columns) of any content."""
+        have = self._rooms.get(dtype)
+        if have is None or have.numel() < rows * columns:
+            have = self._rooms[dtype] = torch.empty(rows * columns, dtype=dtype)
+        return have[: rows * columns].view(rows, columns)
+
+
+def softmax_of_all(
+    query: Tensor, items: Tensor, rows: Tensor, columns: Tensor, temperature: float, space: Workspace | None = None
+) -> Tensor:
+    """-mean over pairs of log softmax(query items^T / temperature)[rows, columns]. Liang et al. 2018, equation 2.
+
+    query (batch, dim); items (n_items, dim), row 0 is the unknown item, which is no answer; rows and columns (pairs,)
+    int64: which items are to be found for which query, each pair once. The gradients of both factors are made along
+    with the loss, so that no scores are kept for them; there is no second derivative. 0 where there is no pair.
+    """
+    found: Tensor = _Softmax.apply(query, items, rows, columns, temperature, space or Workspace(half=False))  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Softmax(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, query: Tensor, items: Tensor, rows: Tensor, columns: Tensor, temperature: float, space: Workspace
+    ) -> Tensor:
+        scores = _scores(query, items, space).div_(temperature)
+        scores[:, 0] = -torch.inf
+        wanted = scores[rows, columns]
+        most = scores.amax(1, keepdim=True)
+        total = scores.sub_(most).exp_().sum(1, keepdim=True)
+        pairs, count = torch.bincount(rows, minlength=len(query)).to(scores.dtype), max(len(rows), 1)
+        loss = (((total.log() + most).squeeze(1) * pairs).sum() - wanted.sum()) / count
+        scores.mul_(pairs[:, None] / total)
+        scores[rows, columns] -= 1.0
+        ctx.save_for_backward(*_products(scores, query, items, space, 1 / (temperature * count)))
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        of_query, of_items = ctx.saved_tensors
+        return of_query * gradient, of_items * gradient, None, None, None, None
+
+
+def _scores(query: Tensor, items: Tensor, space: Workspace) -> Tensor:
+    """(batch, n_items) in float32 or wider."""
+    shape = (len(query), len(items))
+    if not space.half:
+        return torch.mm(query, items.T, out=space.room(*shape, query.dtype))
+    rough = torch.mm(query.bfloat16(), items.bfloat16().T, out=space.room(*shape, torch.bfloat16))
+    return space.room(*shape, torch.float32).copy_(rough)
+
+
+def _products(scores: Tensor, query: Tensor, items: Tensor, space: Workspace, scale: float) -> tuple[Tensor, Tensor]:
+    """The gradients of query and items, from that of the scores."""
+    if not space.half:
+        return torch.mm(scores, items).mul_(scale), torch.mm(scores.T, query).mul_(scale)
+    rough = space.room(len(query), len(items), torch.bfloat16).copy_(scores)
+    left, right = torch.mm(rough, items.bfloat16()), torch.mm(rough.T, query.bfloat16())
+    return left.to(query.dtype).mul_(scale), right.to(items.dtype).mul_(scale)

@@ -1,0 +1,65 @@
+import torch
+from torch.nn import functional as F
+
+from recprune.training.softmax_of_all import Workspace, softmax_of_all
+
+
+def factors(seed=0, batch=5, items=11, dim=4):
+    g = torch.Generator().manual_seed(seed)
+    query = torch.randn(batch, dim, generator=g, dtype=torch.float64).requires_grad_()
+    table = torch.randn(items, dim, generator=g, dtype=torch.float64).requires_grad_()
+    rows, columns = torch.tensor([0, 0, 1, 3, 3, 3]), torch.tensor([1, 4, 2, 3, 9, 10])
+    return query, table, rows, columns
+
+
+def plain(query, table, rows, columns, temperature):
+    scores = query @ table.T / temperature
+    scores = torch.cat([torch.full_like(scores[:, :1], -torch.inf), scores[:, 1:]], 1)
+    return -F.log_softmax(scores, 1)[rows, columns].mean()
+
+
+def test_loss_and_gradients_are_those_of_a_plain_softmax():
+    one, other = factors(), factors()
+    mine, theirs = softmax_of_all(*one, 0.3), plain(*other, 0.3)
+    (3 * mine).backward()
+    (3 * theirs).backward()
+    assert torch.allclose(mine, theirs)
+    assert torch.allclose(one[0].grad, other[0].grad)
+    assert torch.allclose(one[1].grad, other[1].grad)
+
+
+def test_half_precision_is_near():
+    query, table, rows, columns = (t.float() if t.is_floating_point() else t for t in factors())
+    query, table = query.detach().requires_grad_(), table.detach().requires_grad_()
+    exact = plain(query, table, rows, columns, 0.5)
+    exact.backward()
+    wanted = table.grad.clone()
+    table.grad = None
+    near = softmax_of_all(query, table, rows, columns, 0.5, Workspace(half=True))
+    near.backward()
+    assert abs(float((near - exact).detach())) < 0.03
+    assert float((table.grad - wanted).norm() / wanted.norm()) < 0.03
+    assert near.dtype == torch.float32
+
+
+def test_the_unknown_item_is_no_answer():
+    query, table, rows, columns = factors()
+    loss = softmax_of_all(query, table, rows, columns, 1.0)
+    loss.backward()
+    assert torch.equal(table.grad[0], torch.zeros(4, dtype=torch.float64))
+
+
+def test_a_batch_without_pairs_has_no_loss():
+    query, table, *_ = factors()
+    none = torch.zeros(0, dtype=torch.int64)
+    loss = softmax_of_all(query, table, none, none, 1.0)
+    loss.backward()
+    assert float(loss) == 0.0
+    assert float(table.grad.abs().sum()) == 0.0
+
+
+def test_room_that_is_used_again_changes_nothing():
+    space = Workspace(half=False)
+    first = softmax_of_all(*factors(0), 0.2, space)
+    softmax_of_all(*factors(1, batch=4, items=30), 0.2, space)
+    assert torch.equal(softmax_of_all(*factors(0), 0.2, space), first)
