@@ -88,16 +88,19 @@ def test_finetune_leaves_the_model_it_began_with_where_it_is_given_another_place
 def test_compare_shows_both_models_and_the_rivals(street):
     at, _ = street
     said = asked("compare", at / "big", at / "small", "--data", at / "prepared", "-k", 5)
-    assert list(said["sides"]) == ["before", "after", "random", "from scratch"]
+    assert list(said["sides"]) == ["before", "after", "random", "from scratch", "int8 rows", "int4 rows"]
+    assert "at least 1,540 bytes stay" in said["without"]["rare ids"]
     sizes = {name: side["features"] + side["network"] for name, side in said["sides"].items()}
-    assert sizes["before"] > sizes["after"] == sizes["from scratch"]
-    assert sizes["random"] <= 0.5 * sizes["before"]
+    assert sizes["before"] > sizes["after"] == sizes["from scratch"] == sizes["random"]
+    assert set(said["against"]) == set(sizes) - {"before", "after"}
     assert said["differences"]["after"][0]["metric"] == "precision@5"
 
 
 def test_compare_can_do_without_rivals(street):
     at, _ = street
-    assert list(asked("compare", at / "big", at / "small", "--no-rivals")["sides"]) == ["before", "after"]
+    said = asked("compare", at / "big", at / "small", "--no-rivals")
+    assert list(said["sides"]) == ["before", "after", "int8 rows", "int4 rows"]
+    assert said["without"]["random"] == "it was not asked for"
 
 
 def test_evaluate_tells_metrics_with_their_formulas(street):

@@ -5,6 +5,7 @@ from typer.testing import CliRunner
 
 from recprune.cli import app
 from recprune.data.simulate import simulate
+from recprune.recipe.rivals import RIVALS
 
 RUNNER = CliRunner()
 APP = app()
@@ -46,7 +47,8 @@ def test_the_whole_street_in_one_command(log, tmp_path, model):
     found = json.loads((tmp_path / "out" / "comparison.json").read_text())
     sizes = {name: side["features"] + side["network"] for name, side in found["sides"].items()}
     assert sizes["after"] <= 0.5 * sizes["before"]
-    assert set(sizes) == {"before", "after", "random", "from scratch"}
+    assert {"before", "after", "random", "from scratch"} <= set(sizes)
+    assert set(sizes) | set(found["without"]) == {"before", "after", *RIVALS}
     assert f"The smaller model lies in {tmp_path / 'out' / 'small'}" in done.stdout.replace("\n", "")
 
 

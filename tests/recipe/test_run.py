@@ -29,7 +29,7 @@ def test_the_result_names_the_smaller_model_and_holds_the_proof(tmp_path):
     result = run(reads, ORDER, tmp_path / "out", source="log")
     assert result.small == tmp_path / "out" / "small"
     assert result.plan.account().share_removed >= 0.5
-    assert list(result.comparison.sides) == ["before", "after"]
+    assert list(result.comparison.sides) == ["before", "after", "int8 rows", "int4 rows"]
     assert [work.what for work in take(result.small).works] == ["train", "finetune"]
 
 

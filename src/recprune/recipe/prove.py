@@ -6,15 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from recprune.data.dataset import Split
 from recprune.evaluation.compare import compare
 from recprune.evaluation.comparison import Comparison
 from recprune.evaluation.inputs import Renumber
-from recprune.planning.plan import Plan
 from recprune.recipe.pruned import Pruned
-from recprune.recipe.rivals import by_chance, from_scratch
+from recprune.recipe.rivals import TRAINED, Rivals, rivals_of, stored_alone
 from recprune.recipe.shelf import Shelved
 from recprune.recipe.stages import Stage, silent
 from recprune.recipe.train import TUNING
@@ -23,6 +21,9 @@ from recprune.tracing.build import fingerprint
 from recprune.training.fit import FitOptions
 
 __all__ = ["prove"]
+
+NOT_ASKED = "it was not asked for"
+NO_PLAN = "it needs the plan that the smaller model was pruned by, made for this larger one"
 
 
 def prove(
@@ -35,47 +36,59 @@ def prove(
     seed: int = 0,
     threads: int | None = None,
     repeats: int = 50,
+    cases: bool = False,
     stage: Stage = silent,
 ) -> Comparison:
-    """Compare two models on the test part; with `rivals` those of the same size are made first, by the same trainings.
+    """Compare two models on the test part, beside the large one in 8 and 4 bits, which costs nothing.
 
-    The rivals need the plan that the smaller model was pruned by, made for this larger one; without it they are left
-    out.
+    rivals: train those of the same size too, by the same trainings (`rivals_of`). They need the plan that the smaller
+    model was pruned by, made for this larger one; `Comparison.without` says why one is not there. cases: as in
+    `compare`.
     """
-    models: dict[str, nn.Module] = {}
-    codes: dict[str, Renumber] = {"before": whole.codes(split), "after": small.codes(split)}
-    if rivals and small.plan is not None and small.plan.survey.fingerprint == fingerprint(whole.model):
-        for name, rival in _rivals(whole, small, small.plan, split, seed, stage).items():
-            models[name], codes[name] = rival.model, _from(codes["before"], rival.renumber)
+    made, own = _rivals(whole, small, split, rivals, seed, stage), whole.codes(split)
+    codes = {"before": own, "after": small.codes(split), **dict.fromkeys(made.models, own)}
+    codes |= {name: _from(own, then) for name, then in made.codes.items()}
     with stage("compare"):
-        return compare(
+        found = compare(
             whole.model,
             small.model,
             split,
-            rivals=models,
+            rivals=made.models,
             renumber={name: code for name, code in codes.items() if code},
             k=k,
             seed=seed,
             threads=threads,
             repeats=repeats,
+            cases=cases,
         )
+    return replace(found, without=made.without)
 
 
-def _rivals(whole: Shelved, small: Shelved, chosen: Plan, split: Split, seed: int, stage: Stage) -> dict[str, Pruned]:
-    own = whole.own(split)
+def _rivals(whole: Shelved, small: Shelved, split: Split, trained: bool, seed: int, stage: Stage) -> Rivals:
+    """Those that can be made; the trained ones only where they are asked for and the plan is known."""
+    chosen = small.plan
+    if chosen is None or chosen.survey.fingerprint != fingerprint(whole.model):
+        return stored_alone(whole.model, without=dict.fromkeys(TRAINED, NO_PLAN))
+    if not trained:
+        return stored_alone(whole.model, without=dict.fromkeys(TRAINED, NOT_ASKED))
+    pruned = Pruned(small.model, chosen, small.vocabularies, renumber(chosen), None)
     tuned = [work for work in small.works if work.what != "train"]
     tuning, distilled = (tuned[-1].fit_options(), tuned[-1].distilled) if tuned else (TUNING, False)
     first = (whole.works or small.works)[0].fit_options() if (whole.works or small.works) else FitOptions()
     total = max(1, sum(work.epochs for work in small.works))
-    pruned = Pruned(small.model, chosen, small.vocabularies, renumber(chosen), None)
     options = (
         tuning if "item_item" in chosen.encodings.values() else replace(first, epochs=total, patience=total, seed=seed)
     )
-    with stage("rival: random pruning"):
-        chance = by_chance(whole.model, own, pruned, options=tuning, distilled=distilled, seed=seed)
-    with stage("rival: same size from scratch"):
-        scratch = from_scratch(whole.model, own, pruned, options=options, seed=seed)
-    return {"random": chance, "from scratch": scratch}
+    return rivals_of(
+        whole.model,
+        whole.own(split),
+        pruned,
+        tuning=tuning,
+        options=options,
+        distilled=distilled,
+        seed=seed,
+        stage=stage,
+    )
 
 
 def _from(first: Renumber, then: Renumber) -> dict[str, NDArray[np.int64]]:

@@ -1,19 +1,24 @@
-"""The two honest rivals of a pruned model: chance, and the same size trained from scratch."""
+"""The honest rivals of a pruned model: chance, the same size from scratch, bits alone, rare ids alone."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from recprune.data.dataset import Split
-from recprune.importance.rules.random import Random
+from recprune.errors import BudgetError, ExtensionError, RecpruneError
+from recprune.importance.rules.frequency import Frequency
 from recprune.importance.score import score, spelled
-from recprune.packing import unpack
+from recprune.packing import pack, storing, unpack
+from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.plan import Plan
+from recprune.recipe.chance import drawn_alike
 from recprune.recipe.probing import probe
 from recprune.recipe.pruned import Pruned, carry_out, followed
 from recprune.recipe.restrict import restrict
@@ -24,7 +29,122 @@ from recprune.tracing.site import Kind, Survey
 from recprune.training.fit import Fit, FitOptions, fit
 from recprune.training.scratch import fresh_copy
 
-__all__ = ["by_chance", "from_scratch", "work_of"]
+__all__ = [
+    "BITS",
+    "RIVALS",
+    "TRAINED",
+    "Rivals",
+    "by_chance",
+    "by_rare_ids",
+    "from_scratch",
+    "in_bits",
+    "rivals_of",
+    "stored_alone",
+    "work_of",
+]
+
+TRAINED = ("random", "from scratch", "rare ids")
+"""Names of the rivals that are trained."""
+
+BITS = {"int8 rows": "int8_rows", "int4 rows": "int4_rows"}
+"""Name of a rival that is the large model in fewer bits -> how it is stored."""
+
+RIVALS = (*TRAINED, *BITS)
+"""Names of all rivals, in the order in which they are shown."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rivals:
+    """models: name -> rival; codes: name -> its renumbering, where ids left. without: name -> why there is none."""
+
+    models: dict[str, nn.Module] = field(default_factory=dict)
+    codes: dict[str, Any] = field(default_factory=dict)
+    without: dict[str, str] = field(default_factory=dict)
+
+
+def rivals_of(
+    model: nn.Module,
+    split: Split,
+    pruned: Pruned,
+    *,
+    tuning: FitOptions,
+    options: FitOptions,
+    distilled: bool = False,
+    names: Collection[str] = RIVALS,
+    seed: int = 0,
+    stage: Stage = silent,
+) -> Rivals:
+    """Every rival of those names that there can be, and a word on every one that there cannot.
+
+    tuning: of what is cut and trained further, as the pruned model was; options: of the training from scratch, with the
+    epochs of the large model's training and the fine-tuning together. distilled: the model teaches those that are cut.
+    Raises ExtensionError for a name that there is not.
+    """
+    unknown = set(names) - set(RIVALS)
+    if unknown:
+        raise ExtensionError(f"no rival named {sorted(unknown)[0]!r}; there are: {', '.join(RIVALS)}")
+    make: dict[str, Callable[[], Pruned]] = {
+        "random": lambda: by_chance(model, split, pruned, options=tuning, distilled=distilled, seed=seed),
+        "from scratch": lambda: from_scratch(model, split, pruned, options=options, seed=seed),
+        "rare ids": lambda: by_rare_ids(model, split, pruned, options=tuning, distilled=distilled),
+    }
+    out = stored_alone(model, [name for name in BITS if name in names])
+    for name in (name for name in TRAINED if name in names):
+        try:
+            with stage(f"rival: {name}"):
+                made = make[name]()
+            out.models[name], out.codes[name] = made.model, made.renumber
+        except RecpruneError as error:
+            out.without[name] = str(error)
+    return replace(out, models={name: out.models[name] for name in RIVALS if name in out.models})
+
+
+def stored_alone(
+    model: nn.Module, names: Collection[str] = tuple(BITS), without: Mapping[str, str] | None = None
+) -> Rivals:
+    """The rivals that take no training: the large model in fewer bits. without: what else is not there, and why."""
+    out = Rivals(without=dict(without or {}))
+    for name in names:
+        try:
+            out.models[name] = in_bits(model, BITS[name])
+        except RecpruneError as error:
+            out.without[name] = str(error)
+    return out
+
+
+def in_bits(model: nn.Module, encoding: str) -> nn.Module:
+    """The large model, uncut and trained no further, with every matrix that gets smaller stored by an encoding.
+
+    Raises BudgetError where none gets smaller, SurgeryError where one cannot be stored so.
+    """
+    ways = storing(model, encoding)
+    if not ways:
+        raise BudgetError(f"no matrix of this model gets smaller by {encoding}")
+    return pack(model, ways)
+
+
+def by_rare_ids(
+    model: nn.Module,
+    split: Split,
+    pruned: Pruned,
+    *,
+    options: FitOptions | None = None,
+    distilled: bool = False,
+    stage: Stage = silent,
+) -> Pruned:
+    """The same bytes, met by dropping the rarest ids alone, fine-tuned and stored in the same bits.
+
+    The ids that occur least in train share their column's fall-back row, whatever the model says: what a threshold on
+    counts does before training. Raises BudgetError where the bytes cannot be met so, or are met by the bits alone.
+    """
+    found, size = followed(pruned.plan.survey, split), pruned.plan.account().bytes_after
+    budget = Budget(bytes=size, kinds=frozenset({Kind.ID}))
+    stored = {n: e for n, e in _packed(pruned.plan).items() if "k" not in pruned.plan.packed()[n].kind.known}
+    scores = score(found, Frequency(), probe(model, found, split, most=1), kinds=budget.kinds)
+    drawn = choose(pruned.plan.survey, scores, budget, rule=spelled(Frequency()), encodings=stored)
+    if not drawn.kept:
+        raise BudgetError(f"no id has to leave: the bits alone meet {size:,} bytes", bytes=size)
+    return carry_out(model, split, drawn, options=options, distilled=distilled, stage=stage)
 
 
 def by_chance(
@@ -37,11 +157,11 @@ def by_chance(
     seed: int = 0,
     stage: Stage = silent,
 ) -> Pruned:
-    """The same budget, met by units drawn at random, fine-tuned and stored alike; distilled: the model teaches."""
-    found, budget = pruned.plan.survey, pruned.plan.size_budget()
-    rule = Random(seed)
-    scores = score(followed(found, split), rule, probe(model, found, split, most=1, seed=seed), kinds=budget.kinds)
-    drawn = choose(found, scores, budget, rule=spelled(rule), encodings=_packed(pruned.plan))
+    """The same number of units of every site, drawn at random (`drawn_alike`), fine-tuned and stored alike.
+
+    distilled: the model teaches. Raises BudgetError where chance has nothing to choose.
+    """
+    drawn = drawn_alike(pruned.plan, seed)
     return carry_out(model, split, drawn, options=options, distilled=distilled, stage=stage)
 
 
