@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from recprune import atomic
 from recprune.artifact import inspect, load, save
 from recprune.artifact.manifest import sealed
-from recprune.artifact.writing import DTYPES
 from recprune.data.vocabulary import Vocabulary
 from recprune.encodings.fp16 import Fp16
 from recprune.encodings.item_item import ItemItem
@@ -36,6 +35,7 @@ from recprune.models.mf import MF
 from recprune.packing import pack, packable
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
+from recprune.planning.file_size import DTYPES
 from recprune.planning.plan import Plan
 from recprune.rewrites.open_attention import open_attention
 from recprune.surgery import apply, shrink_inputs
@@ -86,7 +86,7 @@ def test_the_file_is_as_long_as_the_account_says_and_a_header(name: str, tmp_pat
     save(tmp_path / "small", small, plan=plan)
     data = (tmp_path / "small" / "weights.safetensors").read_bytes()
     header = 8 + int.from_bytes(data[:8], "little")
-    assert len(data) == header + plan.account().bytes_after
+    assert len(data) == header + plan.account().bytes_after == plan.file_bytes()
 
 
 ENCODINGS = [
@@ -111,7 +111,7 @@ def test_packed_models_come_back_to_the_bit_and_are_as_long_as_their_account(nam
     assert loaded.plan == plan
     assert loaded.manifest.encodings == dict.fromkeys(plan.encodings, encoding.partition("(")[0])
     data = (tmp_path / "a" / "weights.safetensors").read_bytes()
-    assert len(data) == 8 + int.from_bytes(data[:8], "little") + plan.account().bytes_after
+    assert len(data) == 8 + int.from_bytes(data[:8], "little") + plan.account().bytes_after == plan.file_bytes()
     buffers = sum(b.numel() for n, b in small.named_buffers() if ".stored." not in n)
     assert inspect(tmp_path / "a")["parameters"] == plan.account().parameters_after + buffers
     again = load(tmp_path / "a", type(model)(**model.config)).model

@@ -89,7 +89,7 @@ def test_compare_shows_both_models_and_the_rivals(street):
     at, _ = street
     said = asked("compare", at / "big", at / "small", "--data", at / "prepared", "-k", 5)
     assert list(said["sides"]) == ["before", "after", "random", "from scratch", "int8 rows", "int4 rows"]
-    assert "at least 1,540 bytes stay" in said["without"]["rare ids"]
+    assert "at least 1,756 bytes stay" in said["without"]["rare ids"]
     sizes = {name: side["features"] + side["network"] for name, side in said["sides"].items()}
     assert sizes["before"] > sizes["after"] == sizes["from scratch"] == sizes["random"]
     assert set(said["against"]) == set(sizes) - {"before", "after"}

@@ -138,13 +138,17 @@ def test_units_that_a_site_does_not_have_are_refused():
         Plan(found, {"nowhere": torch.tensor([0]).numpy()}, Budget(0))
 
 
+PADDING = 16
+"""Bytes by which a header may be longer, for it is filled up to a multiple of eight."""
+
+
 @settings(max_examples=30, deadline=None)
-@given(limit=st.integers(400, 1400), seed=st.integers(0, 1000))
+@given(limit=st.integers(1000, 1900), seed=st.integers(0, 1000))
 def test_bytes_are_met_to_within_one_unit(limit: int, seed: int):
     found = mlp()
     plan = choose(found, scores(found, seed), Budget(bytes=limit))
     largest = max(unit_costs(found, s) for s in found.sites) * 4
-    assert limit - largest < plan.account().bytes_after <= limit
+    assert limit - largest - PADDING < plan.file_bytes() <= limit
 
 
 def test_a_model_that_is_small_enough_keeps_everything():
@@ -156,7 +160,7 @@ def test_an_entry_that_leaves_is_counted_with_the_indices_of_those_that_stay():
     found = survey(Ease(30), (torch.rand(2, 30),))
     plan = choose(found, scores(found), Budget(bytes=1200, kinds=frozenset({Kind.ENTRY})))
     assert plan.encodings == {"items.weight": "item_item"}
-    assert 1200 - 6 < plan.account().bytes_after <= 1200
+    assert 1200 - 6 - PADDING < plan.file_bytes() <= 1200
 
 
 def test_too_few_bytes_are_refused_with_the_least_there_can_be():
@@ -164,7 +168,7 @@ def test_too_few_bytes_are_refused_with_the_least_there_can_be():
     with pytest.raises(BudgetError, match="at least") as caught:
         choose(found, scores(found), Budget(bytes=10))
     least = caught.value.reachable
-    assert choose(found, scores(found), Budget(bytes=least)).account().bytes_after == least
+    assert choose(found, scores(found), Budget(bytes=least)).file_bytes() == least
 
 
 @settings(max_examples=20, deadline=None)
@@ -232,12 +236,12 @@ def test_the_cheapest_entries_of_a_matrix_leave_and_of_equal_ones_the_first(fact
 def test_as_many_entries_stay_as_fit_the_bytes(encoding: str):
     found = item_item(40)
     worth = {"items.entry": torch.rand(1600, generator=torch.Generator().manual_seed(0))}
-    for limit in (1000, 2000, 3000):
+    for limit in (1500, 2000, 3000):
         plan = choose(found, worth, Budget(bytes=limit), encodings={"items.weight": encoding})
         stay = len(plan.units(found.sites[0]))
         size = {"item_item": 6, "item_bytes": 2}[encoding]
         assert plan.encodings == {"items.weight": encoding}
-        assert limit - size < plan.account().bytes_after <= limit
+        assert limit - size - PADDING < plan.file_bytes() <= limit
         assert stay == plan.account().parameters_after
 
 
@@ -246,6 +250,6 @@ def test_a_matrix_of_entries_says_what_stands_in_the_way():
     worth = {"items.entry": torch.rand(81)}
     with pytest.raises(BudgetError) as caught:
         choose(found, worth, Budget(bytes=30))
-    assert caught.value.reachable == 46
+    assert caught.value.reachable == choose(found, worth, Budget(bytes=caught.value.reachable)).file_bytes()
     with pytest.raises(BudgetError, match="finite"):
         choose(found, {"items.entry": torch.full((81,), torch.nan)}, Budget(0.5))

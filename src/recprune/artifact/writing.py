@@ -32,26 +32,13 @@ from recprune.encodings.faces import Packed
 from recprune.encodings.item_item import ItemItem
 from recprune.encodings.spelled import name_of
 from recprune.errors import ArtifactError
+from recprune.planning.file_size import DTYPES
 from recprune.planning.plan import Plan
 from recprune.rewrites.open_attention import OpenAttention
 from recprune.surgery import attributes_after
 from recprune.tracing.build import named_tensors
 
-__all__ = ["DTYPES", "save"]
-
-DTYPES: Mapping[torch.dtype, str] = {
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.int16: "I16",
-    torch.int8: "I8",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
-}
-"""Types that can be stored, as safetensors names them."""
+__all__ = ["save"]
 
 
 def save(

@@ -27,7 +27,7 @@ class BudgetOptions:
     ] = None
     bytes: Annotated[
         str | None,
-        typer.Option("--bytes", metavar="SIZE", help="Most bytes of the stored tensors, as in 2MB or 300KiB."),
+        typer.Option("--bytes", metavar="SIZE", help="Most bytes of the weights file, as in 2MB or 300KiB."),
     ] = None
     ms: Annotated[float | None, typer.Option("--ms", help="Most milliseconds of a request, measured here.")] = None
     rows: Annotated[int, typer.Option("--rows", min=1, help="Users or rows of a request that --ms is about.")] = 1

@@ -35,10 +35,10 @@ class Budget:
     """How much of a model is to leave, said in one of four ways.
 
     factor: share of all parameters to remove, 0 (none) to below 1. At least that share leaves, and less than one unit
-    more. bytes: most bytes of the stored tensors afterwards, indices and scales included. milliseconds: most that a
-    call with `rows` rows (users, where a model ranks) takes, measured where it is planned. max_drop: the smallest
-    model that loses no more. The last two need a model and data to be met (`recprune.prune`); `choose` meets the first
-    two from shapes alone.
+    more. bytes: most bytes of the artifact's weights file afterwards, with indices, scales and header; plan and
+    vocabularies lie beside it. milliseconds: most that a call with `rows` rows (users, where a model ranks) takes,
+    measured where it is planned. max_drop: the smallest model that loses no more. The last two need a model and data
+    to be met (`recprune.prune`); `choose` meets the first two from shapes alone.
 
     floor: fewest units that a site keeps. keep: smallest share of a site's units that stays, 0 to 1, so that no
     layer collapses (fields count as one site; ids and entries are not held by it). multiple: kept widths are divisible

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
-from recprune.encodings.spelled import Encoding
+from recprune.encodings.item_item import stored_bytes
+from recprune.encodings.spelled import Encoding, spelled
+from recprune.tracing.site import Survey
 
-__all__ = ["DTYPES", "Facts", "file_size", "packed_facts"]
+__all__ = ["DTYPES", "Facts", "file_size", "packed_facts", "planned_facts"]
 
 DTYPES: Mapping[torch.dtype, str] = {
     torch.bool: "BOOL",
@@ -44,6 +47,40 @@ def file_size(tensors: Mapping[str, Facts]) -> int:
         header, begin = header + len(entry), end
     header -= 1 if tensors else 0
     return 8 + -(-header // 8) * 8 + begin
+
+
+def planned_facts(
+    survey: Survey, left: Mapping[str, tuple[tuple[int, ...], int]], encodings: Mapping[str, str]
+) -> dict[str, Facts]:
+    """The tensors of the file of a smaller model. left: tensor -> its shape then, and how many entries of it stay."""
+    out: dict[str, Facts] = {}
+    for name, (shape, entries) in left.items():
+        dtype, encoding = _type(survey, name), encodings.get(name)
+        if encoding == "item_item":
+            out |= _of_entries(f"{name.rpartition('.')[0]}.", shape, entries, dtype)
+        elif encoding is None or not math.prod(shape):
+            out[name] = dtype, shape
+        else:
+            chosen = spelled(encoding)
+            if entries < math.prod(shape) and "entries" in chosen.kind.known:
+                chosen = replace(chosen, options={"entries": entries, **chosen.options})
+            out |= packed_facts({name: (dtype, shape)}, {name: chosen})
+    return out
+
+
+def _of_entries(path: str, shape: tuple[int, ...], entries: int, dtype: torch.dtype) -> dict[str, Facts]:
+    """The parts of an item-item matrix by the entries that stay."""
+    rows = shape[0]
+    index = torch.int16 if stored_bytes(shape, 1, 0) == 2 + 4 * (rows + 1) else torch.int32
+    parts: dict[str, Facts] = {"values": (dtype, (entries,)), "indices": (index, (entries,))}
+    return {f"{path}{part}": facts for part, facts in (parts | {"indptr": (torch.int32, (rows + 1,))}).items()}
+
+
+def _type(survey: Survey, name: str) -> torch.dtype:
+    """Where an old plan does not tell it, the one of that size with the longest name."""
+    width = survey.bytes_per_entry[name]
+    found = getattr(torch, survey.types.get(name, ""), {1: torch.bool, 2: torch.bfloat16, 4: torch.float32}.get(width))
+    return found if isinstance(found, torch.dtype) else torch.float64
 
 
 def packed_facts(tensors: Mapping[str, Facts], encodings: Mapping[str, Encoding]) -> dict[str, Facts]:

@@ -137,7 +137,7 @@ def by_rare_ids(
     The ids that occur least in train share their column's fall-back row, whatever the model says: what a threshold on
     counts does before training. Raises BudgetError where the bytes cannot be met so, or are met by the bits alone.
     """
-    found, size = followed(pruned.plan.survey, split), pruned.plan.account().bytes_after
+    found, size = followed(pruned.plan.survey, split), pruned.plan.file_bytes()
     budget = Budget(bytes=size, kinds=frozenset({Kind.ID}))
     stored = {n: e for n, e in _packed(pruned.plan).items() if "k" not in pruned.plan.packed()[n].kind.known}
     scores = score(found, Frequency(), probe(model, found, split, most=1), kinds=budget.kinds)

@@ -62,6 +62,7 @@ def build(seen: Seen) -> Survey:
         frozenset(n for n, _ in seen.model.named_buffers()),
         rows.pointers,
         seen.columns,
+        {n: str(t.dtype).removeprefix("torch.") for n, t in tensors.items()},
     )
 
 

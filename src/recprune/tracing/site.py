@@ -104,6 +104,7 @@ class Survey:
     pointers: integer buffer -> the tensor whose rows its values count (offsets of a merged table).
     fingerprint: names and shapes of the model that it was made from.
     columns: the names of the input tensors, in the order in which they stand in the example.
+    types: of every tensor its type, as in "float32"; old plans lack it.
     """
 
     sites: tuple[Site, ...]
@@ -115,6 +116,7 @@ class Survey:
     buffers: frozenset[str] = frozenset()
     pointers: Mapping[str, str] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
+    types: Mapping[str, str] = field(default_factory=dict)
 
     def site(self, name: str) -> Site:
         """The site of that name. Raises KeyError."""
