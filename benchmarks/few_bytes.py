@@ -1,11 +1,14 @@
 """Click models in a tenth and a twentieth of their bytes: `python -m benchmarks.few_bytes [deepfm] [dcn]`.
 
 Each model writes results/few_bytes_NAME.json. Plans are made on training and validation data; the test part is read
-once a model, after everything was chosen. A seed that was measured is kept under benchmarks/runs.
+once a seed, after everything was chosen. A seed that was measured, and trainings that are begun, are kept under
+benchmarks/runs.
 """
 
 from __future__ import annotations
 
+import copy
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,7 +32,7 @@ from recprune.recipe.prune import plan
 from recprune.recipe.pruned import Pruned, carry_out
 from recprune.recipe.rivals import by_chance, from_scratch
 from recprune.tracing.site import Kind
-from recprune.training.fit import fit
+from recprune.training.fit import FitOptions, fit
 
 __all__ = ["main"]
 
@@ -39,6 +42,7 @@ TITLES = {"deepfm": "DeepFM", "dcn": "DCN-V2"}
 SHARES = (0.10, 0.05)
 SEEDS = (0, 1, 2)
 EPOCHS = 12
+TUNING = 24
 
 
 def main(names: list[str]) -> None:
@@ -62,37 +66,47 @@ def main(names: list[str]) -> None:
 
 def resumed(name: str, seed: int) -> Comparison:
     """What was measured, or measured now."""
-    path = RUNS / f"few_bytes-{name}-{seed}-{EPOCHS}.json"
+    path = RUNS / f"few_bytes-{name}-{seed}-{EPOCHS}-{TUNING}.json"
     if not path.exists():
-        found = measure(*RECIPES[name](seed), seed)
-        RUNS.mkdir(exist_ok=True)
+        begun = path.with_suffix(".begun")
+        begun.mkdir(parents=True, exist_ok=True)
+        found = measure(*RECIPES[name](seed), seed, begun)
         write_bytes(path, found.to_json().encode())
+        shutil.rmtree(begun)
     return Comparison.from_json(path.read_text(encoding="utf-8"))
 
 
-def measure(model: nn.Module, split: Split, options: object, seed: int) -> Comparison:
-    """Train, prune to each share of the bytes, train the rivals, judge all on test."""
-    options = replace(options, seed=seed)  # type: ignore[type-var]
-    fit(model, split, options)
-    tuning, twice = replace(options, epochs=EPOCHS), replace(options, epochs=2 * EPOCHS, patience=2 * EPOCHS)
+def measure(model: nn.Module, split: Split, options: FitOptions, seed: int, begun: Path) -> Comparison:
+    """Train, prune to each share of the bytes, train the rivals, judge all on test. begun: a folder for trainings that
+    are not done."""
+
+    def work(what: str, epochs: int, drawn: int = 0) -> FitOptions:
+        print(f"{begun.stem}: {what}", flush=True)
+        saved = begun / what.replace(" ", "-").replace("%", "")
+        return replace(options, epochs=epochs, patience=epochs, seed=seed + drawn, checkpoint=saved)
+
+    longer = copy.deepcopy(model)
+    fit(model, split, work("dense", EPOCHS))
+    fit(longer, split, work("dense longer", EPOCHS + TUNING))
     made: dict[str, Pruned] = {}
     for share in SHARES:
-        budget = Budget(bytes=int(share * size_of(model)[2]))
-        chosen = plan(model, split, budget=budget, tuning=tuning, seed=seed)
-        say = f"{share:.0%}"
-        made[f"{say}, pruned"] = small = carry_out(model, split, chosen, options=tuning, distilled=True)
-        made[f"{say}, random units"] = by_chance(model, split, small, options=tuning, distilled=True, seed=seed)
-        made[f"{say}, same size from scratch"] = from_scratch(
-            model, split, small, options=replace(twice, seed=seed + 100), seed=seed + 100
-        )
+        budget, say = Budget(bytes=int(share * size_of(model)[2])), f"{share:.0%}"
+        chosen = plan(model, split, budget=budget, tuning=replace(options, seed=seed), seed=seed)
+        what = f"{say}, pruned"
+        made[what] = small = carry_out(model, split, chosen, options=work(what, TUNING), distilled=True)
+        what = f"{say}, same size from scratch"
+        together = work(what, EPOCHS + TUNING, 100)
+        made[what] = from_scratch(model, split, small, options=together, seed=seed + 100)
+        what = f"{say}, random units"
+        made[what] = by_chance(model, split, small, options=work(what, TUNING), distilled=True, seed=seed)
         try:
             rare = replace(budget, kinds=frozenset({Kind.ID}))
-            chosen = plan(model, split, budget=rare, rule="frequency", seed=seed)
-            made[f"{say}, rare ids and bits"] = carry_out(model, split, chosen, options=tuning, distilled=True)
+            chosen, what = plan(model, split, budget=rare, rule="frequency", seed=seed), f"{say}, rare ids and bits"
+            made[what] = carry_out(model, split, chosen, options=work(what, TUNING), distilled=True)
         except BudgetError as error:
             print(f"{say}, rare ids and bits: {error}", flush=True)
     first = f"{SHARES[0]:.0%}, pruned"
-    rivals = {name: one.model for name, one in made.items() if name != first}
+    rivals = {name: one.model for name, one in made.items() if name != first} | {"dense, trained as long": longer}
     rivals |= {f"dense, {e.removesuffix('_rows')}": pack(model, storing(model, e)) for e in ("int8_rows", "int4_rows")}
     codes = {("after" if name == first else name): one.renumber for name, one in made.items() if one.renumber}
     return compare(model, made[first].model, split, rivals=rivals, renumber=codes, seed=seed, threads=1)
@@ -122,15 +136,24 @@ def row(runs: list[Comparison], side: str) -> list[object]:
 
 def notes(runs: list[Comparison]) -> list[str]:
     """What to know before reading the table."""
-    each = ", ".join(f"{run.difference('auc').value or 0.0:+.5f}" for run in runs)
+    tenth, scratch = _apart(runs, "after", "before"), f"{SHARES[1]:.0%}, same size from scratch"
+    twentieth = _apart(runs, f"{SHARES[1]:.0%}, pruned", scratch)
     return [
         "To reach: AUC within 0.0005 of dense at a tenth; at a twentieth not below the same size from scratch",
-        f"AUC at a tenth minus that of the dense one, seed by seed: {each}",
-        f"Dense training {EPOCHS} epochs; pruned, random and rare ids: {EPOCHS} epochs of fine-tuning with the dense "
-        f"model as teacher, then packed; from scratch: the same shapes and bits, new weights, {2 * EPOCHS} epochs",
-        "Random units may take the item itself, which leaves chance. Packed models decode with torch operations, which "
-        "takes time; `recprune.unpack` gives their floats back",
+        f"AUC at a tenth minus that of the dense one, seed by seed: {tenth}; at a twentieth minus that of the same "
+        f"size from scratch: {twentieth}",
+        f"Dense training {EPOCHS} epochs; pruned, random and rare ids: {TUNING} epochs of fine-tuning with the dense "
+        "model as teacher, in which weights act as they will be stored; from scratch: the same shapes and bits, new "
+        f"weights, {EPOCHS + TUNING} epochs with weights that act so too; dense, trained as long: {EPOCHS + TUNING} "
+        "epochs",
+        "Packed models decode with torch operations, which takes time; `recprune.unpack` gives their floats back",
     ]
+
+
+def _apart(runs: list[Comparison], side: str, other: str) -> str:
+    """AUC of one side minus that of another, seed by seed."""
+    found = [[float(run.sides[name].metrics["auc"] or 0.0) for name in (side, other)] for run in runs]
+    return ", ".join(f"{one - two:+.5f}" for one, two in found)
 
 
 if __name__ == "__main__":

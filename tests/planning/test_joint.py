@@ -93,3 +93,13 @@ def test_bits_need_a_budget_in_bytes():
         joint(model, found, told, probe, Budget(0.5))
     with pytest.raises(BudgetError, match="at least"):
         joint(model, found, told, probe, Budget(bytes=60, kinds=frozenset({Kind.DIM}), keep=0.5))
+
+
+def test_bits_that_fine_tuning_makes_good_are_taken_before_cuts():
+    model = Factors()
+    found, probe, told = probed(model)
+    budget = Budget(bytes=1200, kinds=frozenset({Kind.DIM}))
+    dear, cheap = (joint(model, found, told, probe, budget, rounds=1, left=left) for left in (1e6, 0.0))
+    assert not dear.encodings
+    assert cheap.encodings
+    assert cheap.account().parameters_after > dear.account().parameters_after

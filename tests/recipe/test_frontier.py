@@ -7,7 +7,7 @@ import pytest
 from recprune.errors import BudgetError, DataError
 from recprune.models.build import build
 from recprune.planning.budget import Budget
-from recprune.recipe.frontier import Frontier, equal, frontier, points
+from recprune.recipe.frontier import Frontier, frontier, points, rising
 from recprune.recipe.stages import silent
 from recprune.testing.data import tiny_clicks, tiny_split
 from recprune.tracing.site import Kind
@@ -108,6 +108,10 @@ def test_a_frontier_needs_validation():
         frontier(model, replace(split, valid=split.valid.take([])))
 
 
-def test_epochs_are_parted_equally():
-    assert [o.epochs for o in equal(FitOptions(epochs=11), 4)] == [2, 3, 3, 3]
-    assert [o.epochs for o in equal(FitOptions(epochs=2), 4)] == [1, 1, 1, 1]
+def test_later_stops_are_trained_for_longer():
+    assert [o.epochs for o in rising(FitOptions(epochs=12), 8)] == [1, 1, 1, 1, 2, 2, 2, 2]
+    assert [o.epochs for o in rising(FitOptions(epochs=2), 4)] == [1, 1, 1, 1]
+    for epochs, stops in ((24, 8), (16, 8), (30, 3)):
+        counts = [o.epochs for o in rising(FitOptions(epochs=epochs), stops)]
+        assert sum(counts) == epochs
+        assert counts == sorted(counts)

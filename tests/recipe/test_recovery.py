@@ -1,5 +1,7 @@
 """What fine-tuning makes good is measured kind by kind."""
 
+import contextlib
+
 import pytest
 import torch
 
@@ -8,8 +10,8 @@ from recprune.importance.rules.taylor import Taylor
 from recprune.importance.score import score
 from recprune.models.build import build
 from recprune.recipe.probing import probe
-from recprune.recipe.pruned import followed
-from recprune.recipe.recovery import LEAST, recovered, recovery
+from recprune.recipe.pruned import carry_out, followed
+from recprune.recipe.recovery import LEAST, recovered, recovery, recovery_of_bits
 from recprune.testing.data import tiny_clicks
 from recprune.tracing.site import Kind
 from recprune.tracing.trace import survey
@@ -64,3 +66,36 @@ def test_scores_are_weighed_by_the_share_of_their_kind(scored):
     for name, worth in scores.items():
         share = 0.25 if found.site(name).kind is Kind.NEURON else 1.0
         assert torch.equal(told[name], worth * share)
+
+
+def test_what_bits_cost_is_tried_with_weights_that_are_trained_as_they_are_stored(scored):
+    model, split, found, _, asked = scored
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    said: list[str] = []
+
+    @contextlib.contextmanager
+    def stage(name):
+        yield said.append
+
+    share = recovery_of_bits(model, split, found, asked, ("int8_rows", "int2_rotated_rows"), stage=stage)
+    assert LEAST <= share <= 1
+    assert "the loss rises by" in said[-1]
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    still = FitOptions(lr=1e-12, decay=0.0)
+    assert recovery_of_bits(model, split, found, asked, ("int2_rotated_rows",), options=still) == pytest.approx(1.0)
+    assert recovery_of_bits(model, split, found, asked, ()) == 1.0
+
+
+def test_a_trial_is_made_on_sixteen_times_as_many_rows_as_the_loss_is_measured_on(scored, monkeypatch):
+    model, split, found, scores, asked = scored
+    seen: list[int] = []
+
+    def carried(model, part, *given, **named):
+        seen.append(len(part.train))
+        return carry_out(model, part, *given, **named)
+
+    monkeypatch.setattr("recprune.recipe.recovery.carry_out", carried)
+    recovery(model, split, found, scores, asked, most=2)
+    recovery(model, split, found, scores, asked)
+    kinds = len({found.site(name).kind for name in scores} - {Kind.FIELD})
+    assert seen == [32] * kinds + [len(split.train)] * kinds

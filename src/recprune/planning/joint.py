@@ -9,6 +9,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from recprune.encodings.faces import refusal
+from recprune.encodings.item_item import by_entries
 from recprune.encodings.spelled import spelled
 from recprune.errors import BudgetError
 from recprune.importance.probe import Probe
@@ -23,8 +24,8 @@ from recprune.tracing.site import Survey
 
 __all__ = ["ENCODINGS", "Step", "encoding_steps", "joint"]
 
-ENCODINGS = ("int8_rows", "int4_rows", "int4_rotated_rows", "int2_rotated_rows")
-"""Encodings that a plan tries where none are named."""
+ENCODINGS = ("int8_rows", "int4_rows", "int4_rotated_rows", "int2_rotated_rows", "bf16")
+"""Encodings that a plan tries where none are named; of a table of one column bf16 is the smallest."""
 
 MEASURED = 4
 """Plans that look best by estimate and are measured."""
@@ -58,6 +59,7 @@ def joint(
     rule: str = "",
     rounds: int = 3,
     counts: Counts | None = None,
+    left: float = 1.0,
     say: Say | None = None,
 ) -> Plan:
     """A plan for a budget in bytes in which units that leave and tensors stored in fewer bits compete per byte.
@@ -67,7 +69,8 @@ def joint(
     order of their prices: none, the first, the first two, and so on. For each such choice of encodings the units that
     must still leave are chosen; the plans that look cheapest by the sum of both are measured, and the best of them is
     corrected in `rounds` rounds (`corrected`); with 1 round the sums decide, as they must for scores of after
-    fine-tuning. So cuts alone and bits alone are two of the plans that it looks at.
+    fine-tuning. So cuts alone and bits alone are two of the plans that it looks at. left: share of the rise by
+    bits that fine-tuning leaves, where scores are of after it too.
     Raises BudgetError where the budget is not in bytes, or no choice meets it.
     """
     if budget.bytes is None:
@@ -83,8 +86,8 @@ def joint(
         except BudgetError as error:
             refused = error
             continue
-        left = sum(float(scores[n][plan.leaving(survey.site(n))].sum()) for n in plan.kept)
-        found.append((left + sum(step.rise for step in steps[:taken]), plan))
+        cut = sum(float(scores[n][plan.leaving(survey.site(n))].sum()) for n in plan.kept)
+        found.append((cut + left * sum(step.rise for step in steps[:taken]), plan))
         if not plan.kept:
             break
     if not found:
@@ -94,7 +97,7 @@ def joint(
     measured = [(_rise(model, survey, plan, probe, counts), n, plan) for n, (_, plan) in enumerate(found[:tries])]
     rise, _, best = min(measured, key=lambda one: one[:2])
     tell(f"{len(found)} plans, {len(measured)} measured, rise {rise:.4g}")
-    stored = {tensor: name for tensor, name in best.encodings.items() if name != "item_item"}
+    stored = {tensor: name for tensor, name in best.encodings.items() if not by_entries(name)}
     if not best.kept or rounds < 2:
         return best
     again = corrected(model, survey, scores, probe, budget, rule=rule, encodings=stored, rounds=rounds, counts=counts)

@@ -32,13 +32,15 @@ def decide(
     encodings: Sequence[str] | None = None,
     rounds: int = ROUNDS,
     counts: Counts | None = None,
+    left: float = 1.0,
     stage: Stage = silent,
 ) -> Plan:
     """The plan for a budget that is a factor or bytes.
 
     scores: where several sites compete, in one currency (`measured`); the plan is then measured as a whole and
     corrected in up to `rounds` rounds (`corrected`); 1 where scores are of after fine-tuning, which is not measured
-    there. encodings: that may store what stays, for a budget in bytes; None takes `ENCODINGS`, an empty sequence none.
+    there. left: as for `joint`. encodings: that may store what stays, for a budget in bytes; None takes `ENCODINGS`, an
+    empty sequence none.
     For a factor, which counts parameters, one encoding may be named: it stores every matrix that it makes smaller.
     Raises BudgetError where the budget cannot be met.
     """
@@ -54,7 +56,17 @@ def decide(
     with stage("choose") as say:
         if budget.bytes is not None and encodings:
             chosen = joint(
-                model, found, scores, asked, budget, names=encodings, rule=rule, rounds=rounds, counts=counts, say=say
+                model,
+                found,
+                scores,
+                asked,
+                budget,
+                names=encodings,
+                rule=rule,
+                rounds=rounds,
+                counts=counts,
+                left=left,
+                say=say,
             )
         elif len(scores) > 1:
             chosen = corrected(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -29,13 +30,16 @@ from recprune.recipe.train import TUNING
 from recprune.tracing.trace import survey
 from recprune.training.fit import FitOptions
 
-__all__ = ["ENCODINGS", "FACTORS", "Frontier", "Point", "equal", "frontier", "points", "share_lost"]
+__all__ = ["ENCODINGS", "FACTORS", "Frontier", "Point", "frontier", "points", "rising", "share_lost"]
 
 FACTORS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99)
 """Shares of the parameters that have left at each step."""
 
 ENCODINGS = ("int8_rows", "int4_rows")
 """How each smaller model is stored besides."""
+
+RATED = 4096
+"""Rows, or users, that units are rated on at each stop: a quarter of what one plan alone is made on."""
 
 FORMAT = 1
 
@@ -114,8 +118,8 @@ def frontier(
 ) -> Frontier:
     """Prune a trained model further and further, fine-tuning a little each time, and judge every stop on validation.
 
-    options: of all fine-tuning together, in equal parts, each with a schedule of its own: with those of the dense
-    training a whole frontier costs as much again (None: `TUNING`, two epochs a stop). encodings: each stop is stored in
+    options: of all fine-tuning together, in parts that grow, each with a schedule of its own: with those of the dense
+    training a whole frontier costs no more again (None: `TUNING`, two epochs a stop). encodings: each stop is stored in
     these ways too. budget: its kinds, sites, floor and multiple hold at every stop, whatever amount it says; its keep
     is a share of what stays then (None: every site keeps half of the share that stays). metric: the headline; None
     takes the usual one. folder: where the models of the steps are kept; a run that was stopped goes on there. The test
@@ -171,8 +175,9 @@ def points(
         split,
         budgets,
         rule=rule,
-        tunings=equal(options or replace(TUNING, epochs=2 * len(budgets)), len(budgets)),
+        tunings=rising(options or replace(TUNING, epochs=2 * len(budgets)), len(budgets)),
         distilled=distilled,
+        most=RATED,
         folder=folder,
         seed=seed,
         stage=stage,
@@ -207,10 +212,12 @@ def _budgets(model: nn.Module, split: Split, held: Budget, factors: Sequence[flo
     return out
 
 
-def equal(options: FitOptions, stops: int) -> list[FitOptions]:
-    """The epochs of a training in equal parts, what does not divide to the last ones; one each at least."""
-    each, more = divmod(options.epochs, stops)
-    counts = [max(each + (stop >= stops - more), 1) for stop in range(stops)]
+def rising(options: FitOptions, stops: int) -> list[FitOptions]:
+    """The epochs of a training among stops, one each at least, in parts that grow evenly: what is large loses little
+    and trains slowly, what is small loses much and trains fast."""
+    more = max(options.epochs - stops, 0)
+    ends = [round(more * stop * (stop + 1) / (stops * (stops + 1))) for stop in range(stops + 1)]
+    counts = sorted(1 + end - begin for begin, end in pairwise(ends))
     return [replace(options, epochs=n, patience=n, seed=options.seed + stop) for stop, n in enumerate(counts)]
 
 

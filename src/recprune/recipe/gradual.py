@@ -22,7 +22,7 @@ from recprune.planning.lifted import lifted
 from recprune.planning.measured import measured
 from recprune.planning.origins import Origins
 from recprune.planning.plan import Plan
-from recprune.recipe.probing import code_counts, probe
+from recprune.recipe.probing import MOST, code_counts, probe
 from recprune.recipe.pruned import Pruned, as_rule, followed, smaller, usual_budget, usual_rule
 from recprune.recipe.recovery import recovered, recovery
 from recprune.recipe.restrict import restrict
@@ -95,6 +95,7 @@ def shrinking(
     options: FitOptions | None = None,
     tunings: Sequence[FitOptions] | None = None,
     distilled: bool = False,
+    most: int = MOST,
     folder: Path | None = None,
     seed: int = 0,
     stage: Stage = silent,
@@ -102,15 +103,16 @@ def shrinking(
     """A smaller model for every budget, from the largest to the smallest, each made of the one before.
 
     Each `Pruned` stands for itself: its plan and its new codes are of the model that was given, its `fit` is all the
-    fine-tuning so far. tunings: of each step, where they are not to share `options`. The other arguments are those of
-    `gradual`. One run gives a whole frontier.
+    fine-tuning so far. tunings: of each step, where they are not to share `options`. most: rows (or users) that units
+    are rated on in each step, as for `probe`. The other arguments are those of `gradual`. One run gives a whole
+    frontier.
     """
     options, found = options or TUNING, survey(model, example(model, split))
     asked = as_rule(rule or usual_rule(followed(found, split), budgets[-1]), seed)
     parts = tunings or shared(options, len(budgets))
-    way = _Way(model, split, asked, parts[0], distilled, seed, stage)
+    way = _Way(model, split, asked, parts[0], distilled, most, seed, stage)
     here = Pruned(model, Plan(found, {}, Budget(0.0), spelled(asked)), split.vocabularies, {}, None)
-    key = "" if folder is None else start_key(model, split, [spelled(asked), distilled, seed])
+    key = "" if folder is None else start_key(model, split, [spelled(asked), distilled, most, seed])
     for number, (budget, tuning) in enumerate(zip(budgets, parts, strict=True)):
         further = partial(_further, way, here, budget)
         if folder is None:
@@ -143,6 +145,7 @@ class _Way:
     rule: Rule
     tuning: FitOptions
     distilled: bool
+    most: int
     seed: int
     stage: Stage
     _shares: dict[frozenset[Kind], dict[Kind, float]] = field(default_factory=dict)
@@ -151,7 +154,7 @@ class _Way:
         """What fine-tuning leaves of a rise, by kind: tried once, on the model that was given, whichever step asks."""
         if kinds not in self._shares:
             found = survey(self.model, example(self.model, self.split))
-            asked = probe(self.model, found, self.split, seed=self.seed)
+            asked = probe(self.model, found, self.split, most=self.most, seed=self.seed)
             scores = score(followed(found, self.split), self.rule, asked, kinds=kinds)
             self._shares[kinds] = recovery(
                 self.model,
@@ -161,6 +164,7 @@ class _Way:
                 asked,
                 options=replace(self.tuning, seed=self.seed),
                 counts=code_counts(self.split),
+                most=self.most,
                 seed=self.seed,
                 stage=self.stage,
             )
@@ -173,7 +177,7 @@ def _further(way: _Way, here: Pruned, budget: Budget, tuning: FitOptions) -> Pru
     batch = example(here.model, own)
     with way.stage("score") as say:
         found = survey(here.model, batch)
-        asked = probe(here.model, found, own, seed=way.seed)
+        asked = probe(here.model, found, own, most=way.most, seed=way.seed)
         scores = score(followed(found, own), way.rule, asked, kinds=budget.kinds)
         if len(scores) > 1:
             scores = measured(here.model, found, scores, asked, counts=code_counts(own))

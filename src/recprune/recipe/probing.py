@@ -15,15 +15,21 @@ from recprune.importance.sweep import Batch, Loss
 from recprune.tracing.site import Survey
 from recprune.training import losses
 
-__all__ = ["code_counts", "probe", "row_batches"]
+__all__ = ["MOST", "PER_ID", "code_counts", "probe", "row_batches"]
 
+
+MOST = 16_384
+"""Rows, or users, that units are rated on."""
+
+PER_ID = 16
+"""So many times as many rows of train are looked at where each id needs rows that hold it."""
 
 SCORES = 1 << 25
 """Scores, users times items, that one measurement of a ranking loss makes at most (but 256 users at least)."""
 
 
 def probe(
-    model: nn.Module, survey: Survey, split: Split, *, most: int = 16_384, batch: int = 1024, seed: int = 0
+    model: nn.Module, survey: Survey, split: Split, *, most: int = MOST, batch: int = 1024, seed: int = 0
 ) -> Probe:
     """What the rules may ask about a model.
 
@@ -38,7 +44,7 @@ def probe(
         return Probe(model, survey, batches, loss, code_counts(split))
     part = split.valid if len(split.valid) else split.train
     batches, loss = row_batches(model, part, most, batch, seed)
-    rows_of_ids, _ = row_batches(model, split.train, 16 * most, 4 * batch, seed)
+    rows_of_ids, _ = row_batches(model, split.train, PER_ID * most, 4 * batch, seed)
     return Probe(model, survey, batches, loss, code_counts(split), id_batches=rows_of_ids)
 
 

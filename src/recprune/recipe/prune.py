@@ -12,6 +12,7 @@ from recprune.evaluation.inputs import example
 from recprune.importance.score import Rule, score, spelled
 from recprune.planning.budget import Budget
 from recprune.planning.corrected import ROUNDS
+from recprune.planning.joint import ENCODINGS as BITS
 from recprune.planning.measured import measured
 from recprune.planning.plan import Plan
 from recprune.recipe.decide import decide
@@ -19,7 +20,7 @@ from recprune.recipe.frontier import ENCODINGS
 from recprune.recipe.meet import fast_enough, within_drop
 from recprune.recipe.probing import code_counts, probe
 from recprune.recipe.pruned import Pruned, as_rule, carry_out, followed, usual_budget, usual_rule
-from recprune.recipe.recovery import recovered, recovery
+from recprune.recipe.recovery import recovered, recovery, recovery_of_bits
 from recprune.recipe.rounding import ROUNDING
 from recprune.recipe.stages import Stage, silent
 from recprune.recipe.train import TUNING
@@ -119,7 +120,7 @@ def plan(
             open_, rule, asked, kinds=budget.kinds, progress=lambda done, n, site: say(f"{site}, {done}/{n}")
         )
         say(spelled(rule).rpartition(":")[2])
-    counts = code_counts(split)
+    counts, left = code_counts(split), 1.0
     if len(scores) > 1:
         with stage("measure") as say:
             scores = measured(
@@ -128,6 +129,9 @@ def plan(
         if tuning is not None:
             shares = recovery(model, split, found, scores, asked, options=tuning, counts=counts, seed=seed, stage=stage)
             scores = recovered(found, scores, shares)
+    if budget.bytes is not None and tuning is not None and (encodings is None or encodings):
+        ways = BITS if encodings is None else encodings
+        left = recovery_of_bits(model, split, found, asked, ways, options=tuning, seed=seed, stage=stage)
     if budget.milliseconds is not None:
         if encodings:
             raise BudgetError(f"{budget.amount} is met by cuts alone; pack the result with recprune.pack")
@@ -142,5 +146,6 @@ def plan(
         encodings=encodings,
         rounds=ROUNDS if tuning is None else 1,
         counts=counts,
+        left=left,
         stage=stage,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,19 +10,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recprune.data.dataset import Split
+from recprune.encodings.spelled import spelled
+from recprune.evaluation.inputs import ranks
 from recprune.importance.probe import Probe
+from recprune.packing import storing
 from recprune.planning.budget import Budget
 from recprune.planning.measured import Counts, rise_without
 from recprune.planning.plan import Plan
-from recprune.recipe.probing import probe
+from recprune.recipe.probing import MOST, PER_ID, probe
 from recprune.recipe.pruned import carry_out
 from recprune.recipe.restrict import restrict
-from recprune.recipe.stages import Stage, silent
+from recprune.recipe.stages import Say, Stage, silent
 from recprune.recipe.train import TUNING
 from recprune.tracing.site import Kind, Survey
 from recprune.training.options import FitOptions
 
-__all__ = ["LEAST", "recovered", "recovery"]
+__all__ = ["LEAST", "recovered", "recovery", "recovery_of_bits"]
 
 LEAST = 0.02
 """No kind is taken to recover more than all but this share."""
@@ -40,6 +43,7 @@ def recovery(
     *,
     options: FitOptions | None = None,
     counts: Counts | None = None,
+    most: int = MOST,
     seed: int = 0,
     stage: Stage = silent,
 ) -> dict[Kind, float]:
@@ -49,24 +53,75 @@ def recovery(
     fine-tuning compares units of one kind, not kinds. So, where several kinds compete, the cheapest half of each kind
     leaves in a copy of its own, which is fine-tuned for one epoch and measured on the same rows. Fields count in full:
     what the cheap ones show says nothing of the dear ones.
-    options: of the fine-tuning, whatever its epochs. Costs an epoch a kind.
+    options: of the fine-tuning, whatever its epochs. most: rows that the loss is measured on, as `asked` has
+    them; a model of rows is fine-tuned on 16 times as many, at most. Costs an epoch a kind.
     """
     there = {found.site(name).kind for name in scores}
     out = dict.fromkeys(there, 1.0)
     if len(there) < 2:
         return out
-    tuning = replace(options or TUNING, epochs=1, patience=1, checkpoint=None)
+    part = _some_rows(model, split, PER_ID * most, seed)
     for kind in sorted(there - {Kind.FIELD}):
         with stage(f"try {kind}") as say:
             plan = Plan(found, _kept(found, scores, kind), Budget(0.0), f"half of every {kind} site")
-            leaving = {site.name: plan.leaving(site) for site in found.sites if site.name in plan.kept}
-            before = rise_without(model, found, leaving, asked, counts=counts)
-            small = carry_out(model, split, plan, options=tuning)
-            own = restrict(split, small.renumber)
-            after = probe(small.model, Survey((), {}, {}, {}, ""), own, seed=seed).loss - asked.loss
-            out[kind] = float(np.clip(after / before, LEAST, 1.0)) if before > 0 else 1.0
-            say(f"the loss rises by {before:.4g}, after an epoch by {after:.4g}")
+            out[kind] = _share_left(model, part, plan, asked, options, counts, most, seed, say)
     return out
+
+
+def recovery_of_bits(
+    model: nn.Module,
+    split: Split,
+    found: Survey,
+    asked: Probe,
+    encodings: Sequence[str],
+    *,
+    options: FitOptions | None = None,
+    seed: int = 0,
+    stage: Stage = silent,
+) -> float:
+    """The same for bits: every matrix is stored by that of the encodings which takes fewest bytes, and is trained for
+    an epoch as it is stored (`rounded`). 1 where nothing can be stored so."""
+    sizes: dict[str, dict[str, int]] = {}
+    for name in encodings:
+        for tensor in storing(model, name):
+            size = spelled(name).stored_bytes(found.shapes[tensor], found.bytes_per_entry[tensor])
+            sizes.setdefault(tensor, {})[name] = size
+    if not sizes:
+        return 1.0
+    stored = {tensor: min(there, key=lambda name: there[name]) for tensor, there in sizes.items()}
+    plan = Plan(found, {}, Budget(0.0), "all in the fewest bits", stored)
+    with stage("try bits") as say:
+        return _share_left(model, split, plan, asked, options, None, MOST, seed, say)
+
+
+def _share_left(
+    model: nn.Module,
+    split: Split,
+    plan: Plan,
+    asked: Probe,
+    options: FitOptions | None,
+    counts: Counts | None,
+    most: int,
+    seed: int,
+    say: Say,
+) -> float:
+    """The rise of the loss by a plan after one epoch of fine-tuning, over the rise before it."""
+    tuning = replace(options or TUNING, epochs=1, patience=1, checkpoint=None)
+    leaving = {site.name: plan.leaving(site) for site in plan.survey.sites if site.name in plan.kept}
+    before = rise_without(model, plan.survey, leaving, asked, counts=counts, encodings=plan.encodings)
+    small = carry_out(model, split, plan, options=tuning)
+    own = restrict(split, small.renumber)
+    after = probe(small.model, Survey((), {}, {}, {}, ""), own, most=most, seed=seed).loss - asked.loss
+    say(f"the loss rises by {before:.4g}, after an epoch by {after:.4g}")
+    return float(np.clip(after / before, LEAST, 1.0)) if before > 0 else 1.0
+
+
+def _some_rows(model: nn.Module, split: Split, most: int, seed: int) -> Split:
+    """The split with so many rows of train, drawn; all of them where the model ranks."""
+    if ranks(model) or len(split.train) <= most:
+        return split
+    rows = np.random.default_rng(seed).permutation(len(split.train))[:most]
+    return replace(split, train=split.train.take(np.sort(rows)))
 
 
 def recovered(found: Survey, scores: Mapping[str, Tensor], shares: Mapping[Kind, float]) -> dict[str, Tensor]:
