@@ -28,6 +28,7 @@ from recprune.evaluation.comparison import Comparison
 from recprune.evaluation.size import size_of
 from recprune.packing import pack, storing
 from recprune.planning.budget import Budget
+from recprune.planning.plan import Plan
 from recprune.recipe.prune import plan
 from recprune.recipe.pruned import Pruned, carry_out
 from recprune.recipe.rivals import by_chance, from_scratch
@@ -89,9 +90,10 @@ def measure(model: nn.Module, split: Split, options: FitOptions, seed: int, begu
     fit(model, split, work("dense", EPOCHS))
     fit(longer, split, work("dense longer", EPOCHS + TUNING))
     made: dict[str, Pruned] = {}
+    tuning = replace(options, seed=seed)
     for share in SHARES:
         budget, say = Budget(bytes=int(share * size_of(model)[2])), f"{share:.0%}"
-        chosen = plan(model, split, budget=budget, tuning=replace(options, seed=seed), seed=seed)
+        chosen = kept(begun / f"plan-{say}", lambda b=budget: plan(model, split, budget=b, tuning=tuning, seed=seed))
         what = f"{say}, pruned"
         made[what] = small = carry_out(model, split, chosen, options=work(what, TUNING), distilled=True)
         what = f"{say}, same size from scratch"
@@ -101,7 +103,10 @@ def measure(model: nn.Module, split: Split, options: FitOptions, seed: int, begu
         made[what] = by_chance(model, split, small, options=work(what, TUNING), distilled=True, seed=seed)
         try:
             rare = replace(budget, kinds=frozenset({Kind.ID}))
-            chosen, what = plan(model, split, budget=rare, rule="frequency", seed=seed), f"{say}, rare ids and bits"
+            what = f"{say}, rare ids and bits"
+            chosen = kept(
+                begun / f"rare-{say}", lambda b=rare: plan(model, split, budget=b, rule="frequency", seed=seed)
+            )
             made[what] = carry_out(model, split, chosen, options=work(what, TUNING), distilled=True)
         except BudgetError as error:
             print(f"{say}, rare ids and bits: {error}", flush=True)
@@ -110,6 +115,13 @@ def measure(model: nn.Module, split: Split, options: FitOptions, seed: int, begu
     rivals |= {f"dense, {e.removesuffix('_rows')}": pack(model, storing(model, e)) for e in ("int8_rows", "int4_rows")}
     codes = {("after" if name == first else name): one.renumber for name, one in made.items() if one.renumber}
     return compare(model, made[first].model, split, rivals=rivals, renumber=codes, seed=seed, threads=1)
+
+
+def kept(path: Path, make: Callable[[], Plan]) -> Plan:
+    """The plan that stands there, or a new one."""
+    if not path.exists():
+        write_bytes(path, make().to_json().encode())
+    return Plan.from_json(path.read_text(encoding="utf-8"))
 
 
 def row(runs: list[Comparison], side: str) -> list[object]:

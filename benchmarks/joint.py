@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from benchmarks.few_bytes import kept
 from benchmarks.recipes import frappe_deepfm
 from benchmarks.result import write_result
 from torch import nn
@@ -71,16 +72,18 @@ def resumed(seed: int) -> tuple[Comparison, list[str]]:
     begun.mkdir(parents=True, exist_ok=True)
     fit(model, split, replace(options, checkpoint=begun / "dense"))
     refused: list[str] = []
-    plans = dict(chosen(model, split, options, refused))
+    plans = dict(chosen(model, split, options, begun, refused))
     if not path.exists():
         write_bytes(path, measure(model, split, options, plans, begun).to_json().encode())
     for file in begun.iterdir():
-        if file.name != "dense":
+        if file.name != "dense" and not file.name.startswith("plan-"):
             file.unlink()
     return Comparison.from_json(path.read_text(encoding="utf-8")), refused
 
 
-def chosen(model: nn.Module, split: Split, options: FitOptions, refused: list[str]) -> Iterator[tuple[str, Plan]]:
+def chosen(
+    model: nn.Module, split: Split, options: FitOptions, begun: Path, refused: list[str]
+) -> Iterator[tuple[str, Plan]]:
     """Plans by name; names of those that there are not go to `refused`."""
     for share in SHARES:
         whole = Budget(bytes=int(share * size_of(model)[2]))
@@ -89,9 +92,12 @@ def chosen(model: nn.Module, split: Split, options: FitOptions, refused: list[st
         ways += [(f"{kind}s", replace(whole, kinds=frozenset({kind})), ()) for kind in KINDS]
         ways += [(f"{kind}s and bits", replace(whole, kinds=frozenset({kind})), None) for kind in KINDS]
         for name, budget, encodings in ways:
+
+            def make(budget: Budget = budget, encodings: tuple[str, ...] | None = encodings) -> Plan:
+                return plan(model, split, budget=budget, encodings=encodings, tuning=options, seed=options.seed)
+
             try:
-                found = plan(model, split, budget=budget, encodings=encodings, tuning=options, seed=options.seed)
-                yield f"{share:.0%}, {name}", found
+                yield f"{share:.0%}, {name}", kept(begun / f"plan-{share:.0%}-{name.replace(' ', '-')}", make)
             except BudgetError as error:
                 least = (error.reachable or 0) / size_of(model)[2]
                 refused.append(f"{share:.0%}, {name} (at least {least:.0%})")
