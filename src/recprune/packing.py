@@ -9,7 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from recprune.encodings.codes import Codes
-from recprune.encodings.faces import Packed, face, opened, refusal
+from recprune.encodings.faces import Packed, PackedLinear, face, opened, refusal
+from recprune.encodings.item_bytes import ItemBytes
+from recprune.encodings.item_item import ItemItem
 from recprune.encodings.spelled import Encoding, spelled
 from recprune.errors import BudgetError, SurgeryError
 from recprune.tracing.build import named_tensors
@@ -17,7 +19,16 @@ from recprune.tracing.comparing import difference
 from recprune.tracing.inputs import Example, call
 from recprune.tracing.kept_width import still
 
-__all__ = ["pack", "packable", "put_codes", "replace_module", "storing", "unpack", "weight_to_pack"]
+__all__ = [
+    "pack",
+    "pack_entries",
+    "packable",
+    "put_codes",
+    "replace_module",
+    "storing",
+    "unpack",
+    "weight_to_pack",
+]
 
 
 def pack(model: nn.Module, encodings: Mapping[str, str], example: Example | None = None) -> nn.Module:
@@ -48,11 +59,30 @@ def pack(model: nn.Module, encodings: Mapping[str, str], example: Example | None
     return out
 
 
+def pack_entries(model: nn.Module, path: str, encoding: Encoding, example: Example | None = None) -> nn.Module:
+    """A new model, in evaluation mode, in which the entries that stay of an item-item matrix are stored as codes.
+
+    path: of the `ItemItem`. example: as for `pack`. Raises SurgeryError where outputs differ.
+    """
+    held = model.get_submodule(path)
+    if not isinstance(held, ItemItem) or not issubclass(encoding.kind, ItemBytes):
+        raise SurgeryError(f"{path!r} is a {type(held).__name__}; entries that stay are stored by item_bytes alone")
+    codes = encoding.kind.of(held)
+    out = copy.deepcopy(model, {id(held): PackedLinear(codes, None)}).eval()
+    if example is not None:
+        _check(copy.deepcopy(model, {id(held): codes.opened()}).eval(), out, example)
+    return out
+
+
 def unpack(model: nn.Module) -> nn.Module:
-    """A new model in which every packed weight is an ordinary one again, of the decoded numbers, and can be trained."""
+    """A new model in which every packed weight is an ordinary one again, of the decoded numbers, and can be trained; an
+    item-item matrix is one by its entries."""
     out = copy.deepcopy(model)
     weights: dict[int, nn.Parameter] = {}
     for packed in [m for m in out.modules() if isinstance(m, Packed)]:
+        if isinstance(packed.stored, ItemBytes) and isinstance(packed, PackedLinear) and packed.bias is None:
+            replace_module(out, packed, packed.stored.opened().train(packed.training))
+            continue
         if id(packed.stored) not in weights:
             weights[id(packed.stored)] = nn.Parameter(packed.weight)
         replace_module(out, packed, opened(packed, weights[id(packed.stored)]))

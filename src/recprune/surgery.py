@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recprune.encodings.faces import PackedLinear
-from recprune.encodings.item_item import ItemItem
+from recprune.encodings.item_item import ItemItem, by_entries
 from recprune.encodings.spelled import spelled
 from recprune.errors import BudgetError, PlanError, SurgeryError
-from recprune.packing import pack, put_codes, replace_module, weight_to_pack
+from recprune.packing import pack, pack_entries, put_codes, replace_module, weight_to_pack
 from recprune.planning.plan import Plan
 from recprune.rewrites.open_attention import open_attention
 from recprune.tracing.attributes import correct_attributes, set_number
@@ -27,7 +27,6 @@ from recprune.tracing.cutting import (
     fallback_rows,
     inputs_after,
     masked_copy,
-    positions_gone,
     smaller_copy,
 )
 from recprune.tracing.inputs import Example, call
@@ -78,15 +77,19 @@ def pack_planned(model: nn.Module, plan: Plan, example: Example | None = None) -
     example: in the codes and columns of that model (`shrink_inputs`). A plan that packs nothing gives the model itself.
     Raises what `pack` raises.
     """
-    stored = {name: str(encoding) for name, encoding in plan.packed().items()}
-    return pack(model, stored, example) if stored else model
+    stored = plan.packed()
+    for name in [n for n in stored if by_entries(stored[n].name)]:
+        path = name.rpartition(".")[0]
+        if isinstance(model.get_submodule(path), ItemItem):
+            model = pack_entries(model, path, stored.pop(name), example)
+    return pack(model, {name: str(encoding) for name, encoding in stored.items()}, example) if stored else model
 
 
 def masked(model: nn.Module, plan: Plan, *, counts: Mapping[str, NDArray[Any]] | None = None) -> nn.Module:
     """A copy of the model, same shapes, where what leaves holds zeros and ids that leave hold their fall-back row."""
     _same_model(model, plan)
     model, leaving = open_attention(model), _leaving(plan)
-    return masked_copy(model, plan.survey, leaving, fallback_rows(model, plan.survey, leaving, counts or {}))
+    return _masked(model, plan, leaving, fallback_rows(model, plan.survey, leaving, counts or {}), _stays(plan))
 
 
 def renumber(plan: Plan) -> dict[str, NDArray[np.int64]]:
@@ -163,20 +166,52 @@ def _check_packing(model: nn.Module, plan: Plan) -> None:
 
 
 def _cut(model: nn.Module, plan: Plan, example: Example, counts: Mapping[str, NDArray[Any]]) -> nn.Module:
-    leaving = _leaving(plan)
-    if not leaving:
+    leaving, stays = _leaving(plan), _stays(plan)
+    if not leaving and not stays:
         return smaller_copy(model, plan.survey, {}, {})
     model = open_attention(model)
     fallback = fallback_rows(model, plan.survey, leaving, counts)
     small = smaller_copy(model, plan.survey, leaving, fallback)
-    _encode(small, plan)
-    _check(masked_copy(model, plan.survey, leaving, fallback), small, plan, example)
+    _encode(small, plan, stays)
+    _check(_masked(model, plan, leaving, fallback, stays), small, plan, example)
     return small
 
 
 def _leaving(plan: Plan) -> Leaving:
-    found = {site.name: plan.leaving(site) for site in plan.survey.sites if site.name in plan.kept}
+    """Site -> the units that leave, but for entries, of which there may be very many (`_stays`)."""
+    sites = [site for site in plan.survey.sites if site.name in plan.kept and any(c.dim != FLAT for c in site.cuts)]
+    found = {site.name: plan.leaving(site) for site in sites}
     return {name: units for name, units in found.items() if len(units)}
+
+
+def _stays(plan: Plan) -> dict[str, Tensor]:
+    """Tensor -> (its entries,) bool: which stay, where some leave one by one."""
+    out: dict[str, Tensor] = {}
+    for site in plan.survey.sites:
+        if len(plan.kept.get(site.name, ())) == site.size or site.name not in plan.kept:
+            continue
+        stays = torch.zeros(site.size, dtype=torch.bool)
+        stays[torch.from_numpy(plan.kept[site.name])] = True
+        for cut in site.cuts:
+            if cut.dim == FLAT:
+                whole = torch.ones(math.prod(plan.survey.shapes[cut.tensor]), dtype=torch.bool)
+                mask = out.setdefault(cut.tensor, whole)
+                mask[cut.start : cut.start + site.size * cut.width].view(site.size, cut.width).mul_(stays[:, None])
+    return out
+
+
+def _masked(
+    model: nn.Module,
+    plan: Plan,
+    leaving: Leaving,
+    fallback: Mapping[tuple[str, int], Tensor],
+    stays: Mapping[str, Tensor],
+) -> nn.Module:
+    """Same shapes, zeros where units and entries leave."""
+    tensors = named_tensors(model)
+    for name, mask in stays.items():
+        tensors[name] = tensors[name].detach() * mask.view(tensors[name].shape)
+    return masked_copy(model, plan.survey, leaving, fallback, tensors)
 
 
 def _columns(model: nn.Module, plan: Plan) -> tuple[str, ...]:
@@ -197,19 +232,18 @@ def _same_model(model: nn.Module, plan: Plan) -> None:
     )
 
 
-def _encode(small: nn.Module, plan: Plan) -> None:
-    """Entries leave through an encoding, in place: item_item takes the place of the module that held the dense tensor,
-    and for one that packs what stays they are zeros until then."""
-    gone = positions_gone(plan.survey, _leaving(plan))
+def _encode(small: nn.Module, plan: Plan, stays: Mapping[str, Tensor]) -> None:
+    """Entries leave through an encoding, in place: those that stay take the place of the module that held the dense
+    tensor, and for an encoding of any matrix what leaves is zeros until then."""
     for name, encoding in plan.encodings.items():
         module, attribute = _place(small, name)
         dense = getattr(module, attribute)
-        where = gone.get((name, FLAT), np.empty(0, dtype=np.int64))
-        if encoding != "item_item":
-            dense.data.view(-1)[torch.from_numpy(where)] = 0
+        if name not in stays:
             continue
-        stays = np.setdiff1d(np.arange(dense.numel()), where, assume_unique=True)
-        encoded = ItemItem.encode(dense, torch.from_numpy(stays))
+        if not by_entries(encoding):
+            dense.data.masked_fill_(~stays[name].view(dense.shape), 0)
+            continue
+        encoded = ItemItem.encode(dense, stays[name].nonzero().flatten())
         if module is small:
             raise SurgeryError(f"{name!r} belongs to the model itself: put the Linear into a module that holds it")
         replace_module(small, module, encoded)
@@ -217,7 +251,8 @@ def _encode(small: nn.Module, plan: Plan) -> None:
 
 def _check(reference: nn.Module, small: nn.Module, plan: Plan, example: Example) -> None:
     account, stored = plan.account(), plan.packed()
-    said = sum(math.prod(r.after) if r.tensor in stored else r.entries_after for r in account.rows if r.learned)
+    whole = {name for name, encoding in stored.items() if not by_entries(encoding.name)}
+    said = sum(math.prod(r.after) if r.tensor in whole else r.entries_after for r in account.rows if r.learned)
     counted = sum(p.numel() for p in small.parameters())
     if counted != said:
         raise SurgeryError(f"the smaller model holds {counted:,} parameters, the plan says {said:,}")
@@ -241,7 +276,7 @@ def _run(small: nn.Module, plan: Plan, inputs: Example) -> Any:
     try:
         return call(small, inputs)
     except Exception as error:
-        cut = sorted(_leaving(plan))
+        cut = sorted(plan.kept)
         raise SurgeryError(
             f"the smaller model does not run: {type(error).__name__}: {error}. A width written into forward as a "
             f"number is the usual cause; sites that were cut: {', '.join(cut[:8])}. Leave the site out with "

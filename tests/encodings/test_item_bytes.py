@@ -1,15 +1,28 @@
 """Item-item matrices in two bytes an entry."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import recprune
+from recprune.data.dataset import Split
 from recprune.encodings import item_bytes as module
 from recprune.encodings.faces import PackedLinear
 from recprune.encodings.item_bytes import ItemBytes
 from recprune.encodings.item_item import ItemItem
 from recprune.errors import SurgeryError
+from recprune.evaluation.inputs import example
+from recprune.evaluation.size import size_of
+from recprune.models.ease import Ease
+from recprune.packing import unpack
+from recprune.planning.budget import Budget
+from recprune.recipe.pruned import Pruned
+from recprune.surgery import apply, pack_planned
+from recprune.testing.data import tiny_split
 
 
 def stays(rows: int, columns: int, share: float, seed: int = 0) -> ItemItem:
@@ -90,3 +103,50 @@ def test_numbers_that_are_not_finite_are_refused():
     broken.values.data[3] = torch.inf
     with pytest.raises(SurgeryError, match="infinite"):
         ItemBytes.of(broken)
+
+
+def pruned(**how: object) -> tuple[Ease, Split, Pruned]:
+    split = tiny_split(users=80, items=40, each=9)
+    model = Ease.of(split)
+    model.solve_(split.train.histories(), 5.0)
+    return model, split, recprune.prune(model, split, **how)  # type: ignore[arg-type]
+
+
+def test_a_budget_in_bytes_is_met_by_solved_entries_of_two_bytes(tmp_path: Path):
+    _, split, small = pruned(budget=Budget(bytes=2_000))
+    account = small.plan.account()
+    assert small.plan.encodings == {"items.weight": "item_bytes"}
+    assert account.bytes_after == size_of(small.model)[2] <= 2_000
+    assert account.parameters_after == size_of(small.model)[1] > 500
+    kept = torch.from_numpy(small.plan.units(small.plan.survey.sites[0]))
+    solved = Ease.of(split)
+    solved.items = ItemItem.encode(torch.zeros(41, 41), kept)
+    solved.refit_(split.train.histories(), 5.0)
+    near = float(solved.items.dense().detach().abs().max()) / 127
+    assert torch.allclose(small.model.items.weight, solved.items.dense(), atol=near)
+    folder = recprune.save(tmp_path / "small", small.model, vocabularies=small.vocabularies, plan=small.plan)
+    assert (folder / "weights.safetensors").stat().st_size <= 2_000
+    loaded = recprune.load(folder)
+    history = torch.from_numpy(split.train.histories().dense(np.arange(1, 9)))
+    with torch.no_grad():
+        assert torch.equal(loaded.model(history), small.model(history))
+
+
+def test_a_factor_may_name_it_and_unpacked_the_entries_are_solved_again():
+    _, split, small = pruned(factor=0.6, encodings=["item_bytes"])
+    assert small.plan.encodings == {"items.weight": "item_bytes"}
+    assert small.plan.account().share_removed >= 0.6
+    opened = unpack(small.model)
+    assert isinstance(opened.items, ItemItem)
+    opened.refit_(split.train.histories(), 5.0)
+    near = float(opened.items.dense().detach().abs().max()) / 127
+    assert torch.allclose(small.model.items.weight, opened.items.dense(), atol=near)
+
+
+def test_what_is_cut_but_not_packed_yet_is_saved_and_loaded(tmp_path: Path):
+    model, split, small = pruned(factor=0.6, encodings=["item_bytes"])
+    cut = apply(model, small.plan, example(model, split), packed=False)
+    loaded = recprune.load(recprune.save(tmp_path / "cut", cut, plan=small.plan))
+    assert torch.equal(loaded.model.items.dense(), cut.items.dense())
+    packed = pack_planned(cut, small.plan, example(model, split))
+    assert size_of(packed)[2] == small.plan.account().bytes_after

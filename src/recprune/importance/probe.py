@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from recprune.errors import SurveyError
 from recprune.importance.averages import averaged_without
 from recprune.importance.ids import rise_by_id
-from recprune.importance.inputs import input_moments
+from recprune.importance.inputs import input_moments, inputs_of
 from recprune.importance.passes import Batch, Loss, as_it_was, shares
 from recprune.importance.sweep import Sweep, sweep
 from recprune.importance.units import entries_of, left_out
@@ -23,6 +23,9 @@ from recprune.tracing.site import Cut, Kind, Site, Survey
 __all__ = ["Probe"]
 
 Made = TypeVar("Made")
+
+Products = Callable[[int, int], Tensor]
+"""(begin, end) -> those rows of a matrix of products."""
 
 
 class Probe:
@@ -33,6 +36,8 @@ class Probe:
     code occurs, code 0 first. metric(model) is an error of the whole model, lower is better (1 - NDCG, say); where it
     is given, `loss_without` measures by it instead of the loss over the batches.
     id_batches: for ids, where more rows are wanted than for all else, as each id needs rows that hold it.
+    products: (begin, end) -> (end - begin, inputs) those rows of X'X, X being all that a model was solved on in closed
+    form, where that is more than the batches.
     Raises SurveyError where the survey names tensors that the model does not have, in those shapes.
     """
 
@@ -45,10 +50,12 @@ class Probe:
         counts: Mapping[str, NDArray[np.integer] | Tensor] | None = None,
         metric: Callable[[nn.Module], float] | None = None,
         id_batches: Iterable[Batch] = (),
+        products: Products | None = None,
     ) -> None:
         self.model, self.survey, self.batches = model, survey, tuple(batches)
         self._id_batches = tuple(id_batches) or self.batches
         self._loss, self._counts, self._metric = loss, dict(counts or {}), metric
+        self._products = products
         self._parameters = dict(model.named_parameters(remove_duplicate=False))
         self._tensors = {**self._parameters, **dict(model.named_buffers(remove_duplicate=False))}
         self._sizes: dict[Cut, set[int]] = {}
@@ -167,6 +174,15 @@ class Probe:
     def input_means(self, tensor: str) -> Tensor:
         """(in_features,) float64 mean of x_j over the same rows."""
         return self._input_moments(tensor)[0]
+
+    def input_products(self, tensor: str) -> Products:
+        """(begin, end) -> (end - begin, in_features) those rows of X'X, X being the inputs of the linear layer whose
+        matrix is `tensor`: all that the model was solved on where the probe was given it, otherwise the batches."""
+        if self._products is not None:
+            return self._products
+        with as_it_was(self.model):
+            x = self.once(("inputs", tensor), lambda: inputs_of(self.model, tensor, self._batches()))
+        return lambda begin, end: x[:, begin:end].T @ x
 
     def _input_moments(self, tensor: str) -> tuple[Tensor, Tensor]:
         if tensor not in self._moments:

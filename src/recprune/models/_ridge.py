@@ -2,55 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
 from recprune.data.dataset import Histories
 
-__all__ = ["gram", "ridge_columns"]
+__all__ = ["gram", "gram_rows", "ridge_columns"]
 
-_BATCH_BYTES = 256 * 2**20
+ROWS = 1024
+"""Rows of a gram matrix that are made at a time."""
 
 
-def gram(histories: Histories, dtype: torch.dtype = torch.float64) -> Tensor:
-    """(n_items, n_items): how many users had both items; row and column 0 (the unknown item) are zero."""
+def gram_rows(histories: Histories) -> Callable[[int, int], Tensor]:
+    """A function of (begin, end) -> (end - begin, n_items) float32: how many users had both items, of those rows.
+
+    Row and column 0 (the unknown item) are zero.
+    """
     matrix = histories.matrix()
     matrix.data[matrix.indices == 0] = 0.0
-    counts = (matrix.T @ matrix).tocoo()
-    out = torch.zeros(histories.n_items, histories.n_items, dtype=dtype)
-    rows, columns = torch.from_numpy(counts.row).long(), torch.from_numpy(counts.col).long()
-    out[rows, columns] = torch.from_numpy(counts.data).to(dtype)
+    items = matrix.T.tocsr()
+    return lambda begin, end: torch.from_numpy((items[begin:end] @ matrix).toarray())
+
+
+def gram(histories: Histories, dtype: torch.dtype = torch.float64, out: Tensor | None = None) -> Tensor:
+    """(n_items, n_items): how many users had both items, some rows at a time; into `out` where that is given."""
+    n, rows = histories.n_items, gram_rows(histories)
+    out = torch.empty(n, n, dtype=dtype) if out is None else out
+    for begin in range(0, n, ROWS):
+        out[begin : begin + ROWS] = rows(begin, min(begin + ROWS, n))
     return out
 
 
 def ridge_columns(gram: Tensor, indices: Tensor, indptr: Tensor, reg: float) -> Tensor:
     """Values for the entries `indices[indptr[j]:indptr[j + 1]]` of every item j: (G[S, S] + reg I) b = G[S, j].
 
-    Items with supports of similar size are solved in one batch, padded with unit rows. An entry of an item with itself
-    or with item 0 gets the value 0. Returns (len(indices),) in the order of `indices`, in the gram's dtype.
+    An entry of an item with itself or with item 0 gets the value 0. Returns (len(indices),) in the order of `indices`,
+    in the gram's dtype.
     """
     values = gram.new_zeros(len(indices))
-    indices, indptr = indices.long(), indptr.long()
-    sizes = indptr.diff()
-    order = torch.argsort(sizes, descending=True, stable=True)
-    begin, end = 0, int((sizes > 0).sum())
-    while begin < end:
-        width = int(sizes[order[begin]])
-        batch = order[begin : min(end, begin + max(1, _BATCH_BYTES // (width * width * gram.element_size())))]
-        slots = torch.arange(width)
-        there = slots < sizes[batch, None]
-        place = torch.where(there, indptr[batch, None] + slots, 0)
-        support = indices[place]
-        use = there & (support != batch[:, None]) & (support != 0)
-        solution = _solve(gram, batch, support, use, reg)
-        values[place[there]] = solution[there]
-        begin += len(batch)
+    starts, n, flat = indptr.tolist(), len(gram), gram.reshape(-1)
+    for item, (begin, end) in enumerate(pairwise(starts)):
+        support = indices[begin:end].long()
+        use = ((support != item) & (support != 0)).nonzero().flatten()
+        if len(use):
+            support = support[use]
+            left = flat[support[:, None] * n + support]
+            left.diagonal().add_(reg)
+            right = gram[item, support].unsqueeze(1)
+            values[begin + use] = torch.cholesky_solve(right, torch.linalg.cholesky(left)).squeeze(1)
     return values
-
-
-def _solve(gram: Tensor, items: Tensor, support: Tensor, use: Tensor, reg: float) -> Tensor:
-    """(batch, width) solutions, 0 where `use` is false."""
-    left = gram[support[:, :, None], support[:, None, :]] * (use[:, :, None] & use[:, None, :])
-    left.diagonal(dim1=1, dim2=2).add_(torch.where(use, reg, 1.0).to(gram.dtype))
-    right = gram[support, items[:, None]] * use
-    return torch.cholesky_solve(right.unsqueeze(2), torch.linalg.cholesky(left)).squeeze(2)

@@ -14,6 +14,9 @@ from recprune.models._ridge import gram, ridge_columns
 
 __all__ = ["Ease"]
 
+DOUBLE = 10_000
+"""Items up to which is solved in double precision."""
+
 
 class Ease(nn.Module):
     """scores = history @ B, with B the ridge solution whose diagonal is zero (Steck 2019, section 3.1).
@@ -22,12 +25,13 @@ class Ease(nn.Module):
     `items` is a Linear without bias whose weight is B transposed: row j holds what each item of a history adds to the
     score of item j. After pruning, `items` may be a sparse module with the same call. Item 0 (unknown) has no entries.
 
-    forward: history (batch, n_items) 0/1 -> scores (batch, n_items).
+    forward: history (batch, n_items) 0/1 -> scores (batch, n_items). reg: ridge strength in interactions, that of the
+    last solution; what stays after pruning is solved again by the same where no other is said.
     """
 
-    def __init__(self, n_items: int) -> None:
+    def __init__(self, n_items: int, reg: float = 500.0) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {"n_items": n_items}
+        self.config: dict[str, Any] = {"n_items": n_items, "reg": reg}
         self.columns: tuple[str, ...] = ("history",)
         self.items: nn.Module = nn.Linear(n_items, n_items, bias=False)
         self.reset_parameters()
@@ -47,9 +51,11 @@ class Ease(nn.Module):
         return scores
 
     @torch.no_grad()
-    def solve_(self, histories: Histories, reg: float = 500.0, *, dtype: torch.dtype = torch.float64) -> None:
-        """Put in the closed-form solution, by Cholesky; float32 needs half the memory of float64 (3 n_items² entries).
+    def solve_(self, histories: Histories, reg: float | None = None, *, dtype: torch.dtype | None = None) -> None:
+        """Put in the closed-form solution, by Cholesky.
 
+        reg: None takes the model's own. dtype: None takes float64 up to 10,000 items and that of the model above, where
+        all is done in the place of the weight, and about twice its memory is needed.
         Raises DataError when the items are sparse already (`refit_` solves those) or packed, when the histories are of
         another number of items, or when reg is not above 0.
         """
@@ -58,15 +64,18 @@ class Ease(nn.Module):
             raise DataError("the item matrix is packed; solve the model first and pack it then, or unpack it")
         if not isinstance(weight, Tensor):
             raise DataError("the item matrix is sparse, so it has no dense solution; use refit_ instead of solve_")
-        _check(histories, len(weight), reg)
-        inverse = _inverse(gram(histories, dtype), reg)
-        inverse.div_(-inverse.diagonal().clone())
+        reg = self._reg(histories, len(weight), reg)
+        dtype = dtype or _usual_dtype(weight)
+        inverse = gram(histories, dtype, weight.data if weight.dtype is dtype else None)
+        inverse.diagonal().add_(reg)
+        torch.cholesky_inverse(torch.linalg.cholesky(inverse, out=inverse), out=inverse)
+        inverse.div_(-inverse.diagonal().clone().unsqueeze(1))  # it is symmetric, so that its rows are its columns
         inverse.fill_diagonal_(0.0)
-        weight.copy_(inverse.T)
+        weight.copy_(inverse)
         weight[0], weight[:, 0] = 0.0, 0.0
 
     @torch.no_grad()
-    def refit_(self, histories: Histories, reg: float = 500.0, *, dtype: torch.dtype = torch.float64) -> None:
+    def refit_(self, histories: Histories, reg: float | None = None, *, dtype: torch.dtype | None = None) -> None:
         """Solve every item's kept entries again by ridge: (G[S, S] + reg I) b = G[S, j], S the inputs kept for item j.
 
         With a dense item matrix this is `solve_`. Raises DataError as `solve_` does.
@@ -74,8 +83,19 @@ class Ease(nn.Module):
         if isinstance(self.items, nn.Linear | Packed):
             return self.solve_(histories, reg, dtype=dtype)
         values, indices, indptr = (getattr(self.items, name) for name in ("values", "indices", "indptr"))
-        _check(histories, len(indptr) - 1, reg)
-        values.copy_(ridge_columns(gram(histories, dtype), indices, indptr, reg))
+        reg = self._reg(histories, len(indptr) - 1, reg)
+        values.copy_(ridge_columns(gram(histories, dtype or _usual_dtype(values, len(indptr))), indices, indptr, reg))
+
+    def _reg(self, histories: Histories, n_items: int, reg: float | None) -> float:
+        """The strength to solve by, once it is known that the histories fit; the model keeps it."""
+        reg = float(self.config["reg"]) if reg is None else reg
+        _check(histories, n_items, reg)
+        self.config["reg"] = reg
+        return reg
+
+
+def _usual_dtype(values: Tensor, n_items: int | None = None) -> torch.dtype:
+    return torch.float64 if (n_items or len(values)) <= DOUBLE else values.dtype
 
 
 def _check(histories: Histories, n_items: int, reg: float) -> None:
@@ -87,9 +107,3 @@ def _check(histories: Histories, n_items: int, reg: float) -> None:
         )
     if not reg > 0:
         raise DataError(f"reg must be above 0, not {reg!r}: the matrix to invert would be singular", reg=reg)
-
-
-def _inverse(matrix: Tensor, reg: float) -> Tensor:
-    matrix.diagonal().add_(reg)
-    factor = torch.linalg.cholesky(matrix, out=matrix)
-    return torch.cholesky_inverse(factor)

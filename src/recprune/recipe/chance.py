@@ -9,6 +9,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from recprune.encodings.item_item import by_entries
 from recprune.errors import BudgetError
 from recprune.importance.rules.random import Random
 from recprune.importance.score import spelled
@@ -66,7 +67,7 @@ def _rows_of_entries(plan: Plan, site: Site) -> int:
     stored = plan.encodings.get(first.tensor, "item_item")
     shape = plan.survey.shapes[first.tensor]
     whole = first.dim == FLAT and site.size == math.prod(shape)
-    return shape[0] if whole and stored != "item_item" else 0
+    return shape[0] if whole and not by_entries(stored) else 0
 
 
 def _other_fields(plan: Plan, fields: list[Site], seed: int) -> Kept:

@@ -16,7 +16,7 @@ from recprune.planning.joint import ENCODINGS, joint
 from recprune.planning.measured import Counts
 from recprune.planning.plan import Plan
 from recprune.recipe.stages import Stage, silent
-from recprune.tracing.site import Survey
+from recprune.tracing.site import FLAT, Kind, Survey
 
 __all__ = ["decide"]
 
@@ -42,6 +42,8 @@ def decide(
     there. left: as for `joint`. encodings: that may store what stays, for a budget in bytes; None takes `ENCODINGS`, an
     empty sequence none.
     For a factor, which counts parameters, one encoding may be named: it stores every matrix that it makes smaller.
+    Where entries of item-item matrices are all that can leave, those that stay are stored by item_bytes, if it is
+    among the encodings or none are named: bits and entries need not compete there.
     Raises BudgetError where the budget cannot be met.
     """
     if budget.bytes is None and encodings and len(encodings) > 1:
@@ -50,11 +52,15 @@ def decide(
             "for a budget in bytes",
             encodings=tuple(encodings),
         )
+    flat = [cut.tensor for site in found.sites for cut in site.cuts if site.kind is Kind.ENTRY and cut.dim == FLAT]
+    alone = 0 < len(flat) == len(found.sites) and (encodings is None or "item_bytes" in encodings)
     if budget.bytes is not None and encodings is None:
         encodings = ENCODINGS
     stored = storing(model, encodings[0]) if encodings and budget.bytes is None else {}
     with stage("choose") as say:
-        if budget.bytes is not None and encodings:
+        if budget.bytes is not None and alone:
+            chosen = choose(found, scores, budget, rule=rule, encodings=dict.fromkeys(flat, "item_bytes"))
+        elif budget.bytes is not None and encodings:
             chosen = joint(
                 model,
                 found,

@@ -12,6 +12,7 @@ from recprune.data.split import split_last
 from recprune.evaluation.inputs import ranks, row_inputs, user_inputs
 from recprune.importance.probe import Probe
 from recprune.importance.sweep import Batch, Loss
+from recprune.models._ridge import gram_rows
 from recprune.tracing.site import Survey
 from recprune.training import losses
 
@@ -41,7 +42,8 @@ def probe(
     """
     if ranks(model):
         batches, loss = _of_users(model, split, most, batch, seed)
-        return Probe(model, survey, batches, loss, code_counts(split))
+        solved_on = gram_rows(split.train.histories()) if hasattr(model, "refit_") else None
+        return Probe(model, survey, batches, loss, code_counts(split), products=solved_on)
     part = split.valid if len(split.valid) else split.train
     batches, loss = row_batches(model, part, most, batch, seed)
     rows_of_ids, _ = row_batches(model, split.train, PER_ID * most, 4 * batch, seed)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recprune.data.dataset import Split
+from recprune.encodings.item_item import by_entries
 from recprune.evaluation.compare import compare
 from recprune.evaluation.comparison import Comparison
 from recprune.evaluation.inputs import Renumber
@@ -77,7 +78,9 @@ def _rivals(whole: Shelved, small: Shelved, split: Split, trained: bool, seed: i
     first = (whole.works or small.works)[0].fit_options() if (whole.works or small.works) else FitOptions()
     total = max(1, sum(work.epochs for work in small.works))
     options = (
-        tuning if "item_item" in chosen.encodings.values() else replace(first, epochs=total, patience=total, seed=seed)
+        tuning
+        if any(map(by_entries, chosen.encodings.values()))
+        else replace(first, epochs=total, patience=total, seed=seed)
     )
     return rivals_of(
         whole.model,

@@ -128,8 +128,11 @@ def usual_budget(factor: float) -> Budget:
 
 
 def usual_rule(found: Survey, budget: Budget) -> str:
-    """`mse_increase`, the measured rise of the error, up to MEASURED units (ids and entries come cheaper and do not
-    count); `taylor`, its estimate in one pass, above."""
+    """`refit_increase` where entries of an item-item matrix are all that can leave; otherwise `mse_increase`, the
+    measured rise of the error, up to MEASURED units (ids and entries come cheaper and do not count), and `taylor`, its
+    estimate in one pass, above."""
+    if {s.kind for s in found.sites if s.kind in budget.kinds} == {Kind.ENTRY}:
+        return "refit_increase"
     units = sum(s.size for s in found.sites if s.kind in budget.kinds - {Kind.ID, Kind.ENTRY})
     return "mse_increase" if units <= MEASURED else "taylor"
 

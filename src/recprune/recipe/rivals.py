@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from recprune.data.dataset import Split
+from recprune.encodings.item_item import by_entries
 from recprune.errors import BudgetError, ExtensionError, RecpruneError
 from recprune.importance.rules.frequency import Frequency
 from recprune.importance.score import score, spelled
@@ -182,9 +183,11 @@ def from_scratch(
     An item-item matrix has nothing to draw: its rival keeps as many entries, those of the most similar items by cosine,
     chosen before any model is trained, and is solved on them (fsSLIM; Ning & Karypis 2011, section 4.3).
     """
-    if "item_item" in pruned.plan.encodings.values():
-        scores = _similar(pruned.plan.survey, split)
-        drawn = choose(pruned.plan.survey, scores, pruned.plan.size_budget(), rule="cosine of the histories")
+    if any(map(by_entries, pruned.plan.encodings.values())):
+        scores, stored = _similar(pruned.plan.survey, split), pruned.plan.encodings
+        drawn = choose(
+            pruned.plan.survey, scores, pruned.plan.size_budget(), rule="cosine of the histories", encodings=stored
+        )
         return carry_out(model, split, drawn, options=options, stage=stage)
     fresh = fresh_copy(unpack(pruned.model), seed)
     with stage("train from scratch") as say, rounding_in(fresh, pruned.plan, options, rounding) as steps:

@@ -28,7 +28,7 @@ class FitOptions:
     over all `epochs`, to 0 (linear, cosine) or not (constant). before, of: for a part of a longer training, how many
     epochs of its schedule are done already and how many it has. decay: the learning rate times this share leaves every
     weight at every step (AdamW); logs of some 100,000 rows want more, 0.1 to 1. reg: ridge strength of closed-form
-    models, in interactions.
+    models, in interactions (None: the model's own, by which it was solved last).
     negatives: drawn items, a positive (bpr) or a batch (sampled_softmax); popularity: items are drawn with probability
     ~ count ** popularity (0: all alike). unknown: share of codes that training replaces by 0, so that row 0 learns to
     answer for ids that are unknown or will leave. hidden: share of a history that is to be found from the rest
@@ -51,7 +51,7 @@ class FitOptions:
     before: int = 0
     of: int | None = None
     decay: float = 0.01
-    reg: float = 500.0
+    reg: float | None = None
     negatives: int = 256
     popularity: float = 0.5
     unknown: float = 0.0
@@ -82,7 +82,7 @@ class FitOptions:
                 option="of",
             )
         for name in ("lr", "reg", "temperature"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+            if getattr(self, name) is not None and not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise TrainingError(f"{name} must be above 0, not {getattr(self, name)}", option=name)
         if not (math.isfinite(self.decay) and self.decay >= 0):
             raise TrainingError(f"decay must be 0 or more, not {self.decay}", option="decay")
