@@ -109,3 +109,14 @@ def test_a_model_of_ones_own_walks_the_street_by_its_name(log, tmp_path, monkeyp
     assert named.exit_code == 0, named.output
     found = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert json.loads(named.stdout)["mean"] == pytest.approx(found["sides"]["after"]["metrics"])
+
+
+def test_several_seeds_end_in_one_proof(log, tmp_path):
+    done = street(tmp_path / "out", log, model="ease", seeds=3, seed=5, **ROLES)
+    assert done.exit_code == 0, done.output
+    assert {f"seed-{n}" for n in (5, 6, 7)} < {path.name for path in (tmp_path / "out").iterdir()}
+    found = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert found["seeds"] == [5, 6, 7]
+    assert "mean of 3 seeds" in done.stdout
+    assert "over 3 seeds" in done.stdout
+    assert street(tmp_path / "out", log, model="ease", seeds=3, seed=5, **ROLES).stderr == ""

@@ -77,7 +77,7 @@ def planned(plan: Plan) -> tuple[dict[str, Any], tuple[RenderableType, ...]]:
     return facts, (told, table(["", "before", "after"], totals), sites)
 
 
-MAIN = ("precision", "recall", "f1", "ndcg", "auc", "logloss", "accuracy", "rmse", "mae")
+MAIN = ("precision", "recall", "f1", "ndcg", "coverage", "tail_recall", "auc", "logloss", "accuracy", "rmse", "mae")
 
 
 def compared(found: Comparison) -> tuple[RenderableType, ...]:
@@ -92,8 +92,24 @@ def compared(found: Comparison) -> tuple[RenderableType, ...]:
     ]
     metrics = [name for name in found.before.metrics if name.partition("@")[0] in MAIN]
     rows += [[name, *(side.metrics[name] for side in sides)] for name in metrics]
-    others = "\n".join(found.sentence(name) for name in metrics if name != found.headline)
-    return table(["", *found.sides], rows, f"{found.part}, {found.cases:,} {found.unit}s"), found.verdict(), others
+    rows += _served(found)
+    others = [found.sentence(name) for name in metrics if name != found.headline]
+    others += [f"Without the rival {name}: {why}" for name, why in found.without.items()]
+    seeds = f", mean of {len(found.seeds)} seeds" if found.seeds else ""
+    title = f"{found.part}, {found.cases:,} {found.unit}s{seeds}"
+    return table(["", *found.sides], rows, title), found.verdict(), "\n".join(others)
+
+
+def _served(found: Comparison) -> list[list[object]]:
+    """Whom every model still serves: test items that it cannot or does not list, cases whose id left."""
+    sides = list(found.sides.values())
+    rows: list[list[object]] = []
+    if any(side.reach is not None for side in sides):
+        rows.append(["unreachable test items", *(side.reach and side.reach.unreachable for side in sides)])
+        rows.append(["test items in no list", *(side.reach and side.reach.unlisted for side in sides)])
+    for column in sorted({column for side in sides for column in side.fallen}):
+        rows.append([f"{found.unit}s whose {column} left", *(side.fallen.get(column, 0) for side in sides)])
+    return rows
 
 
 def drawn(found: Frontier) -> tuple[RenderableType, ...]:

@@ -22,14 +22,12 @@ def compare(
     common: Common,
     data: Data = None,
     own: Own = None,
-    rivals: Annotated[
-        bool, typer.Option("--rivals/--no-rivals", help="Train the rivals too: chance, and the same size from scratch.")
-    ] = True,
+    rivals: Annotated[bool, typer.Option("--rivals/--no-rivals", help="Train the rivals of the same size too.")] = True,
     k: K = 20,
     threads: Threads = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the comparison there, as JSON.")] = None,
 ) -> Answer:
-    """Judge two models on the test part: quality with intervals, parameters, bytes and milliseconds."""
+    """Judge two models on the test part: quality with intervals, bytes, milliseconds, and who lost, beside rivals."""
     from recprune.atomic import write_bytes
     from recprune.cli._show import compared
     from recprune.recipe.prove import prove

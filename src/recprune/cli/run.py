@@ -41,11 +41,16 @@ def run(
         typer.Option("--tune", metavar="NAME=VALUE", help="Option of the fine-tuning, as in lr=0.0001; repeat."),
     ] = None,
     rivals: Annotated[bool, typer.Option("--rivals/--no-rivals", help="Train the rivals of the same size too.")] = True,
+    seeds: Annotated[
+        int,
+        typer.Option("--seeds", min=1, help="Repeat all of it by so many seeds, from --seed on, into one proof: 3."),
+    ] = 1,
     k: K = 20,
 ) -> Answer:
     """From a raw log to a smaller model with its proof; stages that stand in the folder already are not done again."""
     from recprune.cli._show import compared
     from recprune.recipe.run import Order, run
+    from recprune.recipe.run_seeds import run_seeds
     from recprune.recipe.train import TUNING
 
     order = Order(
@@ -65,11 +70,17 @@ def run(
         wanted.encodings,
     )
     described = [*_files(path, parting.test_log, parting.valid_log), asdict(source)]
-    result = run(lambda: _read(source, parting, path), order, out, source=described, stage=stage)
+    read, numbers = lambda: _read(source, parting, path), range(common.seed, common.seed + seeds)
+    result = (
+        run(read, order, out, source=described, stage=stage)
+        if seeds == 1
+        else run_seeds(read, order, out, numbers, source=described, stage=stage)
+    )
     facts: dict[str, Any] = {
         "folder": str(out),
         "small": str(result.small),
         "seed": common.seed,
+        "seeds": list(numbers),
         "comparison": json.loads(result.comparison.to_json()),
     }
     return Answer(facts, (*compared(result.comparison), f"The smaller model lies in {result.small}"))

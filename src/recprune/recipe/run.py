@@ -19,6 +19,7 @@ from recprune.evaluation.comparison import Comparison
 from recprune.planning.budget import Budget
 from recprune.planning.plan import Plan
 from recprune.recipe.built import built
+from recprune.recipe.influences import keep_influence
 from recprune.recipe.once import key_of, once
 from recprune.recipe.prepare import SplitBy, keep, prepare
 from recprune.recipe.prove import prove
@@ -29,7 +30,7 @@ from recprune.recipe.stages import Stage, silent
 from recprune.recipe.train import TUNING, needs_negatives, train
 from recprune.training.fit import FitOptions
 
-__all__ = ["Order", "Result", "run"]
+__all__ = ["Order", "Result", "prepared", "run", "street"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class Order:
     """What is wanted. settings: of the model's constructor. options, tuning: of training and fine-tuning.
 
     negatives: drawn for each positive; None draws 4 where the model needs some. rivals: train those too. k: length of
-    the lists. seed: of everything drawn. schedule: when what leaves leaves. encodings: as `prune` takes them.
+    the lists. seed: of everything drawn, but for the preparing, whose seed is that of `by`. schedule: when what leaves
+    leaves. encodings: as `prune` takes them.
     """
 
     model: str = "ease"
@@ -88,15 +90,30 @@ def run(
     >>> run(lambda: {"log": recprune.read("u.data")}, Order("mf", budget=Budget(0.5)), Path("out")).small
     PosixPath('out/small')
     """
+    key = prepared(read, order, out, source=source, stage=stage)
+    return street(order, out / "prepared", out, key, stage=stage)
+
+
+def prepared(
+    read: Callable[[], Mapping[str, Log]], order: Order, out: Path, *, source: object = None, stage: Stage = silent
+) -> str:
+    """Make `out`/prepared where it does not stand there; its key. Raises DataError where a file is in the way."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise DataError(f"{out} cannot be a folder: a file is in the way; name another", path=str(out)) from error
-    tuning, options = (replace(one, seed=order.seed) for one in (order.tuning, order.options))
-    data, big, small, planned, proof = (out / name for name in PLACES)
     made_from = [recprune.__version__, source, order.cleaning, order.by, order.negatives]
     key = "" if source is None else key_of(made_from)
-    key = once(out, data, key, [order.model, order.settings], lambda _: _prepare(read(), order, data, stage))
+    data = out / "prepared"
+    return once(out, data, key, [order.model, order.settings], lambda _: _prepare(read(), order, data, stage))
+
+
+def street(
+    order: Order, data: Path, out: Path, key: str, *, cases: Path | None = None, stage: Stage = silent
+) -> Result:
+    """All but the preparing. data, key: the prepared folder and its key. cases: where what each case adds is kept."""
+    tuning, options = (replace(one, seed=order.seed) for one in (order.tuning, order.options))
+    big, small, planned, proof = (out / name for name in PLACES)
     split = load_split(data)
     key = once(out, big, key, [options], lambda mine: _train(split, order, options, big, data, mine, stage))
     own = order.model if ":" in order.model else None
@@ -109,27 +126,29 @@ def run(
             [order.budget, order.rule, order.encodings, tuning],
             lambda _: _plan(whole, split, order, planned, stage),
         )
-        made_from = [order.schedule]
+        made_from: list[object] = [order.schedule]
     else:
         made_from = [order.budget, order.rule, order.encodings, tuning, order.schedule]
     key = once(out, small, key, made_from, lambda mine: _prune(whole, split, order, options, tuning, out, mine, stage))
     if not order.planned:
         key = once(out, planned, key, [], lambda _: _write_plan(take(small, own).plan, planned))
     chosen = Plan.from_json(planned.read_text(encoding="utf-8"))
-    once(out, proof, key, [order.rivals, order.k], lambda _: _prove(whole, small, split, order, proof, stage))
+    asked = [order.rivals, order.k] if cases is None else [order.rivals, order.k, "cases"]
+    if cases is not None and not cases.exists():
+        proof.unlink(missing_ok=True)
+    once(out, proof, key, asked, lambda _: _prove(whole, small, split, order, proof, cases, stage))
     return Result(out, chosen, Comparison.from_json(proof.read_text(encoding="utf-8")))
 
 
-PLACES = ("prepared", "big", "small", "plan.json", "comparison.json")
+PLACES = ("big", "small", "plan.json", "comparison.json")
 
 
 def _prepare(logs: Mapping[str, Log], order: Order, data: Path, stage: Stage) -> None:
-    by = replace(order.by, seed=order.seed)
-    prepared = prepare(**logs, cleaning=order.cleaning, by=by, negatives=order.negatives or 0, stage=stage)
+    prepared = prepare(**logs, cleaning=order.cleaning, by=order.by, negatives=order.negatives or 0, stage=stage)
     model = built(order.model, prepared.split, order.settings)
     if order.negatives is None and needs_negatives(model, prepared.split):
         with stage("draw negatives") as say:
-            prepared = replace(prepared, split=with_negatives(prepared.split, 4, order.seed))
+            prepared = replace(prepared, split=with_negatives(prepared.split, 4, order.by.seed))
             say(f"{len(prepared.split.train):,} rows to train on")
     keep(prepared, data)
 
@@ -197,9 +216,22 @@ def _prune(
         left.unlink()
 
 
-def _prove(whole: Shelved, small: Path, split: Split, order: Order, place: Path, stage: Stage) -> None:
+def _prove(
+    whole: Shelved, small: Path, split: Split, order: Order, place: Path, cases: Path | None, stage: Stage
+) -> None:
     smaller = take(small, order.model if ":" in order.model else None)
-    found = prove(whole, smaller, split, rivals=order.rivals, k=order.k, seed=order.seed, stage=stage)
+    found = prove(
+        whole,
+        smaller,
+        split,
+        rivals=order.rivals,
+        k=order.k,
+        seed=order.seed,
+        cases=cases is not None,
+        stage=stage,
+    )
     text = found.to_json()
+    if cases is not None:
+        keep_influence(found, cases)
     put(small, smaller, metrics=json.loads(text), seed=order.seed)
     write_bytes(place, text.encode())

@@ -1,0 +1,85 @@
+import contextlib
+from dataclasses import replace
+from statistics import fmean
+
+import pytest
+
+from recprune.data.simulate import simulate
+from recprune.errors import DataError
+from recprune.evaluation.comparison import Comparison
+from recprune.recipe.pruned import usual_budget
+from recprune.recipe.run import Order
+from recprune.recipe.run_seeds import run_seeds
+from recprune.recipe.shelf import take
+from recprune.training.fit import FitOptions
+
+LOG = simulate(30, 20, 300, 3, seed=2, noise=(3,), uniques=0).log
+ORDER = Order(
+    "mf", {"dim": 8}, FitOptions(epochs=2, patience=2), FitOptions(epochs=1), usual_budget(0.5), rivals=False, k=5
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with two seeds, and the names of the stages that were walked."""
+    out = tmp_path_factory.mktemp("seeds") / "out"
+    return out, walk(out, 0, 1)
+
+
+def walk(out, *seeds):
+    stages = []
+
+    @contextlib.contextmanager
+    def noting(name):
+        stages.append(name)
+        yield lambda words: None
+
+    found = run_seeds(lambda: {"log": LOG}, ORDER, out, seeds, source="log", stage=noting)
+    return found, stages
+
+
+def test_each_seed_walks_the_whole_street_on_the_same_data(made):
+    out, (found, stages) = made
+    assert stages.count("encode and split") == 1
+    assert stages.count("train mf") == stages.count("fine-tune") == stages.count("compare") == 2
+    assert {take(found.results[seed].folder / "big").works[0].options["seed"] for seed in (0, 1)} == {0, 1}
+    assert found.small == out / "seed-0" / "small"
+
+
+def test_the_proof_of_all_is_the_mean_and_surer_than_text_alone_can_say(made):
+    out, (found, _) = made
+    each = [result.comparison for result in found.results.values()]
+    together = found.comparison
+    assert together.seeds == (0, 1)
+    assert together.difference("ndcg@5").value == pytest.approx(fmean(c.difference("ndcg@5").value for c in each))
+    assert "over 2 seeds" in together.verdict()
+    assert Comparison.from_json((out / "comparison.json").read_text(encoding="utf-8")) == together
+
+
+def test_what_stands_is_not_done_again_and_a_seed_can_be_added(made):
+    out, (found, _) = made
+    again, stages = walk(out, 0, 1)
+    assert stages == []
+    assert again.comparison == found.comparison
+    more, stages = walk(out, 0, 1, 2)
+    assert stages.count("train mf") == 1
+    assert "encode and split" not in stages
+    assert more.comparison.seeds == (0, 1, 2)
+
+
+def test_what_each_user_adds_is_made_again_where_it_was_lost_and_damage_is_said(made):
+    out, (found, _) = made
+    (out / "seed-1" / "cases.npz").unlink()
+    again, stages = walk(out, 0, 1)
+    assert stages == ["compare"]
+    assert again.comparison.differences == found.comparison.differences
+    whole = (out / "seed-1" / "cases.npz").read_bytes()
+    (out / "seed-1" / "cases.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match="remove it"):
+        walk(out, 0, 1)
+
+
+@pytest.mark.parametrize("seeds", [(0,), (1, 1)])
+def test_one_seed_is_not_several(seeds, tmp_path):
+    with pytest.raises(DataError, match="several seeds"):
+        run_seeds(lambda: {"log": LOG}, replace(ORDER), tmp_path / "out", seeds)
