@@ -10,13 +10,12 @@ from torch import Tensor, nn
 
 from recprune.encodings.faces import refusal
 from recprune.encodings.item_item import by_entries
-from recprune.encodings.spelled import spelled
 from recprune.errors import BudgetError
 from recprune.importance.probe import Probe
-from recprune.planning.account import stored_size
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.corrected import corrected
+from recprune.planning.file_size import file_size, planned_facts
 from recprune.planning.measured import Counts, rise_without
 from recprune.planning.plan import Plan
 from recprune.tracing.build import named_tensors
@@ -115,11 +114,12 @@ def encoding_steps(
     tell, out = say or _silent, []
     for tensor in _packable(model, survey):
         tell(f"bits of {tensor}")
-        width, shape = survey.bytes_per_entry[tensor], survey.shapes[tensor]
-        whole = stored_size(shape, shape[0] * shape[1], width, None)
+        shape = survey.shapes[tensor]
+        left = {tensor: (shape, shape[0] * shape[1])}
+        whole = file_size(planned_facts(survey, left, {}))
         points = [(0, 0.0, "")]
         for name in names:
-            saved = whole - spelled(name).stored_bytes(shape, width)
+            saved = whole - file_size(planned_facts(survey, left, {tensor: name}))
             if saved > 0:
                 points.append((saved, max(rise_without(model, survey, {}, probe, encodings={tensor: name}), 0.0), name))
         corners = _hull(sorted(points))
