@@ -1,4 +1,4 @@
-"""Item-item matrices in a twentieth to a hundredth of their bytes: `python -m benchmarks.item_item [ml-1m] [amazon-book]`.
+"""Item-item matrices in 1/20 to 1/100 of their bytes: `python -m benchmarks.item_item [ml-1m] [amazon-book]`.
 
 Each set writes results/item_item_NAME.json. The ridge strength is chosen on validation, on the items that occur most
 where there are many; then the model learns from train and validation together, and the test part is read once a model,
@@ -166,7 +166,7 @@ def measured(name: str, bench: Bench, split: Split, reg: float) -> list[list[obj
         dense.solve_(split.train.histories(), reg, dtype=torch.float32)
         torch.save(dense.state_dict(), held)
     seconds = once(f"{name}-{reg:g}-seconds", lambda: time.perf_counter() - begin)
-    served = ByItem(dense.items.weight)
+    served = ByItem(weight_of(dense))
     base = evaluate(served, split, "test", k=bench.k)
     heavy = 4 * split.train.n_items**2
     rows = [row("dense", heavy // 4, heavy, heavy, base, base, bench.k, seconds)]
@@ -192,7 +192,7 @@ def measured(name: str, bench: Bench, split: Split, reg: float) -> list[list[obj
 
 def rounded(label: str, bits: int, dense: Ease, split: Split, base: Scores, k: int) -> list[object]:
     """The whole matrix in fewer bits, a scale a row."""
-    weight = dense.items.weight.detach()
+    weight = weight_of(dense)
     begin, codes = time.perf_counter(), spelled(f"int{bits}_rows").encode(weight)
     seconds, size = time.perf_counter() - begin, sum(part.numel() * part.element_size() for part in codes.buffers())
     found = evaluate(ByItem(codes.dense()), split, "test", k=k)
@@ -202,7 +202,7 @@ def rounded(label: str, bits: int, dense: Ease, split: Split, base: Scores, k: i
 def rivals(
     dense: Ease, split: Split, budget: Budget, solved: bool
 ) -> Iterator[tuple[str, Callable[[], tuple[nn.Module, Plan]]]]:
-    """The pruned matrix and what is set against it: as many entries, stored alike. Each is made when it is asked for."""
+    """The pruned matrix and what is set against it: as many entries, stored alike; made when they are asked for."""
     again = ", solved again" if solved else ""
 
     def chosen() -> Plan:
@@ -218,7 +218,7 @@ def rivals(
         made = chosen()
         return carry_out(dense, split, made, finetuned=refit).model, made
 
-    weight, n = dense.items.weight.detach(), split.train.n_items
+    weight, n = weight_of(dense), split.train.n_items
     yield "pruned", lambda: ours(solved)
     if solved:
         yield "pruned, not solved again", lambda: ours(False)
@@ -235,10 +235,15 @@ def rivals(
     yield f"by chance{again}", lambda: other("random", lambda count: drawn(n * n, count))
 
 
+def weight_of(dense: Ease) -> Tensor:
+    """(items, items) as it was solved."""
+    return dense.items.get_parameter("weight").detach()
+
+
 def largest_of_rows(weight: Tensor, count: int) -> Tensor:
     """As many entries of every row: places in the flattened matrix."""
     n = weight.shape[1]
-    blocks = weight.abs().split(1024)
+    blocks = torch.split(weight.abs(), 1024)
     found = [block.topk(count // n, dim=1).indices + 1024 * n * b for b, block in enumerate(blocks)]
     found = [f + torch.arange(len(f)).unsqueeze(1) * n for f in found]
     return torch.cat(found).flatten().sort().values
@@ -293,13 +298,13 @@ def notes(bench: Bench, split: Split, reg: float, tried: dict[str, float]) -> li
     left = [f"1/{share}" for share in SHARES if share not in bench.solved]
     return [
         "To reach: 50 times smaller within 1 % of recall",
-        f"All {split.train.n_items - 1:,} items are ranked for all users with a test item, those of the history left out",
+        f"All {split.train.n_items - 1:,} items are ranked for all users with a test item, the history left out",
         f"Ridge strength {reg:g}, by recall@{bench.k} on validation{on}: "
         + ", ".join(f"{strength} {value}" for strength, value in tried.items()),
         "The model learns from train and validation together; each matrix meets the test part once",
-        "Pruned: rule refit_increase, stored by item_bytes; bytes hold values, places, counts, starts and scales. Solved "
-        "again: by ridge, of the same strength, on the entries that stay",
-        f"At {' and '.join(left)} nothing is solved again, for that would take longer than the dense solution"
+        "Pruned: rule refit_increase, stored by item_bytes; bytes hold values, places, counts, starts and scales",
+        "Solved again: by ridge of the same strength, on the entries that stay",
+        f"At {' and '.join(left)} nothing is solved again: it would take longer than the dense solution"
         if left
         else "",
     ]
