@@ -60,7 +60,7 @@ def losses(found: Comparison) -> Iterator[str]:
             yield f"{share:.1%} of the {found.cases:,} {found.unit}s hold an id of {column} that left."
 
 
-_SAID = {"open": "not told apart", "not tested": "not tested against it"}
+_SAID = {"equal": "equal to it", "open": "not told apart from it", "not tested": "not tested against it"}
 
 
 def _unreached(found: Comparison) -> Iterator[str]:
