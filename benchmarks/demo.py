@@ -15,7 +15,15 @@ from recprune.recipe.run import Result
 __all__ = ["main"]
 
 METRICS = ("precision@20", "recall@20", "f1@20", "ndcg@20")
-NAMES = {"before": "before", "after": "pruned", "random": "random pruning", "from scratch": "same size from scratch"}
+NAMES = {
+    "before": "before",
+    "after": "pruned",
+    "random": "random pruning",
+    "from scratch": "same size from scratch",
+    "rare ids": "rare ids alone, same bytes",
+    "int8 rows": "before, int8 rows",
+    "int4 rows": "before, int4 rows",
+}
 
 
 def main(folder: Path) -> None:
@@ -29,7 +37,7 @@ def main(folder: Path) -> None:
     notes = [f"All of it took {minutes:.1f} minutes, rivals included", *verdicts]
     path = write_result(
         "demo",
-        "Before and after, and two rivals of the same size",
+        "Before and after, and its rivals",
         columns,
         rows,
         notes=notes,
