@@ -17,9 +17,6 @@ from recprune.training.state import BeforeEpoch
 
 __all__ = ["last_epochs", "rounded"]
 
-KEPT = 16
-"""Steps for which the scales of rows are kept in training, where finding them takes long; an epoch finds them anew."""
-
 
 @contextlib.contextmanager
 def rounded(model: nn.Module, encodings: Mapping[str, str], *, after: int = 0) -> Iterator[BeforeEpoch]:
@@ -113,7 +110,7 @@ class _Rounding(nn.Module):
         return super().train(mode)
 
     def _near(self, weight: Tensor) -> Tensor:
-        if self._steps % KEPT == 0:
+        if self._steps % self.encoding.kind.keeps == 0:
             self._scale = None
         self._steps += 1
         value, self._scale = self.encoding.nearest(weight, self._scale)

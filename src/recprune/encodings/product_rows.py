@@ -1,0 +1,184 @@
+"""Rows in m + 1 bytes: the nearest of 256 centres, and of 256 words for what it leaves in each of m groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recprune.encodings.codes import Codes, Layout, Pick
+from recprune.errors import SurgeryError
+
+__all__ = ["ProductRows"]
+
+WORDS = 256
+ROUNDS = 12
+"""Rounds of k-means."""
+AGAIN = 2
+"""Times that centres and words are fitted, each to what the other leaves."""
+LEARNED = 32_768
+"""Rows that words are learned from, at most."""
+
+
+class ProductRows(Codes):
+    """Product quantisation (Jégou et al. 2011, section II.B) of what an inverted-file centre leaves (section IV.A).
+
+    codes: (rows, m + 1) uint8, the centre and one word a group. centres: (256, columns) bfloat16. words: (256, columns)
+    bfloat16; columns are in m groups, one after the other, and row w holds word w of every group. Entry 0 of each is
+    zero; groups: m. Rows that resemble each other share a centre, so that a few bits say more than they do of each
+    number alone; the two books cost 1,024 bytes a column, which pays for tables of some thousand rows.
+    Option `m`: groups, a quarter of the columns where it is not said.
+    """
+
+    known: ClassVar[frozenset[str]] = frozenset({"m"})
+    keeps: ClassVar[int] = 2**31
+
+    centres: Tensor
+    words: Tensor
+
+    @classmethod
+    def layout(cls, rows: int, columns: int, value: torch.dtype, **options: int) -> Layout:
+        """Codes and both books."""
+        book, groups = (torch.bfloat16, (WORDS, columns)), _groups(columns, options)
+        codes = (torch.uint8, (rows, groups + 1))
+        return {"codes": codes, "centres": book, "words": book, "groups": (torch.int64, (1,))}
+
+    @classmethod
+    def parts(cls, matrix: Tensor, **options: int) -> dict[str, Tensor]:
+        """Books that are learned from the rows, and codes."""
+        rows, groups = _floats(matrix), _bounds(matrix.shape[1], options)
+        books = _learned(rows, groups)
+        centres, words = books.bfloat16()
+        return {"codes": _coded(rows, books, groups), "centres": centres, "words": words, "groups": _told(len(groups))}
+
+    @classmethod
+    def nearest(cls, matrix: Tensor, scale: Tensor | None = None, **options: int) -> tuple[Tensor, Tensor | None]:
+        """Kept books are moved to the means of what they stand for, and only the codes are found anew."""
+        rows, groups = _floats(matrix), _bounds(matrix.shape[1], options)
+        books = _learned(rows, groups) if scale is None else scale
+        codes = _coded(rows, books, groups)
+        value = _decoded(codes, books, groups)
+        return value.to(matrix.dtype), _moved(rows, codes, books, groups)
+
+    @classmethod
+    def options(cls, parts: Mapping[str, Tensor]) -> dict[str, int]:
+        """Groups."""
+        told = parts.get("groups", _told(1))
+        if told.numel() != 1 or int(told) < 1:
+            raise SurgeryError(f"'groups' of ProductRows is one number, 1 or more, not {told.tolist()}")
+        return {"m": int(told)}
+
+    def numbers(self, pick: Pick, dtype: torch.dtype) -> Tensor:
+        """Centre plus words."""
+        codes = pick(self.codes).long()
+        groups = _bounds(self.like.shape[1], {"m": codes.shape[1] - 1})
+        places = codes[:, 1:][:, _owners(groups).to(codes.device)]
+        return self.centres.to(dtype).index_select(0, codes[:, 0]) + self.words.to(dtype).gather(0, places)
+
+    @classmethod
+    def bound(cls, matrix: Tensor, **options: int) -> Tensor:
+        """The zero among centres and words is never nearer than what is taken."""
+        length: Tensor = matrix.norm(dim=1)
+        return length * 1.01
+
+
+def _told(groups: int) -> Tensor:
+    return torch.tensor([groups])
+
+
+def _groups(columns: int, options: Mapping[str, int]) -> int:
+    m = options.get("m", 0) or -(-columns // 4)
+    if m < 1:
+        raise SurgeryError(f"m is 1 or more, not {m}")
+    return min(m, columns)
+
+
+def _bounds(columns: int, options: Mapping[str, int]) -> list[tuple[int, int]]:
+    """First column and end of every group; sizes differ by one at most."""
+    edges = np.linspace(0, columns, _groups(columns, options) + 1).round().astype(int).tolist()
+    return list(pairwise(edges))
+
+
+def _owners(groups: list[tuple[int, int]]) -> Tensor:
+    """(columns,) the group of every column."""
+    return torch.cat([torch.full((end - begin,), number) for number, (begin, end) in enumerate(groups)])
+
+
+def _floats(matrix: Tensor) -> Tensor:
+    matrix = matrix.detach()
+    return matrix if matrix.dtype in (torch.float32, torch.float64) else matrix.float()
+
+
+def _learned(rows: Tensor, groups: list[tuple[int, int]]) -> Tensor:
+    """(2, WORDS, columns) centres and words, as they will be stored."""
+    some = rows[torch.linspace(0, len(rows) - 1, min(len(rows), LEARNED)).round().long()]
+    books, left = some.new_zeros(2, WORDS, some.shape[1]), some
+    for _ in range(AGAIN):
+        books[0] = _means(left, books[0])
+        left = some - books[0][_nearest(left, books[0])]
+        for begin, end in groups:
+            books[1][:, begin:end] = _means(left[:, begin:end], books[1][:, begin:end])
+        left = some - _words(_coded_words(left, books[1], groups), books[1], groups)
+    return books.bfloat16().to(rows.dtype)
+
+
+def _means(rows: Tensor, book: Tensor) -> Tensor:
+    """k-means from the book, from rows drawn where that is empty; entry 0 stays zero."""
+    rows = rows.contiguous()
+    if not bool(book.any()):
+        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[: WORDS - 1]
+        book = torch.zeros_like(book)
+        book[1 : 1 + len(order)] = rows[order]
+    for _ in range(ROUNDS):
+        book = _averaged(rows, _nearest(rows, book), book)
+    return book
+
+
+def _averaged(rows: Tensor, codes: Tensor, book: Tensor) -> Tensor:
+    """Means of the rows of each code; what no row has stays as it is, and so does zero."""
+    sums = torch.zeros_like(book).index_add(0, codes, rows)
+    counts = torch.bincount(codes, minlength=WORDS).to(rows.dtype)
+    counts[0] = 0
+    return torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], book)
+
+
+def _nearest(rows: Tensor, book: Tensor) -> Tensor:
+    """(rows,) the nearest entry of the book, the first of equal ones."""
+    half = 0.5 * (book * book).sum(1)
+    return torch.cat([(half - some @ book.T).argmin(1) for some in torch.split(rows, 4096)])
+
+
+def _coded(rows: Tensor, books: Tensor, groups: list[tuple[int, int]]) -> Tensor:
+    """(rows, m + 1) uint8."""
+    centre = _nearest(rows, books[0])
+    return torch.cat([centre[:, None], _coded_words(rows - books[0][centre], books[1], groups)], 1).to(torch.uint8)
+
+
+def _coded_words(left: Tensor, words: Tensor, groups: list[tuple[int, int]]) -> Tensor:
+    """(rows, m)."""
+    return torch.stack([_nearest(left[:, begin:end], words[:, begin:end]) for begin, end in groups], 1)
+
+
+def _words(codes: Tensor, words: Tensor, groups: list[tuple[int, int]]) -> Tensor:
+    """(rows, columns) what the codes of all groups stand for."""
+    return words.gather(0, codes[:, _owners(groups)])
+
+
+def _decoded(codes: Tensor, books: Tensor, groups: list[tuple[int, int]]) -> Tensor:
+    places = codes.long()
+    return books[0][places[:, 0]] + _words(places[:, 1:], books[1], groups)
+
+
+def _moved(rows: Tensor, codes: Tensor, books: Tensor, groups: list[tuple[int, int]]) -> Tensor:
+    """Books after one round of k-means with these codes."""
+    places, out = codes.long(), books.clone()
+    centre = places[:, 0]
+    out[0] = _averaged(rows - _words(places[:, 1:], books[1], groups), centre, books[0])
+    left = rows - out[0][centre]
+    for number, (begin, end) in enumerate(groups):
+        out[1][:, begin:end] = _averaged(left[:, begin:end], places[:, 1 + number], books[1][:, begin:end])
+    return out

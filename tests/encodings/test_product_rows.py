@@ -1,0 +1,61 @@
+"""Rows by a centre and the words of their groups."""
+
+import pytest
+import torch
+
+from recprune.encodings.product_rows import ProductRows
+from recprune.encodings.spelled import spelled
+from recprune.errors import SurgeryError
+
+
+def clustered(rows=900, columns=12, centres=6, noise=0.05):
+    g = torch.Generator().manual_seed(0)
+    middle = torch.randn(centres, columns, generator=g)
+    which = torch.randint(centres, (rows,), generator=g)
+    return middle[which] + noise * torch.randn(rows, columns, generator=g)
+
+
+def test_a_row_takes_a_byte_a_group_and_one():
+    assert ProductRows.stored_bytes((10_000, 64), m=16) == 10_000 * 17 + 2 * 256 * 64 * 2 + 8
+    assert ProductRows.encode(clustered(), m=5).codes.shape == (900, 6)
+
+
+def test_few_different_rows_come_back_but_for_bfloat16():
+    rows = torch.randn(20, 8, generator=torch.Generator().manual_seed(1)).bfloat16().float()
+    assert torch.equal(ProductRows.encode(rows[torch.arange(300) % 20], m=2).dense(), rows[torch.arange(300) % 20])
+
+
+def test_more_groups_are_nearer_and_resembling_rows_nearer_than_two_bits():
+    matrix = clustered()
+    off = [float((ProductRows.encode(matrix, m=m).dense() - matrix).norm()) for m in (1, 3, 6, 12)]
+    assert off == sorted(off, reverse=True)
+    rotated = spelled("int2_rotated_rows").encode(matrix)
+    assert off[1] < float((rotated.dense() - matrix).norm())
+
+
+def test_what_training_sees_first_is_what_is_stored_but_for_what_books_are_rounded_to():
+    matrix = clustered()
+    value, kept = ProductRows.nearest(matrix, m=4)
+    assert torch.equal(value, ProductRows.encode(matrix, m=4).dense())
+    again, _ = ProductRows.nearest(matrix, kept, m=4)
+    assert float((again - matrix).norm()) <= float((value - matrix).norm()) * 1.001
+
+
+def test_zero_stays_zero_and_groups_of_unlike_sizes_cover_all_columns():
+    matrix = clustered(columns=7)
+    matrix[5] = 0
+    dense = ProductRows.encode(matrix, m=3).dense()
+    assert torch.equal(dense[5], torch.zeros(7))
+    assert float((dense - matrix).norm() / matrix.norm()) < 0.1
+
+
+@pytest.mark.parametrize("m", [-1, -3])
+def test_a_negative_number_of_groups_is_refused(m):
+    with pytest.raises(SurgeryError, match=f"m is 1 or more, not {m}"):
+        ProductRows.encode(clustered(), m=m)
+
+
+def test_damaged_groups_are_refused():
+    parts = dict(ProductRows.encode(clustered(), m=4).named_buffers())
+    with pytest.raises(SurgeryError, match="'groups' of ProductRows is one number"):
+        ProductRows.rebuilt({**parts, "groups": torch.tensor([0])})
