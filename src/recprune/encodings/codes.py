@@ -98,10 +98,10 @@ class Codes(nn.Module):
         return made
 
     @classmethod
-    def nearest(cls, matrix: Tensor, scale: Tensor | None = None, **options: int) -> tuple[Tensor, Tensor | None]:
-        """What a matrix is once it was encoded and decoded, and its scales where finding them takes long.
+    def nearest(cls, matrix: Tensor, kept: Any = None, **options: int) -> tuple[Tensor, Any]:
+        """What a matrix is once it was encoded and decoded, and what takes long to find, as scales or books.
 
-        scale: what an earlier call gave for nearly the same matrix, to be kept; None finds the scales anew. For
+        kept: what an earlier call gave for nearly the same matrix, to be used again; None finds it anew. For
         training, where this is done at every step.
         """
         return cls.encode(matrix, **options).dense(), None

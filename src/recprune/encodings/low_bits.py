@@ -51,13 +51,13 @@ class LowBits(Codes):
         return {"codes": _joined(cls._nearest(rows, scale.to(rows.dtype)), cls.bits), "scale": scale}
 
     @classmethod
-    def nearest(cls, matrix: Tensor, scale: Tensor | None = None, **options: int) -> tuple[Tensor, Tensor | None]:
+    def nearest(cls, matrix: Tensor, kept: Any = None, **options: int) -> tuple[Tensor, Any]:
         """Without making bytes; kept scales leave only the codes to be found."""
         turn = _turning(matrix, options.get("seed", 0)) if cls.rotated else None
         blocks = torch.split(matrix, max(1, ENTRIES // matrix.shape[1]))
-        kept = [None] * len(blocks) if scale is None else torch.split(scale, len(blocks[0]))
+        held = [None] * len(blocks) if kept is None else torch.split(kept, len(blocks[0]))
         value, scales = torch.empty_like(matrix), []
-        for rows, near, out in zip(blocks, kept, torch.split(value, len(blocks[0])), strict=True):
+        for rows, near, out in zip(blocks, held, torch.split(value, len(blocks[0])), strict=True):
             rows = rows if turn is None else rows @ turn
             rows = rows if rows.dtype is torch.float64 else rows.float()
             scales.append(cls._scale(rows).bfloat16() if near is None else near)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ ROUNDS = 12
 """Rounds of k-means."""
 AGAIN = 2
 """Times that centres and words are fitted, each to what the other leaves."""
+TURNS = 8
+"""Steps of training in which every row is coded anew once."""
 LEARNED = 32_768
 """Rows that words are learned from, at most."""
 
@@ -56,13 +58,19 @@ class ProductRows(Codes):
         return {"codes": _coded(rows, books, groups), "centres": centres, "words": words, "groups": _told(len(groups))}
 
     @classmethod
-    def nearest(cls, matrix: Tensor, scale: Tensor | None = None, **options: int) -> tuple[Tensor, Tensor | None]:
-        """Kept books are moved to the means of what they stand for, and only the codes are found anew."""
+    def nearest(cls, matrix: Tensor, kept: Any = None, **options: int) -> tuple[Tensor, Any]:
+        """At every step an eighth of the rows, in turn, is coded anew, and books move to the means of what they stand
+        for."""
         rows, groups = _floats(matrix), _bounds(matrix.shape[1], options)
-        books = _learned(rows, groups) if scale is None else scale
-        codes = _coded(rows, books, groups)
+        if kept is None:
+            books, steps = _learned(rows, groups), 0
+            codes = _coded(rows, books, groups)
+        else:
+            (books, codes, steps), some = kept, slice(kept[2] % TURNS, None, TURNS)
+            codes = codes.clone()
+            codes[some] = _coded(rows[some], books, groups)
         value = _decoded(codes, books, groups)
-        return value.to(matrix.dtype), _moved(rows, codes, books, groups)
+        return value.to(matrix.dtype), (_moved(rows, codes, books, groups), codes, steps + 1)
 
     @classmethod
     def options(cls, parts: Mapping[str, Tensor]) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +37,9 @@ class Encoding:
         """Codes of a matrix. Raises SurgeryError for one that cannot be coded."""
         return self.kind.encode(matrix, **self.options)
 
-    def nearest(self, matrix: Tensor, scale: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """The matrix once it was encoded and decoded, and scales that may be kept (`Codes.nearest`)."""
-        return self.kind.nearest(matrix, scale, **self.options)
+    def nearest(self, matrix: Tensor, kept: Any = None) -> tuple[Tensor, Any]:
+        """The matrix once it was encoded and decoded, and what may be kept for the next time (`Codes.nearest`)."""
+        return self.kind.nearest(matrix, kept, **self.options)
 
     def stored_bytes(self, shape: Sequence[int], value_bytes: int = 4) -> int:
         """Bytes that a (rows, columns) matrix takes, whose entries took `value_bytes` each."""

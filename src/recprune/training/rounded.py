@@ -81,9 +81,9 @@ def _places(model: nn.Module, name: str) -> list[tuple[nn.Module, str]]:
 
 
 class _Rounding(nn.Module):
-    """W -> decode(encode(W)); in training mode with scales that are kept for some steps, and only when it is on.
+    """W -> decode(encode(W)); in training mode with scales or books that are kept for some steps, and only when on.
 
-    Nothing here is part of the state: an epoch begins with scales found anew, so that a training that was stopped after
+    Nothing here is part of the state: an epoch begins with those found anew, so that a training that was stopped after
     one goes on as if it had not been.
     """
 
@@ -92,7 +92,7 @@ class _Rounding(nn.Module):
         self.encoding, self.on = encoding, True
         self._seen: Tensor | None = None
         self._value: Tensor | None = None
-        self._scale: Tensor | None = None
+        self._kept: Any = None
         self._steps = 0
 
     def forward(self, weight: Tensor) -> Tensor:
@@ -105,15 +105,15 @@ class _Rounding(nn.Module):
         return found
 
     def train(self, mode: bool = True) -> Any:
-        self._seen = self._value = self._scale = None
+        self._seen = self._value = self._kept = None
         self._steps = 0
         return super().train(mode)
 
     def _near(self, weight: Tensor) -> Tensor:
         if self._steps % self.encoding.kind.keeps == 0:
-            self._scale = None
+            self._kept = None
         self._steps += 1
-        value, self._scale = self.encoding.nearest(weight, self._scale)
+        value, self._kept = self.encoding.nearest(weight, self._kept)
         return value
 
 
