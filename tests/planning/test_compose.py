@@ -16,7 +16,7 @@ from recprune.models.mf import MF
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.compose import compose, remainder
-from recprune.planning.lifted import lifted
+from recprune.planning.lifted import inherited, lifted
 from recprune.planning.origins import Origins
 from recprune.surgery import apply, renumber, shrink_inputs
 from recprune.tracing.build import named_tensors
@@ -135,6 +135,21 @@ def test_a_lifted_score_keeps_the_price_that_it_has_in_the_smaller_model():
     assert told["tower.0.neuron"].tolist() == [1.0] * 4 + [-1e30] * 4
     costs = (8 + 4, 4 + 4)  # a neuron of the second layer: weights in, bias and norm, weight out
     assert told["tower.4.neuron"].tolist() == pytest.approx([costs[0] / costs[1]] * 6)
+
+
+def test_scores_of_the_first_model_are_told_of_the_units_that_the_smaller_one_still_has():
+    model, example = MAKERS["deepfm"]()
+    found = survey(model, tuple(example))
+    scores = {site.name: torch.arange(site.size) + 10.0 for site in found.sites}
+    kept = {"tower.0.neuron": np.array([1, 3, 6]), "tower.4.neuron": np.array([0, 5])}
+    first = dataclasses.replace(random_plan(found, 0.0, 0), kept=kept)
+    smaller = survey(apply(model, first, tuple(example)), tuple(example))
+    told = inherited(scores, Origins(first, smaller))
+    assert told.keys() == {site.name for site in smaller.sites}
+    assert {name: told[name].tolist() for name in kept} == {"tower.0.neuron": [11, 13, 16], "tower.4.neuron": [10, 15]}
+    assert all(torch.equal(told[name], scores[name].double()) for name in told.keys() - kept.keys())
+    del scores["tower.0.neuron"]
+    assert "tower.0.neuron" not in inherited(scores, Origins(first, smaller))
 
 
 def test_entries_that_are_zeros_until_they_are_packed_leave_once():

@@ -208,3 +208,26 @@ def test_a_teacher_that_cannot_teach_is_refused():
         fit(model, split, OPTIONS, teacher=made("mf", 0, split).to("meta"))
     with pytest.raises(TrainingError, match="from a user or a sequence"):
         fit(model, split, OPTIONS, teacher=made("encoder", 0, split))
+
+
+def test_a_teacher_of_rows_is_asked_once_for_the_same_rows_and_numbers(monkeypatch):
+    split, asked = tiny_clicks(), []
+
+    def built(seed):
+        return build("deepfm", split, seed=seed, dim=4, hidden=[8])
+
+    def told(model, data):
+        asked.append(model)
+        return row_scores(model, data)
+
+    monkeypatch.setattr("recprune.training.rows.row_scores", told)
+    teacher, other = built(0), built(1)
+    for _ in range(2):
+        fit(built(2), split, OPTIONS, teacher=teacher)
+    assert asked == [teacher]
+    with torch.no_grad():
+        teacher.bias.add_(1.0)
+    fit(built(2), split, OPTIONS, teacher=teacher)
+    fit(built(2), split, OPTIONS, teacher=other)
+    fit(built(2), tiny_clicks(), OPTIONS, teacher=other)
+    assert asked == [teacher, teacher, other, other]

@@ -10,7 +10,7 @@ from torch import Tensor
 from recprune.planning.choose import unit_costs
 from recprune.planning.origins import Origins
 
-__all__ = ["lifted"]
+__all__ = ["inherited", "lifted"]
 
 FAR = 1e30
 """Farther away than any score: a unit that left is worth -FAR, one that can no longer leave by itself FAR."""
@@ -34,6 +34,22 @@ def lifted(scores: Mapping[str, Tensor], origins: Origins) -> dict[str, Tensor]:
         out[site.name][torch.from_numpy(first.leaving(site))] = -FAR
     scored = {name for site in scores for name, _, _ in origins.of[site]}
     return {name: worth for name, worth in out.items() if name in scored or bool((worth == -FAR).any())}
+
+
+def inherited(scores: Mapping[str, Tensor], origins: Origins) -> dict[str, Tensor]:
+    """The other way round: what was scored on the first model, told of the units that the smaller one still has.
+
+    scores: site of the first model -> (size,). Sites of the smaller one with a unit that was none are left out.
+    """
+    out = {}
+    for site in origins.survey.sites:
+        found = [(name, here, there) for name, here, there in origins.of[site.name] if name in scores]
+        if sum(len(here) for _, here, _ in found) < site.size:
+            continue
+        out[site.name] = torch.empty(site.size, dtype=torch.float64)
+        for name, here, there in found:
+            out[site.name][torch.from_numpy(here)] = scores[name].double()[torch.from_numpy(there)]
+    return out
 
 
 def _cost(origins: Origins, name: str) -> int:

@@ -17,6 +17,9 @@ from recprune.training.teacher import Teacher
 __all__ = ["row_samples"]
 
 
+_LAST: list[tuple[Dataset, tuple[type, int], Tensor]] = []
+
+
 def row_samples(model: Any, data: Dataset, loss: str, unknown: float, teacher: Teacher | None = None) -> Samples:
     """One sample a row of the data; unknown: share of the codes that are replaced by 0.
 
@@ -27,7 +30,7 @@ def row_samples(model: Any, data: Dataset, loss: str, unknown: float, teacher: T
     columns = [torch.from_numpy(np.require(data[name], requirements=["C", "W"])) for name in model.columns]
     codes = [not column.is_floating_point() for column in columns]
     hard, soft = getattr(losses, loss), getattr(soft_losses, loss)
-    taught = None if teacher is None else torch.from_numpy(row_scores(teacher.model, teacher.data)).float()
+    taught = None if teacher is None else _told(teacher)
 
     def of(rows: Tensor, generator: torch.Generator) -> Tensor:
         batch = [column[rows] for column in columns]
@@ -40,6 +43,16 @@ def row_samples(model: Any, data: Dataset, loss: str, unknown: float, teacher: T
         return teacher.mixed(value, soft(scores, taught[rows], teacher.temperature))
 
     return Samples(len(data), of, checksum([*columns, target]))
+
+
+def _told(teacher: Teacher) -> Tensor:
+    """(rows,) the teacher's scores of all rows, asked once for trainings that follow each other, as stops of a frontier
+    do: those of the last teacher are kept, and hold for the same rows and the same numbers."""
+    sum_of = teacher.checksum()
+    if not (_LAST and _LAST[0][0] is teacher.data and _LAST[0][1] == (type(teacher.model), sum_of)):
+        scores = torch.from_numpy(row_scores(teacher.model, teacher.data)).float()
+        _LAST[:] = [(teacher.data, (type(teacher.model), sum_of), scores)]
+    return _LAST[0][2]
 
 
 def _forget(codes: Tensor, share: float, generator: torch.Generator) -> Tensor:
