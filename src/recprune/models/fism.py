@@ -23,7 +23,7 @@ class Fism(nn.Module):
     factors are a mixture, by the share `smooth`, with those of neighbours in the graph of users and items (LightGCN,
     He et al. 2020, section 3.1), which is folded into them in the end.
 
-    forward: history (batch, n_items) 0/1 -> scores (batch, n_items), up to the length of the sum, which ranks nothing.
+    forward: history (batch, n_items) 0/1 -> scores (batch, n_items), cosine / temperature.
     """
 
     def __init__(self, n_items: int, dim: int = 64, smooth: float = 0.9, temperature: float = 0.06) -> None:
@@ -50,7 +50,8 @@ class Fism(nn.Module):
             self.item.weight[0] = 0.0
 
     def forward(self, history: Tensor) -> Tensor:
-        return scores(self.item, summed(self.item, history)) / lengths(self.item)
+        query = F.normalize(summed(self.item, history), dim=1) / self.temperature
+        return scores(self.item, query) / lengths(self.item)
 
     def of_items(self, items: Tensor, rows: Tensor, batch: int) -> Tensor:
         """(batch, dim) of length 1, from what each of `batch` users had: user `rows[n]` had `items[n]`."""

@@ -7,7 +7,7 @@ import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -101,8 +101,14 @@ class _Soft:
 
     @property
     def raw(self) -> Tensor:
-        held: Tensor = self.module.parametrizations[self.attribute].original  # type: ignore[index, union-attr]
-        return held.detach()
+        """The table as the threshold gets it."""
+        chain: Any = self.module.parametrizations[self.attribute]  # type: ignore[index]
+        table: Tensor = chain.original.detach()
+        for step in chain:
+            if step is self.threshold:
+                break
+            table = step(table)
+        return table
 
     @property
     def size(self) -> int:
