@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 from torch import nn
 
 from recprune.data.dataset import Split
@@ -19,7 +20,10 @@ from recprune.data.split import split_by_user_time, split_given, split_last
 from recprune.models.build import build
 from recprune.training.options import FitOptions
 
-__all__ = ["Recipe", "beauty", "beauty_caser", "frappe", "frappe_dcn", "frappe_deepfm", "ml100k", "ml100k_ease"]
+__all__ = [
+    *("Recipe", "beauty", "beauty_caser", "frappe", "frappe_dcn", "frappe_deepfm", "gowalla", "gowalla_fism", "ml100k"),
+    "ml100k_ease",
+]
 
 Recipe = tuple[nn.Module, Split, FitOptions]
 """A new model, its data, and how to train it: fit(*recipe)."""
@@ -102,4 +106,45 @@ def beauty_caser(seed: int = 0) -> Recipe:
     split = beauty()
     model = build("caser", split, seed=seed, dropout=0.5)
     options = FitOptions(epochs=12, batch=512, lr=2e-3, decay=0.3, schedule="linear", patience=12, k=10, seed=seed)
+    return model, split, options
+
+
+def gowalla(valid: float = 0.0, seed: int = 0) -> Split:
+    """Gowalla: the published train and test parts; of every user the share `valid` of train, 1 interaction or more, is
+    validation, drawn by the seed; none at 0."""
+    at = folder("gowalla")
+    given = split_given(*(clean(read(at / f"{part}.txt.gz", "adjacency")) for part in ("train", "test")))
+    if not valid:
+        return given
+    train, rng = given.train, np.random.default_rng(seed)
+    order = rng.permutation(len(train))
+    order = order[np.argsort(train["user"][order], kind="stable")]
+    users = train["user"][order]
+    counts = np.bincount(users, minlength=train.n_users)
+    place = np.arange(len(users)) - (np.cumsum(counts) - counts)[users]
+    held = place < np.maximum(1, np.floor(counts * valid))[users]
+    return Split(train.take(np.sort(order[~held])), train.take(np.sort(order[held])), given.test)
+
+
+def gowalla_fism(seed: int = 0, valid: float = 0.0) -> Recipe:
+    """FISM of 64 dims on Gowalla.
+
+    On validation (a tenth of train) recall@20 after 6 epochs, one seed: without smoothing 0.176; smooth 0.5,
+    temperature 0.1: 0.191; smooth 0.8, 0.08: 0.200; smooth 0.9, 0.07: 0.205; smooth 0.9, 0.06, three quarters of the
+    history hidden: 0.210; two layers of smoothing: 0.189; a table of users beside it: 0.165; steps of 0.01 and 0.06 are
+    no better than 0.03. GF-CF with 256 dims and 0.3 (Shen et al. 2021) has 0.2105 there. 15 epochs: 0.2094 to 0.2113.
+    """
+    split = gowalla(valid)
+    model = build("fism", split, seed=seed, dim=64, smooth=0.9, temperature=0.06)
+    options = FitOptions(
+        epochs=15,
+        batch=512,
+        lr=0.03,
+        decay=0.0,
+        schedule="linear",
+        hidden=0.75,
+        metric="recall",
+        patience=15,
+        seed=seed,
+    )
     return model, split, options
