@@ -56,6 +56,16 @@ def test_run_follows_the_schedule_that_is_said(log, tmp_path, flags, expected):
     assert asked("inspect", tmp_path / "out" / "small")["parameters"] == plan["parameters_after"]
 
 
+@pytest.mark.parametrize("name", ["oneshot", "gradual", "early", "rewind"])
+def test_every_schedule_meets_bytes_with_cuts_and_bits(log, tmp_path, name):
+    cuts = ("--bytes", 1600, "--kind", "dim", "--keep", 0.6, "--model-set", "dim=16")
+    done = street(log, tmp_path / "out", "--schedule", name, *cuts, "--encoding", "int8_rows", "--steps", 2)
+    assert done.exit_code == 0, done.output
+    small = tmp_path / "out" / "small"
+    assert (small / "weights.safetensors").stat().st_size <= 1600
+    assert set(asked("inspect", small)["encodings"].values()) == {"int8_rows"}
+
+
 def test_what_cannot_be_is_refused_before_anything_is_done(log, tmp_path):
     for flags, words in ((("later",), "gradual"), (("early", "--distill"), "no trained model")):
         done = street(log, tmp_path / "out", "--schedule", *flags)

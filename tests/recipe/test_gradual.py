@@ -1,6 +1,7 @@
 """Pruning in steps: along a cubic schedule, resumable, and one plan in the end."""
 
 import contextlib
+import functools
 import itertools
 import os
 import signal
@@ -12,12 +13,15 @@ import numpy as np
 import pytest
 import torch
 
+from recprune.artifact import load, save
+from recprune.encodings.faces import Packed
 from recprune.errors import BudgetError, TrainingError
 from recprune.evaluation.evaluate import evaluate
 from recprune.evaluation.inputs import example
 from recprune.models.build import build
 from recprune.planning.budget import Budget, MaxDrop
-from recprune.recipe.gradual import cubic, gradual, shared, shrinking
+from recprune.recipe.gradual import cubic, gradual
+from recprune.recipe.shrinking import shared, shrinking
 from recprune.surgery import apply
 from recprune.testing.data import tiny_clicks, tiny_split
 from recprune.tracing.build import named_tensors
@@ -28,11 +32,18 @@ SETTINGS = {"ease": {}, "mf": {"dim": 8}, "caser": {"dim": 8, "length": 4}, "dee
 TUNING = FitOptions(epochs=7, patience=7, lr=0.01, batch=32, schedule="linear", threads=1)
 
 
-def trained(name):
+WIDE = {"ease": {}, "mf": {"dim": 32}, "deepfm": {"dim": 8, "hidden": [32]}}
+
+
+def trained(name, settings=SETTINGS):
     split = tiny_clicks() if name == "deepfm" else tiny_split()
-    model = build(name, split, **SETTINGS[name])
+    model = build(name, split, **settings[name])
     fit(model, split, FitOptions(epochs=2))
     return model, split
+
+
+def weights(folder):
+    return (folder / "weights.safetensors").stat().st_size
 
 
 def shapes(model):
@@ -102,10 +113,54 @@ def test_a_budget_in_bytes_is_met_and_kinds_and_floors_hold_in_every_step():
     whole = sum(t.numel() * t.element_size() for t in named_tensors(model).values())
     network = frozenset({Kind.DIM, Kind.NEURON, Kind.FILTER})
     budget = Budget(bytes=whole // 2, keep=0.4, kinds=network)
-    made = gradual(model, split, budget=budget, steps=3, options=TUNING)
-    assert made.plan.account().bytes_after <= whole // 2
+    made = gradual(model, split, budget=budget, steps=3, options=TUNING, encodings=())
+    assert made.plan.file_bytes() <= whole // 2
+    assert not made.plan.encodings
     assert {made.plan.survey.site(name).kind for name in made.plan.kept} <= network
     assert all(len(made.plan.units(s)) >= 0.4 * s.size for s in made.plan.survey.sites)
+
+
+@pytest.mark.parametrize(("name", "limit"), [("mf", 1_700), ("deepfm", 2_700), ("ease", 800)])
+def test_bytes_are_met_by_cuts_in_steps_and_bits_in_the_end(name, limit, tmp_path):
+    model, split = trained(name, WIDE)
+    budget = Budget(bytes=limit, kinds=frozenset({Kind.DIM, Kind.NEURON, Kind.ENTRY}))
+    ways = ["item_bytes"] if name == "ease" else ["int8_rows"]
+    made = gradual(model, split, budget=budget, steps=3, options=TUNING, encodings=ways)
+    size = weights(save(tmp_path / "small", made.model, plan=made.plan))
+    assert size == made.plan.file_bytes() <= limit
+    assert set(made.plan.encodings.values()) == set(ways)
+    assert made.plan.kept
+    assert made.plan.packed()
+    assert load(tmp_path / "small").plan == made.plan
+    assert evaluate(made.model, split, renumber=made.renumber).mean
+
+
+def test_one_encoding_stores_what_a_factor_leaves():
+    model, split = trained("mf")
+    made = gradual(model, split, 0.5, steps=2, options=TUNING, encodings=("int8_rows",))
+    assert set(made.plan.encodings.values()) == {"int8_rows"}
+    assert isinstance(made.model.user, Packed)
+    assert made.plan.account().share_removed >= 0.5
+    with pytest.raises(BudgetError, match="one encoding"):
+        gradual(model, split, 0.5, options=TUNING, encodings=("int8_rows", "int4_rows"))
+
+
+@pytest.mark.parametrize("at", [1, 4, 7])
+def test_a_run_that_ends_packed_and_was_stopped_ends_alike(at, tmp_path):
+    model, split = trained("deepfm", WIDE)
+    budget = Budget(bytes=2_700, kinds=frozenset({Kind.DIM, Kind.NEURON}))
+    make = functools.partial(
+        gradual, model, split, budget=budget, steps=3, options=TUNING, encodings=("int8_rows",), seed=1
+    )
+    whole = make()
+    assert whole.plan.packed()
+    with pytest.raises(Stopped):
+        make(folder=tmp_path, stage=stopping(at))
+    resumed = make(folder=tmp_path)
+    assert same(whole, resumed)
+    seen = []
+    assert same(whole, make(folder=tmp_path, stage=stopping(0, seen)))
+    assert not seen
 
 
 def test_a_budget_that_has_to_be_measured_and_no_steps_are_refused():
@@ -219,3 +274,27 @@ def test_steps_of_another_model_or_other_options_are_made_anew(tmp_path):
     other = gradual(model, split, 0.5, steps=2, options=TUNING, folder=tmp_path)
     assert not same(one, other)
     assert same(other, gradual(model, split, 0.5, steps=2, options=TUNING))
+
+
+def test_units_that_are_rated_once_leave_in_that_order():
+    model, split = trained("deepfm")
+    rated: dict[str, torch.Tensor] = {}
+    asked: list[torch.nn.Module] = []
+
+    def rule(site, probe):
+        asked.append(probe.model)
+        rated[site.name] = torch.rand(site.size, generator=torch.Generator().manual_seed(site.size))
+        return rated[site.name]
+
+    budgets = [Budget(factor, kinds=frozenset({Kind.ID, Kind.NEURON, Kind.DIM})) for factor in cubic(0.7, 3)]
+    made = list(shrinking(model, split, budgets, rule=rule, options=TUNING, anew=False))
+    assert all(one is model for one in asked)
+    for one in made:
+        for site in one.plan.survey.sites:
+            stays, leaves = one.plan.units(site), one.plan.leaving(site)
+            if site.name in rated and len(leaves) and len(stays):
+                gone = np.isin(rated[site.name].argsort().numpy(), leaves)
+                assert gone[: len(leaves) - 1].all()  # the two dearest may be worth the same
+    asked.clear()
+    list(shrinking(model, split, budgets, rule=rule, options=TUNING))
+    assert any(one is not model for one in asked)

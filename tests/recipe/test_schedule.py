@@ -9,12 +9,14 @@ import torch
 from recprune.data.simulate import simulate
 from recprune.errors import TrainingError
 from recprune.evaluation.inputs import example
+from recprune.planning.budget import Budget, MaxDrop
 from recprune.planning.plan import Plan
 from recprune.recipe.pruned import usual_budget
 from recprune.recipe.run import Order, run
 from recprune.recipe.schedule import SCHEDULES, Schedule
 from recprune.recipe.shelf import take
 from recprune.surgery import apply
+from recprune.tracing.site import Kind
 from recprune.training.fit import FitOptions
 
 LOG = simulate(30, 20, 300, 3, seed=2, noise=(3,), uniques=0).log
@@ -92,6 +94,44 @@ def test_a_schedule_that_was_stopped_goes_on_and_ends_alike(name, at, tmp_path):
     seen = []
     street(ordered(name), tmp_path / "stopped", watching(seen))
     assert len(seen) == 4 - at
+    one, other = (weights(tmp_path / way / "small") for way in ("whole", "stopped"))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+SMALL = Budget(bytes=1_600, kinds=frozenset({Kind.DIM}), keep=0.6)
+
+
+def size(folder):
+    return (folder / "weights.safetensors").stat().st_size
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_bytes_are_met_by_the_packed_end_of_every_schedule_also_after_a_stop(name, tmp_path):
+    order = replace(ordered(name), settings={"dim": 16}, budget=SMALL, encodings=("int8_rows",))
+    result = street(order, tmp_path / "whole")
+    assert size(result.small) == result.plan.file_bytes() <= 1_600 < size(tmp_path / "whole" / "big")
+    assert result.plan.packed()
+    with pytest.raises(InterruptedError):
+        street(order, tmp_path / "stopped", watching([], 2))
+    seen = []
+    resumed = street(order, tmp_path / "stopped", watching(seen))
+    assert len(seen) == 4 - 2
+    assert resumed.plan == result.plan
+    one, other = (weights(tmp_path / way / "small") for way in ("whole", "stopped"))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_model_that_may_lose_so_much_is_found_again_after_a_stop(tmp_path):
+    order = replace(ordered("gradual"), budget=Budget(max_drop=MaxDrop("ndcg@20", 0.9), keep=0.5), encodings=())
+    order = replace(order, tuning=replace(TRAINING, epochs=8))
+    seen = []
+    street(order, tmp_path / "whole", watching(seen))
+    with pytest.raises(InterruptedError):
+        street(order, tmp_path / "stopped", watching([], 2))
+    rest = []
+    street(order, tmp_path / "stopped", watching(rest))
+    assert len(rest) == len(seen) - 2
     one, other = (weights(tmp_path / way / "small") for way in ("whole", "stopped"))
     assert all(torch.equal(one[key], other[key]) for key in one)
 

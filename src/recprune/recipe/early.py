@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 
 from torch import nn
@@ -27,6 +28,7 @@ def early(
     *,
     budget: Budget | None = None,
     rule: str | Rule | None = None,
+    encodings: Sequence[str] | None = None,
     options: FitOptions | None = None,
     after: int | None = None,
     seed: int = 0,
@@ -34,11 +36,11 @@ def early(
 ) -> Pruned:
     """Train a fresh model for `after` epochs, prune it, and train on what is left for the rest of `options.epochs`.
 
-    model: as it was built, not trained; it stays as it is. factor, budget, rule: as for `prune`. options: of the whole
-    training; its learning rate goes on falling where the cut interrupts it, and Adam begins anew there. after: a third
-    of the epochs where it is not said; what is cut sooner is chosen on less. The `fit` of the result is the whole
-    training: as many epochs at most as the larger model takes, most of them on the smaller one. With a checkpoint it
-    can be taken up where it was stopped.
+    model: as it was built, not trained; it stays as it is. factor, budget, rule, encodings: as for `prune`. options: of
+    the whole training; its learning rate goes on falling where the cut interrupts it, and Adam begins anew there.
+    after: a third of the epochs where it is not said; what is cut sooner is chosen on less. The `fit` of the result is
+    the whole training: as many epochs at most as the larger model takes, most of them on the smaller one. With a
+    checkpoint it can be taken up where it was stopped.
     Raises TrainingError for a model that is solved in closed form and for an `after` that leaves no epoch.
     """
     options = options or FitOptions()
@@ -49,7 +51,7 @@ def early(
     large = copy.deepcopy(model)
     with stage("train at full size") as say:
         first = fit(large, split, replace(options.part(0, after), patience=after), progress=epochs(say))
-    chosen = plan(large, split, factor, budget=budget, rule=rule, seed=seed, stage=stage)
+    chosen = plan(large, split, factor, budget=budget, rule=rule, encodings=encodings, seed=seed, stage=stage)
     small = carry_out(large, split, chosen, finetuned=False, packed=False, stage=stage)
     rest = replace(options.part(after, options.epochs), seed=options.seed + 1)
     with stage("train what is left") as say:

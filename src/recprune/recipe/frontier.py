@@ -22,9 +22,9 @@ from recprune.importance.score import Rule
 from recprune.packing import pack, storing
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
-from recprune.recipe.gradual import shrinking
 from recprune.recipe.pruned import Pruned, followed
 from recprune.recipe.restrict import restrict
+from recprune.recipe.shrinking import shrinking
 from recprune.recipe.stages import Stage, silent
 from recprune.recipe.train import TUNING
 from recprune.tracing.trace import survey
@@ -39,7 +39,7 @@ ENCODINGS = ("int8_rows", "int4_rows")
 """How each smaller model is stored besides."""
 
 RATED = 4096
-"""Rows, or users, that units are rated on at each stop: a quarter of what one plan alone is made on."""
+"""Rows, or users, that units are rated on: a quarter of what one plan alone is made on."""
 
 FORMAT = 1
 
@@ -178,6 +178,7 @@ def points(
         tunings=rising(options or replace(TUNING, epochs=2 * len(budgets)), len(budgets)),
         distilled=distilled,
         most=RATED,
+        anew=False,
         folder=folder,
         seed=seed,
         stage=stage,

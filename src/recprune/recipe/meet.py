@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from torch import Tensor, nn
 
@@ -86,13 +87,15 @@ def within_drop(
     rule: str | Rule | None = None,
     options: FitOptions | None = None,
     distilled: bool = False,
+    folder: Path | None = None,
     seed: int = 0,
     stage: Stage = silent,
 ) -> Pruned:
     """The smallest model in bytes that loses no more of a metric on validation than `budget.max_drop` allows.
 
     Pruned in steps (`frontier`), each fine-tuned, until the metric has fallen too far; every step is tried as floats
-    and stored in fewer bits. Raises BudgetError where even the first step loses more, whatever it is stored by.
+    and stored in fewer bits. folder: holds the model of each step; a run that was stopped goes on there.
+    Raises BudgetError where even the first step loses more, whatever it is stored by.
     """
     asked = budget.max_drop or MaxDrop("", 0.0)
     dense: Point | None = None
@@ -107,6 +110,7 @@ def within_drop(
         rule=rule,
         options=options,
         distilled=distilled,
+        folder=folder,
         seed=seed,
         stage=stage,
     ):

@@ -110,6 +110,7 @@ def _gradual(schedule: Schedule, given: Given, stage: Stage) -> Made:
         rule=given.rule,
         options=given.tuning,
         distilled=schedule.distilled,
+        encodings=given.encodings,
         folder=given.folder,
         seed=given.seed,
         stage=stage,
@@ -128,6 +129,7 @@ def _within_drop(schedule: Schedule, given: Given, stage: Stage) -> Made:
         rule=given.rule,
         options=given.tuning,
         distilled=schedule.distilled,
+        folder=given.folder,
         seed=given.seed,
         stage=stage,
     )
@@ -141,6 +143,7 @@ def _early(schedule: Schedule, given: Given, stage: Stage) -> Made:
         given.split,
         budget=given.budget,
         rule=given.rule,
+        encodings=given.encodings,
         options=options,
         after=schedule.after,
         seed=given.seed,

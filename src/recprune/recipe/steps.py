@@ -65,7 +65,7 @@ def _put(place: Path, made: Pruned) -> None:
 def _take(place: Path, model: nn.Module, split: Split) -> Pruned:
     """A step as it was saved, in a model that is cut as its plan says."""
     chosen = read_plan(standing(place) / "plan.json")
-    skeleton, _ = smaller(model, chosen, example(model, split), split.vocabularies, split)
+    skeleton, _ = smaller(model, chosen, example(model, split), split.vocabularies, split, packed=False)
     loaded = artifact.load(place, skeleton)
     said = loaded.manifest.notes["fit"]
     fit = None if said is None else Fit.from_dict(said)
