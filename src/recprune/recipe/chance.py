@@ -28,8 +28,8 @@ def drawn_alike(plan: Plan, seed: int = 0) -> Plan:
     """The same number of units of every site, chosen by chance, stored in the same encodings: a plan of the same bytes.
 
     How much every site gives is the plan's; which units give it is drawn. Layer by layer alike is how random pruning is
-    set against a criterion by Su et al. 2020 (Sanity-Checking Pruning Methods), section 3, and Frankle et al. 2021
-    (Pruning Neural Networks at Initialization), section 5: chance over all kinds at once may take the one field that a
+    set against a criterion by Su et al. 2020 (Sanity-Checking Pruning Methods) and Frankle et al. 2021
+    (Pruning Neural Networks at Initialization): chance over all kinds at once may take the one field that a
     model lives by, and proves nothing. Entries that an encoding stores k a row are drawn row by row.
     A field leaves as a whole, so that nothing can be drawn inside it: those of the plan leave here too. Where fields
     are all that it takes as many are drawn, of 1,000 sets the one whose bytes come nearest, the plan's own not among
