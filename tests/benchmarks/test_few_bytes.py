@@ -1,0 +1,94 @@
+"""The benchmarks of few bytes and of one plan beside single kinds, on tiny data."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from recprune.models.build import build
+from recprune.recipe.prune import plan
+from recprune.testing.data import tiny_clicks
+from recprune.training.fit import FitOptions
+
+sys.path.append(str(Path(__file__).parents[2]))
+few_bytes = importlib.import_module("benchmarks.few_bytes")
+joint = importlib.import_module("benchmarks.joint")
+result = importlib.import_module("benchmarks.result")
+
+
+def recipe(seed=0):
+    split = tiny_clicks()
+    return build("deepfm", split, seed=seed, dim=16, hidden=[32]), split, FitOptions(batch=64, seed=seed)
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    for module in (few_bytes, joint):
+        monkeypatch.setattr(module, "RUNS", tmp_path / "runs")
+        monkeypatch.setattr(module, "SEEDS", (0, 1))
+        monkeypatch.setattr(module, "EPOCHS", 2)
+    monkeypatch.setattr(few_bytes, "TUNING", 3)
+    monkeypatch.setattr(few_bytes, "SHARES", (0.6, 0.5))
+    monkeypatch.setattr(few_bytes, "RECIPES", {"deepfm": recipe})
+    monkeypatch.setattr(joint, "SHARES", (0.7, 0.5))
+    monkeypatch.setattr(joint, "FIRST", "70%, all kinds and bits")
+    monkeypatch.setattr(joint, "frappe_deepfm", recipe)
+    monkeypatch.setattr(result, "FOLDER", tmp_path / "results")
+    monkeypatch.setattr(result, "commit", lambda: "here")
+    return tmp_path
+
+
+def test_every_side_stands_in_the_table_and_a_seed_is_measured_once(small, monkeypatch):
+    few_bytes.main(["deepfm"])
+    found = json.loads((small / "results" / "few_bytes_deepfm.json").read_text())
+    names = [row[0] for row in found["rows"]]
+    assert {"dense", "60%, pruned", "50%, pruned", "60%, random units", "dense, trained as long"} <= set(names)
+    assert {"60%, same size from scratch", "50%, same size from scratch"} <= set(names)
+    share = {row[0]: row[4] for row in found["rows"]}
+    assert share["dense"] == 1.0
+    assert share["60%, pruned"] <= 0.6
+    assert share["50%, pruned"] <= 0.5
+    assert share["60%, same size from scratch"] == share["60%, pruned"]
+    assert not list((small / "runs").glob("*.begun"))
+    monkeypatch.setattr(few_bytes, "measure", None)
+    few_bytes.main(["deepfm"])
+    assert json.loads((small / "results" / "few_bytes_deepfm.json").read_text()) == found
+
+
+def test_a_seed_that_was_stopped_goes_on_from_the_trainings_that_are_done(small, monkeypatch):
+    def stopped(*given, **named):
+        raise InterruptedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(few_bytes, "by_chance", stopped)
+        with pytest.raises(InterruptedError):
+            few_bytes.resumed("deepfm", 0)
+    begun = next((small / "runs").glob("*.begun"))
+    done = {path.name for path in begun.iterdir()}
+    assert {"dense", "dense-longer", "plan-60%", "60,-pruned", "60,-same-size-from-scratch"} <= done
+    made: list[float] = []
+
+    def counted(*given, budget, **named):
+        made.append(budget.bytes)
+        return plan(*given, budget=budget, **named)
+
+    monkeypatch.setattr(few_bytes, "plan", counted)
+    assert few_bytes.resumed("deepfm", 0).sides
+    assert [made.count(size) for size in sorted(set(made))] == [2, 1]  # of the larger share, rare ids alone
+
+
+def test_every_plan_stands_beside_the_one_of_all_kinds_or_is_said_to_be_out_of_reach(small):
+    joint.main()
+    found = json.loads((small / "results" / "joint.json").read_text())
+    rows = {row[0]: row for row in found["rows"]}
+    for share in ("70%", "50%"):
+        assert rows[f"{share}, all kinds and bits"][5] is None
+        kinds = [f"{share}, {kind}s{bits}" for kind in ("dim", "neuron", "id", "field") for bits in ("", " and bits")]
+        for name in [f"{share}, bits", *kinds]:
+            assert (name in rows) != (name in found["notes"][1])
+    assert all(row[2] <= float(name[:2]) / 100 for name, row in rows.items() if name != "dense")
+    beside = [row for name, row in rows.items() if row[6] is not None]
+    assert beside
+    assert all(len(row[6].split(", ")) == 2 for row in beside)
