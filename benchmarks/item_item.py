@@ -9,7 +9,10 @@ stopped goes on there.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -17,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from benchmarks.recipes import folder
 from benchmarks.result import write_result
@@ -27,6 +31,7 @@ from recprune.data.dataset import Dataset, Split
 from recprune.data.log import clean
 from recprune.data.read import read
 from recprune.data.split import split_given
+from recprune.encodings.item_bytes import ItemBytes
 from recprune.encodings.largest import largest
 from recprune.encodings.spelled import spelled
 from recprune.evaluation.evaluate import evaluate
@@ -187,6 +192,9 @@ def measured(name: str, bench: Bench, split: Split, reg: float) -> list[list[obj
             rows.append(once(key, lambda m=make, n=label, k=kept: judged(n, m, split, base, bench.k, heavy, k)))
             if label.endswith("pruned"):
                 fast[label] = torch.load(kept, weights_only=False)
+        if "RECPRUNE_SANSA" in os.environ:
+            key, label, entries = f"{name}-{reg:g}-{share}-sansa", f"1/{share}: SANSA", int(str(rows[-1][1]))
+            rows.append(once(key, lambda n=label, e=entries: sansa(n, split, base, bench.k, reg, e)))
     speed = timed(fast, split, rows=1, part="test", k=bench.k, repeats=30, seconds=20.0)
     for one in rows:
         one[-2] = round(speed[str(one[0])].median, 3) if one[0] in speed else None
@@ -238,6 +246,27 @@ def rivals(
             lambda: other("cosine of the histories", lambda count: largest(cosines(split), count)),
         )
     yield f"by chance{again}", lambda: other("random", lambda count: drawn(n * n, count))
+
+
+def sansa(label: str, split: Split, base: Scores, k: int, reg: float, entries: int) -> list[object]:
+    """SANSA by the python that RECPRUNE_SANSA names, with so many entries. Its two factors differ by a diagonal on each
+    side: their entries are counted once, in two bytes, and their values are not rounded."""
+    begin, n = time.perf_counter(), split.train.n_items
+    with tempfile.TemporaryDirectory() as place:
+        histories, out = Path(place) / "histories.npz", Path(place) / "out.npz"
+        sp.save_npz(histories, split.train.histories().matrix())
+        script = Path(__file__).with_name("peers_sansa.py")
+        command = [os.environ["RECPRUNE_SANSA"], str(script), str(histories), str(out), str(reg), str(entries / n**2)]
+        subprocess.run(command, check=True)
+        parts = np.load(out)
+        first, second = (
+            sp.csr_matrix(tuple(parts[f"{factor}_{part}"] for part in ("data", "indices", "indptr")), shape=(n, n))
+            for factor in ("first", "second")
+        )
+    seconds, weight = time.perf_counter() - begin, torch.from_numpy((first @ second).toarray().astype(np.float32).T)
+    found = evaluate(ByItem(weight.fill_diagonal_(0.0)), split, "test", k=k)
+    size = ItemBytes.stored_bytes((n, n), entries=first.nnz) + 8 * n
+    return row(label, first.nnz, size, 4 * n * n, found, base, k, seconds)
 
 
 def weight_of(dense: Ease) -> Tensor:
@@ -310,6 +339,9 @@ def notes(bench: Bench, split: Split, reg: float, tried: dict[str, float]) -> li
         "each matrix meets the test part once",
         "Pruned: rule refit_increase, stored by item_bytes; bytes hold values, places, counts, starts and scales",
         "Solved again: by ridge of the same strength, on the entries that stay",
+        "SANSA (benchmarks/peers_sansa.py): same strength, entries of both factors counted once and in two bytes"
+        if "RECPRUNE_SANSA" in os.environ
+        else "",
         f"At {' and '.join(left)} nothing is solved again: it would take longer than the dense solution"
         if left
         else "",

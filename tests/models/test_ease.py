@@ -122,3 +122,31 @@ def test_packed_items_are_not_solved_again():
     for solve in (model.solve_, model.refit_):
         with pytest.raises(DataError, match="packed"):
             solve(Histories(np.array([0, 2]), np.array([1, 2]), 40))
+
+
+def test_the_strength_of_the_last_solution_is_kept_and_taken_again():
+    data = histories()
+    model = solved(data, reg=3.0)
+    assert model.config == {"n_items": data.n_items, "reg": 3.0}
+    dense = model.items.weight.detach().clone()
+    model.items = ItemItem.encode(dense, torch.arange(data.n_items**2))
+    model.refit_(data)
+    assert torch.allclose(model.items.dense(), dense, atol=1e-6)
+    model.refit_(data, 30.0)
+    assert model.config["reg"] == 30.0
+    assert not torch.allclose(model.items.dense(), dense, atol=1e-3)
+
+
+def test_many_items_are_solved_in_the_place_of_the_weight(monkeypatch):
+    monkeypatch.setattr("recprune.models.ease.DOUBLE", 10)
+    monkeypatch.setattr("recprune.models._ridge.ROWS", 4)
+    data = histories()
+    model = Ease(data.n_items)
+    place = model.items.weight.data_ptr()
+    model.solve_(data, 3.0)
+    assert model.items.weight.data_ptr() == place
+    monkeypatch.undo()
+    assert torch.allclose(model.items.weight, solved(data).items.weight, atol=1e-5)
+    model.items = ItemItem.encode(torch.zeros(data.n_items, data.n_items), torch.arange(0, data.n_items**2, 3))
+    model.refit_(data)
+    assert model.items.values.abs().sum() > 0
