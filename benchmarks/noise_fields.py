@@ -53,6 +53,7 @@ class Bench:
     options: Mapping[str, Any]
     seeds: tuple[int, ...]
     data: tuple[str, ...]
+    remark: str = ""
 
 
 SMALL = {"dim": 8, "hidden": (64, 32), "dropout": 0.2}
@@ -60,6 +61,10 @@ QUICK = {"epochs": 8, "batch": 1024, "lr": 2e-3, "decay": 0.5, "schedule": "line
 COARSE = {"epochs": 6, "batch": 2048, "lr": 2e-3, "decay": 0.5, "schedule": "linear", "patience": 2}
 LARGE = {"dim": 16, "hidden": (128, 128), "dropout": 0.3}
 LONG = {"epochs": 12, "batch": 2048, "lr": 2e-3, "decay": 1.0, "schedule": "linear", "patience": 3}
+DEMO = (
+    "A negative has the household, store and moment of its positive, so that these say little by themselves: the "
+    "fields of the product carry the label, and precision counts the others as lost"
+)
 once_adult, once_frappe, once_demo = cache(adult), cache(frappe), cache(demo)
 BENCHES = {
     "simulator": Bench("the simulator", lambda seed: simulated(15, seed), SMALL, QUICK, (0, 1, 2), ()),
@@ -75,7 +80,13 @@ BENCHES = {
     },
     **{
         f"demo-{n}": Bench(
-            "the demo log", lambda s, n=n: injected(once_demo(), n, s), SMALL, COARSE, (0, 1, 2), ("complete-journey",)
+            "the demo log",
+            lambda s, n=n: injected(once_demo(), n, s),
+            SMALL,
+            COARSE,
+            (0, 1, 2),
+            ("complete-journey",),
+            DEMO,
         )
         for n in (10, 20, 30)
     },
@@ -218,6 +229,7 @@ def notes(bench: Bench, runs: list[Run]) -> list[str]:
         f"Rounds of select_fields: {', '.join(str(run.rounds) for run in runs)}",
         f"Real fields that left in some seed: {', '.join(lost) or 'none'}; fields that should have left and stayed: "
         f"{', '.join(stayed) or 'none'}",
+        *([bench.remark] if bench.remark else []),
         *(
             []
             if bench.data
