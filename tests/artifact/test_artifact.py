@@ -142,6 +142,23 @@ def packing(model: nn.Module, example: tuple[Tensor, ...], encoding: str) -> Pla
     return Plan(found, plan.kept, plan.budget, encodings=stored)
 
 
+def test_inspect_tells_what_each_file_takes(tmp_path: Path):
+    model, example = MAKERS["mf"]()
+    small, plan, _ = pruned(model, example)
+    vocabularies = {"user": Vocabulary("user", ["a", "b"]), "item": Vocabulary("item", ["c"])}
+    save(tmp_path / "a", small, plan=plan, vocabularies=vocabularies)
+    sizes = {path.name: path.stat().st_size for path in (tmp_path / "a").iterdir()}
+    said = inspect(tmp_path / "a")["bytes_of"]
+    assert said == {
+        "weights": plan.file_bytes(),
+        "plan": sizes["plan.json"],
+        "vocabularies": sizes["vocabulary-0.json"] + sizes["vocabulary-1.json"],
+        "manifest": sizes["manifest.json"],
+    }
+    assert sum(said.values()) == sum(sizes.values())
+    assert sizes["plan.json"] < 0.7 * len(plan.to_json())
+
+
 def test_a_packed_foreign_model_keeps_its_tie(tmp_path: Path):
     torch.manual_seed(0)
     packed = pack(Foreign(), {"a.weight": "int8_rows"})

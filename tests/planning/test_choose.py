@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from recprune.errors import BudgetError, PlanError
 from recprune.evaluation.inputs import example
 from recprune.models.build import build
 from recprune.models.ease import Ease
+from recprune.models.mf import MF
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose, unit_costs
 from recprune.planning.plan import Plan
@@ -122,6 +124,18 @@ def test_a_plan_comes_back_from_json_as_it_was():
     large = survey(nn.Linear(300, 300, bias=False), (torch.rand(2, 300),))
     plan = choose(large, {"entry": torch.rand(90_000)}, Budget(0.9))
     assert Plan.from_json(plan.to_json()) == plan
+
+
+def test_units_are_written_as_runs_or_where_there_are_many_as_a_bit_each():
+    found = survey(MF(3_000, 4_000, 8), (torch.arange(2),))
+    site = next(s for s in found.sites if s.kind is Kind.ID)
+    for units in (np.arange(5, 900), np.sort(np.random.default_rng(0).permutation(site.size)[:1500]), np.arange(0)):
+        plan = Plan(found, {site.name: units}, Budget(0.0))
+        text = plan.to_json(indent=None)
+        assert "\n" not in text
+        assert np.array_equal(Plan.from_json(text).units(site), units)
+        assert ("bits:" in text) == (len(units) == 1500)
+        assert len(text) < 3_000
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', "null", '{"format": 1, "survey": 3}'])

@@ -71,9 +71,20 @@ def load(folder: str | Path, model: nn.Module | None = None) -> Loaded:
 
 
 def inspect(folder: str | Path) -> dict[str, Any]:
-    """What an artifact says of itself, without reading its weights. Raises ArtifactError."""
-    manifest = read_manifest(standing(folder))
+    """What an artifact says of itself, without reading its weights. Raises ArtifactError.
+
+    `bytes_of`: what weights, plan, vocabularies and manifest take; `bytes`: all but the last of them.
+    """
+    folder = standing(folder)
+    manifest = read_manifest(folder)
     said = asdict(manifest)
+    sizes = {name: facts.bytes for name, facts in manifest.files.items()}
+    said["bytes_of"] = {
+        "weights": sizes[WEIGHTS],
+        "plan": sizes.get(PLAN, 0),
+        "vocabularies": sum(sizes[name] for name in manifest.vocabularies.values()),
+        "manifest": (folder / MANIFEST).stat().st_size,
+    }
     said["parameters"] = sum(_entries(name, manifest) for name in manifest.tensors)
     said["bytes"] = sum(f.bytes for f in manifest.files.values())
     return said

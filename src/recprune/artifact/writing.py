@@ -63,11 +63,11 @@ def save(
     tensors, sparse = _parts(model)
     files = {WEIGHTS: to_bytes(tensors)}
     if plan is not None:
-        files[PLAN] = plan.to_json().encode()
+        files[PLAN] = plan.to_json(indent=None).encode()
     places = {}
     for number, (column, vocabulary) in enumerate((vocabularies or {}).items()):
         places[column] = f"vocabulary-{number}.json"
-        files[places[column]] = json.dumps(list(vocabulary.ids), ensure_ascii=False).encode()
+        files[places[column]] = json.dumps(list(vocabulary.ids), ensure_ascii=False, separators=(",", ":")).encode()
     name, foreign = _name_of(model)
     manifest = Manifest(
         kind=KIND,

@@ -45,6 +45,7 @@ def _model(path: Path, common: Common) -> Answer:
     said: dict[str, Any] = inspect(path)
     names = ("model", "version", "columns", "parameters", "bytes", "encodings", "seeds")
     facts = {"folder": str(path), **{name: said[name] for name in names}}
+    facts["bytes of"] = ", ".join(f"{name} {size:,}" for name, size in said["bytes_of"].items())
     facts["vocabularies"] = list(said["vocabularies"])
     facts["trained on"] = said["notes"].get("data")
     works = [

@@ -22,7 +22,7 @@ from recprune.tracing.site import Absent, Cut, Kind, Site, Survey
 __all__ = ["Plan"]
 
 _FORMAT = 1
-_LARGE = 1 << 16
+_RUNS = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,8 +102,8 @@ class Plan:
         keep = keep * (1 - share) if self.budget.max_drop is not None else keep
         return replace(self.budget, factor=share, keep=keep, milliseconds=None, max_drop=None)
 
-    def to_json(self) -> str:
-        """The whole plan as text; `Plan.from_json` gives it back."""
+    def to_json(self, *, indent: int | None = 1) -> str:
+        """The whole plan as text, with indent=None in one line; `Plan.from_json` gives it back."""
         kept = {s.name: _write(self.kept[s.name], s.size) for s in self.survey.sites if s.name in self.kept}
         content = {
             "format": _FORMAT,
@@ -113,7 +113,7 @@ class Plan:
             "encodings": dict(self.encodings),
             "survey": _survey_to_dict(self.survey),
         }
-        return json.dumps(content, indent=1)
+        return json.dumps(content, indent=indent, separators=(",", ": ") if indent else (",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
@@ -137,15 +137,16 @@ class Plan:
 
 
 def _write(units: NDArray[np.int64], size: int) -> str:
-    if size > _LARGE:
-        mask = np.zeros(size, dtype=np.bool_)
-        mask[units] = True
-        return "bits:" + base64.b64encode(zlib.compress(np.packbits(mask).tobytes(), 9)).decode()
+    """Runs of units, as a person reads them; a bit a unit where there are more than `_RUNS` of them."""
     if not len(units):
         return ""
     breaks = np.flatnonzero(np.diff(units) > 1)
     firsts, lasts = units[np.r_[0, breaks + 1]], units[np.r_[breaks, len(units) - 1]]
-    return ",".join(f"{a}-{b}" if b > a else f"{a}" for a, b in zip(firsts, lasts, strict=True))
+    if len(firsts) <= _RUNS:
+        return ",".join(f"{a}-{b}" if b > a else f"{a}" for a, b in zip(firsts, lasts, strict=True))
+    mask = np.zeros(size, dtype=np.bool_)
+    mask[units] = True
+    return "bits:" + base64.b64encode(zlib.compress(np.packbits(mask).tobytes(), 9)).decode()
 
 
 def _read(text: str, size: int) -> NDArray[np.int64]:
