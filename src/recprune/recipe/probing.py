@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from recprune.data.dataset import Dataset, Histories, Split
-from recprune.data.split import split_last
+from recprune.data.split import split_last, split_random
 from recprune.evaluation.inputs import ranks, row_inputs, user_inputs
 from recprune.importance.probe import Probe
 from recprune.importance.sweep import Batch, Loss
@@ -81,13 +81,19 @@ def _of_users(model: nn.Module, split: Split, most: int, batch: int, seed: int) 
         known = wanted = split.train.histories()
         loss: Loss = losses.mse
     else:
-        if not len(split.valid):
-            split = split_last(split.train, repeats=True)
+        split = split if len(split.valid) else _part_of_train(split.train, seed)
         known, wanted = split.train.histories(), (split.valid if len(split.valid) else split.test).histories()
         loss = losses.multinomial
     most = min(most, max(256, SCORES // known.n_items))
     users = np.flatnonzero((known.counts() > 0) & (wanted.counts() > 0))
     return [_ranked(model, known, wanted, chosen) for chosen in _drawn(users, most, batch, seed)], loss
+
+
+def _part_of_train(train: Dataset, seed: int) -> Split:
+    """The last interactions of every user; without times a tenth of all, drawn by the seed."""
+    if "time" in train.columns:
+        return split_last(train, repeats=True)
+    return split_random(train, valid=0.1, test=0.0, seed=seed, repeats=True)
 
 
 def _ranked(model: nn.Module, known: Histories, wanted: Histories, users: NDArray[np.int64]) -> Batch:
