@@ -51,6 +51,14 @@ def test_the_file_is_within_the_bytes_and_one_entry_more_would_not_fit(limit: in
     assert torch.equal(load(tmp_path / "a").model(*USERS), small(*USERS))
 
 
+def test_a_floor_holds_in_an_odd_number_of_rows_with_two_entries_a_byte(tmp_path):
+    model = factors(rows=301, items=499)
+    small = largest_entries(model, 7_000, floor=1, bits=4)
+    assert weights(save(tmp_path / "a", small)) <= 7_000
+    assert [m.stored.entries % 2 for m in (small.user, small.item)] == [0, 0]
+    assert min(int(m.stored.entries) - m.num_embeddings for m in (small.user, small.item)) >= 0
+
+
 def test_both_tables_lose_their_smallest_entries_by_one_threshold():
     model = factors()
     small = largest_entries(model, 15_000)

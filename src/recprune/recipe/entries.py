@@ -50,7 +50,8 @@ def largest_entries(
     counts, least = _order([found[name] for name in names], floor, 2 if bits == 4 else 1)
 
     def chosen(number: int) -> dict[str, Encoding]:
-        said = {n: spelled(_text(int(count), floor, bits)) for n, count in zip(names, counts[number - 1], strict=True)}
+        even = counts[number - 1] + (counts[number - 1] % 2 if bits == 4 else 0)
+        said = {n: spelled(_text(int(count), floor, bits)) for n, count in zip(names, even, strict=True)}
         return {name: way for name, way in said.items() if _pays(way, facts[name])}
 
     low, high = least, len(counts)
