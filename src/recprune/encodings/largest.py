@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["largest"]
+__all__ = ["BLOCK", "largest"]
 
 BLOCK = 1 << 22
 """Numbers that are looked at together."""

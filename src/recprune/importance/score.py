@@ -15,6 +15,9 @@ from recprune.tracing.site import Kind, Site, Survey
 
 __all__ = ["Rule", "score", "spelled"]
 
+BLOCK = 1 << 22
+"""Scores that are looked at together."""
+
 
 class Rule(Protocol):
     """(site.size,) numbers, higher = worth keeping. Inside a site they compare as they are; `choose` divides by what a
@@ -64,7 +67,7 @@ def _checked(worth: Tensor, site: Site, rule: Rule) -> Tensor:
         )
     worth = worth.detach().cpu()
     worth = worth if worth.dtype in (torch.float32, torch.float64) else worth.double()
-    broken = int((~torch.isfinite(worth)).sum())
+    broken = sum(int((~torch.isfinite(block)).sum()) for block in torch.split(worth, BLOCK))
     if broken:
         raise SurveyError(
             f"{spelled(rule)} gave {broken} of {site.size} scores of site {site.name!r} that are not finite: "

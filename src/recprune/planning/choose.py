@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recprune.encodings.item_item import by_entries
-from recprune.encodings.largest import largest
+from recprune.encodings.largest import BLOCK, largest
 from recprune.errors import BudgetError
 from recprune.planning.account import stored_size
 from recprune.planning.budget import Budget
@@ -251,10 +251,11 @@ def _checked(site: Site, score: Tensor) -> NDArray[np.float64]:
 
 def _finite(site: Site, score: Tensor) -> Tensor:
     worth = score.detach().cpu()
-    if tuple(worth.shape) != (site.size,) or not bool(worth.isfinite().all()):
+    broken = sum(int((~block.isfinite()).sum()) for block in torch.split(worth, BLOCK))
+    if tuple(worth.shape) != (site.size,) or broken:
         raise BudgetError(
             f"scores of site {site.name!r} must be {site.size} finite numbers, one a unit; they are of shape "
-            f"{tuple(worth.shape)} with {int((~worth.isfinite()).sum())} that are not finite",
+            f"{tuple(worth.shape)} with {broken} that are not finite",
             site=site.name,
         )
     return worth
