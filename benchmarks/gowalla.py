@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from benchmarks.recipes import gowalla_fism
 from benchmarks.result import write_result
 from torch import nn
 
+from recprune.artifact import load, save
 from recprune.atomic import write_bytes
 from recprune.data.dataset import Split
 from recprune.evaluation.evaluate import evaluate
@@ -32,6 +34,7 @@ from recprune.planning.budget import Budget
 from recprune.recipe.entries import largest_entries, most_entries, pack_sparse
 from recprune.recipe.pep import pep
 from recprune.recipe.prune import prune
+from recprune.recipe.pruned import Pruned
 from recprune.training.fit import FitOptions, fit
 
 __all__ = ["main"]
@@ -46,12 +49,15 @@ EPOCHS = 8
 FLOOR = 2
 """Entries a row that stay in MagPrune. Recall@20 on validation at a twentieth, with 0, 2, 6 and 10: 0.1710, 0.1708,
 0.1702 and 0.1614; at a tenth, 0.2033, 0.2033, 0.2033 and 0.2032."""
-WIDTHS = SEEDS[:1]
-"""Seeds of what is trained at fewer dims."""
+LONG = SEEDS[:1]
+"""Seeds of the rivals that are trained anew for every budget."""
+DENSE = "64 dims of items"
 
 
 def main() -> None:
     """Make all models, then judge them on test."""
+    for seed in SEEDS:
+        made(seed, most=False)
     runs = [resumed(seed) for seed in SEEDS]
     names = list(dict.fromkeys(name for run in runs for name in run))
     path = write_result(
@@ -68,7 +74,7 @@ def main() -> None:
 
 def resumed(seed: int) -> dict[str, dict[str, Any]]:
     """What was measured with this seed, or measured now."""
-    path = RUNS / f"gowalla-{seed}-{EPOCHS}.json"
+    path = RUNS / f"gowalla-{seed}.json"
     if not path.exists():
         found = measure(seed)
         RUNS.mkdir(exist_ok=True)
@@ -79,24 +85,29 @@ def resumed(seed: int) -> dict[str, dict[str, Any]]:
 
 def measure(seed: int) -> dict[str, dict[str, Any]]:
     """All models of one seed, then one look at test."""
-    dense, split, options = gowalla_fism(seed)
-    kept(f"dense-{seed}", dense, lambda: fit(dense, split, options))
-    whole = whole_bytes(split)
-    models: dict[str, nn.Module] = {"64 dims of items": dense}
-    models["64 dims of items, int8"] = pack(dense, {"item.weight": "int8_rows"})
-    models["64 dims of items, int4"] = pack(dense, {"item.weight": "int4_rotated_rows"})
-    for share in SHARES:
-        limit, say = int(share * whole), f"1/{1 / share:.0f}"
-        models[f"{say}, recprune"] = ours(dense, split, options, limit, seed)
-        if seed in WIDTHS:
-            models[f"{say}, int4 of fewer dims"] = fewer_dims(split, options, limit, seed)
-        models[f"{say}, SVD and int8"] = spectral(dense, split, limit)
-        models[f"{say}, MagPrune"] = magnitude(dense, limit)
-        if seed == SEEDS[0]:
-            models[f"{say}, PEP"] = learned(split, options, limit, seed)
-        print(f"seed {seed}, {say}: {[size_of(m)[2] for m in list(models.values())[-5:]]}", flush=True)
-    base = evaluate(dense, split, "test", k=20)
+    models, split = made(seed)
+    base = evaluate(models[DENSE], split, "test", k=20)
     return {name: judged(base, model, split) for name, model in models.items()}
+
+
+def made(seed: int, most: bool = True) -> tuple[dict[str, nn.Module], Split]:
+    """The models of one seed; `most`: those too that are trained anew for every budget, if they are of this seed."""
+    dense, split, options = gowalla_fism(seed)
+    dense = once(f"{seed}-dense", lambda: trained(dense, split, options))
+    models: dict[str, nn.Module] = {DENSE: dense}
+    models |= {
+        f"{DENSE}, {e.partition('_')[0]}": pack(dense, {"item.weight": e}) for e in ("int8_rows", "int4_rotated_rows")
+    }
+    limits = {f"1/{1 / share:.0f}": int(share * whole_bytes(split)) for share in SHARES}
+    for say, limit in limits.items():
+        models[f"{say}, recprune"] = once(f"{seed}-ours-{limit}", partial(ours, dense, split, options, limit, seed))
+        models[f"{say}, SVD and int8"] = spectral(dense, split, limit)
+        models[f"{say}, MagPrune"] = largest_entries(dense, limit, floor=FLOOR, bits=8)
+    for say, limit in limits.items() if most and seed in LONG else ():
+        models[f"{say}, int4 of fewer dims"] = fewer_dims(split, options, limit, seed)
+    for say, limit in limits.items() if most and seed in LONG else ():
+        models[f"{say}, PEP"] = once(f"{seed}-pep-{limit}", partial(learned, split, options, limit, seed))
+    return models, split
 
 
 def whole_bytes(split: Split) -> int:
@@ -104,23 +115,22 @@ def whole_bytes(split: Split) -> int:
     return (split.train.n_users + split.train.n_items) * 64 * 4
 
 
-def ours(dense: nn.Module, split: Split, options: FitOptions, limit: int, seed: int) -> nn.Module:
+def ours(dense: nn.Module, split: Split, options: FitOptions, limit: int, seed: int) -> Pruned:
     """What recprune makes of a budget: dims, bits and words in one plan, and fine-tuning that knows them."""
     room = (limit - 2 * 256 * 64 * 2 - 1000) // split.train.n_items - 1
     names = ["int8_rows", "int4_rotated_rows", "int2_rotated_rows", f"product_rows(m={min(room, 64)})"]
     tuning = replace(options, epochs=EPOCHS if limit < whole_bytes(split) // 10 else 3)
-    made = prune(dense, split, budget=Budget(bytes=limit), encodings=names, options=tuning, seed=seed)
-    print(f"  {made.plan.encodings}, {[len(left) for left in made.plan.kept.values()]} dims", flush=True)
-    return made.model
+    smaller = prune(dense, split, budget=Budget(bytes=limit), encodings=names, options=tuning, seed=seed)
+    print(f"  {smaller.plan.encodings}, {[len(left) for left in smaller.plan.kept.values()]} dims", flush=True)
+    return smaller
 
 
 def fewer_dims(split: Split, options: FitOptions, limit: int, seed: int) -> nn.Module:
     """As many dims as fit in int4, trained at that width for as many epochs as dense and fine-tuning have together."""
     dims = min(64, 2 * (limit // split.train.n_items - 2))
-    made = build("fism", split, seed=seed, dim=dims)
     options = replace(options, epochs=options.epochs + EPOCHS)
-    kept(f"dims{dims}-{seed}", made, lambda: fit(made, split, options))
-    return pack(made, {"item.weight": "int4_rotated_rows"})
+    wide = once(f"{seed}-dims-{dims}", lambda: trained(build("fism", split, seed=seed, dim=dims), split, options))
+    return pack(wide, {"item.weight": "int4_rotated_rows"})
 
 
 def spectral(dense: nn.Module, split: Split, limit: int) -> nn.Module:
@@ -134,11 +144,6 @@ def spectral(dense: nn.Module, split: Split, limit: int) -> nn.Module:
     return pack(made, {"item.weight": "int8_rows"})
 
 
-def magnitude(dense: nn.Module, limit: int) -> nn.Module:
-    """The largest entries, as many as fit as bytes, with a floor a row."""
-    return largest_entries(dense, limit, floor=FLOOR, bits=8)
-
-
 def learned(split: Split, options: FitOptions, limit: int, seed: int) -> nn.Module:
     """PEP: entries that training under a soft threshold finds, trained anew alone; as many as fit as bytes."""
     made = build("fism", split, seed=seed)
@@ -146,15 +151,22 @@ def learned(split: Split, options: FitOptions, limit: int, seed: int) -> nn.Modu
     return pack_sparse(pep(made, split, most_entries(made, limit, bits=8), options=half), bits=8)
 
 
-def kept(name: str, model: nn.Module, train: Callable[[], object]) -> None:
-    """Train a model, or read the weights that it had when it was trained before."""
-    path = RUNS / f"gowalla-{name}.pt"
-    if path.exists():
-        model.load_state_dict(torch.load(path, weights_only=True))
-        return
-    train()
-    RUNS.mkdir(exist_ok=True)
-    torch.save(model.state_dict(), path)
+def trained(model: nn.Module, split: Split, options: FitOptions) -> nn.Module:
+    """The same model, trained."""
+    fit(model, split, options)
+    return model
+
+
+def once(name: str, make: Callable[[], nn.Module | Pruned]) -> nn.Module:
+    """A model that was made before, or made now and kept."""
+    folder = RUNS / f"gowalla-{name}"
+    if not folder.exists():
+        RUNS.mkdir(exist_ok=True)
+        done = make()
+        model, chosen = (done.model, done.plan) if isinstance(done, Pruned) else (done, None)
+        save(folder, model, plan=chosen)
+        print(f"{name}: {sum(path.stat().st_size for path in folder.iterdir()):,} bytes", flush=True)
+    return load(folder).model
 
 
 def judged(base: Scores, model: nn.Module, split: Split) -> dict[str, Any]:
