@@ -1,0 +1,101 @@
+"""Item-item matrices that are sparse from the start: made from histories without ever being dense."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from recprune.data.dataset import Histories
+from recprune.encodings.item_item import ItemItem
+from recprune.errors import DataError
+
+__all__ = ["blank", "check_solvable", "item_item", "largest_of_rows", "matrix_of", "ridge_entries", "together"]
+
+ROWS = 1024
+"""Rows that are looked at together."""
+
+
+def blank(n_items: int, entries: int) -> ItemItem:
+    """Room for so many entries, all zero, about as many in every row: what stands there before a solution does."""
+    width = max(1, -(-entries // n_items))
+    first = int(width < n_items)
+    starts = (torch.arange(n_items + 1) * width).clamp(max=entries)
+    return ItemItem(torch.zeros(entries), torch.arange(entries) % width + first, starts, n_items)
+
+
+def item_item(matrix: sp.csr_matrix, dtype: torch.dtype = torch.float32) -> ItemItem:
+    """The entries that a sparse (items to score, items of the history) matrix stores, zeros among them."""
+    matrix.sort_indices()
+    columns, starts = (torch.from_numpy(part.astype(np.int64)) for part in (matrix.indices, matrix.indptr))
+    return ItemItem(torch.from_numpy(matrix.data).to(dtype), columns, starts, int(matrix.shape[1]))
+
+
+def check_solvable(items: nn.Module, histories: Histories, n_items: int) -> None:
+    """Raise DataError where the item matrix is packed, or the histories are of another number of items."""
+    if not isinstance(items, ItemItem):
+        raise DataError("the item matrix is packed; solve the model first and pack it then, or unpack it")
+    if histories.n_items != n_items:
+        raise DataError(
+            f"the model has {n_items:,} items and the histories have {histories.n_items:,}; encode both alike",
+            expected=n_items,
+            found=histories.n_items,
+        )
+
+
+def matrix_of(histories: Histories) -> sp.csr_matrix:
+    """(n_users, n_items) float32, 1 where the user had the item; the unknown item was had by nobody."""
+    matrix = histories.matrix()
+    matrix.data[matrix.indices == 0] = 0.0
+    matrix.eliminate_zeros()
+    return matrix
+
+
+def together(histories: Histories) -> sp.csr_matrix:
+    """(n_items, n_items) float32, how many users had both items, only where some had: 8 bytes a pair, both ways."""
+    matrix = matrix_of(histories)
+    return (matrix.T.tocsr() @ matrix).tocsr()
+
+
+def largest_of_rows(matrix: sp.csr_matrix, k: int) -> sp.csr_matrix:
+    """The k largest stored entries of every row; of equal ones the first columns."""
+    blocks = [_largest(matrix[begin : begin + ROWS], k) for begin in range(0, matrix.shape[0], ROWS)]
+    return sp.vstack(blocks, format="csr")
+
+
+def _largest(block: sp.csr_matrix, k: int) -> sp.csr_matrix:
+    counts = np.diff(block.indptr)
+    rows = np.repeat(np.arange(len(counts)), counts)
+    order = np.lexsort((block.indices, -block.data, rows))
+    within = np.arange(len(rows)) - np.repeat(block.indptr[:-1], counts)
+    stays = np.sort(order[within < k])
+    starts = np.concatenate([[0], np.cumsum(np.minimum(counts, k))])
+    return sp.csr_matrix((block.data[stays], block.indices[stays], starts), shape=block.shape)
+
+
+def ridge_entries(gram: sp.csr_matrix, indices: Tensor, indptr: Tensor, reg: float) -> Tensor:
+    """Values of the entries `indices[indptr[j]:indptr[j + 1]]` of every item j: (G[S, S] + reg I) b = G[S, j].
+
+    As `_ridge.ridge_columns`, from a gram that is sparse: held beside it is what one item needs. An entry of an item
+    with itself or with item 0 gets the value 0. Returns (len(indices),) float64 in the order of `indices`.
+    """
+    columns: NDArray[Any] = indices.numpy().astype(np.int64)
+    values = torch.zeros(len(columns), dtype=torch.float64)
+    for item, (begin, end) in enumerate(pairwise(indptr.tolist())):
+        use = np.flatnonzero((columns[begin:end] != item) & (columns[begin:end] != 0))
+        if len(use):
+            values[begin + torch.from_numpy(use)] = _ridge(gram, item, columns[begin + use], reg)
+    return values
+
+
+def _ridge(gram: sp.csr_matrix, item: int, support: NDArray[np.int64], reg: float) -> Tensor:
+    near = gram[support]
+    left = torch.from_numpy(near[:, support].toarray().astype(np.float64))
+    right = torch.from_numpy(near[:, [item]].toarray().astype(np.float64))
+    left.diagonal().add_(reg)
+    return torch.cholesky_solve(right, torch.linalg.cholesky(left)).squeeze(1)
