@@ -1,0 +1,90 @@
+"""SLIM: a few items score an item, by ridge. Ning & Karypis 2011, "SLIM: Sparse Linear Methods for Top-N"."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor, nn
+
+from recprune.data.dataset import Histories, Split
+from recprune.encodings.item_item import ItemItem
+from recprune.errors import DataError
+from recprune.models._item_item import (
+    ROWS,
+    blank,
+    check_solvable,
+    item_item,
+    largest_of_rows,
+    ridge_entries,
+    together,
+)
+
+__all__ = ["Slim"]
+
+
+class Slim(nn.Module):
+    """scores = history @ B with at most k entries a column of B, none of them its own (Ning & Karypis 2011, section 4).
+
+    For item j the support S are the k items that alone leave the least squared error of j, those with the largest
+    G_ij^2 / (G_ii + reg), G = X'X (screening by the marginal fit: Fan & Lv 2008, section 2; feature selection of Ning
+    & Karypis, section 5.1); its column solves (G[S, S] + reg I) b = G[S, j]. There is no l1 norm and no bound below:
+    what is left out is decided by the support. No dense matrix is made: held are the entries, and, while solving, the
+    pairs of items that some user had both of.
+
+    forward: history (batch, n_items) 0/1 -> scores (batch, n_items). reg: ridge strength in interactions, that of the
+    last solution. entries: of the matrix that there is.
+    """
+
+    def __init__(self, n_items: int, k: int = 100, reg: float = 100.0, entries: int | None = None) -> None:
+        super().__init__()
+        entries = n_items if entries is None else entries
+        self.config: dict[str, Any] = {"n_items": n_items, "k": k, "reg": reg, "entries": entries}
+        self.columns: tuple[str, ...] = ("history",)
+        self.items: nn.Module = blank(n_items, entries)
+
+    @classmethod
+    def of(cls, split: Split, k: int = 100, reg: float = 100.0) -> Self:
+        """The model for the items of a split."""
+        return cls(split.train.n_items, k, reg)
+
+    def reset_parameters(self) -> None:
+        """All entries zero: there is nothing random in this model."""
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, history: Tensor) -> Tensor:
+        scores: Tensor = self.items(history)
+        return scores
+
+    @torch.no_grad()
+    def refit_(self, histories: Histories, reg: float | None = None) -> None:
+        """Choose supports and solve; where entries have left, what stays is solved again and no support is chosen.
+
+        reg: None takes the model's own. Raises DataError where the matrix is packed, the histories are of another
+        number of items, or reg is not above 0.
+        """
+        check_solvable(self.items, histories, int(self.config["n_items"]))
+        reg = float(self.config["reg"]) if reg is None else reg
+        if not reg > 0:
+            raise DataError(f"reg must be above 0, not {reg!r}: the matrices to invert may be singular", reg=reg)
+        self.config["reg"], gram, held = reg, together(histories), self.items
+        assert isinstance(held, ItemItem)
+        if len(held.values) >= self.config["entries"]:
+            held = item_item(_supports(gram, int(self.config["k"]), reg), held.values.dtype)
+            self.items, self.config["entries"] = held, len(held.values)
+        held.values.copy_(ridge_entries(gram, held.indices, held.indptr, reg))
+
+
+def _supports(gram: sp.csr_matrix, k: int, reg: float) -> sp.csr_matrix:
+    """(items to score, items of the history): of every row the k items that tell most of it alone."""
+    own, blocks = gram.diagonal() + reg, []
+    for begin in range(0, gram.shape[0], ROWS):
+        block = gram[begin : begin + ROWS]
+        rows = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr)) + begin
+        block.data = np.where(rows == block.indices, 0.0, block.data**2 / own[block.indices])
+        block.eliminate_zeros()
+        blocks.append(largest_of_rows(block, k))
+    return sp.vstack(blocks, format="csr")
