@@ -172,7 +172,7 @@ def test_a_teacher_sees_the_ids_that_left_and_is_asked_for_those_that_stay():
 
 def test_a_teacher_of_whole_histories_is_shown_what_left_too():
     learner, teacher, data = learner_and_teacher(("history", "user"))
-    samples = history_samples(learner, data, teacher)
+    samples = history_samples(learner, data, teacher=teacher)
     samples.loss(torch.arange(samples.size), EVERYTHING)
     (shown, users), (old, old_users) = learner.asked[0], teacher.model.asked[0]
     assert samples.size == 24

@@ -42,6 +42,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         sizes = {site.name: site.size for site in self.survey.sites}
+        whole = {name: np.asarray(units, dtype=np.int64) for name, units in self.kept.items()}
+        object.__setattr__(self, "kept", whole)
         for name, units in self.kept.items():
             if name not in sizes:
                 raise PlanError(f"no site {name!r} in this survey; there are: {', '.join(sizes)}", site=name)

@@ -51,6 +51,11 @@ class Shapley:
             return worth[players.index((site, 0))].reshape(1).clone()
         if site.kind in (Kind.ID, Kind.ENTRY) or not _read(site, probe):
             raise _unknown(site, "not only linear layers read it")
+        try:
+            for cut, _ in input_cuts(probe.model, site):
+                probe.input_means(cut.tensor)
+        except SurveyError as error:
+            raise SurveyError(f"site {site.name!r}: {error}", site=site.name) from error
         return self._values([(site, unit) for unit in range(site.size)], probe, site)
 
     def _values(self, players: list[tuple[Site, int]], probe: Probe, asked: Site) -> Tensor:
