@@ -7,6 +7,7 @@ from typing import Any
 from recprune.data.dataset import Dataset
 from recprune.errors import TrainingError
 from recprune.models.recommender import ranks_items
+from recprune.training.all_positions import learns_all_positions, position_samples
 from recprune.training.options import FitOptions, Loss
 from recprune.training.positives import positive_samples
 from recprune.training.rows import row_samples
@@ -19,17 +20,22 @@ __all__ = ["make_samples", "usual_loss"]
 FULL_SOFTMAX_ITEMS = 20_000
 """Up to this many items a softmax over all of them is the usual loss; above, a sampled one."""
 
+ALL_POSITIONS_ITEMS = 100_000
+"""The same for models that learn from all positions of a sequence at once, whose softmax keeps no scores."""
+
 
 def usual_loss(model: Any, data: Dataset) -> Loss:
     """The loss that suits: bce for labels, mse for ratings, a softmax over the items for models that rank them.
 
     Models of whole histories learn by `multinomial`; those that score a few items (`query` and `match`) use the sampled
-    softmax above 20,000 items. Raises TrainingError where there is nothing to learn from.
+    softmax above 20,000 items, those that learn from all positions of a sequence (`states`) above 100,000. Raises
+    TrainingError where there is nothing to learn from.
     """
     if ranks_items(model):
         if "history" in model.columns:
             return "multinomial"
-        return "sampled_softmax" if data.n_items > FULL_SOFTMAX_ITEMS and hasattr(model, "match") else "softmax"
+        most = ALL_POSITIONS_ITEMS if learns_all_positions(model) else FULL_SOFTMAX_ITEMS
+        return "sampled_softmax" if data.n_items > most and hasattr(model, "match") else "softmax"
     if "label" in data.columns:
         return "bce"
     if "rating" in data.columns:
@@ -43,6 +49,8 @@ def usual_loss(model: Any, data: Dataset) -> Loss:
 def make_samples(model: Any, data: Dataset, options: FitOptions, teacher: Teacher | None = None) -> Samples:
     """A dataset as the model's samples; with a teacher their loss is mixed with that of its soft targets.
 
+    A model that answers at every position of a sequence learns from whole windows; with a teacher, and by bpr, from one
+    positive interaction a sample, as the others do.
     Raises TrainingError where the loss does not suit the model.
     """
     loss = options.loss or usual_loss(model, data)
@@ -52,4 +60,6 @@ def make_samples(model: Any, data: Dataset, options: FitOptions, teacher: Teache
         return row_samples(model, data, loss, options.unknown, teacher)
     if loss == "multinomial":
         return history_samples(model, data, options.hidden, teacher)
+    if learns_all_positions(model) and loss != "bpr" and teacher is None:
+        return position_samples(model, data, loss, options)
     return positive_samples(model, data, loss, options, teacher)

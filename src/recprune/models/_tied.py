@@ -1,0 +1,57 @@
+"""What models of a sequence share: one table of items, read at the way in and searched at the way out."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from torch import Tensor, nn
+
+from recprune.data.dataset import Split
+from recprune.encodings.faces import rows_of, scores
+
+__all__ = ["TiedSequence"]
+
+
+class TiedSequence(nn.Module):
+    """score(sequence, j) = query(sequence) · v_j, v_j the row of j in the same table that the sequence was read with.
+
+    A model adds `states(sequence)`, (batch, length, dim): what is looked for after each position, none of which sees a
+    later one, so that training learns from all positions of a sequence in one pass; and `query(sequence)`, (batch,
+    dim): the same after the last position alone, without computing more than that needs.
+
+    forward: sequence (batch, length) codes, oldest first, 0 in front -> scores (batch, n_items).
+    """
+
+    item: nn.Embedding
+    config: dict[str, Any]
+    columns: tuple[str, ...] = ("sequence",)
+
+    @classmethod
+    def of(cls, split: Split, **options: Any) -> Self:
+        """The model for the items of a split."""
+        return cls(split.train.n_items, **options)
+
+    @property
+    def length(self) -> int:
+        """How many items back it looks."""
+        return int(self.config["length"])
+
+    def states(self, sequence: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def query(self, sequence: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        return scores(self.item, self.query(sequence))
+
+    def match(self, query: Tensor, items: Tensor) -> Tensor:
+        """(batch, m) scores of some items: `items` (m,), the same for every query, or (batch, m), its own for each."""
+        rows = rows_of(self.item, items)
+        found: Tensor = query @ rows.T if items.ndim == 1 else (rows @ query.unsqueeze(2)).squeeze(2)
+        return found
+
+    def catalogue(self) -> Tensor:
+        """(n_items, dim): what a query is multiplied with."""
+        weight: Tensor = self.item.weight
+        return weight

@@ -1,0 +1,95 @@
+"""Samples of models that answer at every position of a sequence: one a window, all of its next items at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.utils import parametrize
+
+from recprune.data.dataset import Dataset, Histories
+from recprune.data.sequences import sequences_before
+from recprune.training import losses
+from recprune.training.draw import sampler
+from recprune.training.options import FitOptions
+from recprune.training.positives import sequence_length
+from recprune.training.samples import Samples, checksum
+from recprune.training.softmax_of_all import Workspace, softmax_of_all
+
+__all__ = ["learns_all_positions", "position_samples", "windows"]
+
+BLOCK = 2**25
+"""Scores that are held at once (128 MB)."""
+
+
+def learns_all_positions(model: Any) -> bool:
+    """True for a model of a sequence with `states` and `catalogue`, whose scores are the product of both."""
+    return tuple(model.columns) == ("sequence",) and hasattr(model, "states") and hasattr(model, "catalogue")
+
+
+def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) -> Samples:
+    """One sample a window of a user's history; at each of its positions the next item is to be found.
+
+    loss: "softmax" over all items, in blocks, without a score kept for any, or "sampled_softmax" over items drawn for
+    the batch. The unknown item is neither an answer nor a rival.
+    """
+    histories = data.histories()
+    shown, wanted = (torch.from_numpy(part.astype(np.int64)) for part in windows(histories, sequence_length(model)))
+    sum_of = checksum([shown, wanted])
+
+    def answers(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(n, dim) states, (n,) targets, (n_items, dim)."""
+        target = wanted[rows]
+        with parametrize.cached():
+            states, items = model.states(shown[rows]), model.catalogue()
+        return states[target > 0], target[target > 0], items
+
+    if loss == "softmax":
+        space = Workspace()
+        return Samples(len(shown), lambda rows, _: _softmax(*answers(rows), space), sum_of)
+    log_q, draw = sampler(histories, options.popularity)
+
+    def sampled(rows: Tensor, generator: torch.Generator) -> Tensor:
+        states, target, items = answers(rows)
+        drawn = draw((options.negatives,), generator)
+        positive = (states * items[target]).sum(1)
+        return losses.sampled_softmax(positive, states @ items[drawn].T, log_q[drawn], drawn == target.unsqueeze(1))
+
+    return Samples(len(shown), sampled, sum_of)
+
+
+def windows(histories: Histories, length: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """What is shown and what comes next at each position, both (n, length), oldest first, 0 in front.
+
+    Every item of a user but the first comes next once; a history longer than `length` is cut from its end, so that
+    only its first window is short. A window without a known item to find is left out.
+
+    >>> windows(Histories(np.array([0, 4]), np.array([6, 7, 8, 9], dtype=np.int32), 10), 2)
+    (array([[0, 6],
+           [7, 8]], dtype=int32), array([[0, 7],
+           [8, 9]], dtype=int32))
+    """
+    counts = np.diff(histories.starts)
+    number = np.maximum(counts - 1 + length - 1, 0) // length
+    number[counts < 2] = 0
+    user = np.repeat(np.arange(len(counts)), number)
+    left = np.repeat(np.cumsum(number), number) - 1 - np.arange(len(user))
+    last = histories.starts[1:][user] - 1 - left * length
+    shown = sequences_before(histories, last, length)
+    wanted = np.concatenate([shown[:, 1:], histories.items[last][:, None]], 1)
+    short = length - np.minimum(last - histories.starts[:-1][user], length)
+    wanted[np.arange(length) < short[:, None]] = 0
+    some = (wanted > 0).any(1)
+    return shown[some], wanted[some].astype(np.int32)
+
+
+def _softmax(states: Tensor, target: Tensor, items: Tensor, space: Workspace) -> Tensor:
+    """Mean cross-entropy over all items: states (n, dim), target (n,), items (n_items, dim)."""
+    step, total = max(1, BLOCK // len(items)), states.new_zeros(())
+    for begin in range(0, len(states), step):
+        some, answer = states[begin : begin + step], target[begin : begin + step]
+        total = total + len(some) * softmax_of_all(some, items, torch.arange(len(some)), answer, 1.0, space)
+    return total / len(states)

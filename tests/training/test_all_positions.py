@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+import recprune
+from recprune.data.dataset import Histories
+from recprune.testing import tiny_split
+from recprune.training import all_positions, losses
+from recprune.training.all_positions import position_samples, windows
+from recprune.training.fit import fit
+from recprune.training.make_samples import make_samples, usual_loss
+from recprune.training.options import FitOptions
+
+NAMES = ("sasrec", "gru4rec", "nextitnet")
+
+
+def histories(*users, n_items=20):
+    starts = np.concatenate([[0], np.cumsum([len(u) for u in users])]).astype(np.int64)
+    return Histories(starts, np.array([i for u in users for i in u], dtype=np.int32), n_items)
+
+
+def made(name="sasrec", split=None, **options):
+    return recprune.build(name, split or tiny_split(), **{"length": 4, "dim": 8, **options})
+
+
+def by_prefix(model, split):
+    """The mean loss over every prefix, one at a time, as the slow and obvious loop has it."""
+    total = []
+    past = split.train.histories()
+    for user in range(past.n_users):
+        items = past.items[past.starts[user] : past.starts[user + 1]]
+        for place in range(1, len(items)):
+            shown = torch.zeros(1, model.length, dtype=torch.long)
+            before = torch.from_numpy(items[:place].astype(np.int64))[-model.length :]
+            shown[0, model.length - len(before) :] = before
+            scores = model(shown)
+            scores[:, 0] = -torch.inf
+            total.append(F.cross_entropy(scores, torch.tensor([int(items[place])])))
+    return torch.stack(total).mean()
+
+
+def test_every_item_but_the_first_comes_next_once_and_windows_are_cut_from_the_end():
+    shown, wanted = windows(histories([], [1, 2, 3, 4, 5, 6], [7], [8, 9]), 3)
+    assert shown.tolist() == [[0, 1, 2], [3, 4, 5], [0, 0, 8]]
+    assert wanted.tolist() == [[0, 2, 3], [4, 5, 6], [0, 0, 9]]
+
+
+def test_an_unknown_item_is_shown_and_never_to_be_found():
+    shown, wanted = windows(histories([1, 0, 3], [4, 0]), 4)
+    assert shown.tolist() == [[0, 0, 1, 0]]
+    assert wanted.tolist() == [[0, 0, 0, 3]]
+
+
+def test_after_an_unknown_first_item_the_next_is_to_be_found():
+    shown, wanted = windows(histories([0, 2, 3]), 3)
+    assert shown.tolist() == [[0, 0, 2]]
+    assert wanted.tolist() == [[0, 2, 3]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_positions_at_once_are_all_prefixes_one_by_one(name):
+    split = tiny_split(users=6)
+    model = made(name, split, length=6, dropout=0.0).eval()
+    if name == "sasrec":  # positions count from the end of what is shown, and prefixes end elsewhere
+        torch.nn.init.zeros_(model.position.weight)
+    samples = position_samples(model, split.train, "softmax", FitOptions())
+    with torch.no_grad():
+        got, wanted = samples.loss(torch.arange(samples.size), torch.Generator()), by_prefix(model, split)
+    assert samples.size == 6
+    tolerance = 2e-2 if torch.cpu._is_avx512_bf16_supported() else 1e-5
+    assert abs(float(got - wanted)) < tolerance
+
+
+def test_blocks_give_the_loss_and_the_gradients_of_one(monkeypatch):
+    def found(block):
+        monkeypatch.setattr(all_positions, "BLOCK", block)
+        torch.manual_seed(0)
+        states, items = torch.randn(10, 4, requires_grad=True), torch.randn(17, 4, requires_grad=True)
+        target = torch.arange(1, 11)
+        loss = all_positions._softmax(states, target, items, all_positions.Workspace(half=False))
+        loss.backward()
+        return loss, states.grad, items.grad, states, items, target
+
+    whole, parts = found(10**6), found(3 * 17)
+    for one, other in zip(whole[:3], parts[:3], strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+    states, items, target = whole[3:]
+    scores = (states @ items.T).index_fill(1, torch.tensor([0]), -torch.inf)
+    assert torch.allclose(whole[0], losses.softmax(scores, target), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("loss", ["softmax", "sampled_softmax", "bpr"])
+def test_it_learns_by_every_loss(name, loss):
+    split = tiny_split(users=60)
+    model = made(name, split, dropout=0.0)
+    batch, negatives = (64, 4) if loss == "bpr" else (16, 64)
+    chosen = FitOptions(loss=loss, epochs=6, batch=batch, lr=0.01, patience=6, negatives=negatives, k=3)
+    history = fit(model, split, chosen).history
+    assert history[-1].loss < history[0].loss
+
+
+def test_a_teacher_and_bpr_take_one_positive_a_sample():
+    split, model = tiny_split(), made()
+    prefixes = make_samples(model, split.train, FitOptions(loss="bpr")).size
+    whole = make_samples(model, split.train, FitOptions()).size
+    assert prefixes == 24 * 4
+    assert whole == 24
+    teacher = made(dim=16)
+    fit(model, split, FitOptions(epochs=1), teacher=teacher)
+
+
+def test_the_full_softmax_is_usual_up_to_more_items_than_for_others(monkeypatch):
+    monkeypatch.setattr("recprune.training.make_samples.FULL_SOFTMAX_ITEMS", 5)
+    split = tiny_split()
+    assert usual_loss(made(), split.train) == "softmax"
+    assert usual_loss(recprune.build("caser", split, length=4), split.train) == "sampled_softmax"
+    monkeypatch.setattr("recprune.training.make_samples.ALL_POSITIONS_ITEMS", 5)
+    assert usual_loss(made(), split.train) == "sampled_softmax"
+
+
+def test_the_unknown_row_learns_nothing():
+    split, model = tiny_split(), made()
+    fit(model, split, FitOptions(epochs=1, lr=0.05))
+    assert not model.item.weight[0].any()
