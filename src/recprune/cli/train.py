@@ -20,10 +20,15 @@ def train(
     out: Out,
     training: Training,
     common: Common,
-    model: Annotated[str, typer.Option("--model", help="A model's name, or package.module:Class.")] = "ease",
+    model: Annotated[
+        str | None, typer.Option("--model", help="A model's name, or package.module:Class. Default: ease.")
+    ] = None,
     setting: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Option of the model, as in dim=32; repeat for more."),
+    ] = None,
+    tuned: Annotated[
+        Path | None, typer.Option("--tuned", help="Model and options that `tune` found; other flags go before it.")
     ] = None,
 ) -> Answer:
     """Train a recommender on prepared data; it stops when validation no longer improves."""
@@ -31,17 +36,20 @@ def train(
     from recprune.data.store import load_split
     from recprune.recipe.shelf import Shelved, Work, free, put
     from recprune.recipe.train import train
+    from recprune.recipe.tune import Tuned
 
-    options = training.options(common.seed)
+    best = None if tuned is None else Tuned.read(tuned)
+    options = training.options(common.seed, best.options if best else None)
     free(out)
     split = load_split(data)
-    chosen = settings(setting or ())
-    made, fit = train(model, split, settings=chosen, options=options, stage=stage)
+    name = model or (best.model if best else "ease")
+    chosen = {**(best.settings if best and name == best.model else {}), **settings(setting or ())}
+    made, fit = train(name, split, settings=chosen, options=options, stage=stage)
     work = Work.of("train", fit, options)
     put(out, Shelved(out, made, split.vocabularies, None, (work,), data, chosen), seed=common.seed)
     facts = {
         "folder": str(out),
-        "model": model,
+        "model": name,
         "parameters": sum(p.numel() for p in made.parameters()),
         **work.facts(),
         "seed": common.seed,

@@ -1,0 +1,140 @@
+import json
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+import recprune
+from recprune.cli import app
+from recprune.data.dataset import Split
+from recprune.data.store import save_split
+from recprune.errors import ArtifactError, DataError, ExtensionError, TrainingError
+from recprune.recipe.space import Choices, Range, space_of
+from recprune.recipe.train import train
+from recprune.recipe.tune import BEST, Tuned, tune
+from recprune.testing import tiny_clicks, tiny_split
+from recprune.training.options import FitOptions
+
+SMALL = {"length": 4, "dim": 8}
+ONCE = FitOptions(epochs=1, k=3)
+
+
+def test_the_space_is_that_of_the_family_and_of_what_the_constructor_takes():
+    split = tiny_split()
+    of = {name: space_of(recprune.build(name, split), ONCE) for name in ("ease", "mf", "fism", "sasrec")}
+    assert of["ease"] == {"fit.reg": Range(500 / 30, 500 * 30)}
+    assert set(of["mf"]) == {"fit.lr", "fit.decay", "fit.batch", "model.dim"}
+    assert {"fit.hidden", "model.temperature", "model.smooth"} <= set(of["fism"])
+    assert {"fit.batch", "model.heads", "model.layers", "model.dropout"} <= set(of["sasrec"])
+    assert set(space_of(recprune.build("deepfm", tiny_clicks()), ONCE)) >= {"fit.lr", "model.dropout"}
+
+
+def test_every_range_holds_what_the_option_is_untuned():
+    model = recprune.build("sasrec", tiny_split(), dim=48, dropout=0.7, layers=5)
+    space = space_of(model, FitOptions(lr=0.5, batch=7))
+    assert space["fit.lr"].high == 0.5
+    assert space["fit.batch"] == Choices((7, 64, 128, 256))
+    assert space["model.dropout"].high == 0.7
+    assert space["model.layers"] == Choices((1, 2, 3, 5))
+    assert space["model.dim"] == Choices((24, 48, 96))
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    pytest.importorskip("optuna")
+    at = tmp_path_factory.mktemp("tuned")
+    return at, tune("sasrec", tiny_split(), at, trials=3, settings=SMALL, options=ONCE, fixed=("epochs",))
+
+
+def test_the_best_is_at_least_as_good_as_the_model_untuned(three):
+    at, found = three
+    assert found.trials == 3
+    assert found.metric == "valid ndcg@3"
+    _, fit = train("sasrec", tiny_split(), settings=SMALL, options=ONCE)
+    assert found.value >= fit.history[0].value
+    assert Tuned.read(at / BEST) == found
+
+
+def test_what_is_fixed_is_not_tuned_and_the_options_can_be_trained_by(three):
+    _, found = three
+    assert found.settings["dim"] == 8
+    assert found.options.epochs == 1
+    _, fit = train("sasrec", tiny_split(), settings=found.settings, options=found.options)
+    assert fit.history[0].value == pytest.approx(found.value)
+
+
+def test_a_tuning_that_goes_on_ends_as_one_that_never_stopped(three, tmp_path, monkeypatch):
+    _, whole = three
+
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    say = {"settings": SMALL, "options": ONCE, "fixed": ("epochs",)}
+    assert tune("sasrec", tiny_split(), tmp_path, trials=1, **say).trial == 1
+    with monkeypatch.context() as broken:
+        broken.setattr("recprune.recipe.tune.train", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            tune("sasrec", tiny_split(), tmp_path, trials=3, **say)
+    assert tune("sasrec", tiny_split(), tmp_path, trials=3, seconds=600, **say) == whole
+
+
+def test_no_trial_begins_after_its_time_and_one_always_does(tmp_path):
+    pytest.importorskip("optuna")
+    assert tune("ease", tiny_split(), tmp_path, trials=9, seconds=0.0, options=ONCE).trials == 1
+
+
+def test_a_folder_of_another_tuning_is_refused(three):
+    at, _ = three
+    with pytest.raises(ArtifactError, match="another tuning"):
+        tune("sasrec", tiny_split(seed=1), at, trials=3, settings=SMALL, options=ONCE, fixed=("epochs",))
+
+
+def test_a_trial_that_fails_says_why_where_all_do(tmp_path, monkeypatch):
+    pytest.importorskip("optuna")
+
+    def refused(*_, **__):
+        raise TrainingError("the loss became nan")
+
+    monkeypatch.setattr("recprune.recipe.tune.train", refused)
+    with pytest.raises(TrainingError, match=r"2 trials.*became nan"):
+        tune("ease", tiny_split(), tmp_path, trials=2)
+
+
+def test_without_validation_or_with_nothing_to_tune_it_refuses(tmp_path):
+    pytest.importorskip("optuna")
+    split = tiny_split()
+    with pytest.raises(DataError, match="validation"):
+        tune("ease", Split(split.train, split.valid.take(split.valid["user"] < 0), split.test), tmp_path)
+    with pytest.raises(DataError, match="nothing left"):
+        tune("ease", split, tmp_path, fixed=("reg",))
+
+
+def test_without_optuna_the_error_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(ExtensionError, match=r"recprune\[tune\]"):
+        tune("ease", tiny_split(), tmp_path)
+
+
+def test_a_file_that_is_none_of_a_tuning_is_refused(tmp_path):
+    (tmp_path / "x.json").write_text('{"model": "ease"}')
+    with pytest.raises(ArtifactError, match="tuned options"):
+        Tuned.read(tmp_path / "x.json")
+
+
+def test_the_command_writes_what_train_takes(tmp_path):
+    pytest.importorskip("optuna")
+    save_split(tiny_split(), tmp_path / "prepared")
+
+    def asked(*words):
+        done = CliRunner().invoke(app(), [*(str(word) for word in words), "--json"])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    said = asked("tune", tmp_path / "prepared", "--model", "ease", "--trials", 2, "-o", tmp_path / "tuned")
+    assert said["trials"] == 2
+    trained = asked("train", tmp_path / "prepared", "--tuned", said["file"], "-o", tmp_path / "big")
+    assert trained["model"] == "ease"
+    other = asked("train", tmp_path / "prepared", "--tuned", said["file"], "--fit", "reg=7", "-o", tmp_path / "other")
+    assert other["model"] == "ease"
+    held = [json.loads((tmp_path / at / "manifest.json").read_text()) for at in ("big", "other")]
+    assert [one["notes"]["works"][0]["options"]["reg"] for one in held] == [said["fit"]["reg"], 7]
