@@ -92,12 +92,14 @@ class Rows:
         return sorted((sorted(g, key=order.__getitem__) for g in groups), key=lambda g: order[g[0]])
 
     def fields(self, places: Places, averaged: Places) -> Iterator[Site]:
-        """One site a field, of one unit: its rows, its offset, and what its embedding meets."""
+        """One site a field, of one unit: its rows, its offset, and what its embedding meets; of a column of numbers,
+        what meets it."""
         ledger = self._seen.ledger
         for f in self._seen.fields:
             node = ledger.find(f.node)
             ranges = [r for r in self._ranges.get(f.column, ()) if f.pointer in self.pointers]
-            reason = ledger.reason(f.node) or (None if ranges else "its rows are not its own")
+            number = self._tensors[f.pointer].is_floating_point()
+            reason = ledger.reason(f.node) or (None if ranges or number else "its rows are not its own")
             if reason is not None or ledger.resolve(f.node) != {node}:
                 self._whole[f"{f.column}.field"] = reason or "it leaves only together with others"
                 continue

@@ -16,7 +16,8 @@ __all__ = ["Field", "Lookup", "Seen"]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """An input column that can leave: its node, its name, the row offsets that it was looked up with."""
+    """An input column that can leave: its node, its name, the row offsets that it was looked up with, or the means
+    that were taken off its numbers."""
 
     node: int
     column: str

@@ -138,9 +138,10 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._known[id(other)] = Axes(old.labels, tuple(zero))
 
     def _fields(self, step: Step, axes: Axes) -> Axes:
-        """Where row offsets were just added, the last axis is that of the fields: each input column is a unit."""
+        """Where row offsets were just added, or means of numbers taken off, the last axis is that of the fields: each
+        input column is a unit."""
         source = axes.source
-        if source is None or source.pointer is None or not step.operation.startswith("aten.add"):
+        if source is None or source.pointer is None or not step.operation.startswith(("aten.add", "aten.sub")):
             return axes
         labels, seen, last = axes.labels[-1], self.seen, len(axes.labels) - 1
         if source.dim == last and len(source.columns) == len(labels) and _takes_any_number(seen.model):

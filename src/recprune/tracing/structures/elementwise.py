@@ -54,15 +54,17 @@ def follow(step: Step) -> Axes | tuple[Axes, ...]:
         return (kept, kept.nonzero()) if isinstance(step.output, tuple | list) else kept
     source = _source(step, tensors, operands)
     if source is not None and source.pointer is not None and len(operands) > 1:
-        return _offset(source, *operands)
+        return _offset(source, operands, zero=not step.output.is_floating_point())
     out = _aligned(step, operands, step.output.dim())
     return replace(out, zero=_zeros(step, name, operands, out), source=source)
 
 
-def _offset(source: Source, one: Axes, other: Axes) -> Axes:
-    """Ids plus the row offsets of a merged table: the last axis is now that of the offsets, one position a field."""
+def _offset(source: Source, operands: list[Axes], zero: bool) -> Axes:
+    """Ids plus the row offsets of a merged table, or numbers less their means: the last axis is now that of the
+    buffer, one position a field. zero: nothing is left there of a field that left."""
+    one, other = operands
     ids, offsets = (one, other) if other.source is None else (other, one)
-    return Axes((*ids.labels[:-1], offsets.labels[0]), (*ids.zero[:-1], True), source)
+    return Axes((*ids.labels[:-1], offsets.labels[0]), (*ids.zero[:-1], zero), source)
 
 
 def _aligned(step: Step, operands: list[Axes], rank: int) -> Axes:
@@ -117,11 +119,22 @@ def _source(step: Step, tensors: list[Tensor], operands: list[Axes]) -> Source |
     if step.operation == "aten.lt.Scalar" and operands[0].source is not None and step.args[1] == 0:
         return replace(operands[0].source, negative=True)
     known = [axes.source for axes in operands if axes.source is not None]
-    if len(known) != 1 or known[0].negative or tensors[0].dtype not in (torch.int64, torch.int32):
+    if len(known) != 1 or known[0].negative:
         return None
     others = [t for t, axes in zip(tensors, operands, strict=True) if axes.source is None]
+    if tensors[0].dtype not in (torch.int64, torch.int32):
+        return _centred(step, known[0], tensors[0], others)
     if not others:
         return known[0] if step.operation.split(".")[1] in ("add", "clone", "_to_copy") else None
     name = step.name_of(others[0])
     plain = step.operation.startswith("aten.add.") and others[0].dim() == 1 and name is not None
     return replace(known[0], pointer=name) if plain and known[0].pointer is None else None
+
+
+def _centred(step: Step, source: Source, first: Tensor, others: list[Tensor]) -> Source | None:
+    """Numbers of columns side by side, less a buffer of one number a column: that buffer tells the columns apart."""
+    beside = source.dim is not None and source.dim == first.dim() - 1 and source.pointer is None
+    if not beside or step.operation != "aten.sub.Tensor" or len(others) != 1 or others[0] is first:
+        return None
+    name = step.name_of(others[0])
+    return replace(source, pointer=name) if name is not None and others[0].dim() == 1 else None
