@@ -1,25 +1,17 @@
-"""What models of fields share: which fields they take, and the tower over their embeddings."""
+"""What models of vectors share: the tower over them, and their inner products."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
-from recprune.data.dataset import Split
-from recprune.errors import DataError
-
-__all__ = ["categorical", "tower"]
+__all__ = ["pairs_of", "tower"]
 
 
-def categorical(split: Split, fields: Sequence[str] | None = None) -> Sequence[str]:
-    """The categorical fields of a split, or those named. Raises DataError where there are none."""
-    fields = split.train.fields if fields is None else fields
-    missing = [name for name in fields if name not in split.vocabularies]
-    if missing or not fields:
-        there = ", ".join(split.vocabularies)
-        raise DataError(f"no categorical field {missing or 'at all'}; there are: {there}", fields=missing)
-    return fields
+def pairs_of(vectors: Tensor) -> Tensor:
+    """(batch, fields, dim) -> (batch,) inner products of all pairs, in linear time (Rendle 2010, lemma 3.1)."""
+    return 0.5 * (vectors.sum(1).square() - vectors.square().sum(1)).sum(1)
 
 
 def tower(width: int, hidden: Sequence[int], dropout: float, norm: bool, *, out: bool = True) -> nn.Sequential:

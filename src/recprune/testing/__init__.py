@@ -8,7 +8,7 @@ Each check raises AssertionError with a sentence that says what does not hold; n
 """
 
 from recprune.testing.cases import Case, tiny_cases, tiny_factors, tiny_fields, tiny_item_item, tiny_mlp
-from recprune.testing.data import tiny_clicks, tiny_split
+from recprune.testing.data import tiny_clicks, tiny_mixed, tiny_split
 from recprune.testing.encodings import check_encoding
 from recprune.testing.formats import Sample, check_format
 from recprune.testing.models import check_model
@@ -28,6 +28,7 @@ __all__ = [
     "tiny_factors",
     "tiny_fields",
     "tiny_item_item",
+    "tiny_mixed",
     "tiny_mlp",
     "tiny_split",
 ]

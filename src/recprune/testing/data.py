@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from recprune.data.dataset import Dataset, Roles, Split
 from recprune.data.vocabulary import Vocabulary
 
-__all__ = ["tiny_clicks", "tiny_split"]
+__all__ = ["tiny_clicks", "tiny_mixed", "tiny_split"]
 
 
 def tiny_split(seed: int = 0, *, users: int = 24, items: int = 16, each: int = 7) -> Split:
@@ -52,6 +53,23 @@ def tiny_clicks(seed: int = 0, *, rows: int = 240) -> Split:
         whole.take((time >= 0.6 * rows) & (time < 0.8 * rows)),
         whole.take(time >= 0.8 * rows),
     )
+
+
+def tiny_mixed(seed: int = 0, *, rows: int = 240) -> Split:
+    """`tiny_clicks` with numbers and many codes a row: `age` and `price`, and up to 3 of 5 `tags`, padded with 0."""
+    rng, clicks = np.random.default_rng(seed), tiny_clicks(seed, rows=rows)
+
+    def with_more(part: Dataset) -> Dataset:
+        n = len(part)
+        more: dict[str, NDArray[Any]] = {
+            "age": rng.normal(30, 5, n).astype(np.float32),
+            "price": rng.normal(3, 0.5, n).astype(np.float32),
+            "tags": rng.integers(0, 6, (n, 3)).astype(np.int32),
+        }
+        roles = replace(part.roles, numeric=("age", "price"), multi=("tags",))
+        return Dataset({**part.columns, **more}, {**part.vocabularies, "tags": _vocabulary("tags", 5)}, roles)
+
+    return Split(with_more(clicks.train), with_more(clicks.valid), with_more(clicks.test))
 
 
 def _tastes(rng: np.random.Generator, user: int, items: int, each: int) -> NDArray[np.int64]:
