@@ -11,6 +11,7 @@ from torch import nn
 
 from recprune import encodings, models
 from recprune.data import formats
+from recprune.data.pasts import with_pasts
 from recprune.discover import load, module, names
 from recprune.importance import rules
 from recprune.models.build import build
@@ -41,7 +42,7 @@ def made(name: str) -> tuple[nn.Module, Any]:
     model = build(name, split)
     if set(model.columns) <= USER_COLUMNS:
         return model, split
-    clicks = tiny_clicks()
+    clicks = with_pasts(tiny_clicks(), 4)
     return build(name, clicks), clicks
 
 

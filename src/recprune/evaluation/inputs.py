@@ -116,17 +116,24 @@ def row_inputs(
 ) -> tuple[Tensor, ...]:
     """Inputs of a model that scores rows, in the order of its columns, on its device.
 
-    Codes are int64, numbers float32; (batch,), or (batch, width) for a multi-valued field.
-    Raises DataError for a column that the dataset lacks.
+    Codes are int64, numbers float32; (batch,), or (batch, width) for a multi-valued field, and for `sequence`, the
+    items of the past. Raises DataError for a column that the dataset lacks.
     """
-    return tuple(_row_column(dataset[name][rows], name, renumber).to(device_of(model)) for name in columns_of(model))
+    columns = columns_of(model)
+    if "sequence" in columns and "sequence" not in dataset.columns:
+        raise DataError(
+            f"{type(model).__name__} takes what each user had before each row, and the rows do not say; add it to the "
+            "split with recprune.data.pasts.with_pasts(split)",
+            column="sequence",
+        )
+    return tuple(_row_column(dataset[name][rows], name, renumber).to(device_of(model)) for name in columns)
 
 
 def _row_column(values: NDArray[Any], name: str, renumber: Renumber | None) -> Tensor:
     if values.dtype.kind == "f":
         return torch.from_numpy(values.astype(np.float32))
-    codes = values if renumber is None or name not in renumber else renumber[name][values]
-    return torch.from_numpy(codes.astype(np.int64))
+    new = None if renumber is None else renumber.get(name, renumber.get("item") if name == "sequence" else None)
+    return torch.from_numpy((values if new is None else new[values]).astype(np.int64))
 
 
 def example(model: nn.Module, split: Split, n: int = 3) -> tuple[Tensor, ...]:

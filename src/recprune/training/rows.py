@@ -10,6 +10,7 @@ from torch import Tensor
 
 from recprune.data.dataset import Dataset
 from recprune.evaluation.evaluate import row_scores
+from recprune.evaluation.inputs import row_inputs
 from recprune.training import losses, soft_losses
 from recprune.training.samples import Samples, checksum
 from recprune.training.teacher import Teacher
@@ -27,6 +28,7 @@ def row_samples(model: Any, data: Dataset, loss: str, unknown: float, teacher: T
     place.
     """
     target = torch.from_numpy(np.require(data["label" if loss == "bce" else "rating"], np.float32, ["C", "W"]))
+    row_inputs(model, data, slice(0, 0))  # says what is missing
     columns = [torch.from_numpy(np.require(data[name], requirements=["C", "W"])) for name in model.columns]
     codes = [not column.is_floating_point() for column in columns]
     hard, soft = getattr(losses, loss), getattr(soft_losses, loss)
