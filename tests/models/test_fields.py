@@ -1,0 +1,143 @@
+"""Fields of every sort: numbers and many codes a row beside categorical ones."""
+
+import numpy as np
+import pytest
+import torch
+
+import recprune
+from recprune.data.pasts import with_pasts
+from recprune.errors import DataError
+from recprune.evaluation.inputs import example, row_inputs
+from recprune.models._fields import FieldModel
+from recprune.planning.budget import Budget
+from recprune.planning.plan import Plan
+from recprune.surgery import apply
+from recprune.testing import check_model, tiny_clicks, tiny_mixed
+from recprune.tracing.trace import survey
+from recprune.training.fit import FitOptions, fit
+
+CLICKS = ["autoint", "dcn", "deepfm", "din", "fgcnn", "fm", "lr", "wide_deep"]
+NONE = np.arange(0)
+SMALL = {
+    "autoint": {"layers": 2, "heads": 2, "inside": 3, "hidden": (6,)},
+    "dcn": {"hidden": (6, 5)},
+    "deepfm": {"hidden": (6, 5)},
+    "din": {"attention": (7,), "hidden": (6, 5)},
+    "fgcnn": {"filters": (3, 5), "hidden": (6, 7)},
+    "wide_deep": {"hidden": (6, 5)},
+}
+
+FIELDS = {"user.field", "item.field", "city.field", "age.field", "price.field", "user.id", "item.id", "tags.id"}
+OTHERS = {"user.field", "city.field", "age.field", "price.field", "user.id", "item+sequence.id", "tags.id"}
+DIMS = {"table+bags.0.dim"}
+LEAVE = {
+    "autoint": {*FIELDS, *DIMS, "attention.0.head", "tower.0.neuron"},
+    "dcn": {*FIELDS, *DIMS, "tower.0.neuron"},
+    "deepfm": {*FIELDS, *DIMS, "tower.0.neuron"},
+    "din": {*OTHERS, *DIMS, "item.dim", "attention.0.neuron", "tower.0.neuron"},
+    "fgcnn": {"user.id", "item.id", "convolutions.0.filter", "tower.0.neuron"},
+    "fm": {*FIELDS, *DIMS},
+    "lr": FIELDS,
+    "wide_deep": {*FIELDS, *DIMS, "tower.0.neuron"},
+}
+
+
+def mixed(**options):
+    return with_pasts(tiny_mixed(**options), 4)
+
+
+def built(name, split):
+    return recprune.build(name, split, **({} if name == "lr" else {"dim": 4}), **SMALL.get(name, {})).eval()
+
+
+def whole(site):
+    return np.arange(site.size)
+
+
+@pytest.mark.parametrize("name", CLICKS)
+def test_every_sort_of_field_keeps_the_contract(name):
+    split = mixed()
+    model = built(name, split)
+    assert {"user", "item", "city", "noise", "age", "price", "tags"} == set(model.columns) - {"sequence"}
+    check_model(model, split)
+
+
+@pytest.mark.parametrize("name", CLICKS)
+def test_every_site_can_leave_alone_and_all_together(name):
+    split = mixed()
+    model = built(name, split)
+    inputs = example(model, split, 7)
+    found = survey(model, inputs)
+    assert LEAVE[name] <= {site.name for site in found.sites}, (sorted(s.name for s in found.sites), dict(found.whole))
+    for site in found.sites:
+        apply(model, Plan(found, {site.name: whole(site)[: site.size // 2]}, Budget(0.0)), inputs)
+    halves = {s.name: whole(s)[: (s.size + 1) // 2] for s in found.sites}
+    gone = [site.name for site in found.sites if site.kind == "field"][-2:]
+    small = apply(model, Plan(found, {**halves, **dict.fromkeys(gone, NONE)}, Budget(0.0)), inputs)
+    assert sum(p.numel() for p in small.parameters()) < sum(p.numel() for p in model.parameters())
+
+
+def test_vectors_are_rows_numbers_times_weights_and_means_of_rows():
+    model = FieldModel(("user", "age", "tags"), (4, 0, 5), 3, ("tags",), linear=True)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter)
+    model.number_mean[0], model.number_scale[0] = 30.0, 0.2
+    columns = (torch.tensor([2, 0]), torch.tensor([35.0, float("nan")]), torch.tensor([[1, 4, 0], [0, 0, 0]]))
+    found = model.found(columns)
+    got, weights = model.vectors(found), model.weights(found)
+    bag = model.bags[0].weight
+    assert torch.allclose(got[0, 0], model.table.weight[2])
+    assert torch.allclose(got[:, 1], torch.stack([model.number_weight[0], 0 * bag[0]]) + model.number_bias[0])
+    assert torch.allclose(got[:, 2], torch.stack([(bag[1] + bag[4]) / 2, 0 * bag[0]]))
+    tags = model.bags_linear[0].weight
+    assert torch.allclose(weights[0], model.linear.weight[2, 0] + model.number_linear[0] + (tags[1] + tags[4])[0] / 2)
+    assert torch.allclose(weights[1], model.linear.weight[0, 0])
+
+
+def test_numbers_are_standardised_over_train():
+    split = tiny_mixed()
+    model = recprune.build("deepfm", split)
+    numbers = model.found(row_inputs(model, split.train, slice(None))).numbers
+    assert torch.allclose(numbers.mean(0), torch.zeros(2), atol=1e-4)
+    assert torch.allclose(numbers.std(0, correction=0), torch.ones(2), atol=1e-4)
+
+
+def test_a_number_that_never_varies_stays_finite():
+    split = tiny_mixed()
+    split.train.columns["age"][:] = 7
+    model = recprune.build("deepfm", split).eval()
+    assert torch.isfinite(model(*row_inputs(model, split.test, slice(None)))).all()
+
+
+def test_a_numeric_field_leaves_as_a_whole_with_its_mean():
+    split = tiny_mixed()
+    model = recprune.build("deepfm", split, dim=4).eval()
+    inputs = example(model, split, 7)
+    found = survey(model, inputs)
+    small = apply(model, Plan(found, {"age.field": NONE}, Budget(0.0)), inputs)
+    assert small.columns == tuple(c for c in model.columns if c != "age")
+    assert small.number_mean.tolist() == model.number_mean[1:].tolist()
+    assert small.number_weight.shape == (1, 4)
+    model.number_weight.data[0], model.number_bias.data[0], model.number_linear.data[0] = 0, 0, 0
+    rows = row_inputs(model, split.test, slice(None))
+    assert torch.allclose(small(*row_inputs(small, split.test, slice(None))), model(*rows), atol=1e-5)
+
+
+def test_categorical_fields_alone_make_no_tensors_for_others():
+    model = recprune.build("deepfm", tiny_clicks())
+    own = [name for name in model.state_dict() if not name.startswith("tower.")]
+    assert own == ["bias", "offsets", "table.weight", "linear.weight"]
+    assert "multi" not in model.config
+
+
+@pytest.mark.parametrize("name", CLICKS)
+def test_it_learns_from_fields_of_every_sort(name):
+    split = mixed(rows=400)
+    model = built(name, split)
+    losses = [epoch.loss for epoch in fit(model, split, FitOptions(epochs=4, batch=32, lr=0.02, patience=4)).history]
+    assert losses[-1] < losses[0]
+
+
+def test_a_multi_valued_field_needs_a_size():
+    with pytest.raises(DataError, match="tags"):
+        FieldModel(("user", "tags"), (4, 0), 3, ("tags",), linear=True)
