@@ -49,8 +49,8 @@ def main() -> None:
         ["model", "parameters", "bytes", "of dense", "ms a request", "validation AUC", "test AUC"],
         rows,
         notes=[
-            f"Dense training: {options.epochs} epochs, {dense:.0f} s of the processor; all {len(FACTORS)} stops with their scores and "
-            f"fine-tuning: {max(p.epochs for p, _ in made)} epochs of smaller models, {taken:.0f} s, "
+            f"Dense training: {options.epochs} epochs, {dense:.0f} s of the processor; all {len(FACTORS)} stops with "
+            f"their scores and fine-tuning: {max(p.epochs for p, _ in made)} epochs of smaller models, {taken:.0f} s, "
             f"{taken / dense:.2f} times as long; every stop is stored by {' and '.join(ENCODINGS)} too",
             "Packed models decode with torch operations, which takes time; `recprune.unpack` gives their floats back",
         ],

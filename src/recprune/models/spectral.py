@@ -8,7 +8,6 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
-from sklearn.utils.extmath import randomized_svd
 from torch import Tensor, nn
 
 from recprune.data.dataset import Histories, Split
@@ -18,6 +17,8 @@ from recprune.models._item_item import ROWS, blank, check_solvable, item_item, l
 
 __all__ = ["Spectral"]
 
+MORE = 32
+"""Directions beside those that are asked for, in which they are looked for."""
 PASSES = 10
 """Passes over the graph by which its singular vectors are found."""
 
@@ -98,10 +99,14 @@ def _vectors(graph: sp.csr_matrix, dim: int) -> NDArray[np.float32]:
 
     Randomised subspace iteration (Halko et al. 2011, algorithm 4.4), drawn by seed 0.
     """
-    out = np.zeros((graph.shape[1], dim), dtype=np.float32)
-    found = randomized_svd(graph, min(dim, *graph.shape), n_oversamples=32, n_iter=PASSES, random_state=0)
-    there = found[1] > 1e-6 * max(found[1][0], 1e-30)
-    out[:, : int(there.sum())] = found[2][there].T
+    out, pairs = np.zeros((graph.shape[1], dim), dtype=np.float32), graph.tocoo()
+    places = torch.from_numpy(np.stack([pairs.row, pairs.col]).astype(np.int64))
+    sparse = torch.sparse_coo_tensor(places, torch.from_numpy(pairs.data), pairs.shape, check_invariants=False)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        _, sizes, vectors = torch.svd_lowrank(sparse.coalesce(), min(dim + MORE, *graph.shape), niter=PASSES)
+    there = sizes[:dim] > 1e-6 * sizes[:1].clamp(min=1e-30)
+    out[:, : int(there.sum())] = vectors[:, :dim][:, there].numpy()
     return out
 
 
