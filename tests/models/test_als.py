@@ -8,7 +8,6 @@ from recprune.errors import DataError
 from recprune.evaluation.inputs import example
 from recprune.models import _alternating
 from recprune.models._alternating import alternate, solved_rows
-from recprune.models._item_item import matrix_of
 from recprune.models.als import Als
 from recprune.packing import pack
 from recprune.testing import tiny_split
@@ -33,7 +32,7 @@ def objective(x, users, items, alpha, reg):
 
 def test_a_row_is_the_least_squares_solution(monkeypatch):
     monkeypatch.setattr(_alternating, "TOGETHER", 7)
-    matrix, alpha, reg = matrix_of(histories()), 0.2, 0.05
+    matrix, alpha, reg = histories().matrix(unknown=False), 0.2, 0.05
     factors = torch.randn(14, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     found, x, f = solved_rows(matrix, factors, alpha, reg).numpy(), matrix.toarray().astype(np.float64), factors.numpy()
     for row in range(len(x)):
@@ -43,12 +42,13 @@ def test_a_row_is_the_least_squares_solution(monkeypatch):
 
 def test_every_sweep_makes_the_objective_smaller():
     data, alpha, reg = histories(), 0.2, 0.05
-    x = matrix_of(data).toarray().astype(np.float64)
+    x = data.matrix(unknown=False).toarray().astype(np.float64)
     start = 0.1 * torch.randn(14, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
     def after(sweeps):
         items = alternate(data, start, alpha, reg, sweeps)
-        return objective(x, solved_rows(matrix_of(data), items, alpha, reg).numpy(), items.numpy(), alpha, reg)
+        users = solved_rows(data.matrix(unknown=False), items, alpha, reg)
+        return objective(x, users.numpy(), items.numpy(), alpha, reg)
 
     values = [after(sweeps) for sweeps in range(5)]
     assert values == sorted(values, reverse=True)
@@ -67,7 +67,7 @@ def test_a_user_is_folded_in_exactly():
     data = histories()
     model = Als(14, dim=5, alpha=0.2, reg=0.05)
     model.refit_(data)
-    x = matrix_of(data)
+    x = data.matrix(unknown=False)
     wanted = solved_rows(x, model.item.weight.detach().double(), 0.2, 0.05)
     history = torch.from_numpy(x.toarray())
     assert torch.allclose(model.query(history).double(), wanted, atol=1e-4)

@@ -61,19 +61,20 @@ class Histories:
         """(n_users,) how many interactions each user has."""
         return np.diff(self.starts)
 
-    def matrix(self) -> sp.csr_matrix:
-        """(n_users, n_items) float32, 1 where the user had the item."""
+    def matrix(self, unknown: bool = True) -> sp.csr_matrix:
+        """(n_users, n_items) float32, 1 where the user had the item; without `unknown` item 0 was had by nobody."""
         data = np.ones(len(self.items), dtype=np.float32)
         out = sp.csr_matrix((data, self.items.astype(np.int32), self.starts), shape=(self.n_users, self.n_items))
         out.sum_duplicates()
         out.data[:] = 1.0
+        if not unknown:
+            out.data[out.indices == 0] = 0.0
+            out.eliminate_zeros()
         return out
 
     def once(self) -> Histories:
         """Every item of a user once, by item number, and the unknown item never."""
-        matrix = self.matrix()
-        matrix.data[matrix.indices == 0] = 0.0
-        matrix.eliminate_zeros()
+        matrix = self.matrix(unknown=False)
         return Histories(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), self.n_items)
 
     def dense(self, users: NDArray[np.integer]) -> NDArray[np.float32]:

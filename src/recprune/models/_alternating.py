@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from recprune.data.dataset import Histories
-from recprune.models._item_item import matrix_of
 
 __all__ = ["alternate", "solved_rows"]
 
@@ -23,7 +22,7 @@ def alternate(histories: Histories, items: Tensor, alpha: float, reg: float, swe
     items: the factors to begin with. alpha: the weight of what was not seen; reg: the regularisation, times how much a
     user or an item weighs. Rendle et al. 2022, section 3. Item 0 and items that nobody had are zero.
     """
-    matrix = matrix_of(histories)
+    matrix = histories.matrix(unknown=False)
     other = matrix.T.tocsr()
     for _ in range(sweeps):
         users = solved_rows(matrix, items, alpha, reg)

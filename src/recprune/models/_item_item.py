@@ -14,11 +14,35 @@ from torch import Tensor, nn
 from recprune.data.dataset import Histories
 from recprune.encodings.item_item import ItemItem
 from recprune.errors import DataError
+from recprune.models._closed import check_items
 
-__all__ = ["blank", "check_solvable", "item_item", "largest_of_rows", "matrix_of", "ridge_entries", "together"]
+__all__ = ["SparseItems", "blank", "check_solvable", "item_item", "largest_of_rows", "ridge_entries", "together"]
 
 ROWS = 1024
 """Rows that are looked at together."""
+
+
+class SparseItems(nn.Module):
+    """A model whose scores are history @ B, B held by its entries alone; what B is, says the class below.
+
+    forward: history (batch, n_items) 0/1 -> scores (batch, n_items). entries: of the matrix that there is.
+    """
+
+    def __init__(self, n_items: int, entries: int | None, **config: Any) -> None:
+        super().__init__()
+        entries = n_items if entries is None else entries
+        self.config: dict[str, Any] = {"n_items": n_items, **config, "entries": entries}
+        self.columns: tuple[str, ...] = ("history",)
+        self.items: nn.Module = blank(n_items, entries)
+
+    def reset_parameters(self) -> None:
+        """All entries zero: there is nothing random in these models."""
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, history: Tensor) -> Tensor:
+        scores: Tensor = self.items(history)
+        return scores
 
 
 def blank(n_items: int, entries: int) -> ItemItem:
@@ -40,25 +64,12 @@ def check_solvable(items: nn.Module, histories: Histories, n_items: int) -> None
     """Raise DataError where the item matrix is packed, or the histories are of another number of items."""
     if not isinstance(items, ItemItem):
         raise DataError("the item matrix is packed; solve the model first and pack it then, or unpack it")
-    if histories.n_items != n_items:
-        raise DataError(
-            f"the model has {n_items:,} items and the histories have {histories.n_items:,}; encode both alike",
-            expected=n_items,
-            found=histories.n_items,
-        )
-
-
-def matrix_of(histories: Histories) -> sp.csr_matrix:
-    """(n_users, n_items) float32, 1 where the user had the item; the unknown item was had by nobody."""
-    matrix = histories.matrix()
-    matrix.data[matrix.indices == 0] = 0.0
-    matrix.eliminate_zeros()
-    return matrix
+    check_items(histories, n_items)
 
 
 def together(histories: Histories) -> sp.csr_matrix:
     """(n_items, n_items) float32, how many users had both items, only where some had: 8 bytes a pair, both ways."""
-    matrix = matrix_of(histories)
+    matrix = histories.matrix(unknown=False)
     return (matrix.T.tocsr() @ matrix).tocsr()
 
 

@@ -21,8 +21,7 @@ def gram_rows(histories: Histories) -> Callable[[int, int], Tensor]:
 
     Row and column 0 (the unknown item) are zero.
     """
-    matrix = histories.matrix()
-    matrix.data[matrix.indices == 0] = 0.0
+    matrix = histories.matrix(unknown=False)
     items = matrix.T.tocsr()
     return lambda begin, end: torch.from_numpy((items[begin:end] @ matrix).toarray())
 

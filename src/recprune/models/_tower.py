@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-__all__ = ["pairs_of", "tower"]
+__all__ = ["pairs_of", "reset_layers", "tower"]
 
 
 def pairs_of(vectors: Tensor) -> Tensor:
@@ -26,3 +26,10 @@ def tower(width: int, hidden: Sequence[int], dropout: float, norm: bool, *, out:
             layers.append(nn.Dropout(dropout))
         width = units
     return nn.Sequential(*layers, *([nn.Linear(width, 1)] if out else []))
+
+
+def reset_layers(model: nn.Module) -> None:
+    """Linear layers, convolutions and norms as torch initialises them, in their order."""
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.BatchNorm1d):
+            layer.reset_parameters()

@@ -13,6 +13,7 @@ from recprune.encodings.codes import is_graph
 from recprune.encodings.faces import Packed, scores
 from recprune.errors import DataError
 from recprune.models._alternating import alternate
+from recprune.models._closed import check_items, check_reg
 
 __all__ = ["Als"]
 
@@ -122,12 +123,5 @@ def _solved(product: Product, wanted: Tensor, diagonal: Tensor) -> Tensor:
 def _check(table: nn.Module, histories: Histories, reg: float) -> None:
     if isinstance(table, Packed):
         raise DataError("the item table is packed; solve the model first and pack it then, or unpack it")
-    n_items = len(_weight(table))
-    if histories.n_items != n_items:
-        raise DataError(
-            f"the model has {n_items:,} items and the histories have {histories.n_items:,}; encode both alike",
-            expected=n_items,
-            found=histories.n_items,
-        )
-    if not reg > 0:
-        raise DataError(f"reg must be above 0, not {reg!r}: the matrices to invert may be singular", reg=reg)
+    check_items(histories, len(_weight(table)))
+    check_reg(reg)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from recprune.errors import DataError
 from recprune.models._fields import FieldModel
-from recprune.models._tower import tower
+from recprune.models._tower import reset_layers, tower
 
 __all__ = ["DCN"]
 
@@ -55,9 +55,7 @@ class DCN(FieldModel):
     def reset_parameters(self) -> None:
         """Embeddings with standard deviation 0.01, the layers as torch initialises them."""
         self.reset_fields()
-        for layer in self.modules():
-            if isinstance(layer, nn.Linear | nn.BatchNorm1d):
-                layer.reset_parameters()
+        reset_layers(self)
 
     def forward(self, *columns: Tensor) -> Tensor:
         first = self.vectors(self.found(columns)).flatten(1)

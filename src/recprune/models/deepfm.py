@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from torch import Tensor
 
-import torch
-from torch import Tensor, nn
-
-from recprune.models._fields import FieldModel
-from recprune.models._tower import pairs_of, tower
+from recprune.models._tower import pairs_of
+from recprune.models.wide_deep import WideDeep
 
 __all__ = ["DeepFM"]
 
 
-class DeepFM(FieldModel):
+class DeepFM(WideDeep):
     """logit = bias + sum w_f + sum_{f<g} <e_f, e_g> + tower(e_1, ..., e_F) (Guo et al. 2017, equations 1 to 4).
 
     Vectors e_f and weights w_f of all fields are those of FieldModel. The tower is `hidden` layers of Linear, BatchNorm
@@ -22,33 +19,6 @@ class DeepFM(FieldModel):
     forward: one column a field -> logits (batch,).
     """
 
-    def __init__(
-        self,
-        fields: Sequence[str],
-        sizes: Sequence[int],
-        dim: int = 16,
-        hidden: Sequence[int] = (128, 128),
-        dropout: float = 0.3,
-        norm: bool = True,
-        multi: Sequence[str] = (),
-    ) -> None:
-        super().__init__(fields, sizes, dim, multi, linear=True)
-        self.config |= {"dim": dim, "hidden": list(hidden), "dropout": dropout, "norm": norm}
-        self.tower = tower(len(fields) * dim, hidden, dropout, norm)
-        self.bias = nn.Parameter(torch.zeros(()))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Embeddings with standard deviation 0.01, no linear weights, the tower as torch initialises it."""
-        self.reset_fields()
-        nn.init.zeros_(self.bias)
-        for layer in self.tower:
-            if isinstance(layer, nn.Linear | nn.BatchNorm1d):
-                layer.reset_parameters()
-
-    def forward(self, *columns: Tensor) -> Tensor:
-        found = self.found(columns)
-        vectors = self.vectors(found)
-        deep = self.tower(vectors.flatten(1)).squeeze(1)
-        logits: Tensor = self.bias + self.weights(found) + pairs_of(vectors) + deep
-        return logits
+    def deep(self, vectors: Tensor) -> Tensor:
+        """(batch,) inner products of all pairs, and the tower."""
+        return pairs_of(vectors) + super().deep(vectors)

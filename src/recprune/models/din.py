@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from recprune.data.dataset import Split
 from recprune.errors import DataError
 from recprune.models._fields import FieldModel, described
-from recprune.models._tower import tower
+from recprune.models._tower import reset_layers, tower
 
 __all__ = ["DIN"]
 
@@ -73,9 +73,8 @@ class DIN(FieldModel):
         nn.init.normal_(self.item.weight, std=0.01)
         with torch.no_grad():
             self.item.weight[0] = 0.0
-        for layer in self.modules():
-            if isinstance(layer, nn.Linear | nn.BatchNorm1d):
-                layer.reset_parameters()
+        reset_layers(self)
+        for layer in self.attention:
             if isinstance(layer, nn.PReLU):
                 nn.init.constant_(layer.weight, 0.25)
 

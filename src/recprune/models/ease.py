@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from recprune.data.dataset import Histories, Split
 from recprune.encodings.faces import Packed
 from recprune.errors import DataError
+from recprune.models._closed import check_items, check_reg
 from recprune.models._ridge import gram, ridge_columns
 
 __all__ = ["Ease"]
@@ -89,21 +90,11 @@ class Ease(nn.Module):
     def _reg(self, histories: Histories, n_items: int, reg: float | None) -> float:
         """The strength to solve by, once it is known that the histories fit; the model keeps it."""
         reg = float(self.config["reg"]) if reg is None else reg
-        _check(histories, n_items, reg)
+        check_items(histories, n_items)
+        check_reg(reg)
         self.config["reg"] = reg
         return reg
 
 
 def _usual_dtype(values: Tensor, n_items: int | None = None) -> torch.dtype:
     return torch.float64 if (n_items or len(values)) <= DOUBLE else values.dtype
-
-
-def _check(histories: Histories, n_items: int, reg: float) -> None:
-    if histories.n_items != n_items:
-        raise DataError(
-            f"the model has {n_items:,} items and the histories have {histories.n_items:,}; encode both alike",
-            expected=n_items,
-            found=histories.n_items,
-        )
-    if not reg > 0:
-        raise DataError(f"reg must be above 0, not {reg!r}: the matrix to invert would be singular", reg=reg)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from recprune.errors import DataError
 from recprune.models._fields import FieldModel
-from recprune.models._tower import pairs_of, tower
+from recprune.models._tower import pairs_of, reset_layers, tower
 
 __all__ = ["FGCNN"]
 
@@ -61,9 +61,7 @@ class FGCNN(FieldModel):
     def reset_parameters(self) -> None:
         """Vectors with standard deviation 0.01, the layers as torch initialises them."""
         self.reset_fields()
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d | nn.Linear | nn.BatchNorm1d):
-                layer.reset_parameters()
+        reset_layers(self)
 
     def forward(self, *columns: Tensor) -> Tensor:
         vectors = self.vectors(self.found(columns))

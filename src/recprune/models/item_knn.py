@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from recprune.data.dataset import Histories, Split
 from recprune.encodings.item_item import ItemItem
-from recprune.models._item_item import ROWS, blank, check_solvable, item_item, largest_of_rows, matrix_of
+from recprune.models._item_item import ROWS, SparseItems, check_solvable, item_item, largest_of_rows
 
 __all__ = ["ItemKnn"]
 
 
-class ItemKnn(nn.Module):
+class ItemKnn(SparseItems):
     """score(u, j) = sum of s(i, j) over the items i of the history of u that are among the k nearest of j.
 
     s(i, j) = n_ij / (sqrt(n_i n_j) + shrink), n_ij users of both, n_i and n_j of each: the cosine (Deshpande & Karypis
@@ -27,25 +27,12 @@ class ItemKnn(nn.Module):
     """
 
     def __init__(self, n_items: int, k: int = 100, shrink: float = 10.0, entries: int | None = None) -> None:
-        super().__init__()
-        entries = n_items if entries is None else entries
-        self.config: dict[str, Any] = {"n_items": n_items, "k": k, "shrink": shrink, "entries": entries}
-        self.columns: tuple[str, ...] = ("history",)
-        self.items: nn.Module = blank(n_items, entries)
+        super().__init__(n_items, entries, k=k, shrink=shrink)
 
     @classmethod
     def of(cls, split: Split, k: int = 100, shrink: float = 10.0) -> Self:
         """The model for the items of a split."""
         return cls(split.train.n_items, k, shrink)
-
-    def reset_parameters(self) -> None:
-        """All entries zero: there is nothing random in this model."""
-        for parameter in self.parameters():
-            nn.init.zeros_(parameter)
-
-    def forward(self, history: Tensor) -> Tensor:
-        scores: Tensor = self.items(history)
-        return scores
 
     @torch.no_grad()
     def refit_(self, histories: Histories, reg: float | None = None) -> None:
@@ -70,7 +57,7 @@ class ItemKnn(nn.Module):
 
 def _nearest(histories: Histories, k: int, shrink: float) -> sp.csr_matrix:
     """(items to score, items of the history), k entries a row, made some rows at a time."""
-    matrix = matrix_of(histories)
+    matrix = histories.matrix(unknown=False)
     items, blocks = matrix.T.tocsr(), []
     for begin in range(0, histories.n_items, ROWS):
         block = _similar((items[begin : begin + ROWS] @ matrix).tocoo(), items, begin, shrink)
@@ -87,7 +74,7 @@ def _similar(both: sp.coo_matrix, items: sp.csr_matrix, begin: int, shrink: floa
 
 
 def _of_entries(histories: Histories, held: ItemItem, shrink: float) -> Tensor:
-    matrix = matrix_of(histories)
+    matrix = histories.matrix(unknown=False)
     items, rows, columns = matrix.T.tocsr(), held.rows().numpy(), held.indices.long().numpy()
     found = np.zeros(len(rows))
     for begin in range(0, histories.n_items, ROWS):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from recprune.data.dataset import Split
-from recprune.models._tower import tower
+from recprune.models._tower import reset_layers, tower
 
 __all__ = ["NeuMF"]
 
@@ -52,9 +52,7 @@ class NeuMF(nn.Module):
         """Factors with standard deviation 0.1, the layers as torch initialises them."""
         for table in (self.user, self.item, self.user_deep, self.item_deep):
             nn.init.normal_(table.weight, std=0.1)
-        for layer in (*self.tower, self.output):
-            if isinstance(layer, nn.Linear | nn.BatchNorm1d):
-                layer.reset_parameters()
+        reset_layers(self)
 
     def forward(self, user: Tensor, item: Tensor) -> Tensor:
         product = self.user(user) * self.item(item)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from recprune.data.dataset import Histories, Split
-from recprune.errors import DataError
+from recprune.models._closed import check_items
 
 __all__ = ["Popularity"]
 
@@ -45,12 +45,6 @@ class Popularity(nn.Module):
 
         Raises DataError where the histories are of another number of items.
         """
-        if histories.n_items != len(self.users):
-            raise DataError(
-                f"the model has {len(self.users):,} items and the histories have {histories.n_items:,}; encode both "
-                "alike",
-                expected=len(self.users),
-                found=histories.n_items,
-            )
+        check_items(histories, len(self.users))
         counts = np.bincount(histories.once().items, minlength=histories.n_items)
         self.users.copy_(torch.from_numpy(counts))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from torch import Tensor, nn
 
 from recprune.data.dataset import Histories, Split
 from recprune.encodings.item_item import ItemItem
-from recprune.errors import DataError
+from recprune.models._closed import check_reg
 from recprune.models._item_item import (
     ROWS,
-    blank,
+    SparseItems,
     check_solvable,
     item_item,
     largest_of_rows,
@@ -25,7 +24,7 @@ from recprune.models._item_item import (
 __all__ = ["Slim"]
 
 
-class Slim(nn.Module):
+class Slim(SparseItems):
     """scores = history @ B with at most k entries a column of B, none of them its own (Ning & Karypis 2011, section 4).
 
     For item j the support S are the k items that alone leave the least squared error of j, those with the largest
@@ -39,25 +38,12 @@ class Slim(nn.Module):
     """
 
     def __init__(self, n_items: int, k: int = 100, reg: float = 100.0, entries: int | None = None) -> None:
-        super().__init__()
-        entries = n_items if entries is None else entries
-        self.config: dict[str, Any] = {"n_items": n_items, "k": k, "reg": reg, "entries": entries}
-        self.columns: tuple[str, ...] = ("history",)
-        self.items: nn.Module = blank(n_items, entries)
+        super().__init__(n_items, entries, k=k, reg=reg)
 
     @classmethod
     def of(cls, split: Split, k: int = 100, reg: float = 100.0) -> Self:
         """The model for the items of a split."""
         return cls(split.train.n_items, k, reg)
-
-    def reset_parameters(self) -> None:
-        """All entries zero: there is nothing random in this model."""
-        for parameter in self.parameters():
-            nn.init.zeros_(parameter)
-
-    def forward(self, history: Tensor) -> Tensor:
-        scores: Tensor = self.items(history)
-        return scores
 
     @torch.no_grad()
     def refit_(self, histories: Histories, reg: float | None = None) -> None:
@@ -68,8 +54,7 @@ class Slim(nn.Module):
         """
         check_solvable(self.items, histories, int(self.config["n_items"]))
         reg = float(self.config["reg"]) if reg is None else reg
-        if not reg > 0:
-            raise DataError(f"reg must be above 0, not {reg!r}: the matrices to invert may be singular", reg=reg)
+        check_reg(reg)
         self.config["reg"], gram, held = reg, together(histories), self.items
         assert isinstance(held, ItemItem)
         if len(held.values) >= self.config["entries"]:

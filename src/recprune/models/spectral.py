@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recprune.data.dataset import Histories, Split
+from recprune.data.graph import normal_graph
 from recprune.encodings.faces import scores, summed
 from recprune.encodings.item_item import ItemItem
-from recprune.models._item_item import ROWS, blank, check_solvable, item_item, largest_of_rows, matrix_of
+from recprune.models._item_item import ROWS, blank, check_solvable, item_item, largest_of_rows
 
 __all__ = ["Spectral"]
 
@@ -74,7 +75,7 @@ class Spectral(nn.Module):
         n_items = int(self.config["n_items"])
         check_solvable(self.items, histories, n_items)
         self.config["alpha"] = float(self.config["alpha"]) if reg is None else reg
-        graph, roots = _graph(histories)
+        graph, roots = normal_graph(histories)
         held, weight = self.items, self.item.weight
         assert isinstance(held, ItemItem)
         weight.copy_(torch.from_numpy(_vectors(graph, weight.shape[1])))
@@ -84,14 +85,6 @@ class Spectral(nn.Module):
             return
         self.items = item_item(_filter(graph, roots, int(self.config["k"])), held.values.dtype)
         self.config["entries"] = len(self.items.values)
-
-
-def _graph(histories: Histories) -> tuple[sp.csr_matrix, NDArray[np.float32]]:
-    """N, and the roots of how many users each item has, 1 where it has none."""
-    matrix = matrix_of(histories)
-    users, items = (np.maximum(np.asarray(matrix.sum(axis)).ravel(), 1.0) for axis in (1, 0))
-    normal = (sp.diags(users**-0.5) @ matrix @ sp.diags(items**-0.5)).astype(np.float32).tocsr()
-    return normal, np.sqrt(items).astype(np.float32)
 
 
 def _vectors(graph: sp.csr_matrix, dim: int) -> NDArray[np.float32]:

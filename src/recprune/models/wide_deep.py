@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from recprune.models._fields import FieldModel
-from recprune.models._tower import tower
+from recprune.models._tower import reset_layers, tower
 
 __all__ = ["WideDeep"]
 
@@ -43,11 +43,14 @@ class WideDeep(FieldModel):
         """Vectors with standard deviation 0.01, no weights and no bias, the tower as torch initialises it."""
         self.reset_fields()
         nn.init.zeros_(self.bias)
-        for layer in self.tower:
-            if isinstance(layer, nn.Linear | nn.BatchNorm1d):
-                layer.reset_parameters()
+        reset_layers(self)
 
     def forward(self, *columns: Tensor) -> Tensor:
         found = self.found(columns)
-        logits: Tensor = self.bias + self.weights(found) + self.tower(self.vectors(found).flatten(1)).squeeze(1)
+        logits: Tensor = self.bias + self.weights(found) + self.deep(self.vectors(found))
         return logits
+
+    def deep(self, vectors: Tensor) -> Tensor:
+        """(batch,) what is made of the vectors (batch, fields, dim)."""
+        made: Tensor = self.tower(vectors.flatten(1)).squeeze(1)
+        return made

@@ -6,13 +6,12 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from recprune.data.dataset import Dataset, Histories
+from recprune.data.graph import normal_graph
 from recprune.errors import TrainingError
 
 __all__ = ["Graph", "smoothed"]
@@ -25,11 +24,7 @@ class Graph:
     """N of the 0/1 histories: each entry over the root of the user's and of the item's count. Item 0 is left out."""
 
     def __init__(self, histories: Histories) -> None:
-        matrix = histories.matrix()
-        matrix.data[matrix.indices == 0] = 0.0
-        matrix.eliminate_zeros()
-        users, items = (np.maximum(np.asarray(matrix.sum(axis)).ravel(), 1.0) for axis in (1, 0))
-        normal = (sp.diags(users**-0.5) @ matrix @ sp.diags(items**-0.5)).astype(np.float32).tocsr()
+        normal, _ = normal_graph(histories)
         self._down, self._up = normal, normal.T.tocsr()
 
     def spread(self, factors: Tensor) -> Tensor:
