@@ -41,8 +41,10 @@ __all__ = ["main"]
 
 RUNS = Path(__file__).resolve().parent / "runs"
 SEEDS = (0, 1, 2)
+WHOLE = (29_859 + 40_982) * 64 * 4
+"""Bytes of 64 dims in float32 for every user and item, the unknown ones included."""
 SHARES = (0.125, 0.1, 1 / 15, 0.05, 1 / 30)
-"""Of the bytes of 64 dims in float32 for every user and item."""
+"""Of WHOLE."""
 METRICS = ("recall@20", "ndcg@20", "tail_recall@20", "coverage@20")
 EPOCHS = 8
 """Of fine-tuning; 3 where the bytes are a tenth or more."""
@@ -98,7 +100,7 @@ def made(seed: int, most: bool = True) -> tuple[dict[str, nn.Module], Split]:
     models |= {
         f"{DENSE}, {e.partition('_')[0]}": pack(dense, {"item.weight": e}) for e in ("int8_rows", "int4_rotated_rows")
     }
-    limits = {f"1/{1 / share:.0f}": int(share * whole_bytes(split)) for share in SHARES}
+    limits = {f"1/{1 / share:.0f}": int(share * WHOLE) for share in SHARES}
     for say, limit in limits.items():
         models[f"{say}, recprune"] = once(f"{seed}-ours-{limit}", partial(ours, dense, split, options, limit, seed))
         models[f"{say}, SVD and int8"] = spectral(dense, split, limit)
@@ -110,16 +112,11 @@ def made(seed: int, most: bool = True) -> tuple[dict[str, nn.Module], Split]:
     return models, split
 
 
-def whole_bytes(split: Split) -> int:
-    """64 dims in float32 for every user and item."""
-    return (split.train.n_users + split.train.n_items) * 64 * 4
-
-
 def ours(dense: nn.Module, split: Split, options: FitOptions, limit: int, seed: int) -> Pruned:
     """What recprune makes of a budget: dims, bits and words in one plan, and fine-tuning that knows them."""
     room = (limit - 2 * 256 * 64 * 2 - 1000) // split.train.n_items - 1
     names = ["int8_rows", "int4_rotated_rows", "int2_rotated_rows", f"product_rows(m={min(room, 64)})"]
-    tuning = replace(options, epochs=EPOCHS if limit < whole_bytes(split) // 10 else 3)
+    tuning = replace(options, epochs=EPOCHS if limit < WHOLE // 10 else 3)
     smaller = prune(dense, split, budget=Budget(bytes=limit), encodings=names, options=tuning, seed=seed)
     print(f"  {smaller.plan.encodings}, {[len(left) for left in smaller.plan.kept.values()]} dims", flush=True)
     return smaller
@@ -188,9 +185,6 @@ def row(found: list[dict[str, Any]], name: str) -> list[object]:
     cells += [round(float(np.mean([one["metrics"][m] for one in found])), 4) for m in METRICS]
     cells += [round(float(np.mean([one[what] for one in found])), 5) for what in ("apart", "error")]
     return [*cells, len(found)]
-
-
-WHOLE = (29_859 + 40_982) * 64 * 4
 
 
 def notes() -> list[str]:

@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from recprune.errors import SurveyError
 from recprune.importance.consumers import input_cuts
+from recprune.importance.probe import Probe
 from recprune.importance.sweep import Answer
 from recprune.importance.units import entries_of
 from recprune.tracing.site import Cut, Kind, Site, Survey
 
-__all__ = ["by_mean_row", "inputs_at_their_mean", "rows_at_their_mean"]
+__all__ = ["by_mean_row", "inputs_at_their_mean", "no_mean", "read_means", "rows_at_their_mean"]
 
 
 def by_mean_row(counts: Tensor | None) -> Answer:
@@ -78,3 +80,28 @@ def _mean(rows: Tensor, counts: Tensor | None) -> Tensor:
     weights = (weights.double().clamp(min=0) + 1e-9).to(rows.device)
     flat = rows.double().reshape(len(rows), -1)
     return ((weights[:, None] * flat).sum(0) / weights.sum()).to(rows.dtype).reshape(1, *rows.shape[1:])
+
+
+def read_means(site: Site, probe: Probe) -> dict[str, Tensor]:
+    """Weight -> the mean of what it reads, for units that linear layers alone read.
+
+    Raises SurveyError where other layers read them too, or no row of the batches reaches a layer.
+    """
+    read = {cut.tensor for cut, _ in input_cuts(probe.model, site)}
+    made = {cut.tensor for cut in site.cuts if cut.dim == 0} - probe.survey.features
+    if not read or {cut.tensor for cut in site.cuts} - read - made:
+        raise no_mean(site, "not only linear layers read it")
+    try:
+        return {tensor: probe.input_means(tensor) for tensor in read}
+    except SurveyError as error:
+        raise SurveyError(f"site {site.name!r}: {error}", site=site.name) from error
+
+
+def no_mean(site: Site, why: str) -> SurveyError:
+    """What is raised where a unit says nothing in the mean."""
+    return SurveyError(
+        f"site {site.name!r} of kind {site.kind}: what it says in the mean is not known, {why}; score it by taylor "
+        "or mse_increase",
+        site=site.name,
+        kind=site.kind,
+    )

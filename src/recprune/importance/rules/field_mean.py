@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from recprune.errors import SurveyError
-from recprune.importance.consumers import input_cuts
 from recprune.importance.entries import weighed_inputs
-from recprune.importance.means import by_mean_row, inputs_at_their_mean, rows_at_their_mean
+from recprune.importance.means import by_mean_row, inputs_at_their_mean, no_mean, read_means, rows_at_their_mean
 from recprune.importance.passes import Batch, Gradients, gradient_passes, rows_of
 from recprune.importance.probe import Probe
 from recprune.importance.sweep import first_order, learnable
@@ -43,12 +42,12 @@ class FieldMean:
         if site.kind is Kind.ENTRY and not self.first_order:
             return _entries(site, probe)
         if site.kind in (Kind.FIELD, Kind.ID) and not _looked_up(site, probe):
-            raise _unknown(site, "no table holds its rows")
+            raise no_mean(site, "no table holds its rows")
         if self.first_order:
             return _estimated(site, probe)
         if site.kind is Kind.ID:
             if not probe.holds_one_id(site):
-                raise _unknown(site, "its column is no input that holds one id a row")
+                raise no_mean(site, "its column is no input that holds one id a row")
             return probe.rise_without_ids(site)
         if site.kind is Kind.FIELD:
             before = probe.loss
@@ -58,10 +57,6 @@ class FieldMean:
         return self._units(site, probe)
 
     def _units(self, site: Site, probe: Probe) -> Tensor:
-        read = {cut.tensor for cut, _ in input_cuts(probe.model, site)}
-        made = {cut.tensor for cut in site.cuts if cut.dim == 0} - probe.survey.features
-        if not read or {cut.tensor for cut in site.cuts} - read - made:
-            raise _unknown(site, "not only linear layers read it")
         if site.size * probe.passes > self.limit:
             raise SurveyError(
                 f"site {site.name!r}: {site.size:,} units over {probe.passes:,} batches take more than "
@@ -69,11 +64,7 @@ class FieldMean:
                 site=site.name,
                 limit=self.limit,
             )
-        try:
-            means = {tensor: probe.input_means(tensor) for tensor in read}
-        except SurveyError as error:
-            raise SurveyError(f"site {site.name!r}: {error}", site=site.name) from error
-        before, rises = probe.loss, []
+        means, before, rises = read_means(site, probe), probe.loss, []
         for unit in range(site.size):
             with inputs_at_their_mean(probe.model, site, unit, means):
                 rises.append(probe.loss_of(probe.model) - before)
@@ -83,15 +74,6 @@ class FieldMean:
 def _looked_up(site: Site, probe: Probe) -> bool:
     tables = [cut for cut in site.cuts if cut.tensor in probe.survey.features]
     return any(cut.dim == 0 or site.kind is Kind.FIELD for cut in tables)
-
-
-def _unknown(site: Site, why: str) -> SurveyError:
-    return SurveyError(
-        f"site {site.name!r} of kind {site.kind}: what it says in the mean is not known, {why}; score it by taylor "
-        "or mse_increase",
-        site=site.name,
-        kind=site.kind,
-    )
 
 
 def _counts(site: Site, probe: Probe) -> Tensor | None:
@@ -109,7 +91,7 @@ def _entries(site: Site, probe: Probe) -> Tensor:
 
 def _estimated(site: Site, probe: Probe) -> Tensor:
     if site.kind not in (Kind.FIELD, Kind.ID):
-        raise _unknown(site, "the first-order estimate is of fields and ids")
+        raise no_mean(site, "the first-order estimate is of fields and ids")
     of_ids = site.kind is Kind.ID
     batches = probe.rows_for(site.kind)
     sites = [s for s in probe.survey.sites if s.kind is site.kind and _looked_up(s, probe)]

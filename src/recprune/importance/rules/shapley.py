@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from recprune.errors import SurveyError
-from recprune.importance.consumers import input_cuts
-from recprune.importance.means import inputs_at_their_mean, rows_at_their_mean
+from recprune.importance.means import inputs_at_their_mean, no_mean, read_means, rows_at_their_mean
 from recprune.importance.probe import Probe
 from recprune.tracing.site import Kind, Site
 
@@ -46,16 +45,12 @@ class Shapley:
         if site.kind is Kind.FIELD:
             players = [(one, 0) for one in probe.survey.sites if one.kind is Kind.FIELD and _held(one, probe)]
             if (site, 0) not in players:
-                raise _unknown(site, "no table holds its rows")
+                raise no_mean(site, "no table holds its rows")
             worth = probe.once(("shapley", self), lambda: self._values(players, probe, site))
             return worth[players.index((site, 0))].reshape(1).clone()
-        if site.kind in (Kind.ID, Kind.ENTRY) or not _read(site, probe):
-            raise _unknown(site, "not only linear layers read it")
-        try:
-            for cut, _ in input_cuts(probe.model, site):
-                probe.input_means(cut.tensor)
-        except SurveyError as error:
-            raise SurveyError(f"site {site.name!r}: {error}", site=site.name) from error
+        if site.kind in (Kind.ID, Kind.ENTRY):
+            raise no_mean(site, "not only linear layers read it")
+        read_means(site, probe)
         return self._values([(site, unit) for unit in range(site.size)], probe, site)
 
     def _values(self, players: list[tuple[Site, int]], probe: Probe, asked: Site) -> Tensor:
@@ -88,26 +83,9 @@ def _at_its_mean(site: Site, unit: int, probe: Probe) -> Iterator[None]:
         with rows_at_their_mean(probe.model, probe.survey, site, probe.column_counts(site.column or "")):
             yield
         return
-    means = {cut.tensor: probe.input_means(cut.tensor) for cut, _ in input_cuts(probe.model, site)}
-    with inputs_at_their_mean(probe.model, site, unit, means):
+    with inputs_at_their_mean(probe.model, site, unit, read_means(site, probe)):
         yield
 
 
 def _held(site: Site, probe: Probe) -> bool:
     return any(cut.tensor in probe.survey.features for cut in site.cuts)
-
-
-def _read(site: Site, probe: Probe) -> bool:
-    """Whether linear layers alone read it."""
-    read = {cut.tensor for cut, _ in input_cuts(probe.model, site)}
-    made = {cut.tensor for cut in site.cuts if cut.dim == 0} - probe.survey.features
-    return bool(read) and not {cut.tensor for cut in site.cuts} - read - made
-
-
-def _unknown(site: Site, why: str) -> SurveyError:
-    return SurveyError(
-        f"site {site.name!r} of kind {site.kind}: what it says in the mean is not known, {why}; score it by taylor "
-        "or mse_increase",
-        site=site.name,
-        kind=site.kind,
-    )
