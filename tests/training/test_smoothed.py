@@ -6,7 +6,7 @@ from torch import nn
 from recprune.errors import TrainingError
 from recprune.testing import tiny_split
 from recprune.training.rounded import rounded
-from recprune.training.smoothed import Graph, Smoothing, smoothed
+from recprune.training.smoothed import Graph, smoothed
 
 
 class Table(nn.Module):
@@ -37,9 +37,9 @@ def test_spread_goes_from_items_to_users_and_back(data):
 
 
 def test_the_gradient_goes_the_way_back(data):
-    smoothing, factors = Smoothing(Graph(data.histories()), 0.7), torch.randn(data.n_items, 3, requires_grad=True)
+    graph, factors = Graph(data.histories()), torch.randn(data.n_items, 3, requires_grad=True)
     weights = torch.randn(data.n_items, 3)
-    (smoothing(factors) * weights).sum().backward()
+    (graph.smooth(factors, 0.7) * weights).sum().backward()
     assert torch.allclose(factors.grad, 0.3 * weights + 0.7 * dense(data) @ weights, atol=1e-5)
 
 

@@ -19,6 +19,7 @@ from recprune.training.checkpoint import purpose_of, read_checkpoint, write_chec
 from recprune.training.make_samples import make_samples
 from recprune.training.options import FitOptions
 from recprune.training.pace import batches, rate
+from recprune.training.propagated import propagated
 from recprune.training.renumbered import renumbered
 from recprune.training.samples import Samples
 from recprune.training.smoothed import smoothed
@@ -43,14 +44,14 @@ def fit(
 ) -> Fit:
     """Train `model` in place on `split.train` and leave it in eval mode with the weights of its best epoch.
 
-    A model with a method `refit_(histories, reg)` is solved in closed form, the tables of one with a method `smoothing`
-    are smoothed (`smoothed`); any other is trained by AdamW on the loss
-    of `options`. keep_start: the weights that it came with count as epoch 0, so that it never ends worse on validation
-    than it began. progress: called after every epoch. renumber: old code -> new code, for a model that some ids have
-    left (`recprune.surgery.renumber`). teacher: a model of the split's own codes whose answers are learned beside what
-    was seen, by the weight `options.distill`. before_epoch: what is done to the model before every epoch. The same
-    options, data and models give the same weights; an interrupted training that goes on from its checkpoint gives them
-    too, bit by bit.
+    A model with a method `refit_(histories, reg)` is solved in closed form, any other is trained by AdamW on the loss
+    of `options`; the tables of one with a method `smoothing` or `propagation` learn through the graph of users and
+    items (`smoothed`, `propagated`). keep_start: the weights that it came with count as epoch 0, so that it never ends
+    worse on validation than it began. progress: called after every epoch. renumber: old code -> new code, for a model
+    that some ids have left (`recprune.surgery.renumber`). teacher: a model of the split's own codes whose answers are
+    learned beside what was seen, by the weight `options.distill`. before_epoch: what is done to the model before every
+    epoch. The same options, data and models give the same weights; an interrupted training that goes on from its
+    checkpoint gives them too, bit by bit.
     Raises TrainingError when the loss is not finite or does not suit, ArtifactError for another training's checkpoint.
     """
     options = options or FitOptions()
@@ -62,7 +63,7 @@ def fit(
             return _solve(model, train, options, teacher, begin)
         lessons = _lessons(model, teacher, split.train, renumber, options)
         judge = validation(model, split, options, renumber)
-        with torch.random.fork_rng(devices=[]), _at_rest(lessons), smoothed(model, train):
+        with torch.random.fork_rng(devices=[]), _at_rest(lessons), smoothed(model, train), propagated(model, train):
             data = make_samples(model, train, options, lessons)
             if not data.size:
                 raise TrainingError("the training part has no sample to learn from; look at how the data was split")
