@@ -156,7 +156,7 @@ def test_a_damaged_checkpoint_is_refused_and_says_where(tmp_path, damage):
 def judged(monkeypatch, values, **changes):
     """A training whose validation says these values, whatever the model does."""
     values = iter(values)
-    judge = Validation("valid ndcg@3", lambda: next(values), 1.0)
+    judge = Validation("valid ndcg@3", lambda: next(values), 1.0, changes.get("every", 1))
     monkeypatch.setattr(fit_module, "validation", lambda *_: judge)
     return trained("mf", dataclasses.replace(OPTIONS, **changes))
 
@@ -166,6 +166,54 @@ def test_training_stops_when_patience_ends_and_the_best_epoch_stays(monkeypatch)
     assert (len(result.history), result.best_epoch) == (4, 2)
     two_epochs, _ = judged(monkeypatch, [0.1, 0.5], epochs=2)
     assert same(model, two_epochs)
+
+
+def test_patience_counts_validations_and_not_epochs(monkeypatch):
+    _, result = judged(monkeypatch, [0.1, 0.5, 0.4, 0.3], every=2, epochs=20, patience=2)
+    assert (len(result.history), result.best_epoch) == (8, 4)
+    assert [epoch.value for epoch in result.history] == [None, 0.1, None, 0.5, None, 0.4, None, 0.3]
+
+
+def test_the_last_epoch_is_validated_wherever_it_falls(monkeypatch):
+    _, result = judged(monkeypatch, [0.1, 0.5], every=4, epochs=6)
+    assert [epoch.number for epoch in result.history if epoch.value is not None] == [4, 6]
+    assert result.best_epoch == 6
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_fewer_validations_leave_the_training_as_it_is(name):
+    _, often = trained(name)
+    _, seldom = trained(name, dataclasses.replace(OPTIONS, every=3))
+    assert [epoch.loss for epoch in seldom.history] == [epoch.loss for epoch in often.history]
+    assert [epoch.value for epoch in seldom.history if epoch.value is not None] == [
+        epoch.value for epoch in often.history if epoch.number in (3, 6)
+    ]
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+def test_a_training_that_is_seldom_validated_goes_on_bit_by_bit(at, tmp_path):
+    options = dataclasses.replace(OPTIONS, every=3, patience=1)
+    whole, result = trained("mf", options)
+    resumable = dataclasses.replace(options, checkpoint=tmp_path / "state.safetensors")
+
+    def stop(epoch):
+        if epoch.number == at:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        trained("mf", resumable, progress=stop)
+    resumed, later = trained("mf", resumable)
+    assert same(whole, resumed)
+    assert [(e.number, e.loss, e.value) for e in later.history] == [(e.number, e.loss, e.value) for e in result.history]
+    assert later.best_epoch == result.best_epoch
+
+
+def test_a_checkpoint_of_a_training_with_other_validations_is_refused(tmp_path):
+    options = dataclasses.replace(OPTIONS, checkpoint=tmp_path / "state.safetensors")
+    trained("mf", options)
+    with pytest.raises(ArtifactError) as error:
+        trained("mf", dataclasses.replace(options, every=2))
+    assert error.value.differs == ("every",)
 
 
 def test_a_lower_rmse_is_a_better_one():

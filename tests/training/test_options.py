@@ -10,6 +10,7 @@ from recprune.training.options import FitOptions
     ("option", "value"),
     [
         ("epochs", 0),
+        ("every", 0),
         ("lr", 0.0),
         ("lr", float("nan")),
         ("decay", -1.0),

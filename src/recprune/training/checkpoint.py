@@ -34,6 +34,7 @@ def purpose_of(
     """What must be the same for a training to go on."""
     shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
     aside = {"checkpoint"} if teacher else {"checkpoint", "distill", "temperature"}
+    aside |= {"every"} if options.every == 1 else set()  # checkpoints are older than this option
     chosen = {name: value for name, value in asdict(options).items() if name not in aside}
     taught = {"teacher": teacher.checksum()} if teacher else {}
     facts = {"model": type(model).__name__, "shapes": shapes, "samples": data.size, "data": data.checksum}

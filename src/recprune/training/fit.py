@@ -116,9 +116,10 @@ def _train(
         state.best_epoch, state.best_value = facts["best_epoch"], facts["best_value"]
     elif keep_start and judge.name:
         state.offer(0, judge.sign * judge.value(), model)
-    while len(state.history) < options.epochs and len(state.history) - state.best_epoch < options.patience:
+    while len(state.history) < options.epochs and state.waited() < options.patience:
         prepare(len(state.history))
-        state.note(_epoch(model, data, judge, options, optimizer, generator, len(state.history)), judge.sign, model)
+        epoch = _epoch(model, data, judge, options, optimizer, generator, len(state.history))
+        state.note(epoch, judge.sign, model, judged=bool(judge.name))
         if options.checkpoint is not None:
             facts = {"history": [asdict(e) for e in state.history], "purpose": purpose}
             facts |= {"best_epoch": state.best_epoch, "best_value": state.best_value}
@@ -135,7 +136,7 @@ def _nothing(done: int) -> None:
 def _epoch(
     model: nn.Module, data: Samples, judge: Validation, options: FitOptions, optimizer: Any, generator: Any, done: int
 ) -> Epoch:
-    """One pass over the data in a new order, then validation."""
+    """One pass over the data in a new order, then validation where it is due."""
     begin, total = time.perf_counter(), 0.0
     model.train()
     parts = batches(data.size, options.batch, generator)
@@ -156,7 +157,7 @@ def _epoch(
         optimizer.step()
         total += value * len(rows)
     model.eval()
-    score = judge.value() if judge.name else None
+    score = judge.value() if judge.due(done + 1, options.epochs) else None
     return Epoch(done + 1, total / data.size, score, time.perf_counter() - begin)
 
 

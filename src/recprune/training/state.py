@@ -14,7 +14,7 @@ __all__ = ["BeforeEpoch", "Epoch", "Fit", "Progress", "State"]
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One pass over the training data: mean loss, the validation metric (None without validation), seconds it took."""
+    """One pass over the training data: mean loss, the validation metric (None where none was read), seconds."""
 
     number: int
     loss: float
@@ -72,10 +72,16 @@ class State:
     best_epoch: int = 0
     best_value: float = -math.inf
 
-    def note(self, epoch: Epoch, sign: float, model: nn.Module) -> None:
-        """Remember an epoch, and its weights when no earlier ones were as good."""
+    def note(self, epoch: Epoch, sign: float, model: nn.Module, *, judged: bool = True) -> None:
+        """Remember an epoch, and its weights when no earlier ones were as good. judged: False for a training without
+        any validation, whose last weights are the best; otherwise an epoch without a value is none to go back to."""
         self.history.append(epoch)
-        self.offer(epoch.number, math.inf if epoch.value is None else sign * epoch.value, model)
+        if epoch.value is not None or not judged:
+            self.offer(epoch.number, math.inf if epoch.value is None else sign * epoch.value, model)
+
+    def waited(self) -> int:
+        """Validations since the best epoch."""
+        return sum(epoch.value is not None for epoch in self.history[self.best_epoch :])
 
     def offer(self, number: int, value: float, model: nn.Module) -> None:
         """Keep these weights when they are better; without validation (inf) the last ones are."""

@@ -1,4 +1,4 @@
-"""Validation: the one number that early stopping reads after every epoch."""
+"""Validation: the one number that early stopping reads, and after which epochs."""
 
 from __future__ import annotations
 
@@ -22,15 +22,20 @@ __all__ = ["Validation", "validation"]
 @dataclass(frozen=True, slots=True)
 class Validation:
     """name: of the metric, empty where the validation part is; value(): of the model as it is now; sign: -1 where
-    lower is better."""
+    lower is better; every: epochs from one validation to the next."""
 
     name: str
     value: Callable[[], float]
     sign: float
+    every: int = 1
+
+    def due(self, epoch: int, last: int) -> bool:
+        """Whether the model is judged after that epoch of `last`."""
+        return bool(self.name) and (epoch % self.every == 0 or epoch == last)
 
 
 def validation(model: Any, split: Split, options: FitOptions, renumber: Renumber | None = None) -> Validation:
-    """How the model is judged after every epoch. Raises DataError for a metric that there is not."""
+    """How the model is judged while it is trained. Raises DataError for a metric that there is not."""
     metric = options.metric or _usual_metric(model, split)
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     if ranks_items(model) and "@" not in metric:
@@ -49,7 +54,7 @@ def validation(model: Any, split: Split, options: FitOptions, renumber: Renumber
             raise TrainingError(f"the validation part gives no {metric}: {why}; choose another metric", metric=metric)
         return found
 
-    return Validation(f"valid {metric}" if len(split.valid) else "", value, sign)
+    return Validation(f"valid {metric}" if len(split.valid) else "", value, sign, options.every)
 
 
 def _usual_metric(model: Any, split: Split) -> str:
