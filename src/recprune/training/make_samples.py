@@ -8,6 +8,7 @@ from recprune.data.dataset import Dataset
 from recprune.errors import TrainingError
 from recprune.models.recommender import ranks_items
 from recprune.training.all_positions import learns_all_positions, position_samples
+from recprune.training.constraint import constraint_samples
 from recprune.training.options import FitOptions, Loss
 from recprune.training.positives import positive_samples
 from recprune.training.rows import row_samples
@@ -27,11 +28,13 @@ ALL_POSITIONS_ITEMS = 100_000
 def usual_loss(model: Any, data: Dataset) -> Loss:
     """The loss that suits: bce for labels, mse for ratings, a softmax over the items for models that rank them.
 
-    Models of whole histories learn by `multinomial`; those that score a few items (`query` and `match`) use the sampled
-    softmax above 20,000 items, those that learn from all positions of a sequence (`states`) above 100,000. Raises
-    TrainingError where there is nothing to learn from.
+    Models of whole histories learn by `multinomial`, those with a method `constraints` by `constraint`; those that
+    score a few items (`query` and `match`) use the sampled softmax above 20,000 items, those that learn from all
+    positions of a sequence (`states`) above 100,000. Raises TrainingError where there is nothing to learn from.
     """
     if ranks_items(model):
+        if hasattr(model, "constraints"):
+            return "constraint"
         if "history" in model.columns:
             return "multinomial"
         most = ALL_POSITIONS_ITEMS if learns_all_positions(model) else FULL_SOFTMAX_ITEMS
@@ -60,6 +63,15 @@ def make_samples(model: Any, data: Dataset, options: FitOptions, teacher: Teache
         return row_samples(model, data, loss, options.unknown, teacher)
     if loss == "multinomial":
         return history_samples(model, data, options.hidden, teacher)
+    if loss == "constraint":
+        return _constrained(model, data, options, teacher)
     if learns_all_positions(model) and loss != "bpr" and teacher is None:
         return position_samples(model, data, loss, options)
     return positive_samples(model, data, loss, options, teacher)
+
+
+def _constrained(model: Any, data: Dataset, options: FitOptions, teacher: Teacher | None) -> Samples:
+    if not hasattr(model, "constraints") or teacher is not None:
+        why = f"{type(model).__name__} has no method `constraints`" if teacher is None else "it takes no teacher"
+        raise TrainingError(f"not by the loss 'constraint': {why}; use 'bpr' or 'sampled_softmax'", loss="constraint")
+    return constraint_samples(model, data, options)
