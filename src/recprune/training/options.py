@@ -34,7 +34,8 @@ class FitOptions:
     learns to answer for ids that are unknown or will leave. hidden: share of a history that is to be found from the
     rest (multinomial).
     metric, k: what early stopping reads on the validation part, rankings at length k (None: auc for clicks, rmse for
-    ratings, ndcg for rankings); patience: epochs without a better value before training stops. The best epoch's weights
+    ratings, ndcg for rankings); every: how many epochs pass from one validation to the next, the last epoch having one
+    anyhow; patience: validations without a better value before training stops. The weights of the best validated epoch
     stay. An empty validation part means all epochs and the last weights.
     distill: weight of what a teacher says beside what was seen, 0 to 1; temperature: by which its scores and the
     model's are divided there (1 to 4 are usual). Both count only where `fit` is given a teacher.
@@ -58,6 +59,7 @@ class FitOptions:
     hidden: float = 0.5
     metric: str | None = None
     k: int = 20
+    every: int = 1
     patience: int = 3
     distill: float = 0.5
     temperature: float = 1.0
@@ -70,7 +72,7 @@ class FitOptions:
             if getattr(self, name) not in choices:
                 there = ", ".join(str(choice) for choice in choices)
                 raise TrainingError(f"{name} {getattr(self, name)!r} is not one of: {there}", option=name)
-        for name in ("epochs", "batch", "negatives", "k", "patience"):
+        for name in ("epochs", "batch", "negatives", "k", "every", "patience"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} must be 1 or more, not {getattr(self, name)}", option=name)
         if self.threads is not None and self.threads < 1:
