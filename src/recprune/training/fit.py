@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd.graph import increment_version
 
 from recprune.data.dataset import Dataset, Split
 from recprune.errors import TrainingError
@@ -155,6 +156,8 @@ def _epoch(
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        for group in optimizer.param_groups:  # a fused step does not say that it has changed them; `mapped` asks
+            increment_version(group["params"])
         total += value * len(rows)
     model.eval()
     score = judge.value() if judge.due(done + 1, options.epochs) else None
