@@ -37,6 +37,26 @@ def test_every_column_is_the_ridge_solution_with_a_zero_diagonal():
         assert b[j, j] == 0
 
 
+def test_users_weigh_less_the_more_they_have():
+    data, reg, power = histories(), 3.0, 0.7
+    x = data.matrix().toarray().astype(np.float64)[:, 1:]
+    weights = np.maximum(x.sum(1), 1) ** -power
+    weights *= x.sum() / (weights @ x.sum(1))
+    model = Ease(data.n_items, user_power=power)
+    model.solve_(data, reg)
+    b = model.items.weight.detach().double().numpy().T[1:, 1:]
+    for j in range(x.shape[1]):
+        others = np.delete(np.arange(x.shape[1]), j)
+        gram = (x[:, others] * weights[:, None]).T @ x[:, others] + reg * np.eye(len(others))
+        wanted = np.linalg.solve(gram, (x[:, others] * weights[:, None]).T @ x[:, j])
+        np.testing.assert_allclose(b[others, j], wanted, atol=1e-5)
+    n = data.n_items
+    sparse = Ease(n, user_power=power)
+    sparse.items = ItemItem.encode(torch.zeros(n, n), torch.arange(n * n))
+    sparse.refit_(data, reg)
+    assert torch.allclose(sparse.items.dense(), model.items.weight, atol=1e-6)
+
+
 def test_the_unknown_item_neither_scores_nor_adds():
     weight = solved(histories()).items.weight
     assert not weight[0].any()
@@ -127,7 +147,7 @@ def test_packed_items_are_not_solved_again():
 def test_the_strength_of_the_last_solution_is_kept_and_taken_again():
     data = histories()
     model = solved(data, reg=3.0)
-    assert model.config == {"n_items": data.n_items, "reg": 3.0}
+    assert model.config == {"n_items": data.n_items, "reg": 3.0, "user_power": 0.0}
     dense = model.items.weight.detach().clone()
     model.items = ItemItem.encode(dense, torch.arange(data.n_items**2))
     model.refit_(data)

@@ -29,6 +29,14 @@ def test_with_room_for_all_it_is_the_dense_solution():
     assert torch.allclose(model.items.dense(), dense.items.weight, atol=1e-6)
 
 
+def test_users_weigh_less_as_in_ease():
+    data = histories(n_users=400)
+    dense, model = Ease(14, user_power=0.5), Slim(14, k=14, user_power=0.5)
+    dense.solve_(data, 3.0)
+    model.refit_(data, 3.0)
+    assert torch.allclose(model.items.dense(), dense.items.weight, atol=1e-5)
+
+
 def test_the_support_is_what_tells_most_alone(monkeypatch):
     monkeypatch.setattr(slim, "ROWS", 4)
     data, k, reg = histories(), 3, 2.0

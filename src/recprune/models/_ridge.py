@@ -5,30 +5,47 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
+import numpy as np
+import scipy.sparse as sp
 import torch
 from torch import Tensor
 
 from recprune.data.dataset import Histories
 
-__all__ = ["gram", "gram_rows", "ridge_columns"]
+__all__ = ["gram", "gram_rows", "ridge_columns", "weighed"]
 
 ROWS = 1024
 """Rows of a gram matrix that are made at a time."""
 
 
-def gram_rows(histories: Histories) -> Callable[[int, int], Tensor]:
-    """A function of (begin, end) -> (end - begin, n_items) float32: how many users had both items, of those rows.
+def weighed(histories: Histories, user_power: float) -> sp.csr_matrix:
+    """(n_users, n_items) float32 of which the gram is made: 0/1 histories without the unknown item, each user of n
+    items times the root of n^-user_power, on a scale on which interactions weigh 1 in the mean."""
+    matrix = histories.matrix(unknown=False)
+    if user_power:
+        counts = np.diff(matrix.indptr).astype(np.float64)
+        weights = np.maximum(counts, 1) ** -user_power
+        weights *= counts.sum() / max(float(weights @ counts), np.finfo(np.float64).tiny)
+        matrix.data *= np.repeat(np.sqrt(weights), np.diff(matrix.indptr)).astype(np.float32)
+    return matrix
+
+
+def gram_rows(histories: Histories, user_power: float = 0.0) -> Callable[[int, int], Tensor]:
+    """A function of (begin, end) -> (end - begin, n_items) float32: how many users had both items, of those rows, where
+    a user counts as in `weighed`.
 
     Row and column 0 (the unknown item) are zero.
     """
-    matrix = histories.matrix(unknown=False)
+    matrix = weighed(histories, user_power)
     items = matrix.T.tocsr()
     return lambda begin, end: torch.from_numpy((items[begin:end] @ matrix).toarray())
 
 
-def gram(histories: Histories, dtype: torch.dtype = torch.float64, out: Tensor | None = None) -> Tensor:
-    """(n_items, n_items): how many users had both items, some rows at a time; into `out` where that is given."""
-    n, rows = histories.n_items, gram_rows(histories)
+def gram(
+    histories: Histories, dtype: torch.dtype = torch.float64, out: Tensor | None = None, user_power: float = 0.0
+) -> Tensor:
+    """(n_items, n_items): the rows of `gram_rows`, some at a time; into `out` where that is given."""
+    n, rows = histories.n_items, gram_rows(histories, user_power)
     out = torch.empty(n, n, dtype=dtype) if out is None else out
     for begin in range(0, n, ROWS):
         out[begin : begin + ROWS] = rows(begin, min(begin + ROWS, n))

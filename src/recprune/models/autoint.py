@@ -37,10 +37,11 @@ class AutoInt(FieldModel):
         dropout: float = 0.3,
         norm: bool = True,
         multi: Sequence[str] = (),
+        missing: bool = False,
     ) -> None:
         if min(layers, heads, inside) < 1:
             raise DataError(f"AutoInt has 1 or more layers, heads and numbers in a head: {layers}, {heads}, {inside}")
-        super().__init__(fields, sizes, dim, multi, linear=False)
+        super().__init__(fields, sizes, dim, multi, missing, linear=False)
         self.config |= {"dim": dim, "layers": layers, "heads": heads, "inside": inside}
         self.config |= {"hidden": list(hidden), "dropout": dropout, "norm": norm}
         widths = [dim, *[heads * inside] * layers]

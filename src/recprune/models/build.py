@@ -24,7 +24,7 @@ def build(name: str, split: Split, *, seed: int = 0, **options: Any) -> nn.Modul
     found = discover.load(models, name)
     if not callable(getattr(found, "of", None)):
         raise ExtensionError(f"{name!r} is no model: it has no class method of(split, **options)", name=name)
-    sized = {"self", "split", "n_users", "n_items", "sizes", "multi"}
+    sized = {"self", "split", "n_users", "n_items", "sizes", "multi", "missing"}
     allowed = [option for option in inspect.signature(found).parameters if option not in sized]
     unknown = sorted(set(options) - set(allowed))
     if unknown:

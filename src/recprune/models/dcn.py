@@ -34,10 +34,11 @@ class DCN(FieldModel):
         dropout: float = 0.3,
         norm: bool = True,
         multi: Sequence[str] = (),
+        missing: bool = False,
     ) -> None:
         if cross < 1 or not hidden:
             raise DataError(f"a cross network has a layer and a tower one too, not {cross} and {list(hidden)}")
-        super().__init__(fields, sizes, dim, multi, linear=False)
+        super().__init__(fields, sizes, dim, multi, missing, linear=False)
         self.config |= {
             "dim": dim,
             "cross": cross,

@@ -39,10 +39,11 @@ class DIN(FieldModel):
         dropout: float = 0.3,
         norm: bool = True,
         multi: Sequence[str] = (),
+        missing: bool = False,
     ) -> None:
         if {"item", "sequence"} & set(fields):
             raise DataError("item and sequence are always taken; fields are the others", fields=tuple(fields))
-        super().__init__(fields, sizes, dim, multi, linear=False)
+        super().__init__(fields, sizes, dim, multi, missing, linear=False)
         self.config |= {"n_items": n_items, "dim": dim, "attention": list(attention)}
         self.config |= {"hidden": list(hidden), "dropout": dropout, "norm": norm}
         self.columns = ("item", "sequence", *fields)
@@ -59,10 +60,9 @@ class DIN(FieldModel):
 
         It is trained and judged on rows with a column `sequence` (`recprune.data.pasts.with_pasts`).
         """
-        names, sizes, multi = described(split, fields)
+        names, sizes, more = described(split, fields)
         others = [name for name in names if name != "item"]
         known = dict(zip(names, sizes, strict=True))
-        more: dict[str, Any] = {"multi": multi} if multi else {}
         model = cls(others, [known[name] for name in others], n_items=split.train.n_items, **more, **options)
         model.standardise_(split.train)
         return model

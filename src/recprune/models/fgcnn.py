@@ -40,12 +40,13 @@ class FGCNN(FieldModel):
         dropout: float = 0.3,
         norm: bool = True,
         multi: Sequence[str] = (),
+        missing: bool = False,
     ) -> None:
         if not filters or min(*filters, height, new) < 1 or height % 2 == 0:
             raise DataError(
                 f"FGCNN has blocks of filters, an odd height, new fields: not {list(filters)}, {height}, {new}"
             )
-        super().__init__(fields, sizes, dim, multi, linear=False)
+        super().__init__(fields, sizes, dim, multi, missing, linear=False)
         self.config |= {"dim": dim, "filters": list(filters), "height": height, "new": new}
         self.config |= {"hidden": list(hidden), "dropout": dropout, "norm": norm}
         places, made = len(fields), 0

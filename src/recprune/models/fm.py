@@ -22,8 +22,15 @@ class FM(FieldModel):
     forward: one column a field -> logits (batch,).
     """
 
-    def __init__(self, fields: Sequence[str], sizes: Sequence[int], dim: int = 16, multi: Sequence[str] = ()) -> None:
-        super().__init__(fields, sizes, dim, multi, linear=True)
+    def __init__(
+        self,
+        fields: Sequence[str],
+        sizes: Sequence[int],
+        dim: int = 16,
+        multi: Sequence[str] = (),
+        missing: bool = False,
+    ) -> None:
+        super().__init__(fields, sizes, dim, multi, missing, linear=True)
         self.config |= {"dim": dim}
         self.bias = nn.Parameter(torch.zeros(()))
         self.reset_parameters()

@@ -21,8 +21,10 @@ class LR(FieldModel):
     forward: one column a field -> logits (batch,).
     """
 
-    def __init__(self, fields: Sequence[str], sizes: Sequence[int], multi: Sequence[str] = ()) -> None:
-        super().__init__(fields, sizes, 0, multi, linear=True)
+    def __init__(
+        self, fields: Sequence[str], sizes: Sequence[int], multi: Sequence[str] = (), missing: bool = False
+    ) -> None:
+        super().__init__(fields, sizes, 0, multi, missing, linear=True)
         self.bias = nn.Parameter(torch.zeros(()))
         self.reset_parameters()
 

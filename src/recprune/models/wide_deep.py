@@ -32,8 +32,9 @@ class WideDeep(FieldModel):
         dropout: float = 0.3,
         norm: bool = True,
         multi: Sequence[str] = (),
+        missing: bool = False,
     ) -> None:
-        super().__init__(fields, sizes, dim, multi, linear=True)
+        super().__init__(fields, sizes, dim, multi, missing, linear=True)
         self.config |= {"dim": dim, "hidden": list(hidden), "dropout": dropout, "norm": norm}
         self.tower = tower(len(fields) * dim, hidden, dropout, norm)
         self.bias = nn.Parameter(torch.zeros(()))

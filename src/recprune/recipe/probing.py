@@ -42,12 +42,17 @@ def probe(
     """
     if ranks(model):
         batches, loss = _of_users(model, split, most, batch, seed)
-        solved_on = gram_rows(split.train.histories()) if hasattr(model, "refit_") else None
+        solved_on = gram_rows(split.train.histories(), _user_power(model)) if hasattr(model, "refit_") else None
         return Probe(model, survey, batches, loss, code_counts(split), products=solved_on)
     part = split.valid if len(split.valid) else split.train
     batches, loss = row_batches(model, part, most, batch, seed)
     rows_of_ids, _ = row_batches(model, split.train, PER_ID * most, 4 * batch, seed)
     return Probe(model, survey, batches, loss, code_counts(split), id_batches=rows_of_ids)
+
+
+def _user_power(model: nn.Module) -> float:
+    """By which power of their count users weigh less in what a model is solved on."""
+    return float(getattr(model, "config", {}).get("user_power", 0.0))
 
 
 def code_counts(split: Split) -> dict[str, NDArray[np.int64]]:

@@ -52,6 +52,7 @@ POSITIONS: Space = {"lr": Range(3e-4, 1e-2), "decay": Range(1e-3, 1.0), "batch":
 FIXED: Space = {
     "dropout": Range(0.0, 0.6, log=False),
     "smooth": Range(0.0, 0.95, log=False),
+    "user_power": Range(0.0, 1.0, log=False),
     "layers": Choices((1, 2, 3)),
     "heads": Choices((1, 2, 4)),
 }
