@@ -29,7 +29,9 @@ SEES: dict[str, set[str]] = {
     "models": BASE | {"data", "encodings"},
     "evaluation": BASE | {"data", "encodings", "models"},
     "training": BASE | {"data", "encodings", "models", "evaluation"},
+    "importing": BASE | {"data", "tracing", "artifact"},
     "artifact": BASE | {"data", "encodings", "models", "tracing", "importance", "planning", "rewrites", "surgery"},
+    "serving": BASE | {"data", "models", "encodings", "evaluation"},
 }
 """Folder or file right below the package -> those that it may import. A new folder takes its place here."""
 

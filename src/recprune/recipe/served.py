@@ -1,0 +1,80 @@
+"""A model's folder and its data, as what serves lists or scores."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from recprune import artifact
+from recprune.artifact.manifest import MANIFEST
+from recprune.data.dataset import Split
+from recprune.errors import ArtifactError
+from recprune.evaluation.inputs import ranks
+from recprune.recipe.shelf import Shelved, take
+from recprune.serving.eager import Eager
+from recprune.serving.known import known_of
+from recprune.serving.offer import Offer
+from recprune.serving.scorer import Scorer
+from recprune.serving.service import Service
+
+__all__ = ["made_from", "offer_of", "scorer_of", "service_of"]
+
+
+def service_of(shelved: Shelved, split: Split | None, known: str = "all") -> Service:
+    """What gives lists. split: who there is and what they had, None for a service without data; known: how much of it.
+
+    Raises ArtifactError for a model that was stored without its items, DataError for data that it was not made for, or
+    for a model of rows.
+    """
+    items = shelved.vocabularies.get("item")
+    if items is None:
+        raise ArtifactError(
+            f"{shelved.folder} was stored without the ids of its items; store it with vocabularies=split.vocabularies",
+            path=str(shelved.folder),
+        )
+    recommender = Eager(shelved.model, len(items))
+    if split is None:
+        return Service(recommender, items, None, shelved.vocabularies.get("user"))
+    return Service(recommender, items, known_of(split, shelved.codes(split), known))
+
+
+def scorer_of(shelved: Shelved) -> Scorer:
+    """What gives probabilities of rows."""
+    many = getattr(shelved.model, "config", {}).get("multi", ())
+    return Scorer(shelved.model, shelved.vocabularies, frozenset(many))
+
+
+def offer_of(
+    folder: Path, data: Path | None = None, against: Path | None = None, known: str = "all", own: str | None = None
+) -> Offer:
+    """What a server offers of a model's folder, read whole and checked.
+
+    data: who there is and what they had; None takes the folder that the model was trained on, where it still is.
+    against: a second model of the same data, to be compared with. Raises ArtifactError where a folder is damaged or
+    `against` goes with a model of rows, DataError where the data does not fit.
+    """
+    shelved = take(folder, own, data)
+    if not ranks(shelved.model):
+        if against is not None:
+            raise ArtifactError(f"{folder} scores rows and gives no lists that {against} could stand beside")
+        return Offer(scorer=scorer_of(shelved), about={"lists": False, **_about(folder, None)})
+    split = shelved.split_if_there(data)
+    service = service_of(shelved, split, known)
+    beside = None if against is None else service_of(take(against, own, data), split, known)
+    return Offer(service, beside, None, {"lists": True, **_about(folder, against)})
+
+
+def _about(folder: Path, against: Path | None) -> dict[str, Any]:
+    """What a person wants to know of the models that are served."""
+
+    def facts(path: Path) -> dict[str, Any]:
+        said = artifact.inspect(path)
+        return {name: said[name] for name in ("model", "parameters", "bytes")}
+
+    return {"model": facts(folder), "against": None if against is None else facts(against)}
+
+
+def made_from(*folders: Path) -> str:
+    """What tells these folders apart from all others: a sha256 over their manifests, which seal all that they hold."""
+    return hashlib.sha256(b"".join(hashlib.sha256((f / MANIFEST).read_bytes()).digest() for f in folders)).hexdigest()

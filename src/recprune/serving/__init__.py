@@ -1,0 +1,1 @@
+"""Models in use: lists of everybody in one go, and the HTTP face with its limits."""
