@@ -19,6 +19,7 @@ from recprune import discover, models
 from recprune.artifact.layouts import PARTS, joined
 from recprune.artifact.manifest import MANIFEST, PLAN, WEIGHTS, Manifest, read_file, read_manifest
 from recprune.atomic import standing
+from recprune.data.bins import vocabulary_of
 from recprune.data.vocabulary import Vocabulary
 from recprune.encodings.item_item import by_entries
 from recprune.encodings.spelled import spelled
@@ -192,7 +193,7 @@ def _vocabulary(folder: Path, name: str, column: str, data: bytes) -> Vocabulary
         ids = json.loads(data.decode("utf-8"))
         if not isinstance(ids, list) or not all(isinstance(key, str) for key in ids):
             raise ValueError("it is no list of ids")
-        return Vocabulary(column, ids)
+        return vocabulary_of(column, ids)
     except (ValueError, RecursionError, DataError) as error:
         raise ArtifactError(f"{folder / name}: {error}", path=str(folder / name)) from error
 

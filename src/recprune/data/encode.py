@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recprune.data.bins import MISSING, Bins, in_bins
 from recprune.data.dataset import Dataset
 from recprune.data.intern import id_columns, interned
 from recprune.data.log import Log
@@ -26,9 +27,9 @@ def encode(log: Log, vocabularies: Mapping[str, Vocabulary] | None = None) -> Da
     Ids are opaque and byte-exact. A vocabulary holds the ids of its column, shorter ones first and those of one length
     by their UTF-8 bytes (so that plain numbers stand in their order), whatever the order of the rows. With
     `vocabularies` given (by the dataset's column names) these are used, and ids that they do not know get code 0.
-    Missing categorical values get code 0. Missing numeric values stay NaN (see `missing`); a split replaces them by the
-    mean over train. Multi-valued fields become (n, width) codes, padded with 0 at the end, each value once and in
-    the order of the codes.
+    Missing categorical values get code 0, missing numeric ones stay NaN (see `missing`); a numeric field whose given
+    vocabulary is of bins becomes codes of these. Multi-valued fields become (n, width) codes, padded with 0 at the end,
+    each value once and in the order of the codes.
     Raises DataError where the log is empty or two columns would have the same name.
     """
     names = renamed(log)
@@ -48,7 +49,9 @@ def encode(log: Log, vocabularies: Mapping[str, Vocabulary] | None = None) -> Da
             columns[name] = padded(codes, values) if listed else codes
         else:
             columns[name] = numbers(name, values)
-    return Dataset(columns, found, log.roles)
+    numeric, known_ones = columns.keys() - found.keys(), vocabularies or {}
+    bins = {name: known for name, known in known_ones.items() if isinstance(known, Bins) and name in numeric}
+    return in_bins(Dataset(columns, found, log.roles), bins)
 
 
 def renamed(log: Log) -> dict[str, str]:
@@ -128,11 +131,15 @@ def decode(dataset: Dataset, column: str) -> list[str | None]:
 
 
 def missing(dataset: Dataset) -> dict[str, int]:
-    """Fields that lack values -> how many rows: code 0 of a categorical field, NaN of a numeric one."""
+    """Fields that lack values -> how many rows: code 0 of a categorical field or its row of its own for them, NaN of a
+    numeric one, no code of a multi-valued one."""
     out = {}
     for name, values in dataset.columns.items():
         absent = np.isnan(values) if values.dtype.kind == "f" else values == 0
+        known = dataset.vocabularies.get(name)
+        if isinstance(known, Bins) and MISSING in known.ids:
+            absent |= values == known.ids.index(MISSING) + 1
         count = int(absent.all(axis=1).sum() if absent.ndim == 2 else absent.sum())
-        if count and name not in ("rating", "label", "time"):
+        if count and name not in ("rating", "label", "time", "sequence"):
             out[name] = count
     return out

@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from recprune.atomic import replace_folder, standing
+from recprune.data.bins import vocabulary_of
 from recprune.data.dataset import Dataset, Roles, Split
 from recprune.data.vocabulary import Vocabulary
 from recprune.errors import DataError
@@ -44,7 +45,7 @@ def load_split(folder: str | Path) -> Split:
         check(folder / name, said)
     vocabularies = {}
     for column, name in manifest["vocabularies"].items():
-        vocabularies[column] = Vocabulary(column, pl.read_parquet(folder / name)["id"].to_list())
+        vocabularies[column] = vocabulary_of(column, pl.read_parquet(folder / name)["id"].to_list())
     roles = roles_from(manifest["roles"])
     return Split(*(part(folder / f"{name}.parquet", vocabularies, roles) for name in PARTS))
 

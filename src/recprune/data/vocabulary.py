@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,6 @@ class Vocabulary:
         """Outside ids of codes; None for row 0."""
         return [self.ids[code - 1] if code else None for code in codes]
 
-    def restrict(self, kept: Iterable[int]) -> Vocabulary:
+    def restrict(self, kept: Iterable[int]) -> Self:
         """The vocabulary when only the rows `kept` stay (codes, ascending; row 0 always stays)."""
-        return Vocabulary(self.column, [self.ids[code - 1] for code in kept if code])
+        return type(self)(self.column, [self.ids[code - 1] for code in kept if code])
