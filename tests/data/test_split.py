@@ -21,6 +21,7 @@ from recprune.data.split import (
     split_given,
     split_last,
     split_random,
+    with_means,
 )
 from recprune.errors import DataError
 
@@ -173,14 +174,16 @@ def test_a_split_by_time_without_times_is_refused_with_the_way_out() -> None:
             way(encode(log))
 
 
-def test_missing_numbers_become_the_mean_over_train_alone() -> None:
+def test_missing_numbers_stay_missing_or_become_the_mean_over_train_alone() -> None:
     frame = pl.LazyFrame({"u": ["a"] * 4, "i": list("wxyz"), "t": [1, 2, 3, 4], "n": [1.0, None, 3.0, 100.0]})
     split = split_last(encode(Log(frame, Roles(user="u", item="i", time="t", numeric=("n",)))))
+    assert np.isnan(split.train["n"]).tolist() == [False, True]
+    split = with_means(split)
     assert split.train["n"].tolist() == [1.0, 1.0]
     assert split.test["n"].tolist() == [100.0]
 
 
 def test_a_numeric_field_without_any_value_in_train_becomes_0() -> None:
     frame = pl.LazyFrame({"u": ["a"] * 3, "i": list("xyz"), "t": [1, 2, 3], "n": [None, None, 5.0]})
-    split = split_last(encode(Log(frame, Roles(user="u", item="i", time="t", numeric=("n",)))))
+    split = with_means(split_last(encode(Log(frame, Roles(user="u", item="i", time="t", numeric=("n",))))))
     assert np.concatenate([split.train["n"], split.valid["n"], split.test["n"]]).tolist() == [0.0, 0.0, 5.0]

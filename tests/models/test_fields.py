@@ -5,8 +5,10 @@ import pytest
 import torch
 
 import recprune
+from recprune.data.bins import binned
 from recprune.data.pasts import with_pasts
 from recprune.errors import DataError
+from recprune.evaluation.evaluate import evaluate
 from recprune.evaluation.inputs import example, row_inputs
 from recprune.models._fields import FieldModel
 from recprune.planning.budget import Budget
@@ -46,6 +48,14 @@ def mixed(**options):
     return with_pasts(tiny_mixed(**options), 4)
 
 
+def in_all_ways(**options):
+    """Ages in bins, some of them missing; prices as numbers, some of them missing too."""
+    split = mixed(missing=0.2, **options)
+    for part in (split.train, split.valid, split.test):
+        part.columns["price"][::3] = np.nan
+    return binned(split, {"age": 4})
+
+
 def built(name, split):
     return recprune.build(name, split, **({} if name == "lr" else {"dim": 4}), **SMALL.get(name, {})).eval()
 
@@ -63,12 +73,22 @@ def test_every_sort_of_field_keeps_the_contract(name):
 
 
 @pytest.mark.parametrize("name", CLICKS)
-def test_every_site_can_leave_alone_and_all_together(name):
-    split = mixed()
+def test_numbers_in_bins_and_missing_ones_keep_the_contract(name):
+    split = in_all_ways()
+    model = built(name, split)
+    assert model.config["missing"]
+    check_model(model, split)
+
+
+@pytest.mark.parametrize("make", [mixed, in_all_ways])
+@pytest.mark.parametrize("name", CLICKS)
+def test_every_site_can_leave_alone_and_all_together(name, make):
+    split = make()
     model = built(name, split)
     inputs = example(model, split, 7)
     found = survey(model, inputs)
-    assert LEAVE[name] <= {site.name for site in found.sites}, (sorted(s.name for s in found.sites), dict(found.whole))
+    leave = LEAVE[name] | ({"age.id"} if make is in_all_ways else set())
+    assert leave <= {site.name for site in found.sites}, (sorted(s.name for s in found.sites), dict(found.whole))
     for site in found.sites:
         apply(model, Plan(found, {site.name: whole(site)[: site.size // 2]}, Budget(0.0)), inputs)
     halves = {s.name: whole(s)[: (s.size + 1) // 2] for s in found.sites}
@@ -94,6 +114,35 @@ def test_vectors_are_rows_numbers_times_weights_and_means_of_rows():
     assert torch.allclose(weights[1], model.linear.weight[0, 0])
 
 
+def test_what_is_missing_has_a_vector_and_a_weight_of_its_own():
+    model = FieldModel(("age", "price"), (0, 0), 3, missing=True, linear=True)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter)
+    found = model.found((torch.tensor([0.5, float("nan")]), torch.tensor([float("nan"), 2.0])))
+    vectors, weights = model.vectors(found), model.weights(found)
+    assert torch.allclose(vectors[0, 0], 0.5 * model.number_weight[0] + model.number_bias[0])
+    assert torch.allclose(vectors[1, 0], model.missing_weight[0] + model.number_bias[0])
+    assert torch.allclose(vectors[0, 1], model.missing_weight[1] + model.number_bias[1])
+    assert torch.allclose(weights[0], 0.5 * model.number_linear[0] + model.missing_linear[1])
+
+
+@pytest.mark.parametrize("name", CLICKS)
+def test_a_model_learns_that_a_missing_number_says_something(name):
+    split = mixed(rows=400)
+    for part in (split.train, split.valid, split.test):
+        part.columns["age"][part["label"] > 0] = np.nan
+        part.columns["age"][part["label"] <= 0] = 30.0
+    model = built(name, split)
+    fit(model, split, FitOptions(epochs=15, batch=32, lr=0.03, patience=15))
+    assert evaluate(model, split).mean["auc"] > 0.95
+
+
+def test_where_train_lacks_no_number_nothing_stands_for_missing_ones():
+    model = recprune.build("deepfm", tiny_mixed())
+    assert "missing" not in model.config
+    assert not any("missing" in name for name in model.state_dict())
+
+
 def test_numbers_are_standardised_over_train():
     split = tiny_mixed()
     model = recprune.build("deepfm", split)
@@ -110,15 +159,17 @@ def test_a_number_that_never_varies_stays_finite():
 
 
 def test_a_numeric_field_leaves_as_a_whole_with_its_mean():
-    split = tiny_mixed()
+    split = tiny_mixed(missing=0.2)
     model = recprune.build("deepfm", split, dim=4).eval()
     inputs = example(model, split, 7)
     found = survey(model, inputs)
     small = apply(model, Plan(found, {"age.field": NONE}, Budget(0.0)), inputs)
     assert small.columns == tuple(c for c in model.columns if c != "age")
     assert small.number_mean.tolist() == model.number_mean[1:].tolist()
+    assert small.missing_weight.shape == (1, 4)
     assert small.number_weight.shape == (1, 4)
-    model.number_weight.data[0], model.number_bias.data[0], model.number_linear.data[0] = 0, 0, 0
+    for name in ("number_weight", "number_bias", "number_linear", "missing_weight", "missing_linear"):
+        getattr(model, name).data[0] = 0
     rows = row_inputs(model, split.test, slice(None))
     assert torch.allclose(small(*row_inputs(small, split.test, slice(None))), model(*rows), atol=1e-5)
 

@@ -1,8 +1,8 @@
 """Split: train, validation and test, by time, by user, at random, or as given. They share no row.
 
 Users and items that stand only in validation or test keep the codes of the joint vocabulary: their rows of a table are
-never trained, and a metric still counts them (`only_outside_train` says how many). Missing numbers (NaN) become the
-mean of their field over train, in all three parts.
+never trained, and a metric still counts them (`only_outside_train` says how many). Missing numbers stay missing (NaN):
+click models have a vector of their own for them; `with_means` fills them in for modules that have not.
 
 Every function refuses a leak: the same user and item in two parts, where the rows have no label. Where that is meant
 (baskets, sessions, repeated plays) say `repeats=True`. Rows with a label are moments: a pair may have several.
@@ -23,7 +23,15 @@ from recprune.data.encode import encode, joint_vocabularies
 from recprune.data.log import Log
 from recprune.errors import DataError
 
-__all__ = ["only_outside_train", "split_by_time", "split_by_user_time", "split_given", "split_last", "split_random"]
+__all__ = [
+    "only_outside_train",
+    "split_by_time",
+    "split_by_user_time",
+    "split_given",
+    "split_last",
+    "split_random",
+    "with_means",
+]
 
 Rows = NDArray[np.bool_]
 
@@ -179,7 +187,7 @@ def checked(split: Split, *, repeats: bool) -> Split:
                 "clean them with duplicates='last', or allow them with repeats=True",
                 count=count,
             )
-    return with_means(split)
+    return split
 
 
 def leaks(split: Split) -> int:
@@ -201,7 +209,8 @@ def leaks(split: Split) -> int:
 
 
 def with_means(split: Split) -> Split:
-    """NaN of numeric fields becomes the mean of the field over train (0 where train has no value)."""
+    """The split with the mean of a numeric field over train, in all three parts, where a number is missing (0 where
+    train has none at all)."""
     means: dict[str, float] = {}
     for name, values in split.train.columns.items():
         if values.dtype == np.float32 and name not in ("rating", "label"):

@@ -55,8 +55,11 @@ def tiny_clicks(seed: int = 0, *, rows: int = 240) -> Split:
     )
 
 
-def tiny_mixed(seed: int = 0, *, rows: int = 240) -> Split:
-    """`tiny_clicks` with numbers and many codes a row: `age` and `price`, and up to 3 of 5 `tags`, padded with 0."""
+def tiny_mixed(seed: int = 0, *, rows: int = 240, missing: float = 0.0) -> Split:
+    """`tiny_clicks` with numbers and many codes a row: `age` and `price`, and up to 3 of 5 `tags`, padded with 0.
+
+    missing: share of the ages that are not there.
+    """
     rng, clicks = np.random.default_rng(seed), tiny_clicks(seed, rows=rows)
 
     def with_more(part: Dataset) -> Dataset:
@@ -66,6 +69,8 @@ def tiny_mixed(seed: int = 0, *, rows: int = 240) -> Split:
             "price": rng.normal(3, 0.5, n).astype(np.float32),
             "tags": rng.integers(0, 6, (n, 3)).astype(np.int32),
         }
+        if missing:
+            more["age"][rng.random(n) < missing] = np.nan
         roles = replace(part.roles, numeric=("age", "price"), multi=("tags",))
         return Dataset({**part.columns, **more}, {**part.vocabularies, "tags": _vocabulary("tags", 5)}, roles)
 
