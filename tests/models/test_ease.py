@@ -57,6 +57,25 @@ def test_users_weigh_less_the_more_they_have():
     assert torch.allclose(sparse.items.dense(), model.items.weight, atol=1e-6)
 
 
+def test_dropout_is_the_mean_over_all_that_may_be_taken_away():
+    data, reg, share = histories(), 3.0, 0.4
+    x = data.matrix().toarray().astype(np.float64)[:, 1:]
+    model = Ease(data.n_items, dropout=share)
+    model.solve_(data, reg)
+    b = model.items.weight.detach().double().numpy().T[1:, 1:]
+    for j in range(x.shape[1]):
+        others = np.delete(np.arange(x.shape[1]), j)
+        z = x[:, others]  # of z with each entry kept by 1 - share and made up for: mean and mean of products
+        products = z.T @ z + np.diag(share / (1 - share) * (z**2).sum(0))
+        wanted = np.linalg.solve(products + reg * np.eye(len(others)), z.T @ x[:, j])
+        np.testing.assert_allclose(b[others, j], wanted, atol=1e-6)
+
+
+def test_a_dropout_of_all_is_refused():
+    with pytest.raises(DataError, match="0 to below 1"):
+        Ease(14, dropout=1.0).solve_(histories(), 3.0)
+
+
 def test_the_unknown_item_neither_scores_nor_adds():
     weight = solved(histories()).items.weight
     assert not weight[0].any()
@@ -147,7 +166,7 @@ def test_packed_items_are_not_solved_again():
 def test_the_strength_of_the_last_solution_is_kept_and_taken_again():
     data = histories()
     model = solved(data, reg=3.0)
-    assert model.config == {"n_items": data.n_items, "reg": 3.0, "user_power": 0.0}
+    assert model.config == {"n_items": data.n_items, "reg": 3.0, "user_power": 0.0, "dropout": 0.0}
     dense = model.items.weight.detach().clone()
     model.items = ItemItem.encode(dense, torch.arange(data.n_items**2))
     model.refit_(data)

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -29,9 +31,9 @@ def test_with_room_for_all_it_is_the_dense_solution():
     assert torch.allclose(model.items.dense(), dense.items.weight, atol=1e-6)
 
 
-def test_users_weigh_less_as_in_ease():
+def test_errors_count_as_in_ease():
     data = histories(n_users=400)
-    dense, model = Ease(14, user_power=0.5), Slim(14, k=14, user_power=0.5)
+    dense, model = (kind(14, user_power=0.5, dropout=0.3) for kind in (Ease, partial(Slim, k=14)))
     dense.solve_(data, 3.0)
     model.refit_(data, 3.0)
     assert torch.allclose(model.items.dense(), dense.items.weight, atol=1e-5)

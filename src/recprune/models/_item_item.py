@@ -15,7 +15,7 @@ from recprune.data.dataset import Histories
 from recprune.encodings.item_item import ItemItem
 from recprune.errors import DataError
 from recprune.models._closed import check_items
-from recprune.models._ridge import weighed
+from recprune.models._ridge import ALIKE, Errors
 
 __all__ = ["SparseItems", "blank", "check_solvable", "item_item", "largest_of_rows", "ridge_entries", "together"]
 
@@ -68,11 +68,14 @@ def check_solvable(items: nn.Module, histories: Histories, n_items: int) -> None
     check_items(histories, n_items)
 
 
-def together(histories: Histories, user_power: float = 0.0) -> sp.csr_matrix:
-    """(n_items, n_items) float32, how many users had both items (`weighed`), only where some had: 8 bytes a pair, both
-    ways."""
-    matrix = weighed(histories, user_power)
-    return (matrix.T.tocsr() @ matrix).tocsr()
+def together(histories: Histories, errors: Errors = ALIKE) -> sp.csr_matrix:
+    """(n_items, n_items) float32, the gram of `errors` only where some user had both: 8 bytes a pair, both ways."""
+    matrix = errors.matrix(histories)
+    found = (matrix.T.tocsr() @ matrix).tocsr()
+    if errors.dropout:
+        found.setdiag(found.diagonal() / (1 - errors.dropout))
+        found.eliminate_zeros()
+    return found
 
 
 def largest_of_rows(matrix: sp.csr_matrix, k: int) -> sp.csr_matrix:

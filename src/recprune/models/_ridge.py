@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,41 +13,71 @@ import torch
 from torch import Tensor
 
 from recprune.data.dataset import Histories
+from recprune.errors import DataError
 
-__all__ = ["gram", "gram_rows", "ridge_columns", "weighed"]
+__all__ = ["ALIKE", "Errors", "gram", "gram_rows", "ridge_columns"]
 
 ROWS = 1024
 """Rows of a gram matrix that are made at a time."""
 
 
-def weighed(histories: Histories, user_power: float) -> sp.csr_matrix:
-    """(n_users, n_items) float32 of which the gram is made: 0/1 histories without the unknown item, each user of n
-    items times the root of n^-user_power, on a scale on which interactions weigh 1 in the mean."""
-    matrix = histories.matrix(unknown=False)
-    if user_power:
-        counts = np.diff(matrix.indptr).astype(np.float64)
-        weights = np.maximum(counts, 1) ** -user_power
-        weights *= counts.sum() / max(float(weights @ counts), np.finfo(np.float64).tiny)
-        matrix.data *= np.repeat(np.sqrt(weights), np.diff(matrix.indptr)).astype(np.float32)
-    return matrix
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Which errors count how much in what is made small.
+
+    user_power: a user of n items counts n^-user_power times, on a scale on which interactions count 1 in the mean (0:
+    every interaction alike; 1: every user alike). dropout: the share of a history that is taken away while the whole is
+    to be found, in the mean over all ways to do so: X'X with its diagonal over 1 - dropout (Steck 2020, "Autoencoders
+    that don't overfit towards the identity").
+    """
+
+    user_power: float = 0.0
+    dropout: float = 0.0
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Errors:
+        """Those of a model that holds them in its `config`. Raises DataError for a share that is not 0 to below 1."""
+        found = cls(*(float(config.get(name, 0.0)) for name in ("user_power", "dropout")))
+        if not 0 <= found.dropout < 1:
+            raise DataError(f"dropout is a share, 0 to below 1, not {found.dropout}", dropout=found.dropout)
+        return found
+
+    def matrix(self, histories: Histories) -> sp.csr_matrix:
+        """(n_users, n_items) float32: 0/1 histories without the unknown item, times the roots of the users' weights."""
+        matrix = histories.matrix(unknown=False)
+        if self.user_power:
+            counts = np.diff(matrix.indptr).astype(np.float64)
+            weights = np.maximum(counts, 1) ** -self.user_power
+            weights *= counts.sum() / max(float(weights @ counts), np.finfo(np.float64).tiny)
+            matrix.data *= np.repeat(np.sqrt(weights), np.diff(matrix.indptr)).astype(np.float32)
+        return matrix
 
 
-def gram_rows(histories: Histories, user_power: float = 0.0) -> Callable[[int, int], Tensor]:
-    """A function of (begin, end) -> (end - begin, n_items) float32: how many users had both items, of those rows, where
-    a user counts as in `weighed`.
+ALIKE = Errors()
+
+
+def gram_rows(histories: Histories, errors: Errors = ALIKE) -> Callable[[int, int], Tensor]:
+    """A function of (begin, end) -> (end - begin, n_items) float32: of those rows, how many users had both items, or as
+    much as they count.
 
     Row and column 0 (the unknown item) are zero.
     """
-    matrix = weighed(histories, user_power)
+    matrix = errors.matrix(histories)
     items = matrix.T.tocsr()
-    return lambda begin, end: torch.from_numpy((items[begin:end] @ matrix).toarray())
+
+    def rows(begin: int, end: int) -> Tensor:
+        block = torch.from_numpy((items[begin:end] @ matrix).toarray())
+        block.diagonal(begin).div_(1 - errors.dropout)
+        return block
+
+    return rows
 
 
 def gram(
-    histories: Histories, dtype: torch.dtype = torch.float64, out: Tensor | None = None, user_power: float = 0.0
+    histories: Histories, dtype: torch.dtype = torch.float64, out: Tensor | None = None, errors: Errors = ALIKE
 ) -> Tensor:
     """(n_items, n_items): the rows of `gram_rows`, some at a time; into `out` where that is given."""
-    n, rows = histories.n_items, gram_rows(histories, user_power)
+    n, rows = histories.n_items, gram_rows(histories, errors)
     out = torch.empty(n, n, dtype=dtype) if out is None else out
     for begin in range(0, n, ROWS):
         out[begin : begin + ROWS] = rows(begin, min(begin + ROWS, n))

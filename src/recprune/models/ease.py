@@ -11,7 +11,7 @@ from recprune.data.dataset import Histories, Split
 from recprune.encodings.faces import Packed
 from recprune.errors import DataError
 from recprune.models._closed import check_items, check_reg
-from recprune.models._ridge import gram, ridge_columns
+from recprune.models._ridge import Errors, gram, ridge_columns
 
 __all__ = ["Ease"]
 
@@ -27,22 +27,22 @@ class Ease(nn.Module):
     score of item j. After pruning, `items` may be a sparse module with the same call. Item 0 (unknown) has no entries.
 
     forward: history (batch, n_items) 0/1 -> scores (batch, n_items). reg: ridge strength in interactions, that of the
-    last solution; what stays after pruning is solved again by the same where no other is said. user_power: the error of
-    a user of n items counts n^-user_power times (0: every interaction alike, as in the paper; 1: every user alike), the
-    weights of Hu et al. 2008 (equation 3) given to users.
+    last solution; what stays after pruning is solved again by the same where no other is said. user_power, dropout:
+    which errors count how much (`_ridge.Errors`); the paper has 0 of both.
     """
 
-    def __init__(self, n_items: int, reg: float = 500.0, user_power: float = 0.0) -> None:
+    def __init__(self, n_items: int, reg: float = 500.0, user_power: float = 0.0, dropout: float = 0.0) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {"n_items": n_items, "reg": reg, "user_power": user_power}
+        weighing = {"user_power": user_power, "dropout": dropout}
+        self.config: dict[str, Any] = {"n_items": n_items, "reg": reg, **weighing}
         self.columns: tuple[str, ...] = ("history",)
         self.items: nn.Module = nn.Linear(n_items, n_items, bias=False)
         self.reset_parameters()
 
     @classmethod
-    def of(cls, split: Split, reg: float = 500.0, user_power: float = 0.0) -> Self:
+    def of(cls, split: Split, reg: float = 500.0, user_power: float = 0.0, dropout: float = 0.0) -> Self:
         """The model for the items of a split."""
-        return cls(split.train.n_items, reg, user_power)
+        return cls(split.train.n_items, reg, user_power, dropout)
 
     def reset_parameters(self) -> None:
         """All entries zero: there is nothing random in this model."""
@@ -69,7 +69,7 @@ class Ease(nn.Module):
             raise DataError("the item matrix is sparse, so it has no dense solution; use refit_ instead of solve_")
         reg = self._reg(histories, len(weight), reg)
         dtype = dtype or _usual_dtype(weight)
-        inverse = gram(histories, dtype, weight.data if weight.dtype is dtype else None, self._user_power())
+        inverse = gram(histories, dtype, weight.data if weight.dtype is dtype else None, Errors.of(self.config))
         inverse.diagonal().add_(reg)
         torch.cholesky_inverse(torch.linalg.cholesky(inverse, out=inverse), out=inverse)
         inverse.div_(-inverse.diagonal().clone().unsqueeze(1))  # it is symmetric, so that its rows are its columns
@@ -87,11 +87,8 @@ class Ease(nn.Module):
             return self.solve_(histories, reg, dtype=dtype)
         values, indices, indptr = (getattr(self.items, name) for name in ("values", "indices", "indptr"))
         reg = self._reg(histories, len(indptr) - 1, reg)
-        products = gram(histories, dtype or _usual_dtype(values, len(indptr)), user_power=self._user_power())
+        products = gram(histories, dtype or _usual_dtype(values, len(indptr)), errors=Errors.of(self.config))
         values.copy_(ridge_columns(products, indices, indptr, reg))
-
-    def _user_power(self) -> float:
-        return float(self.config["user_power"])
 
     def _reg(self, histories: Histories, n_items: int, reg: float | None) -> float:
         """The strength to solve by, once it is known that the histories fit; the model keeps it."""

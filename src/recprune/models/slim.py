@@ -20,6 +20,7 @@ from recprune.models._item_item import (
     ridge_entries,
     together,
 )
+from recprune.models._ridge import Errors
 
 __all__ = ["Slim"]
 
@@ -34,18 +35,24 @@ class Slim(SparseItems):
     pairs of items that some user had both of.
 
     forward: history (batch, n_items) 0/1 -> scores (batch, n_items). reg: ridge strength in interactions, that of the
-    last solution. user_power: as in `ease`. entries: of the matrix that there is.
+    last solution. user_power, dropout: as in `ease`. entries: of the matrix that there is.
     """
 
     def __init__(
-        self, n_items: int, k: int = 100, reg: float = 100.0, user_power: float = 0.0, entries: int | None = None
+        self,
+        n_items: int,
+        k: int = 100,
+        reg: float = 100.0,
+        user_power: float = 0.0,
+        dropout: float = 0.0,
+        entries: int | None = None,
     ) -> None:
-        super().__init__(n_items, entries, k=k, reg=reg, user_power=user_power)
+        super().__init__(n_items, entries, k=k, reg=reg, user_power=user_power, dropout=dropout)
 
     @classmethod
-    def of(cls, split: Split, k: int = 100, reg: float = 100.0, user_power: float = 0.0) -> Self:
+    def of(cls, split: Split, k: int = 100, reg: float = 100.0, user_power: float = 0.0, dropout: float = 0.0) -> Self:
         """The model for the items of a split."""
-        return cls(split.train.n_items, k, reg, user_power)
+        return cls(split.train.n_items, k, reg, user_power, dropout)
 
     @torch.no_grad()
     def refit_(self, histories: Histories, reg: float | None = None) -> None:
@@ -57,7 +64,7 @@ class Slim(SparseItems):
         check_solvable(self.items, histories, int(self.config["n_items"]))
         reg = float(self.config["reg"]) if reg is None else reg
         check_reg(reg)
-        self.config["reg"], gram, held = reg, together(histories, float(self.config["user_power"])), self.items
+        self.config["reg"], gram, held = reg, together(histories, Errors.of(self.config)), self.items
         assert isinstance(held, ItemItem)
         if len(held.values) >= self.config["entries"]:
             held = item_item(_supports(gram, int(self.config["k"]), reg), held.values.dtype)

@@ -12,7 +12,7 @@ from recprune.data.split import split_last, split_random
 from recprune.evaluation.inputs import ranks, row_inputs, user_inputs
 from recprune.importance.probe import Probe
 from recprune.importance.sweep import Batch, Loss
-from recprune.models._ridge import gram_rows
+from recprune.models._ridge import Errors, gram_rows
 from recprune.tracing.site import Survey
 from recprune.training import losses
 
@@ -42,7 +42,7 @@ def probe(
     """
     if ranks(model):
         batches, loss = _of_users(model, split, most, batch, seed)
-        solved_on = gram_rows(split.train.histories(), _user_power(model)) if hasattr(model, "refit_") else None
+        solved_on = gram_rows(split.train.histories(), _errors(model)) if hasattr(model, "refit_") else None
         return Probe(model, survey, batches, loss, code_counts(split), products=solved_on)
     part = split.valid if len(split.valid) else split.train
     batches, loss = row_batches(model, part, most, batch, seed)
@@ -50,9 +50,9 @@ def probe(
     return Probe(model, survey, batches, loss, code_counts(split), id_batches=rows_of_ids)
 
 
-def _user_power(model: nn.Module) -> float:
-    """By which power of their count users weigh less in what a model is solved on."""
-    return float(getattr(model, "config", {}).get("user_power", 0.0))
+def _errors(model: nn.Module) -> Errors:
+    """Which errors count how much in what the model is solved by."""
+    return Errors.of(getattr(model, "config", {}))
 
 
 def code_counts(split: Split) -> dict[str, NDArray[np.int64]]:
