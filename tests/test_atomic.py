@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from recprune import atomic
-from recprune.atomic import replace_folder, standing, write_bytes
+from recprune.atomic import replace_folder, room_for, standing, write_bytes, write_file
+from recprune.errors import ArtifactError
+from recprune.testing.faults import FAULTS, Faults
 
 
 class Cut(BaseException):
@@ -117,3 +122,91 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
     replace_folder(tmp_path / "link", fill("new"))
     assert (tmp_path / "link").is_symlink()
     assert read(tmp_path / "real") == {"new"}
+
+
+def test_a_second_writer_fails_at_once_and_the_first_ends_its_work(tmp_path: Path) -> None:
+    def write(folder: Path) -> None:
+        fill("first")(folder)
+        with pytest.raises(ArtifactError, match="being written by another process"):
+            replace_folder(tmp_path / "f", fill("second"))
+        with pytest.raises(ArtifactError, match="being written by another process"):
+            write_bytes(tmp_path / "f", b"second")
+
+    replace_folder(tmp_path / "f", write)
+    assert read(tmp_path / "f") == {"first"}
+    assert os.listdir(tmp_path) == ["f"]
+
+
+def test_a_lock_left_by_a_dead_process_does_not_block(tmp_path: Path) -> None:
+    code = "import os, sys; from recprune.atomic import lock\nwith lock(sys.argv[1]): os.kill(os.getpid(), 9)"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "f")])
+    assert done.returncode == -signal.SIGKILL
+    assert os.listdir(tmp_path) == [".f.lock"]
+    replace_folder(tmp_path / "f", fill("new"))
+    assert read(tmp_path / "f") == {"new"}
+    assert os.listdir(tmp_path) == ["f"]
+
+
+def test_what_a_killed_write_left_is_removed_by_the_next_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / ".f.0123456789ab.tmp").mkdir()
+    (tmp_path / ".f.0123456789ab.tmp" / "half").write_bytes(b"half")
+    (tmp_path / ".f.ba9876543210.tmp").write_bytes(b"half")
+    others = [".g.0123456789ab.tmp", ".f.notes.tmp", "f.tmp"]
+    for name in others:
+        (tmp_path / name).write_bytes(b"mine")
+    replace_folder(tmp_path / "f", fill("new"))
+    assert sorted(os.listdir(tmp_path)) == sorted([*others, "f"])
+
+
+def test_too_little_room_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    room_for(tmp_path / "deep" / "f", 1)
+    with pytest.raises(OSError, match=r"1,000,000,000,000,000,000 bytes are needed and [\d,]+ are free"):
+        room_for(tmp_path / "deep" / "f", 10**18)
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_call_may_fail_in_every_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, what: str
+) -> None:
+    """The n-th call of the system fails, for every n until none is left; short writes and EINTR are gone over."""
+    place = tmp_path / "f"
+
+    def put(text: bytes) -> None:
+        if what == "file":
+            write_bytes(place, text)
+        else:
+            replace_folder(place, lambda folder: write_file(folder / "a", text))
+
+    def get() -> bytes:
+        return place.read_bytes() if what == "file" else (standing(place) / "a").read_bytes()
+
+    put(b"old" * 9)
+    for nth in range(1, 40):
+        with monkeypatch.context() as patch:
+            faults = Faults(fault, nth)
+            patch.setattr(atomic, "os", faults)
+            failed = faults.during(lambda: put(b"new" * 9))
+        if not faults.met:
+            break
+        assert get() in ({b"old" * 9, b"new" * 9} if failed else {b"new" * 9})
+        assert failed == (fault not in ("EINTR", "short"))
+        put(b"old" * 9)
+        assert get() == b"old" * 9
+        assert os.listdir(tmp_path) == ["f"]
+    assert 1 < nth < 39
+    assert get() == b"new" * 9
+
+
+def test_nothing_is_renamed_that_is_not_on_the_disk_and_nothing_is_done_before_the_folder_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Faults("none", 0)
+    monkeypatch.setattr(atomic, "os", watch)
+    write_bytes(tmp_path / "x", b"data")
+    calls = [call for call in watch.calls if call in ("write", "fsync", "replace")]
+    assert calls == ["write", "fsync", "replace", "fsync"]
+    watch.calls.clear()
+    replace_folder(tmp_path / "f", lambda folder: write_file(folder / "a", b"data"))
+    calls = [call for call in watch.calls if call in ("write", "fsync", "rename")]
+    assert calls == ["write", "fsync", "fsync", "fsync", "rename", "fsync"]
