@@ -10,12 +10,13 @@ from recprune.training.smoothed import Graph, smoothed
 
 
 class Table(nn.Module):
-    def __init__(self, items, share=0.9):
+    def __init__(self, items, share=0.9, damp=0.0):
         super().__init__()
+        self.damp = damp
         self.share, self.item, self.rest = share, nn.Embedding(items, 4), nn.Parameter(torch.ones(1))
 
     def smoothing(self):
-        return {"item.weight": self.share}
+        return {"item.weight": (self.share, self.damp)}
 
 
 @pytest.fixture
@@ -53,6 +54,19 @@ def test_a_table_begins_with_its_values_and_ends_plain(data):
             model.item.parametrizations.weight.original.mul_(2)
     assert torch.allclose(model.item.weight, 2 * before, atol=1e-4)
     assert list(dict(model.named_parameters())) == names
+
+
+def test_rows_that_many_had_are_made_shorter(data):
+    model = Table(data.n_items, 0.7, 0.5)
+    counts = np.maximum(data.histories().once().matrix().sum(0), 1.0)
+    before = model.item.weight.detach().clone()
+    with smoothed(model, data):
+        assert torch.allclose(model.item.weight, before, atol=1e-4)
+        behind = torch.randn(data.n_items, 4)
+        with torch.no_grad():
+            model.item.parametrizations.weight.original.copy_(behind)
+    whole = 0.3 * behind + 0.7 * dense(data) @ behind
+    assert torch.allclose(model.item.weight, whole / torch.from_numpy(np.sqrt(counts).T).float(), atol=1e-5)
 
 
 def test_a_rounded_table_is_smoothed_first(data):

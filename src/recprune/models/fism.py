@@ -8,35 +8,54 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recprune.data.dataset import Split
+from recprune.data.dataset import Histories, Split
 from recprune.encodings.faces import lengths, rows_of, scores, summed
+from recprune.models._start import Start, check_start, spectral_rows
 
 __all__ = ["Fism"]
 
 
-class Fism(nn.Module):
+class Fism(Start):
     """score(u, j) = cos(sum of v_i over the history of u, v_j): one table of item factors, and no row for any user.
 
     FISM with both of its factor matrices the same and without biases (Kabbur et al. 2013, equation 4), so that whoever
     has a history gets a list, new users too. How long v_i is says how much an item tells of its users. Trained by a
     softmax over all items of cosine / `temperature`: from a part of each history the rest is to be found; meanwhile
     factors are a mixture, by the share `smooth`, with those of neighbours in the graph of users and items (LightGCN,
-    He et al. 2020, section 3.1), which is folded into them in the end.
+    He et al. 2020, section 3.1), and the more users had an item the less it says, n^-`damp`; both are folded into the
+    factors in the end. start: "spectral" begins from singular vectors of that graph, "random" from drawn numbers.
 
     forward: history (batch, n_items) 0/1 -> scores (batch, n_items), cosine / temperature.
     """
 
-    def __init__(self, n_items: int, dim: int = 64, smooth: float = 0.9, temperature: float = 0.06) -> None:
+    def __init__(
+        self,
+        n_items: int,
+        dim: int = 64,
+        smooth: float = 0.9,
+        damp: float = 0.3,
+        temperature: float = 0.06,
+        start: str = "spectral",
+    ) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {"n_items": n_items, "dim": dim, "smooth": smooth, "temperature": temperature}
+        options = {"smooth": smooth, "damp": damp, "temperature": temperature, "start": check_start(start)}
+        self.config: dict[str, Any] = {"n_items": n_items, "dim": dim, **options}
         self.columns: tuple[str, ...] = ("history",)
         self.item = nn.Embedding(n_items, dim)
         self.reset_parameters()
 
     @classmethod
-    def of(cls, split: Split, dim: int = 64, smooth: float = 0.9, temperature: float = 0.06) -> Self:
+    def of(
+        cls,
+        split: Split,
+        dim: int = 64,
+        smooth: float = 0.9,
+        damp: float = 0.3,
+        temperature: float = 0.06,
+        start: str = "spectral",
+    ) -> Self:
         """The model for the items of a split."""
-        return cls(split.train.n_items, dim, smooth, temperature)
+        return cls(split.train.n_items, dim, smooth, damp, temperature, start)
 
     @property
     def temperature(self) -> float:
@@ -48,6 +67,13 @@ class Fism(nn.Module):
         nn.init.normal_(self.item.weight, std=0.1)
         with torch.no_grad():
             self.item.weight[0] = 0.0
+        self._drawn()
+
+    @torch.no_grad()
+    def start_(self, histories: Histories) -> None:
+        """Begin from the singular vectors of the graph of these histories."""
+        weight: Tensor = self.item.weight
+        weight.copy_(spectral_rows(histories, weight)[1])
 
     def forward(self, history: Tensor) -> Tensor:
         query = F.normalize(summed(self.item, history), dim=1) / self.temperature
@@ -64,6 +90,7 @@ class Fism(nn.Module):
         weight: Tensor = self.item.weight
         return F.normalize(weight, dim=1)
 
-    def smoothing(self) -> dict[str, float]:
-        """Tables that are mixed with those of neighbours while the model is trained, and by which share."""
-        return {"item.weight": float(self.config["smooth"])}
+    def smoothing(self) -> dict[str, tuple[float, float]]:
+        """Tables that are mixed with those of neighbours while the model is trained, by which share, and by which power
+        of the counts rows are made shorter."""
+        return {"item.weight": (float(self.config["smooth"]), float(self.config["damp"]))}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Self
 
 from recprune.data.dataset import Split
-from recprune.models.mf import MF
+from recprune.models._factors import Factors
 
 __all__ = ["LightGCN"]
 
 
-class LightGCN(MF):
+class LightGCN(Factors):
     """score(u, i) = e_u · e_i, where e is the mean over k = 0 .. layers of A^k E (He et al. 2020, equations 3 to 8).
 
     Only E is trained. A has an entry for every pair of a user and an item, 1 over the roots of both counts; it belongs
@@ -22,14 +22,13 @@ class LightGCN(MF):
     many back.
     """
 
-    def __init__(self, n_users: int, n_items: int, dim: int = 64, layers: int = 2) -> None:
-        super().__init__(n_users, n_items, dim, bias=False)
-        self.config = {"n_users": n_users, "n_items": n_items, "dim": dim, "layers": layers}
+    def __init__(self, n_users: int, n_items: int, dim: int = 64, layers: int = 2, start: str = "random") -> None:
+        super().__init__(n_users, n_items, dim, has_bias=False, start=start, layers=layers)
 
     @classmethod
-    def of(cls, split: Split, dim: int = 64, layers: int = 2) -> Self:
+    def of(cls, split: Split, dim: int = 64, layers: int = 2, start: str = "random") -> Self:
         """The model for the users and items of a split."""
-        return cls(split.train.n_users, split.train.n_items, dim, layers)
+        return cls(split.train.n_users, split.train.n_items, dim, layers, start)
 
     def propagation(self) -> tuple[str, str, int]:
         """The tables of users and of items that are spread while the model is trained, and over how many layers."""

@@ -15,13 +15,9 @@ from recprune.data.graph import normal_graph
 from recprune.encodings.faces import scores, summed
 from recprune.encodings.item_item import ItemItem
 from recprune.models._item_item import ROWS, blank, check_solvable, item_item, largest_of_rows
+from recprune.models._vectors import right_vectors
 
 __all__ = ["Spectral"]
-
-MORE = 32
-"""Directions beside those that are asked for, in which they are looked for."""
-PASSES = 10
-"""Passes over the graph by which its singular vectors are found."""
 
 
 class Spectral(nn.Module):
@@ -78,29 +74,13 @@ class Spectral(nn.Module):
         graph, roots = normal_graph(histories)
         held, weight = self.items, self.item.weight
         assert isinstance(held, ItemItem)
-        weight.copy_(torch.from_numpy(_vectors(graph, weight.shape[1])))
+        weight.copy_(torch.from_numpy(right_vectors(graph, weight.shape[1])))
         self.root.copy_(torch.from_numpy(roots))
         if len(held.values) < self.config["entries"]:
             held.values.copy_(_of_entries(graph, held))
             return
         self.items = item_item(_filter(graph, roots, int(self.config["k"])), held.values.dtype)
         self.config["entries"] = len(self.items.values)
-
-
-def _vectors(graph: sp.csr_matrix, dim: int) -> NDArray[np.float32]:
-    """(n_items, dim) the first right singular vectors, largest first; zeros where there are no more.
-
-    Randomised subspace iteration (Halko et al. 2011, algorithm 4.4), drawn by seed 0.
-    """
-    out, pairs = np.zeros((graph.shape[1], dim), dtype=np.float32), graph.tocoo()
-    places = torch.from_numpy(np.stack([pairs.row, pairs.col]).astype(np.int64))
-    sparse = torch.sparse_coo_tensor(places, torch.from_numpy(pairs.data), pairs.shape, check_invariants=False)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        _, sizes, vectors = torch.svd_lowrank(sparse.coalesce(), min(dim + MORE, *graph.shape), niter=PASSES)
-    there = sizes[:dim] > 1e-6 * sizes[:1].clamp(min=1e-30)
-    out[:, : int(there.sum())] = vectors[:, :dim][:, there].numpy()
-    return out
 
 
 def _filter(graph: sp.csr_matrix, roots: NDArray[np.float32], k: int) -> sp.csr_matrix:

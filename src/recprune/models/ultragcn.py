@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Self
 
 from recprune.data.dataset import Split
-from recprune.models.mf import MF
+from recprune.models._factors import Factors
 
 __all__ = ["UltraGCN"]
 
 
-class UltraGCN(MF):
+class UltraGCN(Factors):
     """score(u, i) = user_u · item_i, learned by the `constraint` loss and never spread along the graph.
 
     What many layers of LightGCN converge to is a constraint on every pair, weighed by the counts of its user and item
@@ -30,10 +30,10 @@ class UltraGCN(MF):
         item_item: float = 5e-4,
         neighbours: int = 10,
         constant: float = 1e-6,
+        start: str = "random",
     ) -> None:
-        super().__init__(n_users, n_items, dim, bias=False)
         options = {"negative": negative, "item_item": item_item, "neighbours": neighbours, "constant": constant}
-        self.config = {"n_users": n_users, "n_items": n_items, "dim": dim, **options}
+        super().__init__(n_users, n_items, dim, has_bias=False, start=start, **options)
 
     @classmethod
     def of(
@@ -44,10 +44,11 @@ class UltraGCN(MF):
         item_item: float = 5e-4,
         neighbours: int = 10,
         constant: float = 1e-6,
+        start: str = "random",
     ) -> Self:
         """The model for the users and items of a split."""
         train = split.train
-        return cls(train.n_users, train.n_items, dim, negative, item_item, neighbours, constant)
+        return cls(train.n_users, train.n_items, dim, negative, item_item, neighbours, constant, start)
 
     def constraints(self) -> dict[str, float]:
         """The weights of the loss."""

@@ -16,6 +16,7 @@ from torch.autograd.graph import increment_version
 from recprune.data.dataset import Dataset, Split
 from recprune.errors import TrainingError
 from recprune.evaluation.inputs import Renumber
+from recprune.models._start import Start
 from recprune.training.checkpoint import purpose_of, read_checkpoint, write_checkpoint
 from recprune.training.make_samples import make_samples
 from recprune.training.options import FitOptions
@@ -62,6 +63,8 @@ def fit(
         train = renumbered(split.train, renumber) if renumber else split.train
         if hasattr(model, "refit_"):
             return _solve(model, train, options, teacher, begin)
+        if isinstance(model, Start) and model.fresh:
+            model.start_(train.histories())
         lessons = _lessons(model, teacher, split.train, renumber, options)
         judge = validation(model, split, options, renumber)
         with torch.random.fork_rng(devices=[]), _at_rest(lessons), smoothed(model, train), propagated(model, train):

@@ -19,11 +19,15 @@ __all__ = ["Graph", "smoothed"]
 
 
 class Graph:
-    """N of the 0/1 histories: each entry over the root of the user's and of the item's count. Item 0 is left out."""
+    """N of the 0/1 histories: each entry over the root of the user's and of the item's count. Item 0 is left out.
+
+    counts: (n_items,) float32 how many had each item, 1 where nobody had.
+    """
 
     def __init__(self, histories: Histories) -> None:
-        normal, _ = normal_graph(histories)
+        normal, roots = normal_graph(histories)
         self._down, self._up = normal, normal.T.tocsr()
+        self.counts = torch.from_numpy(roots).square()
 
     def spread(self, factors: Tensor) -> Tensor:
         """(n_items, dim): N'N factors. Of the items to those who had them, and back."""
@@ -45,27 +49,37 @@ def smoothed(model: Any, data: Dataset) -> Iterator[None]:
     """Inside, tables of item factors act as smoothed ones, and what is behind them is trained; afterwards each is the
     plain parameter again, with the smoothed values. A table begins with the values that it has.
 
-    Which tables, and by which share, says `model.smoothing()`; a model without it is left as it is. Steps along the
-    graph carry over to items that were had by the same users, so that rare items learn from common ones. What else is
-    done to a table (`rounded`) is done to the smoothed one. Raises TrainingError for a share that is not 0 to below 1.
+    Which tables, by which share, and by which power of how many had an item its row is made shorter afterwards, says
+    `model.smoothing()`; a model without it is left as it is. Steps along the graph carry over to items that were had by
+    the same users, so that rare items learn from common ones. What else is done to a table (`rounded`) is done to the
+    smoothed one. Raises TrainingError for a share that is not 0 to below 1.
     """
-    shares = model.smoothing() if hasattr(model, "smoothing") else {}
-    for name, share in shares.items():
+    tables = model.smoothing() if hasattr(model, "smoothing") else {}
+    for name, (share, _) in tables.items():
         if not 0 <= share < 1:
             raise TrainingError(f"smooth is a share, 0 to below 1, not {share}: {name} cannot be smoothed", tensor=name)
-    graph = Graph(data.histories()) if any(shares.values()) else None
+    graph = Graph(data.histories()) if any(any(how) for how in tables.values()) else None
     with contextlib.ExitStack() as stack:
-        for name, share in shares.items():
-            if graph is not None and share:
-                stack.enter_context(_smoothed(model, name, graph, share))
+        for name, how in tables.items():
+            if graph is not None and any(how):
+                stack.enter_context(_smoothed(model, name, graph, *how))
         yield
 
 
-def _smoothed(model: Any, name: str, graph: Graph, share: float) -> contextlib.AbstractContextManager[None]:
+def _smoothed(
+    model: Any, name: str, graph: Graph, share: float, damp: float
+) -> contextlib.AbstractContextManager[None]:
+    shorter = graph.counts[:, None] ** -damp
+
     def smooth(factors: Tensor) -> Tensor:
         return graph.smooth(factors, share)
 
-    return mapped(model, [name], lambda them: [smooth(them[0])], lambda them: [inverse(smooth, them[0])])
+    return mapped(
+        model,
+        [name],
+        lambda them: [smooth(them[0]) * shorter],
+        lambda them: [inverse(smooth, them[0] / shorter)],
+    )
 
 
 class _Smooth(torch.autograd.Function):
