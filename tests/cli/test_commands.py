@@ -186,6 +186,34 @@ def test_a_frontier_is_drawn_and_written(street, tmp_path):
     assert "of dense" in shown.output
 
 
+DIN = ("--model", "din", "--set", "dim=4", "--set", "attention=[6]", "--set", "hidden=[8]", "--epochs", 1)
+
+
+def test_din_walks_the_street_on_rows_that_hold_what_each_user_had(tmp_path):
+    log = simulate(40, 30, 600, 3, seed=1, noise=(), uniques=0).log.frame.collect()
+    log.write_csv(tmp_path / "log.csv")
+    prepared = asked("prepare", tmp_path / "log.csv", "-o", tmp_path / "data", *ROLES, "--negatives", 1, "--pasts", 4)
+    assert "sequence" in prepared["columns"]
+    trained = asked("train", tmp_path / "data", *DIN, "-o", tmp_path / "big")
+    assert trained["model"] == "din"
+    plan = asked("plan", tmp_path / "big", "--factor", 0.5, "-o", tmp_path / "plan.json")
+    kinds = {site["kind"] for site in asked("survey", tmp_path / "big")["sites"]}
+    assert {"id", "dim", "neuron"} <= kinds
+    cut = asked("apply", tmp_path / "big", tmp_path / "plan.json", "-o", tmp_path / "small")
+    assert cut["parameters_after"] == plan["parameters_after"] < trained["parameters"]
+    asked("finetune", tmp_path / "small", "--epochs", 1)
+    said = asked("compare", tmp_path / "big", tmp_path / "small", "--data", tmp_path / "data")
+    assert said["sides"]["after"]["metrics"]["auc"] == asked("evaluate", tmp_path / "small")["mean"]["auc"]
+
+
+def test_din_on_rows_without_pasts_says_how_to_prepare_them(tmp_path):
+    simulate(20, 20, 200, 3, seed=1, noise=(), uniques=0).log.frame.collect().write_csv(tmp_path / "log.csv")
+    asked("prepare", tmp_path / "log.csv", "-o", tmp_path / "data", *ROLES, "--negatives", 1)
+    refused = call("train", tmp_path / "data", *DIN, "-o", tmp_path / "big")
+    assert refused.exit_code == 2
+    assert "--pasts 20" in refused.stderr
+
+
 def test_select_leaves_columns_that_say_nothing(tmp_path):
     log = simulate(100, 60, 2500, 3, seed=1, noise=(3,), uniques=1).log.frame.collect()
     log.write_csv(tmp_path / "log.csv")

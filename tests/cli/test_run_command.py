@@ -5,6 +5,7 @@ from typer.testing import CliRunner
 
 from recprune.cli import app
 from recprune.data.simulate import simulate
+from recprune.data.store import load_split
 from recprune.recipe.rivals import RIVALS
 
 RUNNER = CliRunner()
@@ -72,6 +73,27 @@ def test_a_stage_that_was_lost_is_made_again(log, tmp_path):
     assert "choose" in again.stderr
     assert "train mf" not in again.stderr
     assert again.exit_code == first.exit_code == 0
+
+
+def test_a_model_that_takes_pasts_gets_them_and_negatives_where_nothing_is_said(log, tmp_path):
+    settings = {"model": "din", "model_set": "hidden=[6]", "factor": 0.3}
+    done = RUNNER.invoke(
+        APP,
+        [
+            *("run", str(log), "--out", str(tmp_path / "out"), "--epochs", "1", "--tune", "epochs=1", "--no-rivals"),
+            *(
+                text
+                for name, value in {**settings, **ROLES}.items()
+                for text in (f"--{name.replace('_', '-')}", str(value))
+            ),
+        ],
+    )
+    assert done.exit_code == 0, done.output
+    split = load_split(tmp_path / "out" / "prepared")
+    assert split.train["sequence"].shape[1] == 20
+    assert set(split.train["label"].tolist()) == {0.0, 1.0}
+    sides = json.loads((tmp_path / "out" / "comparison.json").read_text())["sides"]
+    assert {"before", "after"} <= set(sides)
 
 
 OWN = """

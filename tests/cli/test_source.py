@@ -2,9 +2,12 @@
 
 import json
 
+import numpy as np
 from typer.testing import CliRunner
 
 from recprune.cli import app
+from recprune.data.bins import MISSING
+from recprune.data.store import load_split
 
 RUNNER = CliRunner()
 APP = app()
@@ -42,6 +45,55 @@ def test_a_label_of_words_is_read_by_the_rule_for_what_is_positive(tmp_path):
     said = prepared(tmp_path, rows(*LINES), *flags)
     assert said["columns"] == ["label", "product"]
     assert sum(said["rows"].values()) == 20
+
+
+def binned(folder):
+    return load_split(folder / "out").vocabularies["price"].ids
+
+
+def test_numeric_fields_are_binned_by_a_flag(tmp_path):
+    said = prepared(tmp_path, rows(*LINES), "--numeric", "price", "--bins", "price=4", "--split", "random")
+    assert said["ids"] == {"user": 4, "item": 5, "price": 4}
+    assert binned(tmp_path)[0].startswith("(-inf,")
+
+
+def test_a_log_toml_says_how_many_bins_and_a_flag_goes_before_it(tmp_path):
+    (tmp_path / "log.toml").write_text(
+        'path = "log.csv"\n[roles]\nuser = "customer_id"\nitem = "product"\nnumeric = ["price"]\n[bins]\nprice = 3\n'
+    )
+    (tmp_path / "log.csv").write_text(rows(*LINES))
+    for said, bins in (((), 3), (("--bins", "price=squared_log"), 9)):
+        done = RUNNER.invoke(
+            APP, ["prepare", str(tmp_path / "log.toml"), "-o", str(tmp_path / "out"), "--split", "random", *said]
+        )
+        assert done.exit_code == 0, done.output
+        assert len(binned(tmp_path)) == bins
+    assert "[1,2.7182817)" in binned(tmp_path)
+    flagged = prepared(tmp_path, rows(*LINES), "--log", str(tmp_path / "log.toml"), "--split", "random")
+    assert flagged["ids"]["price"] == 3
+
+
+def test_missing_numbers_are_counted_and_stay_or_are_imputed(tmp_path):
+    lines = [line.replace(",3.5,", ",,").replace(",4.5,", ",,") for line in LINES]
+    flags = ("--numeric", "price", "--split", "random")
+    said = prepared(tmp_path, rows(*lines), *flags)
+    assert said["missing"] == {"price": 2}
+    parts = load_split(tmp_path / "out")
+    assert sum(np.isnan(part["price"]).sum() for part in (parts.train, parts.valid, parts.test)) == 2
+    said = prepared(tmp_path, rows(*lines), *flags, "--impute")
+    assert said["missing"] == {"price": 2}
+    parts = load_split(tmp_path / "out")
+    assert not any(np.isnan(part["price"]).any() for part in (parts.train, parts.valid, parts.test))
+    said = prepared(tmp_path, rows(*lines), *flags, "--bins", "price=4", "--seed", "1")
+    assert said["missing"] == {"price": 2}
+    assert binned(tmp_path)[-1] == MISSING
+
+
+def test_a_field_that_cannot_be_binned_is_named(tmp_path):
+    (tmp_path / "log.csv").write_text(rows(*LINES))
+    done = RUNNER.invoke(APP, ["prepare", str(tmp_path / "log.csv"), "-o", str(tmp_path / "out"), "--bins", "cost=4"])
+    assert done.exit_code == 2
+    assert "'cost'" in done.stderr
 
 
 def test_several_conditions_leave_the_rows_that_meet_them_all(tmp_path):

@@ -15,9 +15,9 @@ from recprune.errors import DataError
 if TYPE_CHECKING:
     from recprune.data.dataset import Roles
     from recprune.data.log import Log
-    from recprune.recipe.prepare import SplitBy
+    from recprune.recipe.prepare import Columns, SplitBy
 
-__all__ = ["Parting", "Source"]
+__all__ = ["Making", "Parting", "Source"]
 
 EMBEDDED = Path("completejourney")
 """The word that stands for the embedded default, a package that is installed."""
@@ -93,6 +93,36 @@ def _completed(roles: Roles, known: Roles) -> Roles:
     taken = {roles.user, roles.item, roles.rating, roles.label, roles.time, *roles.categorical, *roles.numeric}
     free = {name: column for name in SINGLE if (column := getattr(known, name)) not in taken | set(roles.multi)}
     return replace(roles, **{name: column for name, column in free.items() if getattr(roles, name) is None})
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """What columns become."""
+
+    bins: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--bins",
+            metavar="FIELD=BINS",
+            help="A numeric field in so many bins, or in those of squared_log (counts): age=10,visits=squared_log.",
+        ),
+    ] = None
+    impute: Annotated[
+        bool, typer.Option("--impute", help="Missing numbers become the mean over train. Default: they stay missing.")
+    ] = False
+    pasts: Annotated[
+        int, typer.Option("--pasts", min=0, help="Keep the items that a user had before each row, so many (for din).")
+    ] = 0
+
+    def columns(self, source: Source, path: Path) -> Columns:
+        """What is said here, and what a log.toml (`source.log`, or the log itself) says of bins where it is not."""
+        from recprune.data.logtoml import read_log_toml
+        from recprune.recipe.prepare import Columns
+
+        log = path if path.suffix == ".toml" else source.log
+        there = read_log_toml(log).bins if log is not None else {}
+        said = settings([pair for part in self.bins or () for pair in part.split(",")], "--bins")
+        return Columns({**there, **said}, self.impute, self.pasts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import typer
 from recprune.cli._guard import Answer
 from recprune.cli._options import Common, Out
 from recprune.cli._progress import stage
-from recprune.cli._source import Parting, Source
+from recprune.cli._source import Making, Parting, Source
 from recprune.errors import DataError
 
 __all__ = ["prepare"]
@@ -22,6 +22,7 @@ def prepare(
     out: Out,
     source: Source,
     parting: Parting,
+    making: Making,
     common: Common,
 ) -> Answer:
     """Read, clean, encode and split a raw log; lines that cannot be read are counted and written aside."""
@@ -35,8 +36,9 @@ def prepare(
     refuse_others(out)
     with stage(f"read {path}"):
         parts = parting.read(source, path)
-    by, cleaning = parting.by(common.seed), parting.cleaning()
-    prepared = prepare(**parts, cleaning=cleaning, by=by, negatives=parting.negatives or 0, stage=stage)
+    by, cleaning, columns = parting.by(common.seed), parting.cleaning(), making.columns(source, path)
+    negatives = parting.negatives or 0
+    prepared = prepare(**parts, cleaning=cleaning, by=by, negatives=negatives, columns=columns, stage=stage)
     keep(prepared, out)
     facts = {"folder": str(out), "seed": common.seed, **prepared.facts()}
     return Answer(facts, tuple(pairs(facts)))

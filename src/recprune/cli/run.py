@@ -14,7 +14,7 @@ from recprune.cli._guard import Answer
 from recprune.cli._options import Common, K, Out, Training, settings
 from recprune.cli._progress import stage
 from recprune.cli._schedule import ScheduleOptions
-from recprune.cli._source import Parting, Source
+from recprune.cli._source import Making, Parting, Source
 
 __all__ = ["run"]
 PLACE = 9
@@ -27,6 +27,7 @@ def run(
     out: Out,
     source: Source,
     parting: Parting,
+    making: Making,
     wanted: BudgetOptions,
     training: Training,
     schedule: ScheduleOptions,
@@ -68,6 +69,7 @@ def run(
         common.seed,
         schedule.said(),
         wanted.encodings,
+        making.columns(source, path),
     )
     described = [*_files(path, parting.test_log, parting.valid_log), asdict(source)]
     read, numbers = lambda: _read(source, parting, path), range(common.seed, common.seed + seeds)

@@ -14,17 +14,19 @@ from recprune.errors import DataError
 __all__ = ["LogToml", "read_log_toml"]
 
 MANY = ("categorical", "numeric", "multi", "of_item", "of_user")
-KEYS = ("path", "format", "roles", "options")
+KEYS = ("path", "format", "roles", "options", "bins")
 
 
 @dataclass(frozen=True, slots=True)
 class LogToml:
-    """What a log.toml says. path: of the log, or None; format: or None to guess; options: of that format."""
+    """What a log.toml says. path: of the log, or None; format: or None to guess; options: of that format; bins: numeric
+    field -> most bins, or "squared_log", for `prepare`."""
 
     path: Path | None = None
     format: str | None = None
     roles: Roles | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    bins: Mapping[str, int | str] = field(default_factory=dict)
 
 
 def read_log_toml(path: str | Path) -> LogToml:
@@ -41,6 +43,9 @@ def read_log_toml(path: str | Path) -> LogToml:
         positive = "rating >= 4"
         [options]                   # those of the format
         separator = "::"
+        [bins]                      # numeric fields that become categorical ones
+        age = 10
+        visits = "squared_log"
 
     Raises DataError where it is no TOML, or names something that there is not.
     """
@@ -50,11 +55,12 @@ def read_log_toml(path: str | Path) -> LogToml:
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}", path=str(path)) from error
     known(path, said, KEYS, "key")
-    where, kind, options = said.get("path"), said.get("format"), said.get("options", {})
-    if not all(text is None or isinstance(text, str) for text in (where, kind)) or not isinstance(options, dict):
-        raise DataError(f"{path}: path and format are texts, options a table", path=str(path))
+    where, kind, options, bins = said.get("path"), said.get("format"), said.get("options", {}), said.get("bins", {})
+    tables = isinstance(options, dict) and isinstance(bins, dict)
+    if not all(text is None or isinstance(text, str) for text in (where, kind)) or not tables:
+        raise DataError(f"{path}: path and format are texts, options and bins tables", path=str(path))
     roles = roles_from(path, said["roles"]) if "roles" in said else None
-    return LogToml(path.parent / where if where else None, kind, roles, options)
+    return LogToml(path.parent / where if where else None, kind, roles, options, bins)
 
 
 def roles_from(path: Path, said: Any) -> Roles:

@@ -122,8 +122,8 @@ def row_inputs(
     columns = columns_of(model)
     if "sequence" in columns and "sequence" not in dataset.columns:
         raise DataError(
-            f"{type(model).__name__} takes what each user had before each row, and the rows do not say; add it to the "
-            "split with recprune.data.pasts.with_pasts(split)",
+            f"{type(model).__name__} takes what each user had before each row, and the rows do not say; prepare them "
+            "with --pasts 20, or by recprune.data.pasts.with_pasts(split)",
             column="sequence",
         )
     return tuple(_row_column(dataset[name][rows], name, renumber).to(device_of(model)) for name in columns)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recprune.data.bins import binned
 from recprune.data.dataset import Dataset, Split
-from recprune.data.encode import encode
+from recprune.data.encode import encode, missing
 from recprune.data.intern import columns_with_a_role
 from recprune.data.log import Log, Rejected, clean
 from recprune.data.negatives import with_negatives
+from recprune.data.pasts import with_pasts
 from recprune.data.split import (
     only_outside_train,
     split_by_time,
@@ -19,12 +21,16 @@ from recprune.data.split import (
     split_given,
     split_last,
     split_random,
+    with_means,
 )
 from recprune.data.store import save_split
 from recprune.errors import DataError
 from recprune.recipe.stages import Stage, silent
 
-__all__ = ["WAYS", "Prepared", "SplitBy", "counts", "keep", "prepare"]
+__all__ = ["PASTS", "WAYS", "Columns", "Prepared", "SplitBy", "counts", "keep", "prepare"]
+
+PASTS = 20
+"""Items of the past that are kept where a model needs some and nothing is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +48,40 @@ class SplitBy:
     seed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What columns become once the rows are parted.
+
+    bins: numeric field -> most bins, or "squared_log" (`recprune.data.bins.binned`). impute: whether missing numbers
+    become the mean over train; otherwise they stay missing. pasts: items that each user had before each row
+    (`recprune.data.pasts.with_pasts`), so many, or 0 for none.
+    """
+
+    bins: Mapping[str, int | str] = field(default_factory=dict)
+    impute: bool = False
+    pasts: int = 0
+
+    def made(self, split: Split) -> Split:
+        """The split with such columns. Raises DataError where one cannot be made."""
+        split = binned(split, self.bins)
+        split = with_means(split) if self.impute else split
+        return with_pasts(split, self.pasts) if self.pasts else split
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """split: what models learn from. way: how it was parted. rejected: what was left out, and why."""
+    """split: what models learn from. way: how it was parted. rejected: what was left out, and why. missing: fields that
+    lack values in the log -> in how many rows."""
 
     split: Split
     way: str
     rejected: Rejected
+    missing: Mapping[str, int] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
         """Counts, as plain data."""
-        return {"split": self.way, **counts(self.split), "left out": dict(self.rejected.counts)}
+        left_out = dict(self.rejected.counts)
+        return {"split": self.way, **counts(self.split), "missing": dict(self.missing), "left out": left_out}
 
 
 WAYS: Mapping[str, Callable[[Dataset, SplitBy, bool], Split]] = {
@@ -82,12 +111,14 @@ def prepare(
     cleaning: Mapping[str, Any] | None = None,
     by: SplitBy | None = None,
     negatives: int = 0,
+    columns: Columns | None = None,
     stage: Stage = silent,
 ) -> Prepared:
     """Clean, encode and split a log; with `test` (and `valid`) the parts are as given.
 
     cleaning: the options of `clean`; of given parts each is cleaned by itself. negatives: drawn for each positive, so
-    that click models have something to tell apart (`with_negatives` states the rule).
+    that click models have something to tell apart (`with_negatives` states the rule). columns: what columns become;
+    edges of bins, means and pasts are those of the log's own rows, before negatives are drawn.
     Raises DataError for a way that there is not, and what the stages raise.
     """
     by = by or SplitBy()
@@ -111,10 +142,19 @@ def prepare(
             logs.clear()  # a large log is not kept in memory three times: as it was, encoded and parted
             split = WAYS[way](dataset, by, repeats)
             del dataset
+        lacking = _lacking(split)
+        split = (columns or Columns()).made(split)
         if negatives:
             split = with_negatives(split, negatives, by.seed)
         say(f"{way}: {len(split.train):,} train, {len(split.valid):,} validation, {len(split.test):,} test")
-    return Prepared(split, way, rejected)
+    return Prepared(split, way, rejected, lacking)
+
+
+def _lacking(split: Split) -> dict[str, int]:
+    found = [missing(part) for part in (split.train, split.valid, split.test)]
+    return {
+        name: sum(part.get(name, 0) for part in found) for name in split.train.columns if any(name in p for p in found)
+    }
 
 
 def _way(by: SplitBy, log: Log) -> str:

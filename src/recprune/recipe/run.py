@@ -13,6 +13,7 @@ from recprune.atomic import write_bytes
 from recprune.data.dataset import Split
 from recprune.data.log import Log
 from recprune.data.negatives import with_negatives
+from recprune.data.pasts import with_pasts
 from recprune.data.store import load_split
 from recprune.errors import DataError
 from recprune.evaluation.comparison import Comparison
@@ -21,13 +22,13 @@ from recprune.planning.plan import Plan
 from recprune.recipe.built import built
 from recprune.recipe.influences import keep_influence
 from recprune.recipe.once import key_of, once
-from recprune.recipe.prepare import SplitBy, keep, prepare
+from recprune.recipe.prepare import PASTS, Columns, SplitBy, keep, prepare
 from recprune.recipe.prove import prove
 from recprune.recipe.prune import plan
 from recprune.recipe.schedule import Given, Schedule, follow
 from recprune.recipe.shelf import Shelved, Work, put, take
 from recprune.recipe.stages import Stage, silent
-from recprune.recipe.train import TUNING, needs_negatives, train
+from recprune.recipe.train import TUNING, needs_negatives, needs_pasts, train
 from recprune.training.fit import FitOptions
 
 __all__ = ["Order", "Result", "prepared", "run", "street"]
@@ -39,7 +40,8 @@ class Order:
 
     negatives: drawn for each positive; None draws 4 where the model needs some. rivals: train those too. k: length of
     the lists. seed: of everything drawn, but for the preparing, whose seed is that of `by`. schedule: when what leaves
-    leaves. encodings: as `prune` takes them.
+    leaves. encodings: as `prune` takes them. columns: what columns become; a model of rows that takes pasts gets 20
+    items where none are asked for.
     """
 
     model: str = "ease"
@@ -56,6 +58,7 @@ class Order:
     seed: int = 0
     schedule: Schedule = field(default_factory=Schedule)
     encodings: tuple[str, ...] | None = None
+    columns: Columns = field(default_factory=Columns)
 
     @property
     def planned(self) -> bool:
@@ -102,7 +105,7 @@ def prepared(
         out.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise DataError(f"{out} cannot be a folder: a file is in the way; name another", path=str(out)) from error
-    made_from = [recprune.__version__, source, order.cleaning, order.by, order.negatives]
+    made_from = [recprune.__version__, source, order.cleaning, order.by, order.negatives, order.columns]
     key = "" if source is None else key_of(made_from)
     data = out / "prepared"
     return once(out, data, key, [order.model, order.settings], lambda _: _prepare(read(), order, data, stage))
@@ -144,8 +147,11 @@ PLACES = ("big", "small", "plan.json", "comparison.json")
 
 
 def _prepare(logs: Mapping[str, Log], order: Order, data: Path, stage: Stage) -> None:
-    prepared = prepare(**logs, cleaning=order.cleaning, by=order.by, negatives=order.negatives or 0, stage=stage)
+    negatives, columns = order.negatives or 0, order.columns
+    prepared = prepare(**logs, cleaning=order.cleaning, by=order.by, negatives=negatives, columns=columns, stage=stage)
     model = built(order.model, prepared.split, order.settings)
+    if needs_pasts(model, prepared.split):
+        prepared = replace(prepared, split=with_pasts(prepared.split, PASTS))
     if order.negatives is None and needs_negatives(model, prepared.split):
         with stage("draw negatives") as say:
             prepared = replace(prepared, split=with_negatives(prepared.split, 4, order.by.seed))

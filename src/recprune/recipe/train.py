@@ -8,12 +8,12 @@ from typing import Any
 from torch import nn
 
 from recprune.data.dataset import Split
-from recprune.evaluation.inputs import ranks
+from recprune.evaluation.inputs import columns_of, ranks
 from recprune.recipe.built import built
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.training.fit import Fit, FitOptions, fit
 
-__all__ = ["TUNING", "needs_negatives", "train"]
+__all__ = ["TUNING", "needs_negatives", "needs_pasts", "train"]
 
 TUNING = FitOptions(epochs=8, lr=5e-4, schedule="linear")
 """How a pruned model is fine-tuned where nothing else is said."""
@@ -41,3 +41,8 @@ def train(
 def needs_negatives(model: nn.Module, split: Split) -> bool:
     """True for a model that tells rows apart where all rows are alike."""
     return not ranks(model) and not {"label", "rating"} & set(split.train.columns)
+
+
+def needs_pasts(model: nn.Module, split: Split) -> bool:
+    """True for a model of rows that takes what each user had before each, where the rows do not say."""
+    return not ranks(model) and "sequence" in columns_of(model) and "sequence" not in split.train.columns
