@@ -71,6 +71,20 @@ def test_dropout_is_the_mean_over_all_that_may_be_taken_away():
         np.testing.assert_allclose(b[others, j], wanted, atol=1e-6)
 
 
+def test_items_that_many_had_score_less():
+    data = histories()
+    plain, model = solved(data), Ease(data.n_items, item_power=0.5)
+    model.solve_(data, 3.0)
+    assert torch.equal(model.items.weight, plain.items.weight)
+    counts = np.maximum(data.matrix().toarray().sum(0), 1.0)
+    counts[0] = 1.0
+    scale = torch.from_numpy(counts**-0.5 / (counts**-0.5).mean()).float()
+    history = (torch.rand(3, data.n_items) < 0.4).float()
+    assert torch.allclose(model(history), plain(history) * scale, atol=1e-5)
+    assert set(model.state_dict()) == {"items.weight", "scale"}
+    assert set(plain.state_dict()) == {"items.weight"}
+
+
 def test_a_dropout_of_all_is_refused():
     with pytest.raises(DataError, match="0 to below 1"):
         Ease(14, dropout=1.0).solve_(histories(), 3.0)
@@ -166,7 +180,7 @@ def test_packed_items_are_not_solved_again():
 def test_the_strength_of_the_last_solution_is_kept_and_taken_again():
     data = histories()
     model = solved(data, reg=3.0)
-    assert model.config == {"n_items": data.n_items, "reg": 3.0, "user_power": 0.0, "dropout": 0.0}
+    assert model.config == {"n_items": data.n_items, "reg": 3.0, "user_power": 0.0, "dropout": 0.0, "item_power": 0.0}
     dense = model.items.weight.detach().clone()
     model.items = ItemItem.encode(dense, torch.arange(data.n_items**2))
     model.refit_(data)

@@ -33,10 +33,12 @@ def test_with_room_for_all_it_is_the_dense_solution():
 
 def test_errors_count_as_in_ease():
     data = histories(n_users=400)
-    dense, model = (kind(14, user_power=0.5, dropout=0.3) for kind in (Ease, partial(Slim, k=14)))
+    dense, model = (kind(14, user_power=0.5, dropout=0.3, item_power=0.2) for kind in (Ease, partial(Slim, k=14)))
     dense.solve_(data, 3.0)
     model.refit_(data, 3.0)
     assert torch.allclose(model.items.dense(), dense.items.weight, atol=1e-5)
+    history = (torch.rand(3, 14) < 0.4).float()
+    assert torch.allclose(model(history), dense(history), atol=1e-5)
 
 
 def test_the_support_is_what_tells_most_alone(monkeypatch):

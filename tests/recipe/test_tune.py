@@ -23,7 +23,7 @@ def test_the_space_is_that_of_the_family_and_of_what_the_constructor_takes():
     split = tiny_split()
     of = {name: space_of(recprune.build(name, split), ONCE) for name in ("ease", "mf", "fism", "sasrec")}
     assert of["ease"]["fit.reg"] == Range(500 / 30, 500 * 30)
-    assert set(of["ease"]) == {"fit.reg", "model.user_power", "model.dropout"}
+    assert set(of["ease"]) == {"fit.reg", "model.user_power", "model.dropout", "model.item_power"}
     assert set(of["mf"]) == {"fit.lr", "fit.decay", "fit.batch", "model.dim"}
     assert {"fit.hidden", "model.temperature", "model.smooth"} <= set(of["fism"])
     assert {"fit.batch", "model.heads", "model.layers", "model.dropout"} <= set(of["sasrec"])
@@ -107,7 +107,7 @@ def test_without_validation_or_with_nothing_to_tune_it_refuses(tmp_path):
     with pytest.raises(DataError, match="validation"):
         tune("ease", Split(split.train, split.valid.take(split.valid["user"] < 0), split.test), tmp_path)
     with pytest.raises(DataError, match="nothing left"):
-        tune("ease", split, tmp_path, fixed=("reg",), settings={"user_power": 0.0, "dropout": 0.0})
+        tune("ease", split, tmp_path, fixed=("reg",), settings={"user_power": 0.0, "dropout": 0.0, "item_power": 0.0})
 
 
 def test_without_optuna_the_error_says_what_to_install(tmp_path, monkeypatch):

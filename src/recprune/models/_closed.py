@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from recprune.data.dataset import Histories
 from recprune.errors import DataError
 
-__all__ = ["check_items", "check_reg"]
+__all__ = ["check_items", "check_reg", "popularity_scale"]
 
 
 def check_items(histories: Histories, n_items: int) -> None:
@@ -22,3 +26,10 @@ def check_reg(reg: float) -> None:
     """Raise DataError for a strength by which a matrix may have no inverse."""
     if not reg > 0:
         raise DataError(f"reg must be above 0, not {reg!r}: the matrix to invert would be singular", reg=reg)
+
+
+def popularity_scale(histories: Histories, power: float) -> Tensor:
+    """(n_items,) float32 n^-power of how many users had each item (1 where nobody had), 1 in the mean."""
+    counts = np.maximum(np.bincount(histories.once().items, minlength=histories.n_items), 1).astype(np.float64)
+    scale = counts**-power
+    return torch.from_numpy(scale / scale.mean()).float()

@@ -24,10 +24,13 @@ ROWS = 1024
 
 
 class SparseItems(nn.Module):
-    """A model whose scores are history @ B, B held by its entries alone; what B is, says the class below.
+    """A model whose scores are history @ B, B held by its entries alone; what B is, says the class below. Where it has
+    an item_power, scores are times the `scale` of their items.
 
     forward: history (batch, n_items) 0/1 -> scores (batch, n_items). entries: of the matrix that there is.
     """
+
+    scale: Tensor | None
 
     def __init__(self, n_items: int, entries: int | None, **config: Any) -> None:
         super().__init__()
@@ -35,6 +38,7 @@ class SparseItems(nn.Module):
         self.config: dict[str, Any] = {"n_items": n_items, **config, "entries": entries}
         self.columns: tuple[str, ...] = ("history",)
         self.items: nn.Module = blank(n_items, entries)
+        self.register_buffer("scale", torch.ones(n_items) if config.get("item_power") else None)
 
     def reset_parameters(self) -> None:
         """All entries zero: there is nothing random in these models."""
@@ -43,7 +47,7 @@ class SparseItems(nn.Module):
 
     def forward(self, history: Tensor) -> Tensor:
         scores: Tensor = self.items(history)
-        return scores
+        return scores if self.scale is None else scores * self.scale
 
 
 def blank(n_items: int, entries: int) -> ItemItem:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from recprune.data.dataset import Histories, Split
 from recprune.encodings.faces import Packed
 from recprune.errors import DataError
-from recprune.models._closed import check_items, check_reg
+from recprune.models._closed import check_items, check_reg, popularity_scale
 from recprune.models._ridge import Errors, gram, ridge_columns
 
 __all__ = ["Ease"]
@@ -28,21 +28,39 @@ class Ease(nn.Module):
 
     forward: history (batch, n_items) 0/1 -> scores (batch, n_items). reg: ridge strength in interactions, that of the
     last solution; what stays after pruning is solved again by the same where no other is said. user_power, dropout:
-    which errors count how much (`_ridge.Errors`); the paper has 0 of both.
+    which errors count how much (`_ridge.Errors`). item_power: the score of an item that n users had is n^-item_power
+    times what the solution says, for popular items are told too well. The paper has 0 of all three.
     """
 
-    def __init__(self, n_items: int, reg: float = 500.0, user_power: float = 0.0, dropout: float = 0.0) -> None:
+    scale: Tensor | None
+
+    def __init__(
+        self,
+        n_items: int,
+        reg: float = 500.0,
+        user_power: float = 0.0,
+        dropout: float = 0.0,
+        item_power: float = 0.0,
+    ) -> None:
         super().__init__()
-        weighing = {"user_power": user_power, "dropout": dropout}
-        self.config: dict[str, Any] = {"n_items": n_items, "reg": reg, **weighing}
+        powers = {"user_power": user_power, "dropout": dropout, "item_power": item_power}
+        self.config: dict[str, Any] = {"n_items": n_items, "reg": reg, **powers}
         self.columns: tuple[str, ...] = ("history",)
         self.items: nn.Module = nn.Linear(n_items, n_items, bias=False)
+        self.register_buffer("scale", torch.ones(n_items) if item_power else None)
         self.reset_parameters()
 
     @classmethod
-    def of(cls, split: Split, reg: float = 500.0, user_power: float = 0.0, dropout: float = 0.0) -> Self:
+    def of(
+        cls,
+        split: Split,
+        reg: float = 500.0,
+        user_power: float = 0.0,
+        dropout: float = 0.0,
+        item_power: float = 0.0,
+    ) -> Self:
         """The model for the items of a split."""
-        return cls(split.train.n_items, reg, user_power, dropout)
+        return cls(split.train.n_items, reg, user_power, dropout, item_power)
 
     def reset_parameters(self) -> None:
         """All entries zero: there is nothing random in this model."""
@@ -51,7 +69,7 @@ class Ease(nn.Module):
 
     def forward(self, history: Tensor) -> Tensor:
         scores: Tensor = self.items(history)
-        return scores
+        return scores if self.scale is None else scores * self.scale
 
     @torch.no_grad()
     def solve_(self, histories: Histories, reg: float | None = None, *, dtype: torch.dtype | None = None) -> None:
@@ -91,11 +109,13 @@ class Ease(nn.Module):
         values.copy_(ridge_columns(products, indices, indptr, reg))
 
     def _reg(self, histories: Histories, n_items: int, reg: float | None) -> float:
-        """The strength to solve by, once it is known that the histories fit; the model keeps it."""
+        """The strength to solve by, once it is known that the histories fit; the model keeps it, and their scale."""
         reg = float(self.config["reg"]) if reg is None else reg
         check_items(histories, n_items)
         check_reg(reg)
         self.config["reg"] = reg
+        if self.scale is not None:
+            self.scale.copy_(popularity_scale(histories, float(self.config["item_power"])))
         return reg
 
 

@@ -10,7 +10,7 @@ import torch
 
 from recprune.data.dataset import Histories, Split
 from recprune.encodings.item_item import ItemItem
-from recprune.models._closed import check_reg
+from recprune.models._closed import check_reg, popularity_scale
 from recprune.models._item_item import (
     ROWS,
     SparseItems,
@@ -35,7 +35,7 @@ class Slim(SparseItems):
     pairs of items that some user had both of.
 
     forward: history (batch, n_items) 0/1 -> scores (batch, n_items). reg: ridge strength in interactions, that of the
-    last solution. user_power, dropout: as in `ease`. entries: of the matrix that there is.
+    last solution. user_power, dropout, item_power: as in `ease`. entries: of the matrix that there is.
     """
 
     def __init__(
@@ -45,14 +45,24 @@ class Slim(SparseItems):
         reg: float = 100.0,
         user_power: float = 0.0,
         dropout: float = 0.0,
+        item_power: float = 0.0,
         entries: int | None = None,
     ) -> None:
-        super().__init__(n_items, entries, k=k, reg=reg, user_power=user_power, dropout=dropout)
+        powers = {"user_power": user_power, "dropout": dropout, "item_power": item_power}
+        super().__init__(n_items, entries, k=k, reg=reg, **powers)
 
     @classmethod
-    def of(cls, split: Split, k: int = 100, reg: float = 100.0, user_power: float = 0.0, dropout: float = 0.0) -> Self:
+    def of(
+        cls,
+        split: Split,
+        k: int = 100,
+        reg: float = 100.0,
+        user_power: float = 0.0,
+        dropout: float = 0.0,
+        item_power: float = 0.0,
+    ) -> Self:
         """The model for the items of a split."""
-        return cls(split.train.n_items, k, reg, user_power, dropout)
+        return cls(split.train.n_items, k, reg, user_power, dropout, item_power)
 
     @torch.no_grad()
     def refit_(self, histories: Histories, reg: float | None = None) -> None:
@@ -64,6 +74,8 @@ class Slim(SparseItems):
         check_solvable(self.items, histories, int(self.config["n_items"]))
         reg = float(self.config["reg"]) if reg is None else reg
         check_reg(reg)
+        if self.scale is not None:
+            self.scale.copy_(popularity_scale(histories, float(self.config["item_power"])))
         self.config["reg"], gram, held = reg, together(histories, Errors.of(self.config)), self.items
         assert isinstance(held, ItemItem)
         if len(held.values) >= self.config["entries"]:

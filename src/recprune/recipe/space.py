@@ -53,6 +53,7 @@ FIXED: Space = {
     "dropout": Range(0.0, 0.6, log=False),
     "smooth": Range(0.0, 0.95, log=False),
     "user_power": Range(0.0, 1.0, log=False),
+    "item_power": Range(0.0, 0.3, log=False),
     "layers": Choices((1, 2, 3)),
     "heads": Choices((1, 2, 4)),
 }
