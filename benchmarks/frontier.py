@@ -21,7 +21,7 @@ from recprune.training.fit import fit
 __all__ = ["main"]
 
 SEED = 0
-EPOCHS = 18
+EPOCHS = 24
 
 
 def main() -> None:
