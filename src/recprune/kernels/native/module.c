@@ -1,0 +1,44 @@
+/* recprune.kernels._native: what serves a pruned model fast. Python faces: catalogue.py, neighbours.py, lookup.py. */
+#include "kernels.h"
+
+/* level() -> the highest level that this machine runs */
+static PyObject *level_here(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    for (long level = LEVELS; level-- > 0;) {
+        PyObject *number = PyLong_FromLong(level);
+        Level found;
+        if (!number)
+            return NULL;
+        int wrong = level_of(number, &found);
+        Py_DECREF(number);
+        if (!wrong)
+            return PyLong_FromLong(level);
+        PyErr_Clear();
+    }
+    return PyLong_FromLong(PORTABLE);
+}
+
+static PyMethodDef methods[] = {
+    {"level", level_here, METH_NOARGS, "The highest level that this machine runs."},
+    {"top_of_scores", (PyCFunction)(void (*)(void))top_of_scores, METH_FASTCALL, "The k highest of rows of scores."},
+    {"rows_of_codes", (PyCFunction)(void (*)(void))rows_of_codes, METH_FASTCALL, "Decoded rows of a table of codes."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_native", NULL, -1, methods, NULL, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__native(void)
+{
+    PyObject *errors = PyImport_ImportModule("recprune.errors");
+    if (!errors)
+        return NULL;
+    DataError = PyObject_GetAttrString(errors, "DataError");
+    Py_DECREF(errors);
+    PyObject *module = DataError ? PyModule_Create(&definition) : NULL;
+    if (module && (table_add(module) || neighbours_add(module))) {
+        Py_DECREF(module);
+        return NULL;
+    }
+    return module;
+}

@@ -1,0 +1,539 @@
+/* Item-item rows: what a history adds up to, and the best of it. Only the columns of its items are read, and only the
+ * scores that these touched are looked at. */
+#include "best.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static PyTypeObject *NeighboursType;
+
+enum { GROUP = 255 }; /* rows whose places are told in a byte, see recprune/encodings/item_bytes.py */
+
+/* Room to add up in; all zero whenever nobody uses it. */
+typedef struct Room {
+    struct Room *next;
+    float *sums;    /* (rows + padding) */
+    uint8_t *touched; /* one for 16 rows */
+} Room;
+
+/* The matrix by columns: entries of an item of the history lie together. Either numbers and rows of our own (values,
+ * places), or codes that are lent: an int8 and the place inside a group of 255 rows, with a count for every group. Lent
+ * bytes may change under us; they are checked as they are read. */
+typedef struct {
+    PyObject_HEAD
+    Level level;
+    size_t rows, columns, entries, groups;
+    size_t *starts; /* (columns + 1) */
+    float *values;
+    int32_t *places;
+    Py_buffer codes, near, counts; /* obj is NULL where numbers are our own */
+    float *scale;                  /* (rows + padding) of codes */
+    int32_t *never;                /* items that are never listed, ascending */
+    size_t nevers;
+    Room *free;
+} Neighbours;
+
+static size_t padded(const Neighbours *t) { return (t->rows + GROUP + 1 + LANES) / LANES * LANES; }
+static size_t sums_bytes(const Neighbours *t) { return padded(t) * sizeof(float); }
+static size_t touched_bytes(const Neighbours *t) { return (padded(t) / LANES + 8) / 8 * 8; }
+
+static void room_drop(const Neighbours *t, Room *room)
+{
+    if (room) {
+        memory_drop(room->sums, sums_bytes(t)), memory_drop(room->touched, touched_bytes(t));
+        free(room);
+    }
+}
+
+/* With the GIL held, as giving it back. */
+static Room *room_take(Neighbours *t)
+{
+    Room *room = t->free;
+    if (room) {
+        t->free = room->next;
+        return room;
+    }
+    room = calloc(1, sizeof *room);
+    if (room) {
+        room->sums = memory_take(sums_bytes(t)), room->touched = memory_take(touched_bytes(t));
+        if (room->sums && room->touched)
+            return room;
+    }
+    room_drop(t, room);
+    PyErr_NoMemory();
+    return NULL;
+}
+
+static void room_give(Neighbours *t, Room *room) { room->next = t->free, t->free = room; }
+
+/* --- adding up --- */
+
+static void add_values(const Neighbours *t, Room *room, size_t column, float by)
+{
+    float *sums = room->sums;
+    for (size_t i = t->starts[column]; i < t->starts[column + 1]; i++) {
+        uint32_t row = (uint32_t)t->places[i];
+        sums[row] += t->values[i] * by;
+        room->touched[row / LANES] = 1;
+    }
+}
+
+static int add_codes(const Neighbours *t, Room *room, size_t column, float by)
+{
+    const uint8_t *counts = (const uint8_t *)t->counts.buf + column * t->groups, *near = t->near.buf;
+    const int8_t *codes = t->codes.buf;
+    size_t at = t->starts[column];
+    for (size_t group = 0; group < t->groups; group++) {
+        size_t end = at + counts[group], first = group * GROUP;
+        if (end > t->entries)
+            return -1;
+        for (; at < end; at++) {
+            size_t row = first + near[at]; /* at most 255 behind the last row: sums are that much longer */
+            room->sums[row] += (float)codes[at] * by;
+            room->touched[row / LANES] = 1;
+        }
+    }
+    return 0;
+}
+
+/* --- the best of it --- */
+
+INLINE int look_body(const Neighbours *t, const Room *room, Best *best, int everywhere)
+{
+    int nan = 0;
+    size_t blocks = (t->rows + LANES - 1) / LANES, whole = t->rows / LANES;
+    for (size_t block = 0; block < blocks; block++) {
+        if (!everywhere) {
+            uint64_t eight;
+            memcpy(&eight, room->touched + block / 8 * 8, 8);
+            if (!eight) {
+                block |= 7;
+                continue;
+            }
+            if (!room->touched[block])
+                continue;
+        }
+        size_t at = block * LANES;
+        const float *scale = t->scale ? t->scale + at : NULL;
+        if (block < whole)
+            nan |= best_of_16(best, room->sums + at, scale, (int32_t)at);
+        else
+            for (; at < t->rows; at++) {
+                float x = t->scale ? room->sums[at] * t->scale[at] : room->sums[at];
+                nan |= x != x;
+                best_offer(best, x, (int32_t)at);
+            }
+    }
+    return nan;
+}
+
+static int look_portable(const Neighbours *t, const Room *r, Best *b, int all) { return look_body(t, r, b, all); }
+#ifdef HAVE_X86
+__attribute__((target("avx2"))) static int look_avx2(const Neighbours *t, const Room *r, Best *b, int all)
+{
+    return look_body(t, r, b, all);
+}
+__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))) static int look_avx512(
+    const Neighbours *t, const Room *r, Best *b, int all)
+{
+    return look_body(t, r, b, all);
+}
+#endif
+
+static int look(const Neighbours *t, const Room *r, Best *b, int all)
+{
+#ifdef HAVE_X86
+    if (t->level == AVX512)
+        return look_avx512(t, r, b, all);
+    if (t->level == AVX2)
+        return look_avx2(t, r, b, all);
+#endif
+    return look_portable(t, r, b, all);
+}
+
+static void clean(const Neighbours *t, Room *room)
+{
+    size_t blocks = padded(t) / LANES;
+    for (size_t block = 0; block < blocks; block++) {
+        uint64_t eight;
+        memcpy(&eight, room->touched + block / 8 * 8, 8);
+        if (!eight)
+            block |= 7;
+        else if (room->touched[block])
+            memset(room->sums + block * LANES, 0, LANES * sizeof(float));
+    }
+    memset(room->touched, 0, touched_bytes(t));
+}
+
+static void leave_out(Room *room, int32_t item)
+{
+    room->sums[item] = -INFINITY; /* scales are above 0 */
+    room->touched[item / LANES] = 1;
+}
+
+enum { FINE, DAMAGED, NOT_A_NUMBER, WRONG_ITEM, NO_MEMORY };
+
+/* One request. history, out: ascending. Scores are float32 sums in the order of the items of the history. */
+static int answer(const Neighbours *t, Room *room, const int32_t *history, const float *weights, size_t length,
+                  const int32_t *out, size_t outs, Best *best)
+{
+    int wrong = FINE;
+    for (size_t i = 0; i < length && !wrong; i++) {
+        float by = weights ? weights[i] : 1;
+        if (t->values)
+            add_values(t, room, (size_t)history[i], by);
+        else if (add_codes(t, room, (size_t)history[i], by))
+            wrong = DAMAGED;
+    }
+    for (size_t i = 0; i < outs; i++)
+        leave_out(room, out[i]);
+    for (size_t i = 0; i < t->nevers; i++)
+        leave_out(room, t->never[i]);
+    size_t k = best->k;
+    if (!wrong) {
+        best->count = 0, best->bar = 0; /* what is above 0 was touched */
+        wrong = look(t, room, best, 0) ? NOT_A_NUMBER : FINE;
+    }
+    if (!wrong && best->count < k) { /* then come those at 0, by their number, and those below */
+        best->count = 0, best->bar = -INFINITY;
+        wrong = look(t, room, best, 1) ? NOT_A_NUMBER : FINE;
+    }
+    clean(t, room);
+    return wrong;
+}
+
+/* --- made --- */
+
+static void neighbours_dealloc(PyObject *self)
+{
+    Neighbours *t = (Neighbours *)self;
+    while (t->free) {
+        Room *room = t->free;
+        t->free = room->next;
+        room_drop(t, room);
+    }
+    memory_drop(t->values, t->entries * sizeof *t->values), memory_drop(t->places, t->entries * sizeof *t->places);
+    memory_drop(t->scale, sums_bytes(t));
+    free(t->starts), free(t->never);
+    Py_buffer *lent[] = {&t->codes, &t->near, &t->counts};
+    for (size_t i = 0; i < 3; i++)
+        if (lent[i]->obj)
+            PyBuffer_Release(lent[i]);
+    PyTypeObject *type = Py_TYPE(self);
+    ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+    Py_DECREF(type);
+}
+
+/* Numbers row by row -> column by column; inside a column rows rise. NULL, or what is wrong. */
+static const char *turn(Neighbours *t, const float *values, const int32_t *columns, const size_t *rows)
+{
+    for (size_t i = 0; i < t->entries; i++) {
+        if (columns[i] < 0 || (size_t)columns[i] >= t->columns)
+            return "a column is none of the matrix";
+        if (!(fabsf(values[i]) <= FLT_MAX))
+            return "a value is NaN or infinite";
+        t->starts[columns[i] + 1]++;
+    }
+    for (size_t c = 0; c < t->columns; c++)
+        t->starts[c + 1] += t->starts[c];
+    for (size_t row = 0; row < t->rows; row++)
+        for (size_t i = rows[row]; i < rows[row + 1]; i++) {
+            size_t at = t->starts[columns[i]]++;
+            if (at >= t->entries)
+                return "columns changed while they were read";
+            t->values[at] = values[i], t->places[at] = (int32_t)row;
+        }
+    for (size_t c = t->columns; c > 0; c--) /* every start has moved on to the next */
+        t->starts[c] = t->starts[c - 1];
+    t->starts[0] = 0;
+    return NULL;
+}
+
+static int fill_values(Neighbours *t, const Buffer *values, const Buffer *columns, const Buffer *rows)
+{
+    t->entries = (size_t)values->view.shape[0];
+    if (columns->view.shape[0] != values->view.shape[0]) {
+        PyErr_Format(DataError, "%zu values and %zd columns", t->entries, columns->view.shape[0]);
+        return -1;
+    }
+    size_t *from = starts_copied(rows, t->rows, t->entries);
+    if (!from)
+        return -1;
+    t->values = memory_take(t->entries * sizeof *t->values);
+    t->places = memory_take(t->entries * sizeof *t->places);
+    const char *wrong = NULL;
+    if (!t->values || !t->places)
+        PyErr_NoMemory();
+    else if (from[0] != 0 || from[t->rows] != t->entries)
+        wrong = "starts must go from 0 to the number of entries";
+    else {
+        Py_BEGIN_ALLOW_THREADS
+        wrong = turn(t, values->view.buf, columns->view.buf, from);
+        Py_END_ALLOW_THREADS
+    }
+    free(from);
+    if (wrong)
+        PyErr_Format(DataError, "an item-item matrix is damaged: %s", wrong);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static int fill_codes(Neighbours *t, Buffer *codes, Buffer *near, Buffer *counts, const Buffer *scale)
+{
+    t->entries = (size_t)codes->view.shape[0];
+    t->groups = (t->rows + GROUP - 1) / GROUP;
+    int fine = near->view.shape[0] == codes->view.shape[0] && (size_t)counts->view.shape[0] == t->columns &&
+               (size_t)counts->view.shape[1] == t->groups && (size_t)scale->view.shape[0] == t->rows;
+    size_t all = 0;
+    for (size_t c = 0; fine && c < t->columns; c++) {
+        for (size_t group = 0; group < t->groups; group++)
+            all += ((const uint8_t *)counts->view.buf)[c * t->groups + group];
+        t->starts[c + 1] = all;
+    }
+    t->scale = memory_take(sums_bytes(t));
+    if (!t->scale)
+        return PyErr_NoMemory(), -1;
+    for (size_t row = 0; fine && row < t->rows; row++) {
+        t->scale[row] = ((const float *)scale->view.buf)[row];
+        fine = t->scale[row] > 0 && t->scale[row] <= FLT_MAX;
+    }
+    if (!fine || all != t->entries) {
+        PyErr_SetString(DataError, "an item-item matrix is damaged: codes, places, counts and scales do not go together");
+        return -1;
+    }
+    t->codes = codes->view, t->near = near->view, t->counts = counts->view;
+    codes->held = near->held = counts->held = 0;
+    return 0;
+}
+
+/* Neighbours(level, rows, columns, never (any,) int, values (n,) float32, columns (n,) int32, starts (rows + 1,), None)
+ * or Neighbours(level, rows, columns, never, codes (n,) int8, places (n,) uint8, counts (columns, groups) uint8,
+ * scale (rows,) float32) */
+static PyObject *neighbours_new(PyTypeObject *type, PyObject *args, PyObject *named)
+{
+    PyObject *level, *never, *values, *columns, *starts, *scale;
+    Py_ssize_t high, wide;
+    Level at;
+    if (named && PyDict_Size(named))
+        return PyErr_SetString(PyExc_TypeError, "Neighbours takes no names"), NULL;
+    if (!PyArg_ParseTuple(args, "OnnOOOOO", &level, &high, &wide, &never, &values, &columns, &starts, &scale) ||
+        level_of(level, &at))
+        return NULL;
+    if (high < 0 || wide < 0 || high > INT32_MAX - 512 || wide > INT32_MAX) {
+        PyErr_Format(DataError, "an item-item matrix of %zd rows and %zd columns", high, wide);
+        return NULL;
+    }
+    int coded = scale != Py_None;
+    Buffer n = {.held = 0}, a = {.held = 0}, b = {.held = 0}, c = {.held = 0}, s = {.held = 0};
+    Neighbours *t = NULL;
+    if (buffer_take(&n, never, "items that are never listed", "il", 1, 0) ||
+        buffer_take(&a, values, "values", coded ? "b" : "f", 1, 0) ||
+        buffer_take(&b, columns, coded ? "places" : "columns", coded ? "B" : "i", 1, 0) ||
+        buffer_take(&c, starts, coded ? "counts" : "starts", coded ? "B" : "il", coded ? 2 : 1, 0) ||
+        (coded && buffer_take(&s, scale, "scale", "f", 1, 0)))
+        goto done;
+    t = (Neighbours *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
+    if (!t)
+        goto done;
+    t->level = at, t->rows = (size_t)high, t->columns = (size_t)wide, t->nevers = (size_t)n.view.shape[0];
+    t->starts = calloc(t->columns + 2, sizeof *t->starts);
+    t->never = malloc(t->nevers * sizeof *t->never + 1);
+    int wrong = 1;
+    if (!t->starts || !t->never)
+        PyErr_NoMemory();
+    else if (items_sorted(&n, 0, t->nevers, t->rows, t->never))
+        PyErr_Format(DataError, "an item that is never listed is no row: they are 0 or more and below %zu", t->rows);
+    else
+        wrong = coded ? fill_codes(t, &a, &b, &c, &s) : fill_values(t, &a, &b, &c);
+    if (wrong) {
+        Py_DECREF(t);
+        t = NULL;
+    }
+done:
+    buffer_drop(&n), buffer_drop(&a), buffer_drop(&b), buffer_drop(&c), buffer_drop(&s);
+    return (PyObject *)t;
+}
+
+/* --- asked --- */
+
+static int said(int wrong, const Neighbours *t)
+{
+    if (wrong == WRONG_ITEM)
+        PyErr_Format(DataError, "an item is none of the matrix: those of a history are 0 or more and below %zu, those "
+                     "to leave out below %zu", t->columns, t->rows);
+    else if (wrong == DAMAGED)
+        PyErr_SetString(DataError, "an item-item matrix is damaged: its codes changed while it was used");
+    else if (wrong == NOT_A_NUMBER)
+        PyErr_SetString(DataError, "an item-item matrix gives NaN as a score: its numbers are too large to add up");
+    else if (wrong == NO_MEMORY)
+        PyErr_NoMemory();
+    return wrong;
+}
+
+typedef struct {
+    const size_t *starts, *out_starts; /* out_starts: NULL where the history itself is left out */
+    const Buffer *history, *weights, *out;
+    int64_t *items;
+    float *scores;
+    size_t users, k;
+    int fill;
+} Requests;
+
+static int answer_all(const Neighbours *t, Room *room, const Requests *r, size_t *found)
+{
+    size_t longest = 0, outs = 0;
+    for (size_t u = 0; u < r->users; u++) {
+        size_t length = r->starts[u + 1] - r->starts[u], out = r->out_starts ? r->out_starts[u + 1] - r->out_starts[u] : 0;
+        longest = length > longest ? length : longest, outs = out > outs ? out : outs;
+    }
+    size_t most = r->k < t->rows ? r->k : t->rows;
+    int32_t *history = malloc(longest * sizeof *history + 1), *out = malloc(outs * sizeof *out + 1);
+    Entry *heap = malloc(most * sizeof *heap + 1);
+    int wrong = history && out && heap ? FINE : NO_MEMORY;
+    for (size_t u = 0; u < r->users && !wrong; u++) {
+        size_t begin = r->starts[u], length = r->starts[u + 1] - begin, leave = 0;
+        const int32_t *left = history;
+        if (items_sorted(r->history, begin, begin + length, t->columns, history))
+            wrong = WRONG_ITEM;
+        else if (!r->out_starts)
+            leave = length, wrong = length && (size_t)history[length - 1] >= t->rows ? WRONG_ITEM : FINE;
+        else {
+            leave = r->out_starts[u + 1] - r->out_starts[u], left = out;
+            wrong = items_sorted(r->out, r->out_starts[u], r->out_starts[u + 1], t->rows, out) ? WRONG_ITEM : FINE;
+        }
+        const float *weights = r->weights ? (const float *)r->weights->view.buf + begin : NULL;
+        Best best = {heap, most, 0, 0};
+        if (!wrong && most)
+            wrong = answer(t, room, history, weights, length, left, leave, &best);
+        if (wrong)
+            break;
+        *found = best_finish(&best, r->items + u * r->k, r->scores + u * r->k);
+        for (size_t i = *found; r->fill && i < r->k; i++)
+            r->items[u * r->k + i] = -1, r->scores[u * r->k + i] = -INFINITY;
+    }
+    free(history), free(out), free(heap);
+    return wrong;
+}
+
+/* top(history (any,) int, weights (any,) float32 or None, k, out (any,) int or None, items (k,) int64, scores (k,)
+ * float32) -> how many were found. With weights the history must rise. Without `out` the history is left out. */
+static PyObject *neighbours_top(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    Neighbours *t = (Neighbours *)self;
+    size_t k, found = 0;
+    if (count != 6)
+        return PyErr_SetString(PyExc_TypeError, "top takes history, weights, k, out, items, scores"), NULL;
+    if (k_of(args[2], &k))
+        return NULL;
+    Buffer h = {.held = 0}, w = {.held = 0}, o = {.held = 0}, items = {.held = 0}, scores = {.held = 0};
+    PyObject *done = NULL;
+    if (buffer_take(&h, args[0], "the history", "il", 1, 0) ||
+        (args[1] != Py_None && buffer_take(&w, args[1], "weights", "f", 1, 0)) ||
+        (args[3] != Py_None && buffer_take(&o, args[3], "items to leave out", "il", 1, 0)) ||
+        buffer_take(&items, args[4], "items", "l", 1, 1) || buffer_take(&scores, args[5], "scores", "f", 1, 1))
+        goto done;
+    k = k < t->rows ? k : t->rows;
+    size_t starts[2] = {0, (size_t)h.view.shape[0]}, outs[2] = {0, o.held ? (size_t)o.view.shape[0] : 0};
+    if ((size_t)items.view.shape[0] < k || (size_t)scores.view.shape[0] < k) {
+        PyErr_Format(DataError, "room for %zd items where %zu are asked for", items.view.shape[0], k);
+        goto done;
+    }
+    if (w.held) {
+        int fine = w.view.shape[0] == h.view.shape[0];
+        const char *at = h.view.buf;
+        for (size_t i = 0; fine && i < starts[1]; i++) {
+            fine = fabsf(((const float *)w.view.buf)[i]) <= FLT_MAX;
+            if (i && h.view.itemsize == 4)
+                fine &= ((const int32_t *)at)[i - 1] <= ((const int32_t *)at)[i];
+            else if (i)
+                fine &= ((const int64_t *)at)[i - 1] <= ((const int64_t *)at)[i];
+        }
+        if (!fine) {
+            PyErr_SetString(DataError, "weights must be finite, one for every item of a history that rises");
+            goto done;
+        }
+    }
+    Requests r = {starts, o.held ? outs : NULL, &h, w.held ? &w : NULL, o.held ? &o : NULL, items.view.buf,
+                  scores.view.buf, 1, k, 0};
+    Room *room = room_take(t);
+    if (!room)
+        goto done;
+    int wrong;
+    Py_BEGIN_ALLOW_THREADS
+    wrong = answer_all(t, room, &r, &found);
+    Py_END_ALLOW_THREADS
+    room_give(t, room);
+    if (!said(wrong, t))
+        done = PyLong_FromSize_t(found);
+done:
+    buffer_drop(&h), buffer_drop(&w), buffer_drop(&o), buffer_drop(&items), buffer_drop(&scores);
+    return done;
+}
+
+/* top_of_all(starts (users + 1,), history (any,), k, out_starts or None, out or None, items (users, k) int64, scores
+ * (users, k) float32) -> None. Where fewer than k are found, -1 and -inf follow. */
+static PyObject *neighbours_top_of_all(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    Neighbours *t = (Neighbours *)self;
+    size_t k, found;
+    if (count != 7)
+        return PyErr_SetString(PyExc_TypeError, "top_of_all takes starts, history, k, starts, out, items, scores"), NULL;
+    if (k_of(args[2], &k))
+        return NULL;
+    Buffer st = {.held = 0}, h = {.held = 0}, os = {.held = 0}, o = {.held = 0}, items = {.held = 0},
+           scores = {.held = 0};
+    size_t *starts = NULL, *outs = NULL;
+    PyObject *done = NULL;
+    if (buffer_take(&st, args[0], "starts", "l", 1, 0) || buffer_take(&h, args[1], "histories", "il", 1, 0) ||
+        (args[3] != Py_None && buffer_take(&os, args[3], "starts of items to leave out", "l", 1, 0)) ||
+        (args[4] != Py_None && buffer_take(&o, args[4], "items to leave out", "il", 1, 0)) ||
+        buffer_take(&items, args[5], "items", "l", 2, 1) || buffer_take(&scores, args[6], "scores", "f", 2, 1))
+        goto done;
+    size_t users = (size_t)items.view.shape[0];
+    if ((size_t)items.view.shape[1] != k || (size_t)scores.view.shape[0] != users ||
+        (size_t)scores.view.shape[1] != k || os.held != o.held) {
+        PyErr_Format(DataError, "room for (%zu, %zd) items where (users, %zu) are asked for, or starts without items",
+                     users, items.view.shape[1], k);
+        goto done;
+    }
+    if (!(starts = starts_copied(&st, users, (size_t)h.view.shape[0])) ||
+        (o.held && !(outs = starts_copied(&os, users, (size_t)o.view.shape[0]))))
+        goto done;
+    Requests r = {starts, outs, &h, NULL, o.held ? &o : NULL, items.view.buf, scores.view.buf, users, k, 1};
+    Room *room = room_take(t);
+    if (!room)
+        goto done;
+    int wrong;
+    Py_BEGIN_ALLOW_THREADS
+    wrong = answer_all(t, room, &r, &found);
+    Py_END_ALLOW_THREADS
+    room_give(t, room);
+    if (!said(wrong, t))
+        done = Py_NewRef(Py_None);
+done:
+    free(starts), free(outs);
+    buffer_drop(&st), buffer_drop(&h), buffer_drop(&os), buffer_drop(&o), buffer_drop(&items), buffer_drop(&scores);
+    return done;
+}
+
+static PyMethodDef methods[] = {
+    {"top", (PyCFunction)(void (*)(void))neighbours_top, METH_FASTCALL, "The k best items for one history."},
+    {"top_of_all", (PyCFunction)(void (*)(void))neighbours_top_of_all, METH_FASTCALL, "The k best for every history."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_new, (void *)neighbours_new},
+    {Py_tp_dealloc, (void *)neighbours_dealloc},
+    {Py_tp_methods, methods},
+    {0, NULL},
+};
+
+static PyType_Spec spec = {"recprune.kernels._native.Neighbours", sizeof(Neighbours), 0, Py_TPFLAGS_DEFAULT, slots};
+
+int neighbours_add(PyObject *module)
+{
+    NeighboursType = (PyTypeObject *)PyType_FromSpec(&spec);
+    return NeighboursType ? PyModule_AddObjectRef(module, "Neighbours", (PyObject *)NeighboursType) : -1;
+}

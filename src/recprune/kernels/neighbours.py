@@ -1,0 +1,109 @@
+"""Neighbours: an item-item matrix that answers a history by the entries of its own items alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from recprune.encodings.faces import Packed
+from recprune.encodings.item_bytes import ItemBytes
+from recprune.encodings.item_item import ItemItem
+from recprune.errors import DataError
+from recprune.kernels.dispatch import kernels
+from recprune.kernels.slow_neighbours import SlowNeighbours
+from recprune.kernels.top import Ragged, Top, as_count, as_items, as_numbers, as_ragged
+
+__all__ = ["Neighbours"]
+
+TINY = np.float32(1e-45)
+"""Stands for the scale of a row without entries, so that what is taken out of it (-inf) stays out."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neighbours:
+    """Items to recommend by what goes with the items of a history: score(i) = sum over j of weight_j * W[i, j].
+
+    Sums are float32, from the lowest item of the history to the highest, and then scaled where entries are codes:
+    every machine lists the same. An item that no entry leads to scores 0, and is listed by its number where fewer than
+    k score more. Reads the columns of the history and looks only at what they touched.
+
+    items: rows of W, those that can be recommended; known: columns, those that a history can hold.
+    """
+
+    items: int
+    known: int
+    matrix: Any
+
+    @classmethod
+    def of(cls, matrix: ItemItem | ItemBytes | Packed, *, without: Sequence[int] = ()) -> Neighbours:
+        """The entries of a matrix as they stay after pruning. Those of `item_bytes` are lent, others are copied, column
+        by column. without: items that are never listed. Raises DataError where the parts of a matrix are damaged.
+
+        >>> Neighbours.of(model.items, without=[0]).top(history, 20).items
+        """
+        held = matrix.stored if isinstance(matrix, Packed) else matrix
+        if not isinstance(held, ItemItem | ItemBytes):
+            raise DataError(f"an ItemItem or ItemBytes is needed, not a {type(held).__name__}: a Catalogue serves rows")
+        parts = _of_codes(held) if isinstance(held, ItemBytes) else _of_values(held)
+        shape = held.shape if isinstance(held, ItemBytes) else (held.out_features, held.in_features)
+        native = kernels()
+        never = as_items(np.asarray(list(without), dtype=np.int64))
+        made: Any = SlowNeighbours.of if native is None else native[0].Neighbours
+        return cls(*shape, made(0 if native is None else native[1], *shape, never, *parts))
+
+    def top(
+        self,
+        history: ArrayLike | Tensor,
+        k: int,
+        exclude: ArrayLike | Tensor | None = None,
+        *,
+        weights: ArrayLike | Tensor | None = None,
+    ) -> Top:
+        """The k best items for a history, fewer where fewer are left.
+
+        history: items in any order; one that comes twice counts twice. exclude: items that are not listed, those of the
+        history where it is not said. weights: one number for each item of the history, 1 where not said. Raises
+        DataError for items that there are not, and for weights that are not finite.
+        """
+        mine = as_items(history)
+        given = None if weights is None else as_numbers(weights, "weights", (len(mine),))
+        if given is not None:
+            order = np.argsort(mine, kind="stable")
+            mine, given = np.ascontiguousarray(mine[order]), np.ascontiguousarray(given[order])
+        room = min(as_count(k), self.items)
+        items, scores = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.float32)
+        out = None if exclude is None else as_items(exclude)
+        found = self.matrix.top(mine, given, max(room, 1), out, items, scores)
+        return Top(items[:found], scores[:found])
+
+    def top_of_all(self, histories: Ragged, k: int, exclude: Ragged | None = None) -> Top:
+        """The k best items for every history: (users, k) items and scores, -1 and -inf where fewer are left.
+
+        histories, exclude: (starts, items), those of user u are items[starts[u]:starts[u + 1]]. Raises DataError as
+        `top` does.
+        """
+        starts, mine = as_ragged(histories)
+        out_starts, out = (None, None) if exclude is None else as_ragged(exclude)
+        shape = max(len(starts) - 1, 0), as_count(k)
+        items, scores = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.float32)
+        self.matrix.top_of_all(starts, mine, shape[1], out_starts, out, items, scores)
+        return Top(items, scores)
+
+
+Parts = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[np.float32] | None]
+
+
+def _of_values(held: ItemItem) -> Parts:
+    values, indices = held.values.detach().float().numpy(), held.indices.numpy().astype(np.int32)
+    return np.ascontiguousarray(values), indices, np.ascontiguousarray(held.indptr.numpy()), None
+
+
+def _of_codes(held: ItemBytes) -> Parts:
+    scale = held.get_buffer("scale").float().reshape(-1).numpy()
+    scale = np.where(scale == 0, TINY, scale)
+    return held.codes.numpy(), held.places.numpy(), held.counts.numpy(), scale

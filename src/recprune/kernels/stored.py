@@ -1,0 +1,92 @@
+"""Rows as the kernels take them: floats, halves, bytes or half bytes, and what they are multiplied by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from recprune.encodings.codes import Codes
+from recprune.encodings.int8_rows import Int8Rows
+from recprune.encodings.low_bits import LowBits
+from recprune.errors import DataError
+
+__all__ = ["KINDS", "Stored", "stored"]
+
+KINDS = ("float32", "bf16", "int8", "int4")
+"""How a row is held, in the order in which the C kernels count them."""
+
+STEP = 1 << 16
+"""Rows that are decoded at a time."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """Rows, (n, ...) in one of the kinds, of `columns` numbers; scale: (n,), or None for 1.
+
+    scan: the kind in which all rows are passed over. turn: (columns, columns), what a query is multiplied by first.
+    """
+
+    rows: NDArray[Any]
+    kind: str
+    scan: str
+    columns: int
+    scale: NDArray[np.float32] | None = None
+    turn: NDArray[np.float32] | None = None
+
+    def numbers(self, which: NDArray[np.integer] | slice) -> NDArray[np.float32]:
+        """(some, columns) rows before they are scaled."""
+        rows = self.rows[which]
+        if self.kind == "bf16":
+            return (rows.astype(np.uint32) << 16).view(np.float32)
+        if self.kind == "int4":
+            both = np.concatenate([rows & 15, rows >> 4], 1)[:, : self.columns]
+            return both.astype(np.float32) - np.float32(8)
+        return rows.astype(np.float32, copy=False)
+
+    def lengths(self) -> NDArray[np.float64]:
+        """(n,) before rows are scaled."""
+        parts = [self.numbers(slice(a, a + STEP)).astype(np.float64) for a in range(0, len(self.rows), STEP)]
+        return np.concatenate([np.sqrt((part * part).sum(1)) for part in parts] or [np.zeros(0)])
+
+
+def stored(items: Tensor | NDArray[np.floating] | nn.Module, scan: str | None) -> Stored:
+    """The rows of a table. Codes of 8 and of 4 bits stay as they are; others are decoded to float32.
+
+    Raises DataError for another shape, and for a scan that does not suit it.
+    """
+    found = _of_codes(items) if isinstance(items, Codes) else None
+    if found is None:
+        found = _of_floats(items.dense() if isinstance(items, Codes) else items)
+    fits = {"float32": ("int8", "float32", "bf16"), "bf16": ("int8", "bf16")}.get(found.kind, (found.kind,))
+    if scan is not None and scan not in fits:
+        raise DataError(f"rows of {found.kind} are passed over as {', '.join(fits)}, not as {scan!r}", scan=scan)
+    return Stored(found.rows, found.kind, scan or fits[0], found.columns, found.scale, found.turn)
+
+
+def _of_codes(codes: Codes) -> Stored | None:
+    if isinstance(codes, Int8Rows):
+        return Stored(codes.codes.numpy(), "int8", "int8", codes.shape[1], _scale(codes))
+    if isinstance(codes, LowBits) and codes.bits == 4 and codes.middle == 8:
+        turn = None if not codes.rotated else codes.turned(torch.eye(codes.shape[1])).numpy()
+        return Stored(codes.codes.numpy(), "int4", "int4", codes.shape[1], _scale(codes), turn)
+    return None
+
+
+def _of_floats(items: Any) -> Stored:
+    table = items.weight if isinstance(items, nn.Module) else items
+    tensor = table.detach().cpu() if isinstance(table, Tensor) else torch.from_numpy(np.ascontiguousarray(table))
+    if tensor.dim() != 2 or not tensor.is_floating_point() or not tensor.shape[1]:
+        raise DataError(f"items are (n, dim) floats, not {tuple(tensor.shape)} of {tensor.dtype}")
+    if tensor.dtype is torch.bfloat16:
+        return Stored(tensor.contiguous().view(torch.uint16).numpy(), "bf16", "bf16", tensor.shape[1])
+    return Stored(tensor.float().contiguous().numpy(), "float32", "float32", tensor.shape[1])
+
+
+def _scale(codes: Codes) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = codes.get_buffer("scale").float().reshape(-1).numpy()
+    return found

@@ -1,0 +1,241 @@
+"""The C code itself, asked for what the Python faces never ask: refused with one error, never a crash."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from recprune.errors import DataError
+from recprune.kernels import dispatch
+
+native = dispatch._native()
+pytestmark = pytest.mark.skipif(native is None, reason="not compiled")
+
+ROWS = np.arange(24, dtype=np.float32).reshape(6, 4)
+ORDER = np.arange(6, dtype=np.int32)
+GOOD: dict[str, Any] = {
+    "level": 0, "rows": ROWS, "stored": 0, "scanned": 2, "columns": 4, "order": ORDER, "scale": None, "bias": None
+}  # fmt: skip
+
+
+def table(**changed: Any) -> Any:
+    return native.Table(*{**GOOD, **changed}.values())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"level": 9},
+        {"level": -1},
+        {"rows": ROWS.astype(np.float64)},
+        {"rows": ROWS[:, ::2]},
+        {"rows": ROWS.ravel()},
+        {"rows": ROWS.astype(">f4")},
+        {"rows": np.frombuffer(b"\0" * 97, np.uint8)[1:97].view(np.float32).reshape(6, 4)},
+        {"rows": None},
+        {"stored": 4},
+        {"stored": -1},
+        {"scanned": 3},
+        {"stored": 2},
+        {"stored": 3, "scanned": 3},
+        {"columns": 3},
+        {"columns": 0},
+        {"columns": 2**40},
+        {"order": np.array([0, 0], dtype=np.int32)},
+        {"order": np.array([6], dtype=np.int32)},
+        {"order": np.array([-1], dtype=np.int32)},
+        {"order": np.arange(7, dtype=np.int32)},
+        {"order": np.arange(6)},
+        {"scale": np.ones(5, dtype=np.float32)},
+        {"bias": np.ones(7, dtype=np.float32)},
+        {"bias": np.full(6, np.nan, dtype=np.float32)},
+    ],
+)
+def test_a_table_of_wrong_parts_is_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises(DataError):
+        table(**changed)
+
+
+def asked(**changed: Any) -> dict[str, Any]:
+    good: dict[str, Any] = {
+        "query": np.ones(4, dtype=np.float32),
+        "k": 2,
+        "out": None,
+        "items": np.empty(2, dtype=np.int64),
+        "scores": np.empty(2, dtype=np.float32),
+    }
+    return {**good, **changed}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"query": np.ones(3, dtype=np.float32)},
+        {"query": np.ones(4)},
+        {"k": 0},
+        {"k": 2**62},
+        {"k": 3},
+        {"out": np.array([1.0])},
+        {"out": np.array([6])},
+        {"items": np.empty(1, dtype=np.int64)},
+        {"items": np.empty(2, dtype=np.int32)},
+        {"scores": np.empty(1, dtype=np.float32)},
+        {"scores": b"12345678"},
+    ],
+)
+def test_a_request_of_wrong_parts_is_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises(DataError):
+        table().top(*asked(**changed).values())
+
+
+def test_too_few_or_odd_arguments_are_refused() -> None:
+    with pytest.raises(TypeError):
+        table().top(1)
+    with pytest.raises(TypeError):
+        table().top_of_all(1)
+    with pytest.raises(TypeError):
+        table().top(*asked(k="2").values())
+    with pytest.raises(TypeError):
+        native.Table(*GOOD.values(), name=1)
+    with pytest.raises(TypeError):
+        native.Table()
+    with pytest.raises(TypeError):
+        native.top_of_scores(1)
+    with pytest.raises(TypeError):
+        native.rows_of_codes(1)
+
+
+@pytest.mark.parametrize(
+    ("queries", "starts", "out", "room"),
+    [
+        ((2, 3), None, None, (2, 2)),
+        ((2, 4), None, None, (1, 2)),
+        ((2, 4), None, None, (2, 3)),
+        ((2, 4), [0, 0, 0], None, (2, 2)),
+        ((2, 4), None, [1], (2, 2)),
+        ((2, 4), [0, 1], [1], (2, 2)),
+    ],
+)
+def test_a_batch_of_wrong_parts_is_refused(queries: Any, starts: Any, out: Any, room: Any) -> None:
+    parts = (None if part is None else np.array(part, dtype=np.int64) for part in (starts, out))
+    items, scores = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.float32)
+    with pytest.raises(DataError):
+        table().top_of_all(np.ones(queries, dtype=np.float32), 2, *parts, items, scores)
+
+
+def test_lent_rows_live_as_long_as_the_table() -> None:
+    made = native.Table(*{**GOOD, "rows": ROWS.copy()}.values())
+    items, scores = np.empty(2, dtype=np.int64), np.empty(2, dtype=np.float32)
+    assert made.top(np.ones(4, dtype=np.float32), 2, None, items, scores) == 2
+    assert items.tolist() == [5, 4]
+    assert scores.tolist() == [86.0, 70.0]
+
+
+def neighbours(*changed: tuple[int, Any]) -> Any:
+    good = [
+        0,
+        3,
+        2,
+        np.array([], dtype=np.int64),
+        np.ones(2, dtype=np.float32),
+        np.array([0, 1], dtype=np.int32),
+        np.array([0, 1, 2, 2]),
+        None,
+    ]
+    for place, part in changed:
+        good[place] = part
+    return native.Neighbours(*good)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        [(1, 2**40)],
+        [(2, -1)],
+        [(3, np.array([3]))],
+        [(4, np.ones(3, dtype=np.float32))],
+        [(4, np.array([np.nan, 1], dtype=np.float32))],
+        [(5, np.array([0, 2], dtype=np.int32))],
+        [(5, np.array([0, -1], dtype=np.int32))],
+        [(6, np.array([0, 1, 2]))],
+        [(6, np.array([0, 2, 1, 2]))],
+        [(6, np.array([1, 1, 2, 2]))],
+        [(6, np.array([0, 1, 2, 3]))],
+        [(6, np.array([0, 1, 1, 1]))],
+        [(7, np.ones(3, dtype=np.float32))],
+    ],
+)
+def test_an_item_item_matrix_of_wrong_parts_is_refused(changed: list[tuple[int, Any]]) -> None:
+    with pytest.raises(DataError):
+        neighbours(*changed)
+
+
+def coded(*changed: tuple[int, Any]) -> Any:
+    good = [
+        (4, np.ones(2, dtype=np.int8)),
+        (5, np.array([0, 2], dtype=np.uint8)),
+        (6, np.array([[1], [1]], dtype=np.uint8)),
+        (7, np.ones(3, dtype=np.float32)),
+    ]
+    return neighbours(*good, *changed)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        [(4, np.ones(3, dtype=np.int8))],
+        [(5, np.zeros(3, dtype=np.uint8))],
+        [(6, np.array([[1], [2]], dtype=np.uint8))],
+        [(6, np.array([[1, 1]], dtype=np.uint8))],
+        [(7, np.ones(2, dtype=np.float32))],
+        [(7, np.zeros(3, dtype=np.float32))],
+        [(7, -np.ones(3, dtype=np.float32))],
+        [(7, np.full(3, np.nan, dtype=np.float32))],
+    ],
+)
+def test_codes_of_wrong_parts_are_refused(changed: list[tuple[int, Any]]) -> None:
+    assert coded() is not None
+    with pytest.raises(DataError):
+        coded(*changed)
+
+
+def test_lent_codes_that_change_under_the_kernel_do_no_harm() -> None:
+    places, counts = np.array([0, 2], dtype=np.uint8), np.array([[1], [1]], dtype=np.uint8)
+    made = coded((5, places), (6, counts))
+    places[:] = 255
+    items, scores = np.empty(2, dtype=np.int64), np.empty(2, dtype=np.float32)
+    none = np.array([], dtype=np.int64)
+    assert made.top(np.array([0, 1]), None, 2, none, items, scores) == 2
+    assert scores.tolist() == [0.0, 0.0]
+    counts[:] = 255
+    with pytest.raises(DataError, match="changed while"):
+        made.top(np.array([0, 1]), None, 2, none, items, scores)
+    counts[:], places[:] = 1, [0, 2]
+    assert made.top(np.array([0, 1]), None, 2, none, items, scores) == 2
+    assert scores.tolist() == [1.0, 1.0]
+
+
+def test_ids_and_shapes_of_a_look_up_are_checked() -> None:
+    codes, scale = np.ones((5, 4), dtype=np.int8), np.ones(5, dtype=np.uint16)
+    ids, out = np.array([0, 4]), np.empty((2, 4), dtype=np.float32)
+    native.rows_of_codes(0, codes, scale, ids, out)
+    for wrong in (
+        (0, codes, scale, np.array([0, 5]), out),
+        (0, codes, scale, np.array([-1, 0]), out),
+        (0, codes, scale[:4], ids, out),
+        (0, codes, scale, ids, out[:1]),
+        (0, codes.view(np.uint8), scale, ids, out),
+        (0, codes[:, :3].copy(), scale, ids, out),
+        (0, codes, scale, ids, out.astype(np.float64)),
+    ):
+        with pytest.raises(DataError):
+            native.rows_of_codes(*wrong)
+
+
+def test_room_for_the_best_of_scores_is_checked() -> None:
+    scores = np.zeros((3, 4), dtype=np.float32)
+    for items in (np.empty((2, 2), dtype=np.int64), np.empty((3, 0), dtype=np.int64), np.empty((3, 2), dtype=np.int32)):
+        with pytest.raises(DataError):
+            native.top_of_scores(0, scores, items)
