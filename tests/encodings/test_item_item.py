@@ -51,3 +51,13 @@ def test_it_is_exported_for_batches_of_any_size():
 def test_damaged_indices_are_refused_before_they_are_used(indices: list[int], indptr: list[int]):
     with pytest.raises(SurgeryError, match="damaged"):
         ItemItem(torch.ones(2), torch.tensor(indices), torch.tensor(indptr), 2).check()
+
+
+@pytest.mark.parametrize(
+    ("indices", "indptr"), [([0, 65537], [0, 1, 2]), ([0, 1], [0, 1, 2**32 + 2]), ([[0], [1]], [0, 1, 2])]
+)
+def test_stored_indices_that_would_wrap_are_refused(indices: list[int], indptr: list[int]):
+    parts = {"values": torch.ones(2), "indices": torch.tensor([0, 1]), "indptr": torch.tensor([0, 1, 2])}
+    ItemItem.rebuilt(parts, 2)
+    with pytest.raises(SurgeryError):
+        ItemItem.rebuilt({**parts, "indices": torch.tensor(indices), "indptr": torch.tensor(indptr)}, 2)

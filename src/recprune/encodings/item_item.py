@@ -72,7 +72,11 @@ class ItemItem(nn.Module):
         missing = {"values", "indices", "indptr"} - parts.keys()
         if missing:
             raise SurgeryError(f"an item-item matrix is not whole: {', '.join(sorted(missing))} missing")
+        if any(part.dim() != 1 for part in parts.values()):
+            raise SurgeryError("an item-item matrix is stored as three rows of numbers")
         made = cls(parts["values"], parts["indices"], parts["indptr"], columns)
+        if bool((made.indices != parts["indices"]).any()) or bool((made.indptr != parts["indptr"]).any()):
+            raise SurgeryError(f"item-item indices are damaged: they do not fit {made.indices.dtype}")
         made.check()
         return made
 
