@@ -15,7 +15,7 @@ from recprune.encodings.faces import PackedLinear
 from recprune.encodings.item_item import ItemItem, by_entries
 from recprune.encodings.spelled import spelled
 from recprune.errors import BudgetError, PlanError, SurgeryError
-from recprune.packing import pack, pack_entries, put_codes, replace_module, weight_to_pack
+from recprune.packing import pack, pack_entries, put_codes, replace_module, unpack, weight_to_pack
 from recprune.planning.plan import Plan
 from recprune.rewrites.open_attention import open_attention
 from recprune.tracing.attributes import correct_attributes, set_number
@@ -31,12 +31,14 @@ from recprune.tracing.cutting import (
 )
 from recprune.tracing.inputs import Example, call
 from recprune.tracing.kept_width import still
+from recprune.tracing.regrowing import regrown
 from recprune.tracing.site import FLAT, Absent
 
 __all__ = [
     "absent_after",
     "apply",
     "attributes_after",
+    "dense_tensors",
     "masked",
     "pack_planned",
     "renumber",
@@ -85,11 +87,34 @@ def pack_planned(model: nn.Module, plan: Plan, example: Example | None = None) -
     return pack(model, {name: str(encoding) for name, encoding in stored.items()}, example) if stored else model
 
 
-def masked(model: nn.Module, plan: Plan, *, counts: Mapping[str, NDArray[Any]] | None = None) -> nn.Module:
-    """A copy of the model, same shapes, where what leaves holds zeros and ids that leave hold their fall-back row."""
+def masked(
+    model: nn.Module,
+    plan: Plan,
+    *,
+    counts: Mapping[str, NDArray[Any]] | None = None,
+    small: nn.Module | None = None,
+) -> nn.Module:
+    """A copy of the model, same shapes, where what leaves holds zeros and ids that leave hold their fall-back row.
+
+    small: what was cut from the model by this plan, trained further or not, packed or not: its (decoded) numbers take
+    the place of the model's own. Raises SurgeryError where they do not fit.
+    """
     _same_model(model, plan)
     model, leaving = open_attention(model), _leaving(plan)
+    if small is not None:
+        tensors = regrown(model, plan.survey, leaving, dense_tensors(small))
+        return masked_copy(model, plan.survey, leaving, {}, tensors)
     return _masked(model, plan, leaving, fallback_rows(model, plan.survey, leaving, counts or {}), _stays(plan))
+
+
+def dense_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Name -> tensor, decoded where it is stored as codes, dense where it is stored by its entries."""
+    plain = unpack(model)
+    out = named_tensors(plain)
+    for path, module in plain.named_modules():
+        if isinstance(module, ItemItem):
+            out[f"{path}.weight"] = module.dense()
+    return out
 
 
 def renumber(plan: Plan) -> dict[str, NDArray[np.int64]]:
