@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from recprune import atomic
-from recprune.artifact import inspect, load, save
+from recprune.artifact import inspect, load, opening, save
 from recprune.artifact.manifest import sealed
 from recprune.data.vocabulary import Vocabulary
 from recprune.encodings.fp16 import Fp16
@@ -39,6 +40,7 @@ from recprune.planning.file_size import DTYPES
 from recprune.planning.plan import Plan
 from recprune.rewrites.open_attention import open_attention
 from recprune.surgery import apply, shrink_inputs
+from recprune.testing.faults import FAULTS, Faults
 from recprune.tracing.site import Kind
 from recprune.tracing.trace import survey
 
@@ -145,13 +147,15 @@ def packing(model: nn.Module, example: tuple[Tensor, ...], encoding: str) -> Pla
 def test_inspect_tells_what_each_file_takes(tmp_path: Path):
     model, example = MAKERS["mf"]()
     small, plan, _ = pruned(model, example)
-    vocabularies = {"user": Vocabulary("user", ["a", "b"]), "item": Vocabulary("item", ["c"])}
+    rows = {name: len(getattr(small, name).weight) - 1 for name in ("user", "item")}
+    vocabularies = {name: Vocabulary(name, [str(n) for n in range(rows[name])]) for name in rows}
     save(tmp_path / "a", small, plan=plan, vocabularies=vocabularies)
     sizes = {path.name: path.stat().st_size for path in (tmp_path / "a").iterdir()}
     said = inspect(tmp_path / "a")["bytes_of"]
     assert said == {
         "weights": plan.file_bytes(),
         "plan": sizes["plan.json"],
+        "proof": 0,
         "vocabularies": sizes["vocabulary-0.json"] + sizes["vocabulary-1.json"],
         "manifest": sizes["manifest.json"],
     }
@@ -236,7 +240,7 @@ def test_vocabularies_metrics_seeds_and_notes_come_back(tmp_path: Path):
     ids = ["1_000", "１２", "007", " 5", "Ü", "\u202eabc", '"quoted",\n']
     save(
         tmp_path / "a",
-        MF(3, 4, 2),
+        MF(8, 4, 2),
         vocabularies={"user": Vocabulary("user", ids)},
         metrics={"ndcg@20": 0.25, "auc": None},
         seeds={"fit": 3},
@@ -247,7 +251,7 @@ def test_vocabularies_metrics_seeds_and_notes_come_back(tmp_path: Path):
     assert loaded.vocabularies["user"].ids == tuple(ids)
     assert loaded.manifest.metrics == {"ndcg@20": 0.25, "auc": None}
     assert (loaded.manifest.seeds, loaded.manifest.notes) == ({"fit": 3}, {"data": "a log"})
-    assert inspect(tmp_path / "a")["parameters"] == 3 * 2 + 4 * 2 + 4
+    assert inspect(tmp_path / "a")["parameters"] == 8 * 2 + 4 * 2 + 4
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
@@ -425,36 +429,121 @@ def test_a_damaged_file_is_refused_with_our_error_only(whole: Path, data: st.Dat
         path.write_bytes(good)
 
 
-@pytest.mark.parametrize("step", ["write_text", "write_bytes", "fsync", "rename"])
-def test_the_old_artifact_survives_a_failure_at_every_step(step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    whole = [MF(3, 4, 2)]
-    save(tmp_path / "a", whole[0])
-    for number in range(1, 12):
-        calls = 0
-        home, name = (Path, step) if step.startswith("write") else (atomic.os, step)
-        real = getattr(home, name)
-
-        def failing(*args: object, real: Callable[..., object] = real, number: int = number, **named: object) -> object:
-            nonlocal calls
-            calls += 1
-            if calls == number:
-                raise OSError(28, "No space left on device")
-            return real(*args, **named)
-
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_call_of_a_save_may_fail_and_a_whole_model_stands(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    old, new = MF(3, 4, 2), MF(3, 4, 2)
+    save(tmp_path / "a", old)
+    for number in range(1, 60):
         with monkeypatch.context() as patch:
-            patch.setattr(home, name, failing)
-            try:
-                whole.append(MF(3, 4, 2))
-                save(tmp_path / "a", whole[-1])
-                done = True
-            except OSError:
-                done = False
-        if done:
+            faults = Faults(fault, number)
+            patch.setattr(atomic, "os", faults)
+            failed = faults.during(lambda: save(tmp_path / "a", new))
+        if not faults.met:
             break
         back = load(tmp_path / "a").model
-        assert any(all(map(torch.equal, back.parameters(), model.parameters())) for model in whole)
-        assert [p.name for p in tmp_path.iterdir() if p.name.endswith(".tmp")] == []
-    assert number > 1
+        assert any(all(map(torch.equal, back.parameters(), m.parameters())) for m in ([old, new] if failed else [new]))
+        save(tmp_path / "a", old)
+        assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert 2 < number < 59
+
+
+@pytest.mark.parametrize("fault", ["ENOSPC", "EIO", "EINTR", "short", "no memory"])
+def test_every_call_of_a_load_may_fail_and_says_where(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    model = MF(3, 4, 2)
+    save(tmp_path / "a", model)
+    for number in range(1, 60):
+        with monkeypatch.context() as patch:
+            faults = Faults(fault, number)
+            patch.setattr(opening, "os", faults)
+            said = refusal(tmp_path / "a") if fault in ("ENOSPC", "EIO") else ""
+            failed = bool(said) or faults.during(lambda: load(tmp_path / "a"))
+        assert failed == (faults.met and fault not in ("EINTR", "short"))
+        assert not said or str(tmp_path / "a") in said
+        if not faults.met:
+            break
+    assert 3 < number < 59
+
+
+def refusal(folder: Path) -> str:
+    """What load says against a folder; empty where it loads."""
+    try:
+        load(folder)
+    except ArtifactError as error:
+        return str(error)
+    return ""
+
+
+def test_a_disk_that_is_full_is_seen_before_the_first_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    save(tmp_path / "a", MF(3, 4, 2))
+    monkeypatch.setattr(atomic.shutil, "disk_usage", lambda place: types.SimpleNamespace(free=100))
+    with pytest.raises(ArtifactError, match=r"bytes are needed and 100 are free.*What stood there before stands"):
+        save(tmp_path / "a", MF(3, 4, 2))
+    assert load(tmp_path / "a").model.config["n_users"] == 3
+
+
+def test_pipes_hard_links_and_links_in_the_folder_are_refused(tmp_path: Path):
+    folder = stored(tmp_path / "a")
+    for name in ("manifest.json", "weights.safetensors", "plan.json"):
+        good = (folder / name).read_bytes()
+        os.link(folder / name, tmp_path / "other")
+        assert "hard links" in refusal(folder)
+        (tmp_path / "other").unlink()
+        for how in (os.mkfifo, os.mkdir, lambda path: path.symlink_to("plan.json")):
+            (folder / name).unlink()
+            how(folder / name)
+            assert "cannot be opened" in refusal(folder)
+            if (folder / name).is_dir():
+                (folder / name).rmdir()
+                (folder / name).touch()
+        (folder / name).unlink()
+        (folder / name).write_bytes(good)
+    assert not refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda header: header | {"x": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}, "'x' is not"),
+        (lambda header: header | {"__metadata__": {"a": "b"}}, "'__metadata__' is not"),
+        (lambda header: {n: f | {"data_offsets": [8, 8 + f["data_offsets"][1]]} for n, f in header.items()}, "begin"),
+        (lambda header: {n: f | {"data_offsets": [0, f["data_offsets"][1]]} for n, f in header.items()}, "begin"),
+        (lambda header: {n: f | {"shape": [2**62, 4]} for n, f in header.items()}, "not as the manifest"),
+        (lambda header: {n: f | {"dtype": "F64"} for n, f in header.items()}, "not as the manifest"),
+        (lambda header: [], "no safetensors"),
+    ],
+)
+def test_a_header_that_is_not_the_manifests_is_refused(change: Callable[..., object], said: str, tmp_path: Path):
+    folder = save(tmp_path / "a", MF(3, 4, 2))
+    data = (folder / "weights.safetensors").read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    text = json.dumps(change(json.loads(data[8 : 8 + length])), separators=(",", ":")).encode().ljust(length)
+    other = len(text).to_bytes(8, "little") + text + data[8 + length :]
+    (folder / "weights.safetensors").write_bytes(other)
+    facts = {"bytes": len(other), "sha256": hashlib.sha256(other).hexdigest()}
+    changed(folder, files={"weights.safetensors": facts})
+    assert re.search(said, refusal(folder))
+
+
+def test_a_tensor_of_a_million_rows_too_many_takes_no_memory(tmp_path: Path):
+    """The sum of the sizes is compared with the length of the file before room is made for anything."""
+    folder = save(tmp_path / "a", MF(3, 4, 2))
+    tensors = json.loads((folder / "manifest.json").read_text())["tensors"]
+    changed(folder, tensors=tensors | {"user.weight": {"dtype": "F32", "shape": [2**40, 2**40]}})
+    assert "no possible safetensors header" in refusal(folder)
+
+
+def test_formats_are_refused_with_the_version_that_reads_them(tmp_path: Path):
+    folder = save(tmp_path / "a", MF(3, 4, 2))
+    changed(folder, format=9, version="7.1", needs="7.0")
+    assert re.search(r"format 9, was written by recprune '7\.1' and needs recprune '7\.0' or newer", refusal(folder))
+    changed(folder, format=3)
+    assert not refusal(folder)
+    content = json.loads((folder / "manifest.json").read_text())
+    del content["needs"], content["sha256"]
+    (folder / "manifest.json").write_text(sealed(content | {"format": 2}))
+    assert not refusal(folder)
 
 
 LOOP = """
@@ -521,6 +610,36 @@ def test_a_sparse_buffer_that_points_outside_is_refused(tmp_path: Path):
     changed(tmp_path / "a", sparse={"adjacency": {"layout": "coo", "shape": [2, 2]}})
     with pytest.raises(ArtifactError, match="damaged"):
         load(tmp_path / "a", Graph(GRAPH.to_sparse()))
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
+@pytest.mark.parametrize(
+    ("part", "values", "said"),
+    [
+        ("crow_indices", [0, 2, 1, 4, 5], "starts do not rise"),
+        ("crow_indices", [1, 2, 2, 4, 5], "starts do not rise"),
+        ("crow_indices", [0, 2, 2, 4, 6], "starts do not rise"),
+        ("col_indices", [1, 3, 0, 4, 1], "outside"),
+        ("col_indices", [1, -3, 0, 3, 1], "outside"),
+        ("col_indices", [3, 1, 0, 3, 1], "do not rise"),
+        ("col_indices", [1, 1, 0, 3, 1], "do not rise"),
+        ("indices", [[0, 0, 2, 2, 3], [1, 1, 0, 3, 1]], "once each"),
+        ("indices", [[0, 0, 2, 3, 2], [1, 3, 0, 3, 1]], "once each"),
+        ("indices", [[0, 0, 2, 2, 4], [1, 3, 0, 3, 1]], "outside"),
+    ],
+)
+def test_sparse_indices_that_are_none_are_never_handed_on(part: str, values: list[object], said: str, tmp_path: Path):
+    layout = torch.sparse_coo if part == "indices" else torch.sparse_csr
+    model = Graph(GRAPH.to_sparse(layout=layout))
+    folder = save(tmp_path / "a", model)
+    graph = model.adjacency.coalesce() if part == "indices" else model.adjacency
+    names = ["indices", "values"] if part == "indices" else ["crow_indices", "col_indices", "values"]
+    tensors = {"table.weight": model.table.weight.clone()}
+    tensors |= {f"adjacency.{name}": getattr(graph, name)().clone() for name in names}
+    tensors[f"adjacency.{part}"] = torch.tensor(values)
+    rewritten(folder, tensors)
+    with pytest.raises(ArtifactError, match=f"damaged: .*{said}"):
+        load(folder, Graph(GRAPH.to_sparse(layout=layout)))
 
 
 def test_attention_that_lost_heads_comes_back_without_its_plan(tmp_path: Path):

@@ -3,6 +3,7 @@
 manifest.json          this, sealed by a sha256 of its own
 weights.safetensors    every tensor once
 plan.json              what was pruned (optional)
+proof.json             that the pruned model answers as the masked one did (optional)
 vocabulary-0.json ...  the ids of one column, in the order of their codes (optional)
 """
 
@@ -10,34 +11,47 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import recprune
 from recprune.artifact.layouts import SPARSE, SparseFacts
+from recprune.artifact.opening import Folder
 from recprune.errors import ArtifactError
 
 __all__ = [
     "FORMAT",
     "KIND",
+    "LARGEST",
     "MANIFEST",
+    "NEEDS",
     "PLAN",
+    "PROOF",
+    "READS",
     "WEIGHTS",
     "FileFacts",
     "Manifest",
     "TensorFacts",
+    "facts_of",
+    "read_file",
     "read_manifest",
+    "read_once",
     "sealed",
 ]
 
 KIND = "recprune artifact"
-FORMAT = 2
-MANIFEST, WEIGHTS, PLAN = "manifest.json", "weights.safetensors", "plan.json"
-FILE = re.compile(r"weights\.safetensors|plan\.json|vocabulary-[0-9]{1,6}\.json")
+FORMAT = 3
+NEEDS = "0.1.0"
+"""The oldest recprune that reads what is written here."""
+READS: Mapping[int, str] = {2: "as 3, without `needs` and without a proof", 3: "the one that is written"}
+"""Formats that are read, and what they are."""
+MANIFEST, WEIGHTS, PLAN, PROOF = "manifest.json", "weights.safetensors", "plan.json", "proof.json"
+FILE = re.compile(r"weights\.safetensors|(plan|proof)\.json|vocabulary-[0-9]{1,6}\.json")
 TENSOR = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
-LARGEST = 64 << 20
+LARGEST = 16 << 20
 """Bytes of a manifest that is read at all."""
 
 
@@ -61,17 +75,19 @@ class TensorFacts:
 class Manifest:
     """What an artifact holds.
 
-    model: name of a built-in model, or the class of a foreign one, for people. config: what its constructor took.
-    columns: the dataset columns that forward takes. encodings: tensor of the model -> how it is stored. attributes:
-    whole numbers that modules hold beside their tensors. sparse: tensor whose parts are stored -> its layout and shape.
-    opened: attention modules that take their widths from their tensors, where torch's own would not. vocabularies:
-    column -> its file. metrics, seeds, notes: as they were given. created: the command that wrote it, where it is
+    version, needs: the recprune that wrote it, and the oldest that reads it. model: name of a built-in model, or the
+    class of a foreign one, for people. config: what its constructor took. columns: the dataset columns that forward
+    takes. encodings: tensor of the model -> how it is stored. attributes: whole numbers that modules hold beside their
+    tensors. sparse: tensor whose parts are stored -> its layout and shape. opened: attention modules that take their
+    widths from their tensors, where torch's own would not. vocabularies: column -> its file. metrics, seeds, notes: as
+    they were given. created: the command that wrote it, where it is
     known.
     """
 
     kind: str
     format: int
     version: str
+    needs: str
     model: str
     foreign: bool
     config: dict[str, Any]
@@ -103,32 +119,27 @@ def _text(content: dict[str, Any]) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Folder) -> Manifest:
     """The manifest of a folder, checked for form; the files are not looked at. Raises ArtifactError."""
-    if not folder.exists():
-        raise ArtifactError(f"{folder} does not exist; `recprune train` and `apply` make artifacts", path=str(folder))
-    if not folder.is_dir():
+    path = folder.path / MANIFEST
+    if MANIFEST not in folder.names():
         raise ArtifactError(
-            f"{folder} is a file, not an artifact folder. Pickles, .pt and .npz files are never loaded: build the "
-            "model in Python and store it with recprune.save",
-            path=str(folder),
+            f"{folder.path} is no artifact: it has no {MANIFEST}. `recprune train` makes one", path=str(path)
         )
-    path = folder / MANIFEST
-    if not path.is_file() or path.is_symlink():
-        raise ArtifactError(
-            f"{folder} is no artifact: it has no {MANIFEST}. `recprune train` makes one", path=str(path)
-        )
-    if path.stat().st_size > LARGEST:
-        raise ArtifactError(f"{path} is larger than any manifest", path=str(path))
+    with folder.open(MANIFEST) as file:
+        if file.size > LARGEST:
+            raise ArtifactError(f"{path} is larger than any manifest", path=str(path))
+        data = file.read(file.size)
     try:
-        text = path.read_bytes().decode("utf-8")
-        content = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
-    except (ValueError, RecursionError, OSError) as error:
+        text = data.decode("utf-8")
+        content = json.loads(text, object_pairs_hook=read_once, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, f"it is not JSON ({error})") from error
     return _checked(path, content, text)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def read_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A mapping of JSON no key of which stands twice. Raises ValueError."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a key stands twice")
@@ -142,13 +153,16 @@ def _no_constant(text: str) -> None:
 def _checked(path: Path, content: Any, text: str) -> Manifest:
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise _damaged(path, f"it does not say that it is a {KIND}")
-    if content.get("format") != FORMAT:
+    if content.get("format") not in READS or type(content["format"]) is not int:
         raise ArtifactError(
-            f"{path} has format {content.get('format')!r}, written by recprune {content.get('version')!r}; this "
-            f"program reads format {FORMAT}. Use the program that wrote it, or store the model again",
+            f"{path} has format {content.get('format')!r}, was written by recprune {content.get('version')!r} and "
+            f"needs recprune {content.get('needs', 'of that version')!r} or newer; this is {recprune.__version__}, "
+            f"which reads formats {', '.join(map(str, READS))}. Use such a version, or store the model again",
             path=str(path),
         )
     _unbroken(path, content, text)
+    if content["format"] == 2:
+        content["needs"] = content.get("version")
     names = {f.name for f in fields(Manifest)}
     if content.keys() != names:
         raise _damaged(path, f"keys missing or unknown: {sorted(content.keys() ^ names)[:4]}")
@@ -166,7 +180,13 @@ def _checked(path: Path, content: Any, text: str) -> Manifest:
     ):
         if not isinstance(content[name], dict):
             raise _damaged(path, f"{name!r} is no mapping")
-    texts = [content["model"], content["version"], content["created"], *_strings(path, "columns", content)]
+    texts = [
+        content["model"],
+        content["version"],
+        content["needs"],
+        content["created"],
+        *_strings(path, "columns", content),
+    ]
     texts += _strings(path, "opened", content)
     texts += [*content["encodings"].values(), *content["vocabularies"].values()]
     numbers = [*content["attributes"].values(), *content["seeds"].values()]
@@ -234,22 +254,17 @@ def facts_of(data: bytes) -> FileFacts:
     return FileFacts(len(data), hashlib.sha256(data).hexdigest())
 
 
-def read_file(folder: Path, name: str, said: FileFacts) -> bytes:
-    """A file of the folder, not through a link, exactly as the manifest says. Raises ArtifactError."""
-    path = folder / name
-    try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-    except OSError as error:
-        raise ArtifactError(
-            f"{path} cannot be opened: {error.strerror}. Store the model again", path=str(path)
-        ) from error
-    with os.fdopen(handle, "rb") as file:
-        size = os.fstat(handle).st_size
-        if size != said.bytes:
-            raise _damaged(path, f"it has {size:,} bytes where the manifest says {said.bytes:,}")
-        data = file.read()
+def read_file(folder: Folder, name: str, said: FileFacts) -> bytes:
+    """A file of the folder exactly as the manifest says, which tells how long it is before it is read.
+
+    Raises ArtifactError.
+    """
+    with folder.open(name) as file:
+        if file.size != said.bytes:
+            raise _damaged(file.path, f"it has {file.size:,} bytes where the manifest says {said.bytes:,}")
+        data = bytes(file.read(file.size))
     if hashlib.sha256(data).hexdigest() != said.sha256:
-        raise _damaged(path, "its sha256 is not that of the manifest")
+        raise _damaged(file.path, "its sha256 is not that of the manifest")
     return data
 
 

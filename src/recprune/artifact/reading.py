@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import struct
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -12,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load as from_bytes
 from torch import Tensor, nn
 
 from recprune import discover, models
 from recprune.artifact.layouts import PARTS, joined
-from recprune.artifact.manifest import MANIFEST, PLAN, WEIGHTS, Manifest, read_file, read_manifest
+from recprune.artifact.manifest import MANIFEST, PLAN, PROOF, WEIGHTS, Manifest, read_file, read_manifest
+from recprune.artifact.opening import Folder
+from recprune.artifact.proof import Proof
+from recprune.artifact.rows import misfit
+from recprune.artifact.weights import read_weights
 from recprune.atomic import standing
 from recprune.data.bins import vocabulary_of
 from recprune.data.vocabulary import Vocabulary
@@ -35,12 +37,13 @@ __all__ = ["Loaded", "inspect", "load"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
-    """A model and what was stored with it. plan: None where there is none."""
+    """A model and what was stored with it. plan, proof: None where there is none."""
 
     model: nn.Module
     manifest: Manifest
     vocabularies: Mapping[str, Vocabulary]
     plan: Plan | None
+    proof: Proof | None = None
 
 
 def load(folder: str | Path, model: nn.Module | None = None) -> Loaded:
@@ -51,14 +54,24 @@ def load(folder: str | Path, model: nn.Module | None = None) -> Loaded:
     a file missing, extra, longer, shorter or changed, a tensor of another type or shape, NaN or infinite numbers, codes
     that no encoding makes, a plan or a vocabulary that does not fit. An encoding of one's own must have been imported.
     """
-    folder = standing(folder)
-    manifest = read_manifest(folder)
-    _no_others(folder, manifest)
-    data = {name: read_file(folder, name, said) for name, said in manifest.files.items()}
-    tensors = _joined(folder, _tensors(folder, data[WEIGHTS], manifest), manifest)
+    with _opened(folder) as there:
+        manifest = read_manifest(there)
+        _no_others(there, manifest)
+        data = {n: read_file(there, n, said) for n, said in manifest.files.items() if n != WEIGHTS}
+        tensors = _joined(there.path, read_weights(there, manifest), manifest)
+    return _made(there.path, manifest, data, tensors, model)
+
+
+def _made(
+    folder: Path, manifest: Manifest, data: Mapping[str, bytes], tensors: dict[str, Tensor], model: nn.Module | None
+) -> Loaded:
     _imported(folder, manifest.encodings.values())
     plan = _plan(folder, data[PLAN], tensors, manifest) if PLAN in data else None
+    proof = _proof(folder, data[PROOF], plan, manifest) if PROOF in data else None
     vocabularies = {c: _vocabulary(folder, name, c, data[name]) for c, name in manifest.vocabularies.items()}
+    odd = misfit(vocabularies, plan, lambda name: _shape(name, tensors, manifest))
+    if odd:
+        raise ArtifactError(f"{folder}: {odd}", path=str(folder))
     skeleton = model if model is not None else _skeleton(folder, manifest)
     try:
         skeleton = opened_attention(skeleton, manifest.opened)
@@ -68,52 +81,52 @@ def load(folder: str | Path, model: nn.Module | None = None) -> Loaded:
         raise ArtifactError(
             f"{folder}: the stored tensors do not make this model: {error}", path=str(folder)
         ) from error
-    return Loaded(skeleton.eval(), manifest, vocabularies, plan)
+    return Loaded(skeleton.eval(), manifest, vocabularies, plan, proof)
+
+
+def _opened(path: str | Path) -> Folder:
+    """The folder, or why it is none."""
+    folder = standing(path)
+    if not folder.exists():
+        raise ArtifactError(f"{folder} does not exist; `recprune train` and `apply` make artifacts", path=str(folder))
+    if not folder.is_dir():
+        raise ArtifactError(
+            f"{folder} is a file, not an artifact folder. Pickles, .pt, .npz and .keras files are never loaded: "
+            f"`recprune import {folder} -o FOLDER` makes an artifact of one, in a process of its own",
+            path=str(folder),
+        )
+    return Folder(folder)
 
 
 def inspect(folder: str | Path) -> dict[str, Any]:
     """What an artifact says of itself, without reading its weights. Raises ArtifactError.
 
-    `bytes_of`: what weights, plan, vocabularies and manifest take; `bytes`: all but the last of them.
+    `bytes_of`: what weights, plan, proof, vocabularies and manifest take; `bytes`: all but the last of them.
     """
-    folder = standing(folder)
-    manifest = read_manifest(folder)
+    with _opened(folder) as there, there.open(MANIFEST) as file:
+        manifest, size = read_manifest(there), file.size
     said = asdict(manifest)
     sizes = {name: facts.bytes for name, facts in manifest.files.items()}
     said["bytes_of"] = {
         "weights": sizes[WEIGHTS],
         "plan": sizes.get(PLAN, 0),
+        "proof": sizes.get(PROOF, 0),
         "vocabularies": sum(sizes[name] for name in manifest.vocabularies.values()),
-        "manifest": (folder / MANIFEST).stat().st_size,
+        "manifest": size,
     }
     said["parameters"] = sum(_entries(name, manifest) for name in manifest.tensors)
     said["bytes"] = sum(f.bytes for f in manifest.files.values())
     return said
 
 
-def _no_others(folder: Path, manifest: Manifest) -> None:
-    found = {path.name for path in folder.iterdir()} - {MANIFEST}
+def _no_others(folder: Folder, manifest: Manifest) -> None:
+    found = folder.names() - {MANIFEST}
     if found != manifest.files.keys():
         odd = sorted(found ^ manifest.files.keys())
         raise ArtifactError(
-            f"{folder}: files missing or not of the manifest: {', '.join(odd[:4])}. Take a good copy", path=str(folder)
+            f"{folder.path}: files missing or not of the manifest: {', '.join(map(repr, odd[:4]))}. Take a good copy",
+            path=str(folder.path),
         )
-
-
-def _tensors(folder: Path, data: bytes, manifest: Manifest) -> dict[str, Tensor]:
-    path = folder / WEIGHTS
-    _small_header(path, data, manifest)
-    try:
-        tensors: dict[str, Tensor] = from_bytes(data)
-    except Exception as error:
-        raise ArtifactError(f"{path} is no safetensors file: {error}", path=str(path)) from error
-    for name in sorted(tensors.keys() | manifest.tensors.keys()):
-        said, held = manifest.tensors.get(name), tensors.get(name)
-        if said is None or held is None or (DTYPES.get(held.dtype), tuple(held.shape)) != (said.dtype, said.shape):
-            raise ArtifactError(f"{path}: tensor {name!r} is not as the manifest says", path=str(path), tensor=name)
-        if held.is_floating_point() and not bool(torch.isfinite(held).all()):
-            raise ArtifactError(f"{path}: tensor {name!r} holds NaN or infinite numbers", path=str(path), tensor=name)
-    return tensors
 
 
 def _joined(folder: Path, tensors: Mapping[str, Tensor], manifest: Manifest) -> dict[str, Tensor]:
@@ -124,13 +137,6 @@ def _joined(folder: Path, tensors: Mapping[str, Tensor], manifest: Manifest) -> 
     except SurgeryError as error:
         raise ArtifactError(f"{folder / WEIGHTS}: {error}", path=str(folder / WEIGHTS)) from error
     return {name: tensor for name, tensor in tensors.items() if name not in parts} | made
-
-
-def _small_header(path: Path, data: bytes, manifest: Manifest) -> None:
-    """A header can be no longer than its tensors explain; a longer one is not parsed."""
-    most = 4096 + sum(256 + len(name) for name in manifest.tensors)
-    if len(data) < 8 or struct.unpack("<Q", data[:8])[0] > most:
-        raise ArtifactError(f"{path} has no possible safetensors header", path=str(path))
 
 
 def _imported(folder: Path, names: Iterable[str]) -> None:
@@ -157,6 +163,17 @@ def _plan(folder: Path, data: bytes, tensors: Mapping[str, Tensor], manifest: Ma
         if not by_entries(plan.encodings.get(row.tensor)) and _shape(row.tensor, tensors, manifest) != row.after:
             raise ArtifactError(f"{path} does not fit the weights: tensor {row.tensor!r}", path=str(path))
     return plan
+
+
+def _proof(folder: Path, data: bytes, plan: Plan | None, manifest: Manifest) -> Proof:
+    path = folder / PROOF
+    try:
+        proof = Proof.from_json(data.decode("utf-8"))
+    except (ArtifactError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{path}: {error}", path=str(path)) from error
+    if proof.weights != manifest.files[WEIGHTS].sha256 or plan is None or proof.before != plan.survey.fingerprint:
+        raise ArtifactError(f"{path} proves other weights, or another plan. Store the model again", path=str(path))
+    return proof
 
 
 def _shape(tensor: str, tensors: Mapping[str, Tensor], manifest: Manifest) -> tuple[int, ...] | None:

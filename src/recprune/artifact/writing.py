@@ -17,8 +17,11 @@ from recprune.artifact.layouts import SPARSE, SparseFacts, parted
 from recprune.artifact.manifest import (
     FORMAT,
     KIND,
+    LARGEST,
     MANIFEST,
+    NEEDS,
     PLAN,
+    PROOF,
     TENSOR,
     WEIGHTS,
     Manifest,
@@ -26,7 +29,12 @@ from recprune.artifact.manifest import (
     facts_of,
     read_manifest,
 )
-from recprune.atomic import replace_folder
+from recprune.artifact.opening import Folder
+from recprune.artifact.proof import Proof
+from recprune.artifact.rows import misfit
+from recprune.artifact.tensors import Tensors
+from recprune.artifact.weights import longest_header
+from recprune.atomic import replace_folder, room_for, write_file
 from recprune.data.vocabulary import Vocabulary
 from recprune.encodings.faces import Packed
 from recprune.encodings.item_item import ItemItem
@@ -38,7 +46,7 @@ from recprune.rewrites.open_attention import OpenAttention
 from recprune.surgery import attributes_after
 from recprune.tracing.build import named_tensors
 
-__all__ = ["save"]
+__all__ = ["checksum", "save"]
 
 
 def save(
@@ -51,19 +59,28 @@ def save(
     seeds: Mapping[str, int] | None = None,
     notes: Mapping[str, Any] | None = None,
     created: str = "",
+    proof: Proof | None = None,
 ) -> Path:
     """Store a model; an artifact that stood there stays until the new one is whole and on the disk.
 
     plan: the plan that made it, kept beside the weights. vocabularies: of its columns, as they are now. metrics, seeds,
-    notes: plain data, kept as given. Raises ArtifactError for weights that are not finite, a tensor that cannot be
-    stored, or a folder in the way that is no artifact.
+    notes: plain data, kept as given. proof: that these very weights answer as the masked original did. Raises
+    ArtifactError for weights that are not finite, a tensor that cannot be stored, a proof of other weights, a folder in
+    the way that is no artifact, a disk that fails or is full, and where another process writes the same artifact.
     """
     folder = Path(folder)
     _refuse_others(folder)
     tensors, sparse = _parts(model)
+    odd = misfit(vocabularies or {}, plan, lambda name: tuple(tensors[name].shape) if name in tensors else None)
+    if odd:
+        raise ArtifactError(f"{odd}. Restrict it to the ids that stay, as `recprune.prune` does", path=str(folder))
     files = {WEIGHTS: to_bytes(tensors)}
     if plan is not None:
         files[PLAN] = plan.to_json(indent=None).encode()
+    if proof is not None:
+        if proof.weights != facts_of(files[WEIGHTS]).sha256:
+            raise ArtifactError("the proof is of other weights: prove these, or store them without one")
+        files[PROOF] = proof.to_json().encode()
     places = {}
     for number, (column, vocabulary) in enumerate((vocabularies or {}).items()):
         places[column] = f"vocabulary-{number}.json"
@@ -73,6 +90,7 @@ def save(
         kind=KIND,
         format=FORMAT,
         version=recprune.__version__,
+        needs=NEEDS,
         model=name,
         foreign=foreign,
         config=dict(getattr(model, "config", {})) if not foreign else {},
@@ -93,18 +111,38 @@ def save(
     return folder
 
 
+def checksum(model: nn.Module) -> str:
+    """sha256 of the weights file that a model makes. Raises ArtifactError for one that cannot be stored."""
+    return facts_of(to_bytes(_parts(model)[0])).sha256
+
+
 def _write(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> None:
     try:
-        text = manifest.to_json()
-    except (TypeError, ValueError) as error:
+        text = manifest.to_json().encode()
+    except (TypeError, ValueError, RecursionError) as error:
         raise ArtifactError(f"config, metrics, seeds and notes must be plain data: {error}") from error
+    longest, header = longest_header(manifest.tensors), int.from_bytes(files[WEIGHTS][:8], "little")
+    if header > longest or len(text) > LARGEST:
+        raise ArtifactError(
+            f"the header of {len(manifest.tensors):,} tensors takes {header:,} bytes and the manifest {len(text):,}; "
+            f"{longest:,} and {LARGEST:,} are read. Merge small tensors, or keep metrics and notes elsewhere",
+            path=str(folder),
+        )
 
     def write(fresh: Path) -> None:
-        for name, data in files.items():
-            (fresh / name).write_bytes(data)
-        (fresh / MANIFEST).write_text(text, encoding="utf-8")
+        for name, data in {**files, MANIFEST: text}.items():
+            write_file(fresh / name, data)
 
-    replace_folder(folder, write)
+    try:
+        room_for(folder, len(text) + sum(map(len, files.values())))
+        replace_folder(folder, write)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise ArtifactError(
+            f"{folder} cannot be written: {error.strerror or error}{where}. What stood there before stands",
+            path=str(folder),
+            errno=error.errno,
+        ) from error
 
 
 def _refuse_others(folder: Path) -> None:
@@ -112,7 +150,8 @@ def _refuse_others(folder: Path) -> None:
         return
     if folder.is_dir() and (folder / MANIFEST).is_file():
         try:
-            read_manifest(folder)
+            with Folder(folder) as there:
+                read_manifest(there)
             return
         except ArtifactError as error:
             if KIND in (folder / MANIFEST).read_text(encoding="utf-8", errors="replace"):
@@ -173,6 +212,8 @@ def _encodings(model: nn.Module) -> dict[str, str]:
 
 def _name_of(model: nn.Module) -> tuple[str, bool]:
     """The name of a built-in model, or the class of a foreign one."""
+    if isinstance(model, Tensors):
+        return model.stands_for, True
     kind = type(model)
     package, _, name = kind.__module__.rpartition(".")
     if package == models.__name__ and name in discover.names(models) and discover.load(models, name) is kind:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -24,8 +24,9 @@ def apply(
     data: Data = None,
     own: Own = None,
 ) -> Answer:
-    """Cut a model as a plan says, check it against the masked one, and write the smaller model."""
+    """Cut a model as a plan says, prove it against the masked one, and write the smaller model."""
     from recprune.cli._show import planned
+    from recprune.recipe.agree import proven
     from recprune.recipe.pruned import smaller
     from recprune.recipe.shelf import free, put, read_plan, take
 
@@ -35,7 +36,8 @@ def apply(
     coded = None if split is None else shelved.own(split)
     with stage("apply"):
         made, vocabularies = smaller(shelved.model, chosen, shelved.example(split), shelved.vocabularies, coded)
-    small = replace(shelved, model=made, vocabularies=vocabularies, data=data or shelved.data, plan=chosen)
+    proof = proven(shelved.model, chosen, made, shelved.vocabularies, coded, seed=common.seed, stage=stage)
+    small = replace(shelved, model=made, vocabularies=vocabularies, data=data or shelved.data, plan=chosen, proof=proof)
     put(out, small, seed=common.seed)
     facts, shown = planned(chosen)
-    return Answer({"folder": str(out), "seed": common.seed, **facts}, shown)
+    return Answer({"folder": str(out), "seed": common.seed, **facts, "proof": proof and asdict(proof)}, shown)

@@ -19,6 +19,7 @@ from recprune.errors import DataError
 from recprune.evaluation.comparison import Comparison
 from recprune.planning.budget import Budget
 from recprune.planning.plan import Plan
+from recprune.recipe.agree import proven
 from recprune.recipe.built import built
 from recprune.recipe.influences import keep_influence
 from recprune.recipe.once import key_of, once
@@ -216,7 +217,10 @@ def _prune(
         order.encodings,
     )
     done, works = follow(order.schedule, given, stage=stage)
-    smaller = replace(whole, model=done.model, vocabularies=done.vocabularies, plan=done.plan, works=works)
+    proof = proven(
+        whole.model, done.plan, done.model, whole.vocabularies, whole.own(split), seed=order.seed, stage=stage
+    )
+    smaller = replace(whole, model=done.model, vocabularies=done.vocabularies, plan=done.plan, works=works, proof=proof)
     put(out / "small", smaller, seed=tuning.seed)
     for left in out.glob("small-*.checkpoint*"):
         left.unlink()

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from recprune import artifact
 from recprune.artifact.manifest import KIND
+from recprune.artifact.proof import Proof
+from recprune.artifact.writing import checksum
 from recprune.data.dataset import Split
 from recprune.data.store import KIND as PREPARED
 from recprune.data.store import load_split
@@ -27,7 +29,7 @@ from recprune.recipe.built import built
 from recprune.recipe.restrict import renumbering, restrict
 from recprune.training.fit import Fit, FitOptions
 
-__all__ = ["Shelved", "Work", "free", "kind_of", "put", "read_plan", "take"]
+__all__ = ["Shelved", "Work", "drawn", "free", "kind_of", "put", "read_plan", "take"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,8 @@ class Work:
 class Shelved:
     """A model from its folder. plan: what it was pruned by, None for one that was not. works: its trainings, in order.
 
-    data: the prepared folder that it was trained on, where it was then. settings: of its constructor.
+    data: the prepared folder that it was trained on, where it was then. settings: of its constructor. proof: that it
+    answers as the masked original did, for as long as its weights are those that were proven.
     """
 
     folder: Path
@@ -77,6 +80,7 @@ class Shelved:
     works: tuple[Work, ...]
     data: Path | None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    proof: Proof | None = None
 
     def split(self, data: Path | None = None) -> Split:
         """The prepared data at `data`, or the one that the model was trained on. Raises DataError where it is gone."""
@@ -103,7 +107,7 @@ class Shelved:
 
     def example(self, split: Split | None) -> tuple[Tensor, ...]:
         """A small batch, real where there is data, otherwise of drawn codes."""
-        return example(self.model, self.own(split)) if split is not None else _drawn(self.model, self.vocabularies)
+        return example(self.model, self.own(split)) if split is not None else drawn(self.model, self.vocabularies)
 
 
 def put(folder: Path, shelved: Shelved, *, metrics: Mapping[str, Any] | None = None, seed: int = 0) -> None:
@@ -122,6 +126,7 @@ def put(folder: Path, shelved: Shelved, *, metrics: Mapping[str, Any] | None = N
         metrics=metrics,
         seeds={"seed": seed},
         notes=facts,
+        proof=shelved.proof if shelved.proof and shelved.proof.weights == checksum(shelved.model) else None,
     )
 
 
@@ -150,7 +155,7 @@ def take(folder: Path, own: str | None = None, data: Path | None = None) -> Shel
     loaded = artifact.load(folder, skeleton)
     works = tuple(Work(**work) for work in facts.get("works", ()))
     settings = facts.get("settings", {})
-    return Shelved(folder, loaded.model.eval(), loaded.vocabularies, loaded.plan, works, there, settings)
+    return Shelved(folder, loaded.model.eval(), loaded.vocabularies, loaded.plan, works, there, settings, loaded.proof)
 
 
 def free(folder: Path) -> None:
@@ -180,15 +185,17 @@ def kind_of(folder: Path) -> str:
     return str(said.get("kind", "")) if isinstance(said, dict) else ""
 
 
-def _drawn(model: nn.Module, vocabularies: Mapping[str, Vocabulary], rows: int = 3) -> tuple[Tensor, ...]:
-    generator = torch.Generator().manual_seed(0)
+def drawn(model: nn.Module, vocabularies: Mapping[str, Vocabulary], rows: int = 3, seed: int = 0) -> tuple[Tensor, ...]:
+    """Inputs of a model, where there is no data: codes and numbers drawn evenly."""
+    generator, config = torch.Generator().manual_seed(seed), getattr(model, "config", {})
     made = []
     for name in columns_of(model):
         if name == "history":
             made.append((torch.rand(rows, len(vocabularies["item"]), generator=generator) < 0.1).float())
             continue
         table = "item" if name == "sequence" else name
-        shape = (rows, int(getattr(model, "length", 1))) if name == "sequence" else (rows,)
+        several = {"sequence": int(getattr(model, "length", 1)), **dict.fromkeys(config.get("multi", ()), 3)}
+        shape = (rows, several[name]) if name in several else (rows,)
         if table in vocabularies:
             made.append(torch.randint(len(vocabularies[table]), shape, generator=generator))
         else:
