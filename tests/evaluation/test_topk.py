@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recprune.errors import DataError
@@ -24,6 +24,13 @@ tables = st.integers(1, 12).flatmap(
 )
 
 
+@pytest.fixture(params=["", "numpy"], autouse=True)
+def compiled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the kernels, where they are compiled, and without."""
+    monkeypatch.setenv("RECPRUNE_KERNELS", request.param)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(1, 6), tables)
 def test_it_lists_what_a_full_sort_lists(k: int, rows: list[list[float]]) -> None:
     assert top_k(torch.tensor(rows), k).tolist() == [slow(row, k) for row in rows]

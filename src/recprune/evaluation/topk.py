@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from recprune.errors import DataError
+from recprune.kernels.best import best_of_scores
 
 __all__ = ["top_k"]
 
@@ -17,10 +18,13 @@ def top_k(scores: Tensor, k: int) -> Tensor:
     """
     if k < 1:
         raise DataError(f"k is 1 or more, not {k}", k=k)
+    found = best_of_scores(scores, k)
+    if found is not None:
+        _refuse(nan=found[1])
+        return found[0]
     n = scores.shape[1]
     values, items = scores.topk(min(k + 1, n), dim=1)
-    if bool(values[:, :1].isnan().any()):  # NaN sorts above everything
-        raise DataError("the model gives NaN as a score; train it again, with a smaller learning rate", scores="nan")
+    _refuse(nan=bool(values[:, :1].isnan().any()))  # NaN sorts above everything
     if n > k:
         tied = (values[:, k - 1] == values[:, k]) & (values[:, k] > -torch.inf)
         items = items[:, :k].contiguous()
@@ -28,6 +32,11 @@ def top_k(scores: Tensor, k: int) -> Tensor:
             items[tied] = _lowest(scores[tied], values[tied, k - 1 : k], k)
     listed = _ordered(scores, items)
     return torch.nn.functional.pad(listed, (0, k - listed.shape[1]))
+
+
+def _refuse(*, nan: bool) -> None:
+    if nan:
+        raise DataError("the model gives NaN as a score; train it again, with a smaller learning rate", scores="nan")
 
 
 def _lowest(scores: Tensor, threshold: Tensor, k: int) -> Tensor:
