@@ -50,6 +50,13 @@ def sequences(rows=9):
 
 
 @pytest.mark.parametrize("name", MAKE)
+def test_padding_that_all_have_in_front_can_be_left_out(name):
+    model, shown = made(name), sequences()
+    shown[:, :2] = 0
+    assert torch.allclose(model.states(shown)[:, 2:], model.states(shown[:, 2:]), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MAKE)
 def test_the_last_of_all_states_is_the_query(name):
     model = made(name)
     assert torch.allclose(model.states(sequences())[:, -1], model.query(sequences()), atol=1e-5)

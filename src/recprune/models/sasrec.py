@@ -19,7 +19,8 @@ class SASRec(TiedSequence):
 
     Items and positions are added (equation 1); each of `layers` blocks is attention in `heads` parts (equations 2 and
     3) and a network of two layers at every position (equation 4), both as x + dropout(f(norm(x))) (section 3.3); a
-    last norm, and the table of the items finds the next one (equation 6). As there, dropout also falls on the embedded
+    last norm, and the table of the items finds the next one (equation 6). The last item has the last position, however
+    short the sequence is. As there, dropout also falls on the embedded
     sequence and on the shares of attention. Nobody looks at padding. Trained by a softmax over all items, or over some.
 
     forward: sequence (batch, length) codes, oldest first, 0 in front -> scores (batch, n_items).
@@ -77,7 +78,8 @@ class SASRec(TiedSequence):
         itself."""
         length = sequence.shape[1]
         there = sequence != 0
-        x = self.item(sequence) + self.position(torch.arange(length, device=sequence.device))
+        last = torch.arange(int(self.config["length"]) - length, int(self.config["length"]), device=sequence.device)
+        x = self.item(sequence) + self.position(last)
         itself = torch.eye(length, dtype=torch.bool, device=sequence.device)
         earlier = torch.ones(length, length, dtype=torch.bool, device=sequence.device).tril()
         seen = (there[:, None, None, :] & earlier) | itself

@@ -31,25 +31,27 @@ def learns_all_positions(model: Any) -> bool:
 
 
 def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) -> Samples:
-    """One sample a window of a user's history; at each of its positions the next item is to be found.
+    """One sample a window of a user's history; at each of its positions the next item is to be found. Windows of about
+    one length are learned together, without the padding that all of them have in front.
 
     loss: "softmax" over all items, in blocks, without a score kept for any, or "sampled_softmax" over items drawn for
     the batch. The unknown item is neither an answer nor a rival.
     """
     histories = data.histories()
     shown, wanted = (torch.from_numpy(part.astype(np.int64)) for part in windows(histories, sequence_length(model)))
-    sum_of = checksum([shown, wanted])
+    sum_of, lengths = checksum([shown, wanted]), shown.shape[1] - ((shown > 0) | (wanted > 0)).int().argmax(1)
 
     def answers(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(n, dim) states, (n,) targets, (n_items, dim)."""
-        target = wanted[rows]
+        longest = int(lengths[rows].max())
+        target = wanted[rows, -longest:]
         with parametrize.cached():
-            states, items = model.states(shown[rows]), model.catalogue()
+            states, items = model.states(shown[rows, -longest:]), model.catalogue()
         return states[target > 0], target[target > 0], items
 
     if loss == "softmax":
         space = Workspace()
-        return Samples(len(shown), lambda rows, _: _softmax(*answers(rows), space), sum_of)
+        return Samples(len(shown), lambda rows, _: _softmax(*answers(rows), space), sum_of, lengths)
     log_q, draw = sampler(histories, options.popularity)
 
     def sampled(rows: Tensor, generator: torch.Generator) -> Tensor:
@@ -58,7 +60,7 @@ def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) 
         positive = (states * items[target]).sum(1)
         return losses.sampled_softmax(positive, states @ items[drawn].T, log_q[drawn], drawn == target.unsqueeze(1))
 
-    return Samples(len(shown), sampled, sum_of)
+    return Samples(len(shown), sampled, sum_of, lengths)
 
 
 def windows(histories: Histories, length: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

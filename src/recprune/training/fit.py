@@ -143,7 +143,7 @@ def _epoch(
     """One pass over the data in a new order, then validation where it is due."""
     begin, total = time.perf_counter(), 0.0
     model.train()
-    parts = batches(data.size, options.batch, generator)
+    parts = batches(data.size, options.batch, generator, data.lengths)
     for step, rows in enumerate(parts):
         for group in optimizer.param_groups:
             group["lr"] = rate(options, done + step / len(parts))

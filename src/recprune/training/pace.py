@@ -12,13 +12,24 @@ from recprune.training.options import FitOptions
 __all__ = ["batches", "rate"]
 
 
-def batches(size: int, batch: int, generator: torch.Generator) -> list[Tensor]:
-    """All rows once, in a drawn order; a single row left over joins the batch before it (a norm needs two)."""
+GROUP = 32
+"""Batches among which rows of one length are put together."""
+
+
+def batches(size: int, batch: int, generator: torch.Generator, lengths: Tensor | None = None) -> list[Tensor]:
+    """All rows once, in a drawn order; a single row left over joins the batch before it (a norm needs two).
+
+    lengths: (size,) of the rows, where a batch takes as long as its longest row: of every 32 batches of the order the
+    rows are sorted by length, and the batches are drawn in an order again.
+    """
     order = torch.randperm(size, generator=generator)
-    parts = [order[begin : begin + batch] for begin in range(0, size, batch)]
+    if lengths is not None:
+        groups = torch.split(order, batch * GROUP)
+        order = torch.cat([group[lengths[group].argsort(stable=True)] for group in groups])
+    parts = list(torch.split(order, batch))
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]
-    return parts
+    return parts if lengths is None else [parts[i] for i in torch.randperm(len(parts), generator=generator)]
 
 
 def rate(options: FitOptions, done: float) -> float:
