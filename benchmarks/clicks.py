@@ -1,0 +1,197 @@
+"""Click models beside linear models, trees and other packages: `python -m benchmarks.clicks [frappe] [adult] [anime]`.
+
+Each set of data writes results/clicks_NAME.json. Every model has three settings, of which the one with the best
+validation AUC (seed 0) is trained by all seeds; the test part is scored for those alone. Runs that are done are kept
+under benchmarks/runs. `--rows 300` tries everything on so many rows of each part for one epoch, and writes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from benchmarks.clicks_rivals import BATCH, DIM, DROPOUT, HIDDEN, Answer, Choice, Train, rivals
+from benchmarks.recipes import adult, anime, frappe
+from benchmarks.result import write_result
+
+from recprune.atomic import write_bytes
+from recprune.data.bins import binned
+from recprune.data.dataset import Dataset, Split
+from recprune.evaluation.clicks import click_scores
+from recprune.evaluation.evaluate import row_scores
+from recprune.models.build import build
+from recprune.training.fit import FitOptions, fit
+
+__all__ = ["contenders", "main"]
+
+RUNS = Path(__file__).resolve().parent / "runs"
+SEEDS = (0, 1, 2)
+TOWER = {"dim": DIM, "hidden": HIDDEN, "dropout": DROPOUT}
+OURS: dict[str, dict[str, Any]] = {
+    "lr": {},
+    "fm": {"dim": DIM},
+    "deepfm": TOWER,
+    "dcn": TOWER,
+    "autoint": {"dim": DIM},
+    "wide_deep": TOWER,
+}
+CHOICES = ({"lr": 2e-3, "decay": 1.0}, {"lr": 2e-3, "decay": 0.1}, {"lr": 1e-2, "decay": 0.1})
+COLUMNS = ("model", "test AUC", "sd over seeds", "test logloss", "validation AUC", "parameters", "training s")
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """title: of the table; epochs: most of them; bins: numeric fields that are also tried in bins; notes."""
+
+    title: str
+    split: Callable[[], Split]
+    epochs: int
+    bins: Mapping[str, int | str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+SETS = {
+    "frappe": Set(
+        "Frappe", frappe, 12, notes=("The test rows are the published ones; negatives of train were drawn again",)
+    ),
+    "adult": Set(
+        "Adult",
+        adult,
+        20,
+        {"age": 16, "fnlwgt": 16, "education_num": 16, "gain": "squared_log", "loss": "squared_log", "hours": 16},
+        ("The published test rows; a tenth of the others is validation",),
+    ),
+    "anime": Set(
+        "Anime, rating of 8 or more",
+        anime,
+        12,
+        {"episodes": "squared_log"},
+        ("Rows parted at random; the mean rating and the members of the items are left out, for they leak",),
+    ),
+}
+
+
+def main(names: list[str], rows: int | None = None) -> None:
+    """Measure the sets of those names, all where none is named."""
+    for name in names or list(SETS):
+        told, found = SETS[name], {}
+        split = told.split() if rows is None else few(told.split(), rows)
+        for model, (choices, train) in contenders(told).items():
+            place = RUNS / f"clicks-{name}{'' if rows is None else f'-{rows}-rows'}" / model.replace(" ", "-")
+            found[model] = measured(place, split, choices, train, told.epochs if rows is None else 1)
+        table = [row(model, runs) for model, runs in found.items()]
+        if rows is not None:
+            print(*(json.dumps(line) for line in [COLUMNS, *table]), sep="\n")
+            continue
+        written = write_result(
+            f"clicks_{name}",
+            f"Click models on {told.title}, nothing pruned",
+            COLUMNS,
+            table,
+            notes=notes(told),
+            data=[name],
+            seeds=SEEDS,
+            command=f"python -m benchmarks.clicks {name}",
+        )
+        print(f"written: {written}")
+
+
+def contenders(told: Set) -> dict[str, tuple[tuple[Choice, ...], Train]]:
+    """Name -> what may be chosen, and how it is trained: ours, those with numbers in bins, and the rivals."""
+    ours: dict[str, tuple[tuple[Choice, ...], Train]] = {name: (CHOICES, partial(own, name)) for name in OURS}
+    if told.bins:
+        ours |= {f"{name}, numbers in bins": (CHOICES, partial(in_bins, name, told.bins)) for name in ("lr", "deepfm")}
+    return ours | rivals()
+
+
+def own(name: str, split: Split, seed: int, choice: Choice, epochs: int) -> Answer:
+    """One of our models, its best epoch by validation AUC."""
+    begin, model = time.perf_counter(), build(name, split, seed=seed, **OURS[name])
+    options = FitOptions(epochs=epochs, batch=BATCH, schedule="linear", patience=epochs, seed=seed, **choice)
+    fit(model, split, options)
+    seconds = time.perf_counter() - begin
+    size = sum(p.numel() for p in model.parameters())
+    return Answer(row_scores(model, split.valid), lambda: row_scores(model, split.test), size, seconds)
+
+
+def in_bins(name: str, bins: Mapping[str, int | str], split: Split, seed: int, choice: Choice, epochs: int) -> Answer:
+    """One of our models with those numeric fields in bins."""
+    return own(name, binned(split, bins), seed, choice, epochs)
+
+
+def measured(place: Path, split: Split, choices: tuple[Choice, ...], train: Train, epochs: int) -> list[dict[str, Any]]:
+    """What every seed came to: kept under `place`, or measured now."""
+    place.mkdir(parents=True, exist_ok=True)
+    runs: list[dict[str, Any]] = []
+    for seed in SEEDS:
+        path = place / f"{seed}.json"
+        if not path.exists():
+            tried = choices if seed == SEEDS[0] else (runs[0]["choice"],)
+            write_bytes(path, json.dumps(best(split, seed, tried, train, epochs)).encode())
+        runs.append(json.loads(path.read_text(encoding="utf-8")))
+        print(f"{place.parent.name}, {place.name}: {runs[-1]}", flush=True)
+    return runs
+
+
+def best(split: Split, seed: int, choices: tuple[Choice, ...], train: Train, epochs: int) -> dict[str, Any]:
+    """The choice with the best validation AUC, judged on test."""
+    answers = [train(split, seed, choice, epochs) for choice in choices]
+    values = [click_scores(a.valid, split.valid["label"], "valid").mean["auc"] or 0.0 for a in answers]
+    place = int(np.argmax(values))
+    test = click_scores(answers[place].test(), split.test["label"]).mean
+    return {
+        "choice": dict(choices[place]),
+        "valid": values[place],
+        "auc": test["auc"],
+        "logloss": test["logloss"],
+        "parameters": answers[place].parameters,
+        "seconds": answers[place].seconds,
+    }
+
+
+def row(model: str, runs: list[dict[str, Any]]) -> list[Any]:
+    """A line of the table."""
+
+    def mean(name: str) -> float:
+        return round(float(np.mean([run[name] for run in runs])), 5)
+
+    spread = round(float(np.std([run["auc"] for run in runs], ddof=1)), 5)
+    seconds = round(float(np.median([run["seconds"] for run in runs])), 1)
+    return [model, mean("auc"), spread, mean("logloss"), mean("valid"), runs[0]["parameters"], seconds]
+
+
+def notes(told: Set) -> list[str]:
+    """What a reader has to know."""
+    bins = ", ".join(f"{name} {how}" for name, how in told.bins.items())
+    return [
+        "Each model has three settings (step size and decay, or the penalty, or the step size) to choose from on "
+        "validation, and its best epoch there",
+        f"Vectors of {DIM} numbers and towers of {' and '.join(map(str, HIDDEN))} units, also in other packages",
+        "Fields of more than 254 values are encoded by their targets for the trees",
+        *([f"Bins: {bins}"] if bins else []),
+        *told.notes,
+    ]
+
+
+def few(split: Split, rows: int) -> Split:
+    """So many rows of each part, evenly."""
+
+    def some(part: Dataset) -> Dataset:
+        return part.take(np.unique(np.linspace(0, len(part) - 1, rows).astype(np.int64)))
+
+    return Split(some(split.train), some(split.valid), some(split.test))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="*", help=", ".join(SETS))
+    parser.add_argument("--rows", type=int)
+    said = parser.parse_args()
+    main(said.names, said.rows)

@@ -1,0 +1,68 @@
+"""The benchmark of click models, on tiny data."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recprune.testing.data import tiny_mixed
+
+sys.path.append(str(Path(__file__).parents[2]))
+clicks = importlib.import_module("benchmarks.clicks")
+rivals = importlib.import_module("benchmarks.clicks_rivals")
+result = importlib.import_module("benchmarks.result")
+tables = importlib.import_module("benchmarks.tables")
+
+SMALL = {"lr": {}, "deepfm": {"dim": 4, "hidden": (8,)}}
+
+
+@pytest.fixture
+def tiny(monkeypatch, tmp_path):
+    """One tiny set of data, two of our models, and folders of its own."""
+    told = clicks.Set("tiny", lambda: tiny_mixed(rows=400, missing=0.2), 2, {"age": 4})
+    monkeypatch.setattr(clicks, "SETS", {"tiny": told})
+    monkeypatch.setattr(clicks, "OURS", SMALL)
+    monkeypatch.setattr(clicks, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(result, "FOLDER", tmp_path / "results")
+    monkeypatch.setattr(result, "commit", lambda: "here")
+    monkeypatch.setattr(rivals, "CATEGORIES", 5)  # items and users are fields of many values here
+    return tmp_path
+
+
+def test_every_model_is_measured_once_and_stands_in_the_table(tiny, monkeypatch):
+    clicks.main(["tiny"])
+    made = json.loads((tiny / "results" / "clicks_tiny.json").read_text())
+    names = [row[0] for row in made["rows"]]
+    assert {"lr", "deepfm", "lr, numbers in bins", "deepfm, numbers in bins"} <= set(names)
+    assert {"scikit-learn logistic regression", "scikit-learn boosted trees"} <= set(names)
+    for row in made["rows"]:
+        assert all(0 < row[place] <= 1 for place in (1, 4))
+    assert "| lr |" in tables.table(made)
+    monkeypatch.setattr(clicks, "best", None)
+    clicks.main(["tiny"])
+    assert json.loads((tiny / "results" / "clicks_tiny.json").read_text())["rows"] == made["rows"]
+
+
+def test_the_choice_is_made_on_validation_and_the_test_part_read_for_it_alone():
+    split, asked = tiny_mixed(), []
+    labels = split.valid["label"]
+
+    def train(split, seed, choice, epochs):
+        def test():
+            asked.append(choice["sign"])
+            return split.test["label"].astype(np.float64)
+
+        return rivals.Answer(choice["sign"] * labels.astype(np.float64), test, 3, 0.0)
+
+    found = clicks.best(split, 0, ({"sign": -1}, {"sign": 1}), train, 1)
+    assert asked == [1]
+    assert (found["choice"], found["valid"], found["auc"]) == ({"sign": 1}, 1.0, 1.0)
+
+
+def test_a_trial_on_a_few_rows_writes_no_result(tiny, capsys):
+    clicks.main([], rows=60)
+    assert not (tiny / "results").exists()
+    assert '"deepfm"' in capsys.readouterr().out
