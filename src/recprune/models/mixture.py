@@ -1,0 +1,129 @@
+"""Mixture: factors, and short walks from item to item. Kabbur et al. 2013; Cooper et al. 2014."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from recprune.data.dataset import Histories, Split
+from recprune.data.graph import normal_graph
+from recprune.encodings.item_item import ItemItem
+from recprune.errors import DataError
+from recprune.models._closed import check_items
+from recprune.models._item_item import ROWS, blank, item_item, largest_of_rows
+from recprune.models.fism import Fism
+
+__all__ = ["Mixture"]
+
+TINY = 1e-20
+
+
+class Mixture(Fism):
+    """score(u, j) = log(p(j | u) + share * q(j | u)): what factors say of a user, and what neighbours say.
+
+    p is the softmax of `fism` over all items. q is where a walk ends that goes from an item of the history, drawn
+    evenly, to a user who had it and on to an item that this user had (P3, Cooper et al. 2014, section 2): the sum over
+    i of the history of sum_u x_ui x_uj / (n_i n_u), over its sum over all j. Of every item j the `k` largest i by
+    sum_u x_ui x_uj / (n_u sqrt(n_i n_j)) are held and no others; an item is not its own. Factors generalise, neighbours
+    remember; where they agree both are surer. p is trained, q is counted, once, when a training begins.
+
+    forward: history (batch, n_items) 0/1 -> scores (batch, n_items), logarithms. entries: of the walks that there are.
+    """
+
+    def __init__(
+        self,
+        n_items: int,
+        dim: int = 64,
+        smooth: float = 0.9,
+        damp: float = 0.3,
+        temperature: float = 0.06,
+        start: str = "spectral",
+        k: int = 100,
+        share: float = 1.0,
+        entries: int | None = None,
+    ) -> None:
+        super().__init__(n_items, dim, smooth, damp, temperature, start)
+        if share < 0 or k < 1:
+            raise DataError(f"share is 0 or more and k is 1 or more, not {share} and {k}", share=share, k=k)
+        entries = n_items if entries is None else entries
+        self.config |= {"k": k, "share": share, "entries": entries}
+        self.items: nn.Module = blank(n_items, entries)
+        self._drawn()
+
+    @classmethod
+    def of(
+        cls,
+        split: Split,
+        dim: int = 64,
+        smooth: float = 0.9,
+        damp: float = 0.3,
+        temperature: float = 0.06,
+        start: str = "spectral",
+        k: int = 100,
+        share: float = 1.0,
+    ) -> Self:
+        """The model for the items of a split."""
+        return cls(split.train.n_items, dim, smooth, damp, temperature, start, k, share)
+
+    def reset_parameters(self) -> None:
+        """Factors as in `fism`; no walks."""
+        if hasattr(self, "items"):
+            for parameter in self.items.parameters():
+                nn.init.zeros_(parameter)
+        super().reset_parameters()
+
+    def forward(self, history: Tensor) -> Tensor:
+        found = torch.softmax(super().forward(history), 1)
+        with torch.no_grad():
+            near: Tensor = self.items(history)
+            near = near / near.sum(1, keepdim=True).clamp(min=TINY)
+        return torch.log(found + float(self.config["share"]) * near + TINY)
+
+    @torch.no_grad()
+    def start_(self, histories: Histories) -> None:
+        """Count the walks of these histories, and begin the factors as `start` says. Where entries have left, those
+        that stay are counted anew."""
+        if self.config["start"] == "spectral":
+            super().start_(histories)
+        n_items, held = int(self.config["n_items"]), self.items
+        check_items(histories, n_items)
+        if not isinstance(held, ItemItem):
+            raise DataError("the item matrix is packed; start the model first and pack it then, or unpack it")
+        graph, roots = normal_graph(histories)
+        if len(held.values) < self.config["entries"]:
+            held.values.copy_(_of_entries(graph, roots, held))
+            return
+        self.items = item_item(_walks(graph, roots, int(self.config["k"])), held.values.dtype)
+        self.config["entries"] = len(self.items.values)
+
+    def _drawn(self) -> None:
+        self._as_drawn = self._sum()
+
+
+def _walks(graph: sp.csr_matrix, roots: NDArray[np.float32], k: int) -> sp.csr_matrix:
+    """(items to score, items of the history), k entries a row, made some rows at a time."""
+    items, blocks = graph.T.tocsr(), []
+    for begin in range(0, graph.shape[1], ROWS):
+        block = (items[begin : begin + ROWS] @ graph).tocoo()
+        other = block.row + begin != block.col
+        block = sp.csr_matrix((block.data[other], (block.row[other], block.col[other])), shape=block.shape)
+        blocks.append(largest_of_rows(block, k))
+    whole = sp.vstack(blocks, format="csr")
+    rows = np.repeat(np.arange(whole.shape[0]), np.diff(whole.indptr))
+    whole.data *= roots[rows] / roots[whole.indices]
+    return whole
+
+
+def _of_entries(graph: sp.csr_matrix, roots: NDArray[np.float32], held: ItemItem) -> Tensor:
+    items, rows, columns = graph.T.tocsr(), held.rows().numpy(), held.indices.long().numpy()
+    found = np.zeros(len(rows), dtype=np.float32)
+    for begin in range(0, graph.shape[1], ROWS):
+        inside = np.flatnonzero((rows >= begin) & (rows < begin + ROWS))
+        block = (items[begin : begin + ROWS] @ graph).tocsr()
+        found[inside] = np.asarray(block[rows[inside] - begin, columns[inside]]).ravel()
+    return torch.from_numpy(found * roots[rows] / roots[columns]).to(held.values.dtype)

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+import torch
+
+import recprune
+from recprune.errors import DataError
+from recprune.models import mixture
+from recprune.models.fism import Fism
+from recprune.models.mixture import Mixture
+from recprune.testing import tiny_split
+from recprune.training.fit import FitOptions, fit
+
+ONCE = FitOptions(epochs=2, batch=16, lr=0.03)
+
+
+@pytest.fixture
+def split():
+    return tiny_split(users=60)
+
+
+def walks(split):
+    """(from, to) how likely a walk over a user leads from item to item, written out."""
+    x = split.train.histories().once().matrix().toarray()
+    x[:, 0] = 0
+    users, items = np.maximum(x.sum(1), 1), np.maximum(x.sum(0), 1)
+    found = (x / items).T @ (x / users[:, None])
+    np.fill_diagonal(found, 0)
+    return found
+
+
+def started(split, **options):
+    model = recprune.build("mixture", split, dim=4, **options)
+    model.start_(split.train.histories())
+    return model.eval()
+
+
+def test_an_entry_is_how_likely_a_walk_over_a_user_is(split, monkeypatch):
+    monkeypatch.setattr(mixture, "ROWS", 5)
+    model = started(split, k=split.train.n_items)
+    assert np.allclose(model.items.dense().detach().numpy().T, walks(split), atol=1e-6)
+
+
+def test_a_score_is_the_logarithm_of_the_mixture(split):
+    model, history = started(split, k=split.train.n_items, share=0.7), torch.zeros(2, split.train.n_items)
+    history[0, [2, 5]] = 1
+    history[1, 3] = 1
+    factors = Fism(split.train.n_items, 4)
+    factors.item.weight.data.copy_(model.item.weight)
+    near = history.numpy() @ walks(split)
+    wanted = torch.softmax(factors(history), 1) + 0.7 * torch.from_numpy(near / near.sum(1, keepdims=True)).float()
+    assert torch.allclose(model(history), wanted.log(), atol=1e-4)
+
+
+def test_an_empty_history_has_finite_scores(split):
+    assert started(split)(torch.zeros(1, split.train.n_items)).isfinite().all()
+
+
+def test_only_the_nearest_are_held(split):
+    model = started(split, k=3)
+    assert int(model.items.indptr.diff().max()) == 3
+    assert Mixture(**model.config).items.values.shape == model.items.values.shape
+
+
+@pytest.mark.parametrize("start", ["random", "spectral"])
+def test_training_counts_the_walks_once_and_moves_the_factors_alone(split, start):
+    model = recprune.build("mixture", split, dim=4, k=5, start=start)
+    assert model.fresh
+    fit(model, split, ONCE)
+    assert not model.fresh
+    before = model.items.values.detach().clone()
+    assert before.any()
+    weight = model.item.weight.detach().clone()
+    fit(model, split, ONCE)
+    assert torch.equal(model.items.values, before)
+    assert not torch.equal(model.item.weight, weight)
+
+
+def test_entries_and_dims_leave_exactly(split):
+    model = recprune.build("mixture", split, dim=8, k=6)
+    fit(model, split, ONCE)
+    small = recprune.prune(model, split, factor=0.5, finetuned=False)
+    kinds = {site.kind.value for site in small.plan.survey.sites}
+    assert kinds == {"dim", "entry"}
+    assert small.plan.account().share_removed >= 0.5
+    scores = recprune.evaluate(small.model, split, "test", k=3)
+    assert 0 <= scores.mean["recall@3"] <= 1
+
+
+def test_entries_that_stay_are_counted_anew(split):
+    model = started(split, k=6)
+    values = model.items.values.detach().clone()
+    model.config["entries"] = len(values) + 1
+    model.items.values.data.zero_()
+    model.start_(split.train.histories())
+    assert torch.allclose(model.items.values, values)
+
+
+def test_a_share_below_nothing_is_refused(split):
+    with pytest.raises(DataError, match="share"):
+        recprune.build("mixture", split, share=-1.0)
