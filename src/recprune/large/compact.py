@@ -1,0 +1,174 @@
+"""compact(): a table of any size, cut to the rows that are worth most, in memory of a fixed size."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recprune.atomic import replacing, room_for
+from recprune.errors import ArtifactError, BudgetError
+from recprune.large.blocks import BLOCK, blocks
+from recprune.large.table import TYPES, Table, header, read_table
+from recprune.large.threshold import Threshold, ordered, threshold
+
+__all__ = ["Compacted", "compact", "norms"]
+
+SCORE, ROW = np.dtype("<f4"), np.dtype("<i8")
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """What was written: a safetensors file with `rows` of `before` rows of the table, and which they were."""
+
+    path: Path
+    before: int
+    rows: int
+    columns: int
+    bytes: int
+    sha256: str
+
+
+def compact(
+    source: str | Path,
+    out: str | Path,
+    rows: int,
+    *,
+    scores: str | Path | None = None,
+    name: str | None = None,
+    first: int = 1,
+    block: int = BLOCK,
+) -> Compacted:
+    """Write the table again with exactly so many of its rows, in their order, and whole or not at all.
+
+    source: a safetensors file; name: of the matrix in it, where there are several. rows: how many stay. scores: a .npy
+    file of float32, one a row, higher = worth keeping; None takes the squared length of a row, which reads the table
+    once more. first: rows that stay whatever they are worth, as row 0, which answers for ids that are unknown. Of
+    equal scores the lower row leaves first, as everywhere.
+    The file holds the matrix under its name and, as `NAME.rows`, (rows,) int64, which rows of the old table they were,
+    for the vocabulary. Memory is a few blocks of `block` bytes, whatever the size of the table. Raises ArtifactError
+    for a file that cannot be read or written, BudgetError where not so many rows can stay or a score is NaN.
+    """
+    table = read_table(source, name)
+    if not max(first, 1) <= rows <= table.rows:
+        raise BudgetError(
+            f"{rows:,} rows cannot stay of {table.rows:,}, {first:,} of which stay whatever they are worth"
+        )
+    out = Path(out)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".recprune-", dir=out.resolve().parent) as place:
+            measured = _scores(table, scores, Path(place) / "scores", block)
+            limit = _limit(measured, table, first, rows, block)
+            with replacing(out) as fresh:
+                size, digest = _written(table, measured, limit, first, rows, fresh, block)
+    except OSError as error:
+        raise ArtifactError(f"{out} cannot be written: {error.strerror or error}", path=str(out)) from error
+    return Compacted(out, table.rows, rows, table.columns, size, digest)
+
+
+def norms(table: Table, block: NDArray[Any]) -> NDArray[np.float32]:
+    """(rows,) squared length of every row: the same for a row whatever stands beside it."""
+    numbers = table.numbers(block)
+    squares: NDArray[Any] = np.einsum("ij,ij->i", numbers, numbers)
+    return squares.astype(np.float32)
+
+
+def _scores(table: Table, given: str | Path | None, place: Path, block: int) -> tuple[Path, int]:
+    """A file of float32 scores, and where in it they begin."""
+    if given is None:
+        with place.open("wb") as file:
+            for rows in _rows(table, block):
+                file.write(norms(table, rows).astype(SCORE).data)
+        return place, 0
+    given = Path(given)
+    try:
+        with given.open("rb") as opened:
+            version = np.lib.format.read_magic(opened)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(opened) if version == (1, 0) else ((), False, ROW)
+            begin = opened.tell()
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{given} cannot be read as scores: {error}", path=str(given)) from error
+    if shape != (table.rows,) or dtype != SCORE:
+        raise ArtifactError(
+            f"{given} holds {dtype} of {shape}, and the table wants float32, one of each of its {table.rows:,} rows",
+            path=str(given),
+        )
+    return given, begin
+
+
+def _rows(table: Table, block: int) -> Iterator[NDArray[Any]]:
+    return blocks(table.path, TYPES[table.dtype], (table.rows, table.columns), table.begin, block)
+
+
+def _limit(measured: tuple[Path, int], table: Table, first: int, rows: int, block: int) -> Threshold | None:
+    """None where only the first rows stay."""
+    path, begin = measured
+    if rows == first:
+        return None
+
+    def read() -> Iterator[NDArray[np.float32]]:
+        return blocks(path, SCORE, (table.rows - first,), begin + first * SCORE.itemsize, block)
+
+    return threshold(read, rows - first)
+
+
+def _staying(
+    measured: tuple[Path, int], table: Table, limit: Threshold | None, first: int, step: int
+) -> Iterator[NDArray[np.bool_]]:
+    """Which rows stay, `step` of them at a time."""
+    path, begin = measured
+    passed = at = 0
+    for scores in blocks(path, SCORE, (table.rows,), begin, step * SCORE.itemsize):
+        head = min(max(first - at, 0), len(scores))
+        out = np.zeros(len(scores), dtype=np.bool_)
+        out[:head] = True
+        if limit is not None:
+            out[head:], passed = limit.stays(ordered(scores[head:]), passed)
+        at += len(scores)
+        yield out
+
+
+def _written(
+    table: Table,
+    measured: tuple[Path, int],
+    limit: Threshold | None,
+    first: int,
+    rows: int,
+    fresh: Path,
+    block: int,
+) -> tuple[int, str]:
+    """Bytes and sha256 of the file, which is on the disk when this returns."""
+    size = rows * table.row_bytes
+    kept, matrix = ("I64", (rows,), rows * 8), (table.dtype, (rows, table.columns), size)
+    head = header({f"{table.name}.rows": kept, table.name: matrix})
+    room_for(fresh.parent, len(head) + rows * 8 + size)
+    digest, total = hashlib.sha256(), 0
+    with fresh.open("xb", buffering=0) as file:
+        for data in _pieces(table, measured, limit, first, head, block):
+            view = memoryview(data).cast("B")
+            digest.update(view)
+            total += len(view)
+            while len(view):
+                view = view[file.write(view) or 0 :]
+        os.fsync(file.fileno())
+    return total, digest.hexdigest()
+
+
+def _pieces(
+    table: Table, measured: tuple[Path, int], limit: Threshold | None, first: int, head: bytes, block: int
+) -> Iterator[Any]:
+    """The bytes of the file, in order."""
+    yield head
+    step, at = max(1, block // table.row_bytes), 0
+    for stays in _staying(measured, table, limit, first, max(1, block // ROW.itemsize)):
+        yield (np.flatnonzero(stays) + at).astype(ROW).data
+        at += len(stays)
+    for rows, stays in zip(_rows(table, block), _staying(measured, table, limit, first, step), strict=True):
+        yield np.ascontiguousarray(rows[stays]).reshape(-1).data
