@@ -1,0 +1,86 @@
+"""recprune apply, verify and import, from folder to folder."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import recprune
+from recprune.artifact import load
+from recprune.artifact.manifest import facts_of, sealed
+from recprune.cli import app
+from recprune.data.store import save_split
+from recprune.recipe.shelf import Shelved, put
+from recprune.testing import tiny_split
+
+
+def call(*words: object) -> tuple[int, str]:
+    done = CliRunner().invoke(app(), [str(word) for word in words])
+    return done.exit_code, done.output
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    at, split = tmp_path_factory.mktemp("street"), tiny_split()
+    save_split(split, at / "prepared")
+    model = recprune.build("mf", split, dim=8, seed=1)
+    put(at / "big", Shelved(at / "big", model, split.vocabularies, None, (), at / "prepared"))
+    plan = recprune.prune(model, split, 0.5, rule="magnitude", finetuned=False).plan
+    (at / "plan.json").write_text(plan.to_json())
+    code, text = call("apply", at / "big", at / "plan.json", "-o", at / "small")
+    assert code == 0, text
+    return at
+
+
+def test_apply_stores_a_proof_and_verify_finds_it_again(street: Path):
+    proof = load(street / "small").proof
+    assert proof.holds
+    assert (proof.asked, proof.cut.requests) == ("users", 24)
+    code, text = call("verify", street / "small", "--against", street / "big", "--json")
+    assert code == 0, text
+    said = json.loads(text[text.index("{\n") :])
+    assert [check["name"] for check in said["checks"]] == [
+        *("files", "plan", "answers", "proof", "against", "stored proof")
+    ]
+    assert said["ok"]
+    code, text = call("verify", street / "small")
+    assert (code, "small: ok" in text) == (0, True)
+
+
+def test_verify_says_what_differs_and_ends_with_2(street: Path, tmp_path: Path):
+    loaded = load(street / "small")
+    content = json.loads((street / "small" / "proof.json").read_text())
+    content["cut"]["same"] -= 1
+    folder = tmp_path / "small"
+    recprune.save(folder, loaded.model, vocabularies=loaded.vocabularies, plan=loaded.plan)
+    data = json.dumps(content).encode()
+    (folder / "proof.json").write_bytes(data)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest.pop("sha256")
+    recprune.save(tmp_path / "other", loaded.model, vocabularies=loaded.vocabularies, plan=loaded.plan)
+    facts = facts_of(data)
+    manifest["files"]["proof.json"] = {"bytes": facts.bytes, "sha256": facts.sha256}
+    (folder / "manifest.json").write_text(sealed(manifest))
+    code, text = call("verify", folder)
+    assert code == 2
+    assert "is not what it says: proof: asked 24 users: the best" in text
+    code, text = call("verify", tmp_path / "other")
+    assert (code, "it holds none" in text) == (0, True)
+
+
+def test_a_checkpoint_is_imported_into_a_model_of_the_data(street: Path, tmp_path: Path):
+    model = load(street / "big").model
+    state = {f"net.{name}": tensor for name, tensor in model.state_dict().items()}
+    torch.save(state, tmp_path / "m.pt")
+    words = ["--model", "mf", "--data", street / "prepared", "--set", "dim=8", "--rename", "net.="]
+    code, text = call("import", tmp_path / "m.pt", "-o", tmp_path / "a", *words)
+    assert code == 0, text
+    loaded = load(tmp_path / "a")
+    assert loaded.vocabularies == load(street / "big").vocabularies
+    assert torch.equal(loaded.model(torch.arange(4)), model(torch.arange(4)))
+    code, text = call("import", tmp_path / "m.pt", "-o", tmp_path / "b")
+    assert (code, "net.item.weight" in text) == (0, True)
+    code, text = call("import", tmp_path / "m.pt", "-o", tmp_path / "c", "--model", "mf")
+    assert (code, "--model needs --data" in text) == (2, True)
