@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import recprune
-from recprune.data.bins import binned
+from recprune.data.bins import Bins, binned
 from recprune.data.pasts import with_pasts
 from recprune.errors import DataError
 from recprune.evaluation.evaluate import evaluate
@@ -13,7 +13,8 @@ from recprune.evaluation.inputs import example, row_inputs
 from recprune.models._fields import FieldModel
 from recprune.planning.budget import Budget
 from recprune.planning.plan import Plan
-from recprune.surgery import apply
+from recprune.recipe.restrict import smaller_vocabularies
+from recprune.surgery import apply, renumber
 from recprune.testing import check_model, tiny_clicks, tiny_mixed
 from recprune.tracing.trace import survey
 from recprune.training.fit import FitOptions, fit
@@ -187,6 +188,20 @@ def test_it_learns_from_fields_of_every_sort(name):
     model = built(name, split)
     losses = [epoch.loss for epoch in fit(model, split, FitOptions(epochs=4, batch=32, lr=0.02, patience=4)).history]
     assert losses[-1] < losses[0]
+
+
+def test_edges_go_into_the_folder_of_a_model_and_a_bin_that_left_is_unknown(tmp_path):
+    split = binned(tiny_mixed(missing=0.2), {"age": 4})
+    model = recprune.build("lr", split).eval()
+    inputs = example(model, split, 7)
+    plan = Plan(survey(model, inputs), {"age.id": np.array([0, 2, 4])}, Budget(0.0))
+    small, ids = apply(model, plan, inputs), split.vocabularies["age"].ids
+    recprune.save(tmp_path / "small", small, vocabularies=smaller_vocabularies(split.vocabularies, renumber(plan)))
+    ages = recprune.load(tmp_path / "small").vocabularies["age"]
+    assert isinstance(ages, Bins)
+    assert ages.ids == (ids[0], ids[2], ids[4])
+    edge = ids[1].removeprefix("[").partition(",")[0]
+    assert ages.encode([-1.0, None, edge, ids[2]]).tolist() == [1, 3, 0, 2]
 
 
 def test_a_multi_valued_field_needs_a_size():
