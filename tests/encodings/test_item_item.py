@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recprune.encodings import item_item
 from recprune.encodings.item_item import ItemItem, stored_bytes
 from recprune.errors import SurgeryError
 
@@ -33,6 +34,18 @@ def test_the_entries_that_stay_can_be_trained():
     encoded(torch.ones(2, 4)).sum().backward()
     assert encoded.values.grad is not None
     assert encoded.values.grad.tolist() == [2.0, 2.0, 2.0]
+
+
+def test_the_gradient_of_entries_is_that_of_the_matrix_however_many_are_held_at_once(monkeypatch):
+    monkeypatch.setattr(item_item, "HELD", 7)
+    matrix, kept = torch.randn(6, 6), torch.tensor([0, 3, 8, 9, 14, 22, 35])
+    encoded, history, weights = ItemItem.encode(matrix, kept), torch.rand(3, 6), torch.randn(3, 6)
+    (encoded(history) * weights).sum().backward()
+    whole = (weights.T @ history).flatten()[kept]
+    torch.testing.assert_close(encoded.values.grad, whole)
+    asked = history.clone().requires_grad_()
+    (encoded(asked) * weights).sum().backward()
+    torch.testing.assert_close(asked.grad, weights @ encoded.dense().detach())
 
 
 def test_it_is_exported_for_batches_of_any_size():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,10 @@ from recprune.errors import SurgeryError
 from recprune.tracing.site import Cut, Kind, Site
 
 __all__ = ["ItemItem", "by_entries", "stored_bytes"]
+
+
+HELD = 2**22
+"""Numbers that are held at once when entries get their gradient."""
 
 
 def _index_dtype(columns: int) -> torch.dtype:
@@ -110,10 +114,17 @@ class ItemItem(nn.Module):
 
     def forward(self, history: Tensor) -> Tensor:
         """history: (batch, columns) -> scores (batch, rows); to be exported, by operations that every runtime has."""
-        if torch.compiler.is_exporting() or (torch.is_grad_enabled() and self.values.requires_grad):
+        if torch.compiler.is_exporting() or history.requires_grad or history.device.type == "meta":
             weighed = history[:, self.indices.long()] * self.values
             out = history.new_zeros(history.shape[0], self.out_features)
             return out.index_add(1, self.rows(), weighed)
+        if torch.is_grad_enabled() and self.values.requires_grad:
+            found: Tensor = _Product.apply(self.values, history, self)  # type: ignore[no-untyped-call]
+            return found
+        return self.product(history)
+
+    def product(self, history: Tensor) -> Tensor:
+        """history @ W.T by the entries alone, without a gradient."""
         _quiet_once()
         matrix = torch.sparse_csr_tensor(
             self.indptr,
@@ -123,3 +134,24 @@ class ItemItem(nn.Module):
             check_invariants=False,
         )
         return (matrix @ history.T).T
+
+
+class _Product(torch.autograd.Function):
+    """The product, and the gradient of the entries, some at a time: never (batch, entries) numbers."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, history: Tensor, items: ItemItem) -> Tensor:
+        ctx.save_for_backward(history)
+        ctx.items = items
+        return items.product(history)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (history,), items = ctx.saved_tensors, ctx.items
+        rows, columns = items.rows(), items.indices.long()
+        step = max(1, HELD // len(history))
+        parts = [
+            torch.einsum("be,be->e", gradient[:, rows[a : a + step]], history[:, columns[a : a + step]])
+            for a in range(0, len(rows), step)
+        ]
+        return torch.cat(parts) if parts else gradient.new_zeros(0), None, None

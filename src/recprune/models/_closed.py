@@ -9,7 +9,7 @@ from torch import Tensor
 from recprune.data.dataset import Histories
 from recprune.errors import DataError
 
-__all__ = ["check_items", "check_reg", "popularity_scale"]
+__all__ = ["check_items", "check_reg", "counts_of", "popularity_scale"]
 
 
 def check_items(histories: Histories, n_items: int) -> None:
@@ -30,6 +30,11 @@ def check_reg(reg: float) -> None:
 
 def popularity_scale(histories: Histories, power: float) -> Tensor:
     """(n_items,) float32 n^-power of how many users had each item (1 where nobody had), 1 in the mean."""
-    counts = np.maximum(np.bincount(histories.once().items, minlength=histories.n_items), 1).astype(np.float64)
-    scale = counts**-power
-    return torch.from_numpy(scale / scale.mean()).float()
+    scale = counts_of(histories) ** -power
+    return scale / scale.mean()
+
+
+def counts_of(histories: Histories) -> Tensor:
+    """(n_items,) float32 how many users had each item, 1 where nobody had."""
+    counts = np.maximum(np.bincount(histories.once().items, minlength=histories.n_items), 1)
+    return torch.from_numpy(counts.astype(np.float32))

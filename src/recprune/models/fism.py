@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from recprune.data.dataset import Histories, Split
 from recprune.encodings.faces import lengths, rows_of, scores, summed
+from recprune.models._closed import counts_of
 from recprune.models._start import Start, check_start, spectral_rows
 
 __all__ = ["Fism"]
@@ -71,9 +72,10 @@ class Fism(Start):
 
     @torch.no_grad()
     def start_(self, histories: Histories) -> None:
-        """Begin from the singular vectors of the graph of these histories."""
+        """Begin from the singular vectors of the graph of these histories, of every item times n^-damp."""
         weight: Tensor = self.item.weight
-        weight.copy_(spectral_rows(histories, weight)[1])
+        rows = spectral_rows(histories, weight)[1]
+        weight.copy_(rows * counts_of(histories)[:, None] ** -float(self.config["damp"]))
 
     def forward(self, history: Tensor) -> Tensor:
         query = F.normalize(summed(self.item, history), dim=1) / self.temperature

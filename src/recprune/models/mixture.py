@@ -79,9 +79,8 @@ class Mixture(Fism):
 
     def forward(self, history: Tensor) -> Tensor:
         found = torch.softmax(super().forward(history), 1)
-        with torch.no_grad():
-            near: Tensor = self.items(history)
-            near = near / near.sum(1, keepdim=True).clamp(min=TINY)
+        near: Tensor = self.items(history)
+        near = near / near.sum(1, keepdim=True).clamp(min=TINY)
         return torch.log(found + float(self.config["share"]) * near + TINY)
 
     @torch.no_grad()
