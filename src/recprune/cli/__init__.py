@@ -26,7 +26,7 @@ def app() -> typer.Typer:
     folder = sys.modules[__name__]
     modules = sorted((discover.module(folder, name) for name in discover.names(folder)), key=lambda m: m.PLACE)
     for module in modules:
-        out.command(module.__all__[0])(guarded(getattr(module, module.__all__[0])))
+        out.command(module.__all__[0].rstrip("_"))(guarded(getattr(module, module.__all__[0])))
     out.callback()(_version)
     return out
 

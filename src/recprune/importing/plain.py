@@ -1,0 +1,27 @@
+"""Arrays of plain numbers on their way from the child to the parent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from recprune.importing.refused import Refused
+
+__all__ = ["hand_over"]
+
+KNOWN = {"bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"}
+
+
+def hand_over(arrays: Mapping[str, NDArray[Any]], out: Path) -> dict[str, Any]:
+    """Write the arrays under numbers, and say their names, in the same order. Raises Refused for a type of numbers that
+    nothing else has."""
+    odd = next((name for name, array in arrays.items() if array.dtype.name not in KNOWN), None)
+    if odd is not None:
+        raise Refused(f"{odd!r} is of type {arrays[odd].dtype}, which cannot be stored")
+    save_file({str(number): np.ascontiguousarray(array) for number, array in enumerate(arrays.values())}, out)
+    return {"names": list(arrays), "sparse": {}}
