@@ -655,3 +655,21 @@ def test_attention_that_lost_heads_comes_back_without_its_plan(tmp_path: Path):
     x = torch.rand(2, 5, 8)
     with torch.no_grad():
         assert torch.equal(again["mix"](x, x, x)[0], model.eval()["mix"](x, x, x)[0])
+
+
+@pytest.mark.parametrize("said", [{}, [], None, "3", 3.0, True])
+def test_a_format_that_is_no_number_is_refused(said: object, tmp_path: Path):
+    folder = save(tmp_path / "a", MF(3, 4, 2))
+    changed(folder, format=said)
+    assert "has format" in refusal(folder)
+
+
+def test_a_plan_of_shapes_that_cannot_be_is_refused(tmp_path: Path):
+    folder = stored(tmp_path / "a")
+    plan = json.loads((folder / "plan.json").read_text())
+    plan["survey"]["tensors"] = {name: [[], width] for name, (_, width) in plan["survey"]["tensors"].items()}
+    data = json.dumps(plan).encode()
+    (folder / "plan.json").write_bytes(data)
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    changed(folder, files=files | {"plan.json": {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}})
+    assert "plan.json" in refusal(folder)

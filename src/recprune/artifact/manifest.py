@@ -153,7 +153,7 @@ def _no_constant(text: str) -> None:
 def _checked(path: Path, content: Any, text: str) -> Manifest:
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise _damaged(path, f"it does not say that it is a {KIND}")
-    if content.get("format") not in READS or type(content["format"]) is not int:
+    if type(content.get("format")) is not int or content["format"] not in READS:
         raise ArtifactError(
             f"{path} has format {content.get('format')!r}, was written by recprune {content.get('version')!r} and "
             f"needs recprune {content.get('needs', 'of that version')!r} or newer; this is {recprune.__version__}, "

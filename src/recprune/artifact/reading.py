@@ -25,7 +25,7 @@ from recprune.data.bins import vocabulary_of
 from recprune.data.vocabulary import Vocabulary
 from recprune.encodings.item_item import by_entries
 from recprune.encodings.spelled import spelled
-from recprune.errors import ArtifactError, DataError, ExtensionError, PlanError, SurgeryError
+from recprune.errors import ArtifactError, DataError, ExtensionError, SurgeryError
 from recprune.planning.file_size import DTYPES
 from recprune.planning.plan import Plan
 from recprune.rewrites.open_attention import opened_attention
@@ -157,7 +157,9 @@ def _plan(folder: Path, data: bytes, tensors: Mapping[str, Tensor], manifest: Ma
         plan = Plan.from_json(data.decode("utf-8"))
         _imported(folder, plan.encodings.values())
         rows = plan.account().rows
-    except (PlanError, ExtensionError, SurgeryError, ValueError, RecursionError) as error:
+    except ArtifactError:
+        raise
+    except Exception as error:  # whatever a survey of odd shapes leads to
         raise ArtifactError(f"{path}: {error}", path=str(path)) from error
     for row in rows:
         if not by_entries(plan.encodings.get(row.tensor)) and _shape(row.tensor, tensors, manifest) != row.after:

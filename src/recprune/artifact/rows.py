@@ -20,7 +20,7 @@ def misfit(vocabularies: Mapping[str, Vocabulary], plan: Plan | None, shape: Sha
     that is named after it. shape: of a tensor, None where it is not there.
     """
     sites = () if plan is None else tuple(site for site in plan.survey.sites if site.kind is Kind.ID)
-    said = {column: len(plan.units(site)) + 1 for site in sites for column in site.columns} if plan else {}
+    said = {c: len(plan.kept.get(s.name, range(s.size))) + 1 for s in sites for c in s.columns} if plan else {}
     for column, vocabulary in vocabularies.items():
         table = shape(f"{column}.weight")
         rows = said.get(column, table[0] if table else None)
