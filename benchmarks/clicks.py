@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.clicks_rivals import BATCH, DIM, DROPOUT, HIDDEN, Answer, Choice, Train, rivals
+from benchmarks.clicks_rivals import DIM, DROPOUT, HIDDEN, Answer, Choice, Pace, Train, rivals
 from benchmarks.recipes import adult, anime, frappe
 from benchmarks.result import write_result
 
@@ -43,35 +43,39 @@ OURS: dict[str, dict[str, Any]] = {
     "wide_deep": TOWER,
 }
 CHOICES = ({"lr": 2e-3, "decay": 1.0}, {"lr": 2e-3, "decay": 0.1}, {"lr": 1e-2, "decay": 0.1})
+LINEAR = ({"lr": 1e-2, "decay": 0.01}, {"lr": 3e-2, "decay": 0.01}, {"lr": 0.1, "decay": 0.01})
 COLUMNS = ("model", "test AUC", "sd over seeds", "test logloss", "validation AUC", "parameters", "training s")
 
 
 @dataclass(frozen=True, slots=True)
 class Set:
-    """title: of the table; epochs: most of them; bins: numeric fields that are also tried in bins; notes."""
+    """title: of the table; pace: of training; bins: numeric fields that are also tried in bins; notes."""
 
     title: str
     split: Callable[[], Split]
-    epochs: int
+    pace: Pace
     bins: Mapping[str, int | str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
 SETS = {
     "frappe": Set(
-        "Frappe", frappe, 12, notes=("The test rows are the published ones; negatives of train were drawn again",)
+        "Frappe",
+        frappe,
+        Pace(12, 2048),
+        notes=("The test rows are the published ones; negatives of train were drawn again",),
     ),
     "adult": Set(
         "Adult",
         adult,
-        20,
+        Pace(20, 256),
         {"age": 16, "fnlwgt": 16, "education_num": 16, "gain": "squared_log", "loss": "squared_log", "hours": 16},
         ("The published test rows; a tenth of the others is validation",),
     ),
     "anime": Set(
         "Anime, rating of 8 or more",
         anime,
-        12,
+        Pace(12, 2048),
         {"episodes": "squared_log"},
         ("Rows parted at random; the mean rating and the members of the items are left out, for they leak",),
     ),
@@ -85,7 +89,7 @@ def main(names: list[str], rows: int | None = None) -> None:
         split = told.split() if rows is None else few(told.split(), rows)
         for model, (choices, train) in contenders(told).items():
             place = RUNS / f"clicks-{name}{'' if rows is None else f'-{rows}-rows'}" / model.replace(" ", "-")
-            found[model] = measured(place, split, choices, train, told.epochs if rows is None else 1)
+            found[model] = measured(place, split, choices, train, told.pace if rows is None else Pace(1, 64))
         table = [row(model, runs) for model, runs in found.items()]
         if rows is not None:
             print(*(json.dumps(line) for line in [COLUMNS, *table]), sep="\n")
@@ -105,28 +109,29 @@ def main(names: list[str], rows: int | None = None) -> None:
 
 def contenders(told: Set) -> dict[str, tuple[tuple[Choice, ...], Train]]:
     """Name -> what may be chosen, and how it is trained: ours, those with numbers in bins, and the rivals."""
-    ours: dict[str, tuple[tuple[Choice, ...], Train]] = {name: (CHOICES, partial(own, name)) for name in OURS}
+    choices: dict[str, tuple[Choice, ...]] = {name: LINEAR if name == "lr" else CHOICES for name in OURS}
+    ours: dict[str, tuple[tuple[Choice, ...], Train]] = {n: (choices[n], partial(own, n)) for n in OURS}
     if told.bins:
-        ours |= {f"{name}, numbers in bins": (CHOICES, partial(in_bins, name, told.bins)) for name in ("lr", "deepfm")}
+        ours |= {f"{n}, numbers in bins": (choices[n], partial(in_bins, n, told.bins)) for n in ("lr", "deepfm")}
     return ours | rivals()
 
 
-def own(name: str, split: Split, seed: int, choice: Choice, epochs: int) -> Answer:
+def own(name: str, split: Split, seed: int, choice: Choice, pace: Pace) -> Answer:
     """One of our models, its best epoch by validation AUC."""
     begin, model = time.perf_counter(), build(name, split, seed=seed, **OURS[name])
-    options = FitOptions(epochs=epochs, batch=BATCH, schedule="linear", patience=epochs, seed=seed, **choice)
+    options = FitOptions(**pace._asdict(), schedule="linear", patience=pace.epochs, seed=seed, **choice)
     fit(model, split, options)
     seconds = time.perf_counter() - begin
     size = sum(p.numel() for p in model.parameters())
     return Answer(row_scores(model, split.valid), lambda: row_scores(model, split.test), size, seconds)
 
 
-def in_bins(name: str, bins: Mapping[str, int | str], split: Split, seed: int, choice: Choice, epochs: int) -> Answer:
+def in_bins(name: str, bins: Mapping[str, int | str], split: Split, seed: int, choice: Choice, pace: Pace) -> Answer:
     """One of our models with those numeric fields in bins."""
-    return own(name, binned(split, bins), seed, choice, epochs)
+    return own(name, binned(split, bins), seed, choice, pace)
 
 
-def measured(place: Path, split: Split, choices: tuple[Choice, ...], train: Train, epochs: int) -> list[dict[str, Any]]:
+def measured(place: Path, split: Split, choices: tuple[Choice, ...], train: Train, pace: Pace) -> list[dict[str, Any]]:
     """What every seed came to: kept under `place`, or measured now."""
     place.mkdir(parents=True, exist_ok=True)
     runs: list[dict[str, Any]] = []
@@ -134,15 +139,15 @@ def measured(place: Path, split: Split, choices: tuple[Choice, ...], train: Trai
         path = place / f"{seed}.json"
         if not path.exists():
             tried = choices if seed == SEEDS[0] else (runs[0]["choice"],)
-            write_bytes(path, json.dumps(best(split, seed, tried, train, epochs)).encode())
+            write_bytes(path, json.dumps(best(split, seed, tried, train, pace)).encode())
         runs.append(json.loads(path.read_text(encoding="utf-8")))
         print(f"{place.parent.name}, {place.name}: {runs[-1]}", flush=True)
     return runs
 
 
-def best(split: Split, seed: int, choices: tuple[Choice, ...], train: Train, epochs: int) -> dict[str, Any]:
+def best(split: Split, seed: int, choices: tuple[Choice, ...], train: Train, pace: Pace) -> dict[str, Any]:
     """The choice with the best validation AUC, judged on test."""
-    answers = [train(split, seed, choice, epochs) for choice in choices]
+    answers = [train(split, seed, choice, pace) for choice in choices]
     values = [click_scores(a.valid, split.valid["label"], "valid").mean["auc"] or 0.0 for a in answers]
     place = int(np.argmax(values))
     test = click_scores(answers[place].test(), split.test["label"]).mean

@@ -1,7 +1,7 @@
 """What stands beside our click models in `benchmarks.clicks`, as its users build it: name -> (choices, train).
 
 scikit-learn's logistic regression and gradient boosted trees, and DeepFM of deepctr-torch and of torch-rechub where
-they are installed. train(split, seed, choice, epochs) -> Answer; a choice is what may be chosen on validation.
+they are installed. train(split, seed, choice, pace) -> Answer; a choice is what may be chosen on validation.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import importlib.util
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,11 +23,13 @@ from recprune.data.features import FeatureMatrix
 from recprune.data.split import with_means
 from recprune.evaluation.clicks import auc
 
-__all__ = ["Answer", "Train", "rivals"]
+__all__ = ["Answer", "Choice", "Pace", "Train", "rivals"]
 
 Numbers = NDArray[np.floating[Any]]
 Choice = Mapping[str, Any]
-DIM, HIDDEN, DROPOUT, BATCH = 16, (128, 128), 0.3, 2048
+DIM, HIDDEN, DROPOUT = 16, (128, 128), 0.3
+SCORED = 4096
+"""Rows that are scored at a time."""
 CATEGORIES = 254
 """Values of a field that the trees take as such; a field of more is encoded by its targets."""
 
@@ -43,7 +45,14 @@ class Answer:
     seconds: float
 
 
-Train = Callable[[Split, int, Choice, int], Answer]
+class Pace(NamedTuple):
+    """epochs: most of them; batch: rows a step."""
+
+    epochs: int
+    batch: int
+
+
+Train = Callable[[Split, int, Choice, Pace], Answer]
 
 
 def rivals() -> dict[str, tuple[tuple[Choice, ...], Train]]:
@@ -60,7 +69,7 @@ def rivals() -> dict[str, tuple[tuple[Choice, ...], Train]]:
     return found
 
 
-def logistic(split: Split, seed: int, choice: Choice, epochs: int) -> Answer:
+def logistic(split: Split, seed: int, choice: Choice, pace: Pace) -> Answer:
     """One-hot fields, numbers over their largest; no seed and no epochs."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import MaxAbsScaler
@@ -77,7 +86,7 @@ def logistic(split: Split, seed: int, choice: Choice, epochs: int) -> Answer:
     return Answer(said(split.valid), lambda: said(split.test), int(model.coef_.size) + 1, seconds)
 
 
-def trees(split: Split, seed: int, choice: Choice, epochs: int) -> Answer:
+def trees(split: Split, seed: int, choice: Choice, pace: Pace) -> Answer:
     """Histogram gradient boosting, stopped on validation; fields of many values by their targets (cross-fitted)."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.model_selection import StratifiedKFold
@@ -117,7 +126,7 @@ def trees(split: Split, seed: int, choice: Choice, epochs: int) -> Answer:
     )
 
 
-def deepctr(split: Split, seed: int, choice: Choice, epochs: int) -> Answer:
+def deepctr(split: Split, seed: int, choice: Choice, pace: Pace) -> Answer:
     """DeepFM of deepctr-torch, its own penalties, trained by its own `fit`, an epoch at a time."""
     from deepctr_torch.inputs import DenseFeat, SparseFeat, VarLenSparseFeat
     from deepctr_torch.models import DeepFM
@@ -135,15 +144,15 @@ def deepctr(split: Split, seed: int, choice: Choice, epochs: int) -> Answer:
     taken = {name: split.train[name] for name in _names(split.train)}
 
     def epoch() -> None:
-        model.fit(taken, split.train["label"], batch_size=BATCH, epochs=1, verbose=0)
+        model.fit(taken, split.train["label"], batch_size=pace.batch, epochs=1, verbose=0)
 
     def said(part: Dataset) -> Numbers:
-        return np.asarray(model.predict({name: part[name] for name in taken}, BATCH)).ravel()
+        return np.asarray(model.predict({name: part[name] for name in taken}, SCORED)).ravel()
 
-    return _best(model, split, epoch, said, epochs)
+    return _best(model, split, epoch, said, pace.epochs)
 
 
-def rechub(split: Split, seed: int, choice: Choice, epochs: int) -> Answer:
+def rechub(split: Split, seed: int, choice: Choice, pace: Pace) -> Answer:
     """DeepFM of torch-rechub, trained by Adam with the weight decay of its CTRTrainer."""
     from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
     from torch_rechub.models.ranking import DeepFM
@@ -162,7 +171,7 @@ def rechub(split: Split, seed: int, choice: Choice, epochs: int) -> Answer:
 
     def epoch() -> None:
         model.train()
-        for rows in torch.randperm(len(split.train)).split(BATCH):
+        for rows in torch.randperm(len(split.train)).split(pace.batch):
             optimizer.zero_grad()
             said = model({name: taken[name][rows] for name in names})
             nn.functional.binary_cross_entropy(said, taken["label"][rows]).backward()
@@ -171,11 +180,11 @@ def rechub(split: Split, seed: int, choice: Choice, epochs: int) -> Answer:
     @torch.no_grad()
     def said(part: Dataset) -> Numbers:
         model.eval()
-        batches = part.batches(names, BATCH)
+        batches = part.batches(names, SCORED)
         parts = [model({n: torch.from_numpy(x) for n, x in zip(names, batch, strict=True)}) for batch in batches]
         return torch.cat(parts).numpy()
 
-    return _best(model, split, epoch, said, epochs)
+    return _best(model, split, epoch, said, pace.epochs)
 
 
 def _best(

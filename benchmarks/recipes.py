@@ -115,22 +115,23 @@ def adult() -> Split:
 
 
 def anime() -> Split:
-    """Anime as clicks: whether a user gave 8 or more of 10. Fields: user, item, type, genres (several), episodes (a
-    number); not the items' mean rating and number of members, which were counted over all users, test rows too. 80 / 10 / 10 % of the rows at random (seed 0), for they have no time."""
+    """Anime as clicks: whether a user gave 8 or more of 10. Fields: user, item, kind, genres (several), episodes (a
+    number); not the items' mean rating and number of members, which were counted over all users, test rows too. 80, 10
+    and 10 % of the rows at random (seed 0), for they have no time."""
     at = folder("anime")
     rows, items = (
         pl.read_csv(at / f"{name}.tsv.gz", separator="\t", infer_schema=False) for name in ("ratings", "items")
     )
     about = items.select(
         pl.col("anime_ids").alias("item"),
-        pl.col("type"),
+        pl.col("type").alias("kind"),
         pl.col("genre").str.split(", ").alias("genres"),
         pl.col("episodes").cast(pl.Float32),
     )
     label = (pl.col("Feedback").cast(pl.Int64) >= 8).cast(pl.Float32).alias("label")
     frame = rows.select(pl.col("User_ID").alias("user"), pl.col("Anime_ID").alias("item"), label)
-    roles = Roles(user="user", item="item", label="label", categorical=("type",), numeric=("episodes",))
-    roles = replace(roles, multi=("genres",), of_item=("type", "episodes", "genres"))
+    roles = Roles(user="user", item="item", label="label", categorical=("kind",), numeric=("episodes",))
+    roles = replace(roles, multi=("genres",), of_item=("kind", "episodes", "genres"))
     joined = frame.join(about, on="item", how="left", maintain_order="left")
     return split_random(encode(clean(Log(joined.lazy(), roles, source="anime"))), valid=0.1, test=0.1, seed=0)
 

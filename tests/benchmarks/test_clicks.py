@@ -22,7 +22,7 @@ SMALL = {"lr": {}, "deepfm": {"dim": 4, "hidden": (8,)}}
 @pytest.fixture
 def tiny(monkeypatch, tmp_path):
     """One tiny set of data, two of our models, and folders of its own."""
-    told = clicks.Set("tiny", lambda: tiny_mixed(rows=400, missing=0.2), 2, {"age": 4})
+    told = clicks.Set("tiny", lambda: tiny_mixed(rows=400, missing=0.2), clicks.Pace(2, 64), {"age": 4})
     monkeypatch.setattr(clicks, "SETS", {"tiny": told})
     monkeypatch.setattr(clicks, "OURS", SMALL)
     monkeypatch.setattr(clicks, "RUNS", tmp_path / "runs")
@@ -50,14 +50,14 @@ def test_the_choice_is_made_on_validation_and_the_test_part_read_for_it_alone():
     split, asked = tiny_mixed(), []
     labels = split.valid["label"]
 
-    def train(split, seed, choice, epochs):
+    def train(split, seed, choice, pace):
         def test():
             asked.append(choice["sign"])
             return split.test["label"].astype(np.float64)
 
         return rivals.Answer(choice["sign"] * labels.astype(np.float64), test, 3, 0.0)
 
-    found = clicks.best(split, 0, ({"sign": -1}, {"sign": 1}), train, 1)
+    found = clicks.best(split, 0, ({"sign": -1}, {"sign": 1}), train, clicks.Pace(1, 1))
     assert asked == [1]
     assert (found["choice"], found["valid"], found["auc"]) == ({"sign": 1}, 1.0, 1.0)
 

@@ -49,7 +49,7 @@ def test_adult_and_anime_are_read_as_their_sources_count_them(recipes):
     assert (len(adult.train.roles.categorical), len(adult.train.roles.numeric)) == (8, 6)
     assert {"workclass", "occupation", "country"} == set(missing(adult.train))
     assert {"rating", "members"}.isdisjoint(anime.train.columns)
-    assert anime.train.fields == ("user", "item", "type")
+    assert anime.train.fields == ("user", "item", "kind")
     assert np.isfinite(anime.train["episodes"]).all()
 
 
