@@ -2,11 +2,14 @@ import numpy as np
 import pytest
 import torch
 
+import recprune
+from recprune.artifact import load, save
 from recprune.data.dataset import Histories
 from recprune.encodings.item_item import ItemItem
 from recprune.errors import DataError
 from recprune.models.ease import Ease
 from recprune.packing import pack
+from recprune.testing import tiny_split
 
 
 def histories(n_users=60, n_items=14, seed=0):
@@ -203,3 +206,14 @@ def test_many_items_are_solved_in_the_place_of_the_weight(monkeypatch):
     model.items = ItemItem.encode(torch.zeros(data.n_items, data.n_items), torch.arange(0, data.n_items**2, 3))
     model.refit_(data)
     assert model.items.values.abs().sum() > 0
+
+
+def test_a_scaled_matrix_is_pruned_solved_again_and_comes_back_from_a_folder(tmp_path):
+    split = tiny_split(users=60)
+    model = recprune.build("ease", split, reg=3.0, user_power=0.5, dropout=0.2, item_power=0.2)
+    recprune.fit(model, split)
+    small = recprune.prune(model, split, factor=0.6)
+    assert small.plan.account().share_removed >= 0.6
+    save(tmp_path / "small", small.model, plan=small.plan)
+    history = (torch.rand(4, split.train.n_items) < 0.3).float()
+    assert torch.allclose(load(tmp_path / "small").model(history), small.model(history))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from recprune.errors import SurveyError
+from recprune.models.ease import Ease
 from recprune.planning.budget import Budget
 from recprune.planning.plan import Plan
 from recprune.surgery import apply, masked
@@ -120,6 +121,11 @@ def test_layer_norm_averages_over_the_units_that_stay_and_the_site_says_so():
     site = survey(model, (torch.rand(2, 3),)).site("0.neuron")
     assert Cut("1.weight", 0) in site.cuts
     assert [(cut.tensor[0], cut.dim) for cut in site.averaged] == [("@", 1)]
+
+
+def test_scores_of_an_item_item_matrix_may_be_scaled_item_by_item():
+    (site,) = survey(Ease(6, item_power=0.2), (torch.rand(3, 6),)).sites
+    assert (site.kind, site.size, site.cuts) == (Kind.ENTRY, 36, (Cut("items.weight", FLAT),))
 
 
 def test_a_square_linear_between_input_and_output_is_an_item_item_matrix():

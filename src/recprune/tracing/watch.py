@@ -88,6 +88,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         watched = (self.seen.ledger, self.look, self.name_of, self._module(), self.seen.averages, number)
         step = Step(operation, args, kwargs, output, *watched)
         self._read(step)
+        self._scaled(step)
         found = self._follow(step)
         for tensor, axes in zip(_tensors(output), found, strict=False):
             self._keep(tensor, self._fields(step, axes))
@@ -110,6 +111,17 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if table is not None:
                 source = self.look(step.arg(1, "indices")).source
                 self.seen.lookups.append(Lookup(table, None if source is not None and source.negative else source))
+
+    def _scaled(self, step: Step) -> None:
+        """What comes out of a Linear, times a number for each of its outputs, is still its answer."""
+        if step.operation != "aten.mul.Tensor" or not isinstance(step.output, Tensor):
+            return
+        for one, other in (step.args[:2], step.args[1::-1]):
+            held = isinstance(other, Tensor) and other.dim() == 1 and self.name_of(other) is not None
+            for name, output in self._linear_output.items():
+                if held and id(one) == output:
+                    self._linear_output[name] = id(step.output)
+                    return
 
     def _follow(self, step: Step) -> tuple[Axes, ...]:
         follow = follows().get(step.operation)
