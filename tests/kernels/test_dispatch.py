@@ -1,5 +1,7 @@
 """Which kernels run."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from recprune.errors import DataError
@@ -34,6 +36,12 @@ def test_without_compiled_kernels_numpy_runs(monkeypatch: pytest.MonkeyPatch) ->
         assert kernels() is None
     finally:
         dispatch._there.cache_clear()
+
+
+def test_kernels_of_another_version_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch.importlib, "import_module", lambda name: SimpleNamespace(version=0))
+    with pytest.warns(UserWarning, match="hatch_build"):
+        assert dispatch._native.__wrapped__() is None
 
 
 def test_a_level_that_this_machine_has_not_is_refused_by_the_c_code() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import warnings
 from functools import cache
 from typing import Any
 
@@ -11,17 +12,24 @@ from recprune.errors import DataError
 
 __all__ = ["LEVELS", "kernels", "which"]
 
+VERSION = 1
+"""Of the compiled kernels, KERNELS_VERSION in native/kernels.h: another number when their arguments change."""
+
 LEVELS = ("portable C", "avx2", "avx512")
 """What the C kernels are compiled for, the slowest first."""
 
 
 @cache
 def _native() -> Any:
-    """The compiled kernels, or None where the package was built without a compiler."""
+    """The compiled kernels, or None where the package was built without a compiler, or they are of another version."""
     try:
-        return importlib.import_module("recprune.kernels._native")
+        native = importlib.import_module("recprune.kernels._native")
     except ImportError:
         return None
+    if native.version == VERSION:
+        return native
+    warnings.warn("the compiled kernels are of another version, numpy runs: python hatch_build.py", stacklevel=2)
+    return None
 
 
 @cache

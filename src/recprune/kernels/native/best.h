@@ -49,23 +49,6 @@ INLINE void best_offer(Best *b, float score, int32_t item)
         b->bar = b->heap[0].score;
 }
 
-/* Looks at 16 scores; what they are multiplied by may be NULL. Returns whether one is NaN. */
-INLINE int best_of_16(Best *b, const float *scores, const float *by, int32_t first)
-{
-    float x[LANES];
-    int any = 0, nan = 0;
-    for (int i = 0; i < LANES; i++) {
-        x[i] = by ? scores[i] * by[i] : scores[i];
-        any |= !(x[i] <= b->bar); /* also for NaN */
-    }
-    if (__builtin_expect(any, 0))
-        for (int i = 0; i < LANES; i++) {
-            nan |= x[i] != x[i];
-            best_offer(b, x[i], first + i);
-        }
-    return nan;
-}
-
 /* Writes the best, highest first; returns how many there are. `scores` may be NULL. */
 INLINE size_t best_finish(Best *b, int64_t *items, float *scores)
 {

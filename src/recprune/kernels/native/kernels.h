@@ -14,6 +14,9 @@
 #define HAVE_X86 1
 #endif
 
+/* What Python asks for, see dispatch.py: another number when arguments change. */
+#define KERNELS_VERSION 1
+
 #define INLINE static inline __attribute__((always_inline))
 
 /* Items are scanned in blocks of 16: one AVX-512 register, two of AVX2. */

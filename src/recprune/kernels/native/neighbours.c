@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef HAVE_X86
+#include <immintrin.h>
+#endif
+
 static PyTypeObject *NeighboursType;
 
 enum { GROUP = 255 }; /* rows whose places are told in a byte, see recprune/encodings/item_bytes.py */
@@ -100,10 +104,44 @@ static int add_codes(const Neighbours *t, Room *room, size_t column, float by)
 
 /* --- the best of it --- */
 
-INLINE int look_body(const Neighbours *t, const Room *room, Best *best, int everywhere)
+/* Which of 16 scores are not at or below the bar: NaN is among them. */
+static inline uint32_t above_portable(const float *sums, const float *by, float bar)
+{
+    uint32_t lanes = 0;
+    for (int i = 0; i < LANES; i++)
+        lanes |= (uint32_t)!((by ? sums[i] * by[i] : sums[i]) <= bar) << i;
+    return lanes;
+}
+
+#ifdef HAVE_X86
+#define T256 __attribute__((target("avx2")))
+#define T512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
+
+T256 static inline uint32_t above_avx2(const float *sums, const float *by, float bar)
+{
+    __m256 x = _mm256_loadu_ps(sums), y = _mm256_loadu_ps(sums + 8), b = _mm256_set1_ps(bar);
+    if (by)
+        x = _mm256_mul_ps(x, _mm256_loadu_ps(by)), y = _mm256_mul_ps(y, _mm256_loadu_ps(by + 8));
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(x, b, _CMP_NLE_UQ)) |
+           (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(y, b, _CMP_NLE_UQ)) << 8;
+}
+
+T512 static inline uint32_t above_avx512(const float *sums, const float *by, float bar)
+{
+    __m512 x = _mm512_loadu_ps(sums);
+    if (by)
+        x = _mm512_mul_ps(x, _mm512_loadu_ps(by));
+    return _mm512_cmp_ps_mask(x, _mm512_set1_ps(bar), _CMP_NLE_UQ);
+}
+#endif
+
+/* Looks at blocks of 16 rows, those that were touched or all; returns whether a score is NaN. What lies behind the last
+ * row is never listed. */
+INLINE int look_body(const Neighbours *t, const Room *room, Best *best, int everywhere,
+                     uint32_t (*above)(const float *, const float *, float))
 {
     int nan = 0;
-    size_t blocks = (t->rows + LANES - 1) / LANES, whole = t->rows / LANES;
+    size_t blocks = (t->rows + LANES - 1) / LANES;
     for (size_t block = 0; block < blocks; block++) {
         if (!everywhere) {
             uint64_t eight;
@@ -116,29 +154,32 @@ INLINE int look_body(const Neighbours *t, const Room *room, Best *best, int ever
                 continue;
         }
         size_t at = block * LANES;
-        const float *scale = t->scale ? t->scale + at : NULL;
-        if (block < whole)
-            nan |= best_of_16(best, room->sums + at, scale, (int32_t)at);
-        else
-            for (; at < t->rows; at++) {
-                float x = t->scale ? room->sums[at] * t->scale[at] : room->sums[at];
-                nan |= x != x;
-                best_offer(best, x, (int32_t)at);
-            }
+        const float *sums = room->sums + at, *by = t->scale ? t->scale + at : NULL;
+        uint32_t lanes = above(sums, by, best->bar);
+        for (; __builtin_expect(lanes != 0, 0); lanes &= lanes - 1) {
+            size_t lane = (size_t)__builtin_ctz(lanes);
+            float x = by ? sums[lane] * by[lane] : sums[lane];
+            if (at + lane >= t->rows)
+                break;
+            nan |= x != x;
+            best_offer(best, x, (int32_t)(at + lane));
+        }
     }
     return nan;
 }
 
-static int look_portable(const Neighbours *t, const Room *r, Best *b, int all) { return look_body(t, r, b, all); }
-#ifdef HAVE_X86
-__attribute__((target("avx2"))) static int look_avx2(const Neighbours *t, const Room *r, Best *b, int all)
+static int look_portable(const Neighbours *t, const Room *r, Best *b, int all)
 {
-    return look_body(t, r, b, all);
+    return look_body(t, r, b, all, above_portable);
 }
-__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))) static int look_avx512(
-    const Neighbours *t, const Room *r, Best *b, int all)
+#ifdef HAVE_X86
+T256 static int look_avx2(const Neighbours *t, const Room *r, Best *b, int all)
 {
-    return look_body(t, r, b, all);
+    return look_body(t, r, b, all, above_avx2);
+}
+T512 static int look_avx512(const Neighbours *t, const Room *r, Best *b, int all)
+{
+    return look_body(t, r, b, all, above_avx512);
 }
 #endif
 

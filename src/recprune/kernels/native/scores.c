@@ -5,20 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-INLINE int row_body(const float *row, size_t n, Best *best)
+static int row_portable(const float *row, size_t n, Best *best)
 {
     int nan = 0;
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        nan |= best_of_16(best, row + i, NULL, (int32_t)i);
-    for (; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         nan |= row[i] != row[i];
         best_offer(best, row[i], (int32_t)i);
     }
     return nan;
 }
-
-static int row_portable(const float *row, size_t n, Best *best) { return row_body(row, n, best); }
 
 #ifdef HAVE_X86
 #include <immintrin.h>
