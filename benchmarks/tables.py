@@ -1,7 +1,9 @@
-"""Writes the tables of the README from benchmarks/results/*.json: `python -m benchmarks.tables [--check]`.
+"""Writes the tables of the README and of docs/ from benchmarks/results/*.json: `python -m benchmarks.tables [--check]`.
 
 Between `<!-- table: NAME -->` and `<!-- end -->` comes the table of results/NAME.json; between `<!-- tables -->` and
-`<!-- end -->` come all those that no marker names. A result is an object with `title`, `command`, `columns`, `rows`,
+`<!-- end -->` come all those that no marker names; between `<!-- measured: MODEL -->` and `<!-- end -->` comes what
+there is about one model: whole tables whose title begins with it (or names it after a colon), or that the marker names
+behind it, and of other tables of models its rows. A result is an object with `title`, `command`, `columns`, `rows`,
 `notes`, `commit`, `machine`, `threads`, `seeds` and `data`.
 """
 
@@ -10,14 +12,16 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["cell", "main", "rewrite", "table"]
+__all__ = ["cell", "main", "measured", "rewrite", "table"]
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDED = ("title", "command", "columns", "rows", "notes", "commit", "machine", "threads", "seeds", "data")
 ONE = re.compile(r"(<!-- table: ([\w.-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+ABOUT = re.compile(r"(<!-- measured: ([\w ./-]+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 REST = re.compile(r"(<!-- tables -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -60,26 +64,59 @@ def _made(result: dict[str, Any]) -> str:
     return said[:1].upper() + said[1:]
 
 
+def measured(model: str, results: dict[str, dict[str, Any]], whole: Sequence[str] = ()) -> str:
+    """What the results say about a model, as Markdown; a sentence where they say nothing yet.
+
+    whole: names of results that are all about it, though their titles do not say so.
+    """
+    titled = re.compile(rf"(^|: ){re.escape(model)}\b", re.IGNORECASE)
+    found = []
+    for name in sorted(results):
+        about = name in whole or titled.search(str(results[name].get("title", "")))
+        part = results[name] if about else _rows_of(model, results[name])
+        found += [table(part)] if part["rows"] else []
+    return "\n".join(found) or "Not measured yet: no file of `benchmarks/results` has a row of this model.\n"
+
+
+def _rows_of(model: str, result: dict[str, Any]) -> dict[str, Any]:
+    """The rows of a model in a table of several, and the notes that are not about one of the others."""
+    if not result["columns"] or result["columns"][0] != "model":
+        return {**result, "rows": []}
+    said = re.compile(rf"{re.escape(model)}\b", re.IGNORECASE)
+    rows = [row for row in result["rows"] if said.match(str(row[0]))]
+    others = tuple(f"{row[0]}:" for row in result["rows"] if row not in rows)
+    notes = [note for note in result["notes"] if not note.startswith(others)]
+    return {**result, "title": f"{result['title']} (rows of {model})", "rows": rows, "notes": notes}
+
+
 def rewrite(text: str, results: dict[str, dict[str, Any]]) -> str:
-    """The README with its tables made anew. Raises KeyError for a marker that names no result."""
+    """A page with its tables made anew. Raises KeyError for a marker that names no result."""
     named = {match[2] for match in ONE.finditer(text)}
     rest = "\n".join(table(results[name]) for name in sorted(results) if name not in named)
     text = ONE.sub(lambda match: match[1] + table(results[match[2]]) + match[4], text)
+    text = ABOUT.sub(lambda match: match[1] + _about(match[2].split(), results) + match[4], text)
     return REST.sub(lambda match: match[1] + rest + match[3], text)
+
+
+def _about(said: list[str], results: dict[str, dict[str, Any]]) -> str:
+    return measured(said[0], results, said[1:])
 
 
 def main(arguments: list[str]) -> int:
     """Write the tables, or with `--check` only say whether they stand as they should."""
     found = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
-    readme = ROOT / "README.md"
-    before = readme.read_text(encoding="utf-8")
-    after = rewrite(before, {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in found})
-    if "--check" in arguments:
+    results = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in found}
+    apart = []
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
+        before = page.read_text(encoding="utf-8")
+        after = rewrite(before, results)
         if after != before:
-            print("README.md and benchmarks/results differ: run python -m benchmarks.tables", file=sys.stderr)
-        return int(after != before)
-    readme.write_text(after, encoding="utf-8")
-    return 0
+            apart.append(page.relative_to(ROOT).as_posix())
+            if "--check" not in arguments:
+                page.write_text(after, encoding="utf-8")
+    if "--check" in arguments and apart:
+        print(f"{', '.join(apart)} and benchmarks/results differ: run python -m benchmarks.tables", file=sys.stderr)
+    return int("--check" in arguments and bool(apart))
 
 
 if __name__ == "__main__":

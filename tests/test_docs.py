@@ -1,8 +1,8 @@
 """Every page of docs/ is run as it stands: what it says to type is typed, and what it says comes out is compared.
 
-A page is run from top to bottom in an empty folder. Python blocks share their names; where a block prints, the `text`
-block behind it is what came out. A line `recprune ...` of a `sh` block is run as a command. A block with a file name
-behind its language (```toml log.toml) becomes that file.
+A page is run from top to bottom in an empty folder; those of a folder below docs/ one after the other. Python blocks
+share their names; where a block prints, the `text` block behind it is what came out. A line `recprune ...` of a `sh`
+block is run as a command. A block with a file name behind its language (```toml log.toml) becomes that file.
 """
 
 import re
@@ -14,17 +14,17 @@ import pytest
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
+BELOW = sorted(DOCS.glob("*/*.md"))
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 RUNNER = """
-import contextlib, io, shlex, sys
+import contextlib, io, os, shlex, sys
 from pathlib import Path
 import torch
 from typer.testing import CliRunner
 from recprune.cli import app
 
 torch.set_num_threads(1)
-here = {"__name__": "page"}
 
 def python(code, where):
     said = io.StringIO()
@@ -46,9 +46,18 @@ def same(wanted, came, where):
 """
 
 
-def script(page: Path) -> str:
-    """The page as a program."""
-    text, lines, printed = page.read_text(encoding="utf-8"), [RUNNER], False
+def script(*pages: Path) -> str:
+    """The pages as a program, each in a folder of its own, without what those before it named."""
+    lines = [RUNNER]
+    for page in pages:
+        lines += [f"Path({page.stem!r}).mkdir()", f"os.chdir({page.stem!r})"]
+        lines += ["here = {'__name__': 'page'}", *program(page), "os.chdir('..')"]
+    return "\n".join(lines)
+
+
+def program(page: Path) -> list[str]:
+    """The blocks of a page, line by line."""
+    text, lines, printed = page.read_text(encoding="utf-8"), [], False
     for found in BLOCK.finditer(text):
         kind, name, code = found.groups()
         where = f"{page.name}:{text.count(chr(10), 0, found.start()) + 1}"
@@ -64,7 +73,7 @@ def script(page: Path) -> str:
         elif kind == "text" and printed:
             lines.append(f"same({code!r}, came, {where!r})")
         printed = False
-    return "\n".join(lines)
+    return lines
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -73,8 +82,13 @@ def test_a_page_does_what_it_says(page: Path, tmp_path: Path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_pages_of_models_do_what_they_say(tmp_path: Path):
+    done = subprocess.run([sys.executable, "-c", script(*BELOW)], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_there_are_pages_and_links_between_them_lead_somewhere():
     assert {"data", "survey", "methods", "artifact"} <= {page.stem for page in PAGES}
-    for page in PAGES:
+    for page in (*PAGES, *BELOW):
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-            assert (DOCS / link).exists(), f"{page.name}: {link} leads nowhere"
+            assert (page.parent / link).exists(), f"{page.name}: {link} leads nowhere"

@@ -33,7 +33,7 @@ RESULT = {
 }
 
 
-def test_the_readme_says_what_the_results_say():
+def test_the_readme_and_the_pages_say_what_the_results_say():
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.tables", "--check"], cwd=ROOT, capture_output=True, text=True
     )
@@ -64,6 +64,28 @@ def test_a_changed_number_parts_the_readme_from_the_results():
     text = tables.rewrite("<!-- table: one -->\n<!-- end -->\n", {"one": RESULT})
     changed = {**RESULT, "rows": [["dense", 1234568, 0.19841234], ["pruned", 70000, None]]}
     assert tables.rewrite(text, {"one": changed}) != text
+
+
+def test_a_page_of_a_model_has_its_rows_and_the_tables_that_are_all_about_it():
+    models = {**RESULT, "rows": [["fm", 1, 0.1], ["deepfm", 2, 0.2]], "notes": ["Both", "deepfm: deep"]}
+    own = {**RESULT, "title": "FM in a tenth"}
+    small = {**RESULT, "title": "Somewhere: fm, 64 dims"}
+    named = {**RESULT, "title": "By its file"}
+    results = {"many": models, "own": own, "small": small, "named": named, "other": {**RESULT, "title": "About fm"}}
+    out = tables.rewrite("<!-- measured: fm named -->\nold\n<!-- end -->\n", results)
+    assert out.index("| fm |") < out.index("By its file") < out.index("FM in a tenth") < out.index("Somewhere")
+    assert out.count("| dense |") == 3
+    assert "A small thing (rows of fm)" in out
+    assert "Both." in out
+    for away in ("old", "deepfm", "About fm"):
+        assert away not in out
+    assert tables.rewrite(out, results) == out
+
+
+def test_a_page_of_a_model_without_a_result_says_so():
+    sizes = {**RESULT, "columns": ["module", "parameters", "recall@20"], "rows": [["fm", 1, 0.1]]}
+    out = tables.rewrite("<!-- measured: fm -->\n<!-- end -->\n", {"one": RESULT, "sizes": sizes})
+    assert out.splitlines()[1].startswith("Not measured yet")
 
 
 def test_a_row_of_another_width_is_refused():

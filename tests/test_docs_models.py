@@ -1,0 +1,55 @@
+"""Every built-in model has a page, and what the page says of the code is so."""
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from recprune import discover, models
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+NAMES = discover.names(models)
+FOUND_IN_DATA = {"n_users", "n_items", "sizes", "multi", "missing", "entries"}
+HEADINGS = [
+    *("Formula", "Shapes", "Training", "Options", "What can leave", "Unlike the paper", "Cost", "When", "Example"),
+    "Measured",
+]
+
+
+def page(name: str) -> str:
+    return (DOCS / "models" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def section(text: str, heading: str) -> str:
+    return text.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def test_every_model_has_a_page_and_every_page_a_model():
+    assert sorted(path.stem for path in (DOCS / "models").glob("*.md")) == NAMES
+
+
+def test_the_index_leads_to_every_page():
+    index = (DOCS / "models.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| \[`(\w+)`\]\(models/\1\.md\) \|", index, re.MULTILINE)) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_has_all_its_parts_and_room_for_its_results(name: str):
+    text = page(name)
+    found = [heading.replace("papers", "paper") for heading in re.findall(r"^## (.+)$", text, re.MULTILINE)]
+    assert text.startswith(f"# {name}\n")
+    assert found == HEADINGS
+    assert re.search(rf"<!-- measured: {name}( [\w ./-]+)? -->\n", section(text, "Measured"))
+    assert "```python" in section(text, "Example")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_tells_every_option_and_its_default(name: str):
+    taken = inspect.signature(discover.load(models, name)).parameters.values()
+    wanted = {p.name: p.default for p in taken if p.name not in FOUND_IN_DATA and p.name != "fields"}
+    told = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", section(page(name), "Options"), re.MULTILINE))
+    fields = told.pop("fields", None)
+    assert (fields == "all") == ("fields" in {p.name for p in taken})
+    assert {option: ast.literal_eval(default.strip("`")) for option, default in told.items()} == wanted
