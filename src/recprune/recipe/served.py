@@ -12,7 +12,7 @@ from recprune.data.dataset import Split
 from recprune.errors import ArtifactError
 from recprune.evaluation.inputs import ranks
 from recprune.recipe.shelf import Shelved, take
-from recprune.serving.eager import Eager
+from recprune.serving.fast import recommender_of
 from recprune.serving.known import known_of
 from recprune.serving.offer import Offer
 from recprune.serving.scorer import Scorer
@@ -33,9 +33,10 @@ def service_of(shelved: Shelved, split: Split | None, known: str = "all") -> Ser
             f"{shelved.folder} was stored without the ids of its items; store it with vocabularies=split.vocabularies",
             path=str(shelved.folder),
         )
-    recommender = Eager(shelved.model, len(items))
+    users = shelved.vocabularies.get("user")
+    recommender = recommender_of(shelved.model, len(items), 1 if users is None else len(users))
     if split is None:
-        return Service(recommender, items, None, shelved.vocabularies.get("user"))
+        return Service(recommender, items, None, users)
     return Service(recommender, items, known_of(split, shelved.codes(split), known))
 
 
