@@ -12,6 +12,7 @@ import sys
 import threading
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -100,7 +101,10 @@ class Asked:
 class Child:
     """`recprune serve` in a process of its own, on a free port."""
 
+    born: ClassVar = []
+
     def __init__(self, *arguments, env=None):
+        self.born.append(self)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "recprune", "serve", *map(str, arguments), "--port", "0"],
             stdout=subprocess.PIPE,
@@ -130,7 +134,7 @@ class Child:
         """Wait until the log says so."""
         while not any(words in line for line in self.log):
             self._heard.clear()
-            assert self._heard.wait(60) or any(words in line for line in self.log), self.log
+            assert self._heard.wait(300) or any(words in line for line in self.log), self.log
 
     def tell(self, number):
         self.process.send_signal(number)
@@ -139,7 +143,7 @@ class Child:
         """Its exit code and what it printed, once it has been told to stop."""
         if self.process.poll() is None:
             self.tell(signal.SIGTERM)
-        printed, _ = self.process.communicate(timeout=60)
+        printed, _ = self.process.communicate(timeout=300)
         return self.process.returncode, printed
 
     def raw(self, data=b""):
@@ -159,7 +163,7 @@ def request(method, path, body=b"", *lines):
 
 
 def raw(port, data=b""):
-    connection = socket.create_connection(("127.0.0.1", port), timeout=60)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=300)
     connection.sendall(data)
     return connection
 
@@ -173,7 +177,8 @@ def answer(connection):
     head, _, body = data.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     headers = dict(line.lower().split(": ", 1) for line in lines)
-    return SimpleNamespace(status=int(first.split()[1]) if first else 0, headers=headers, body=body, data=data)
+    status = int(first.split()[1]) if first else 0
+    return SimpleNamespace(status=status, headers=headers, body=body, data=data, json=lambda: json.loads(body))
 
 
 @pytest.fixture(scope="session")

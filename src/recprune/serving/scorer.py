@@ -54,8 +54,14 @@ class Scorer:
         inputs = [self._column(name, given, unknown) for name, given in zip(self.columns, values, strict=True)]
         logits: Tensor = self.model(*inputs)
         chances = logits.double().sigmoid()
-        if chances.shape != (len(rows),) or not bool(chances.isfinite().all()):
-            raise ArithmeticError("the model gives no finite logit a row")
+        if chances.shape != (len(rows),):
+            raise ArithmeticError("the model gives no logit a row")
+        if not bool(chances.isfinite().all()):
+            if any(
+                self.kind(name) == "number" and any(given) for name, given in zip(self.columns, values, strict=True)
+            ):
+                raise Refusal("number_out_of_range")  # finite, and too large for what is computed of it
+            raise ArithmeticError("the model gives no finite logit")
         return chances.tolist(), unknown.tolist()
 
     def _column(self, name: str, given: Sequence[Any], unknown: NDArray[np.int64]) -> Tensor:
