@@ -673,3 +673,13 @@ def test_a_plan_of_shapes_that_cannot_be_is_refused(tmp_path: Path):
     files = json.loads((folder / "manifest.json").read_text())["files"]
     changed(folder, files=files | {"plan.json": {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}})
     assert "plan.json" in refusal(folder)
+
+
+@pytest.mark.parametrize("starts", [[0, 12], [1, 5], [0, 0], [0, -1], [0, 2**40]])
+def test_offsets_that_point_outside_of_the_table_are_refused(starts: list[int], tmp_path: Path):
+    model, _ = MAKERS["deepfm"]()
+    folder = save(tmp_path / "a", model)
+    assert not refusal(folder)
+    tensors = {name: t.detach().clone() for name, t in [*model.named_parameters(), *model.named_buffers()]}
+    rewritten(folder, tensors | {"offsets": torch.tensor(starts)})
+    assert "not where fields begin" in refusal(folder)

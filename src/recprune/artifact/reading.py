@@ -18,7 +18,7 @@ from recprune.artifact.layouts import PARTS, joined
 from recprune.artifact.manifest import MANIFEST, PLAN, PROOF, WEIGHTS, Manifest, read_file, read_manifest
 from recprune.artifact.opening import Folder
 from recprune.artifact.proof import Proof
-from recprune.artifact.rows import misfit
+from recprune.artifact.rows import misfit, stray
 from recprune.artifact.weights import read_weights
 from recprune.atomic import standing
 from recprune.data.bins import vocabulary_of
@@ -70,6 +70,7 @@ def _made(
     proof = _proof(folder, data[PROOF], plan, manifest) if PROOF in data else None
     vocabularies = {c: _vocabulary(folder, name, c, data[name]) for c, name in manifest.vocabularies.items()}
     odd = misfit(vocabularies, plan, lambda name: _shape(name, tensors, manifest))
+    odd = odd or stray(tensors, lambda name: _shape(name, tensors, manifest))
     if odd:
         raise ArtifactError(f"{folder}: {odd}", path=str(folder))
     skeleton = model if model is not None else _skeleton(folder, manifest)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from torch import Tensor
+
 from recprune.data.vocabulary import Vocabulary
 from recprune.planning.plan import Plan
 from recprune.tracing.site import Kind
 
-__all__ = ["misfit"]
+__all__ = ["misfit", "stray"]
 
 Shape = Callable[[str], tuple[int, ...] | None]
 
@@ -30,4 +32,19 @@ def misfit(vocabularies: Mapping[str, Vocabulary], plan: Plan | None, shape: Sha
             f"the vocabulary of {column!r} has codes up to {len(vocabulary) - 1:,} and its table {rows:,} rows: every "
             "id needs one of its own, and those that are unknown share row 0"
         )
+    return ""
+
+
+def stray(tensors: Mapping[str, Tensor], shape: Shape) -> str:
+    """Why `offsets`, which say where the rows of each field begin in one table of all, do not; empty where they do.
+
+    The tables are those beside them: `X.table.weight` and `X.linear.weight` of `X.offsets`.
+    """
+    for name in (n for n in tensors if n.rpartition(".")[2] == "offsets"):
+        starts, front = tensors[name], name.removesuffix("offsets")
+        for table in (shape(f"{front}{kind}.weight") for kind in ("table", "linear")):
+            if table is None or not table or starts.dim() != 1 or not len(starts):
+                continue
+            if int(starts[0]) != 0 or bool((starts[1:] <= starts[:-1]).any()) or int(starts[-1]) >= table[0]:
+                return f"{name} is {starts[:8].tolist()}, which is not where fields begin among {table[0]:,} rows"
     return ""
