@@ -79,11 +79,13 @@ def measured(model: str, results: dict[str, dict[str, Any]], whole: Sequence[str
 
 
 def _rows_of(model: str, result: dict[str, Any]) -> dict[str, Any]:
-    """The rows of a model in a table of several, and the notes that are not about one of the others."""
+    """The rows of a model in a table of several, those of others' versions of it (`published: EASE`) beside them, and
+    the notes that are not about the rest. No rows where none is of the model itself."""
     if not result["columns"] or result["columns"][0] != "model":
         return {**result, "rows": []}
-    said = re.compile(rf"{re.escape(model)}\b", re.IGNORECASE)
-    rows = [row for row in result["rows"] if said.match(str(row[0]))]
+    own, any_of = (re.compile(rf"{who}{re.escape(model)}\b", re.IGNORECASE) for who in ("", r"([\w:.-]+ )?"))
+    rows = [row for row in result["rows"] if any_of.match(str(row[0]))]
+    rows = rows if any(own.match(str(row[0])) for row in rows) else []
     others = tuple(f"{row[0]}:" for row in result["rows"] if row not in rows)
     notes = [note for note in result["notes"] if not note.startswith(others)]
     return {**result, "title": f"{result['title']} (rows of {model})", "rows": rows, "notes": notes}

@@ -67,13 +67,15 @@ def test_a_changed_number_parts_the_readme_from_the_results():
 
 
 def test_a_page_of_a_model_has_its_rows_and_the_tables_that_are_all_about_it():
-    models = {**RESULT, "rows": [["fm", 1, 0.1], ["deepfm", 2, 0.2]], "notes": ["Both", "deepfm: deep"]}
+    rows = [["published: FM", None, 0.3], ["fm", 1, 0.1], ["deepfm", 2, 0.2]]
+    models = {**RESULT, "rows": rows, "notes": ["Both", "deepfm: deep"]}
     own = {**RESULT, "title": "FM in a tenth"}
     small = {**RESULT, "title": "Somewhere: fm, 64 dims"}
     named = {**RESULT, "title": "By its file"}
     results = {"many": models, "own": own, "small": small, "named": named, "other": {**RESULT, "title": "About fm"}}
     out = tables.rewrite("<!-- measured: fm named -->\nold\n<!-- end -->\n", results)
-    assert out.index("| fm |") < out.index("By its file") < out.index("FM in a tenth") < out.index("Somewhere")
+    places = [out.index(what) for what in ("| published: FM |", "| fm |", "By its file", "FM in a tenth", "Somewhere")]
+    assert places == sorted(places)
     assert out.count("| dense |") == 3
     assert "A small thing (rows of fm)" in out
     assert "Both." in out
@@ -84,7 +86,8 @@ def test_a_page_of_a_model_has_its_rows_and_the_tables_that_are_all_about_it():
 
 def test_a_page_of_a_model_without_a_result_says_so():
     sizes = {**RESULT, "columns": ["module", "parameters", "recall@20"], "rows": [["fm", 1, 0.1]]}
-    out = tables.rewrite("<!-- measured: fm -->\n<!-- end -->\n", {"one": RESULT, "sizes": sizes})
+    others = {**RESULT, "rows": [["published: FM", None, 0.3]]}
+    out = tables.rewrite("<!-- measured: fm -->\n<!-- end -->\n", {"one": RESULT, "sizes": sizes, "others": others})
     assert out.splitlines()[1].startswith("Not measured yet")
 
 
