@@ -126,15 +126,20 @@ SETS: Mapping[str, ListData] = {
             "als, 64 dims": closed("als", dim=64),
             "implicit: ALS, 64 dims": implicit_als(64, 30.0, 20.0, 8),
             "fism, 64 dims": trained("fism", FISM),
+            "mixture, 64 dims": trained("mixture", FISM, k=100),
         },
-        "fism, 64 dims",
-        frozenset({"fism, 64 dims"}),
+        "mixture, 64 dims",
+        frozenset({"mixture, 64 dims"}),
         (
             ("SimpleX", 0.1872, 0.1557),
             ("UltraGCN", 0.1862, 0.1580),
             ("GF-CF", 0.1849, 0.1518),
             ("LightGCN", 0.1830, 0.1554),
             ("EASE", 0.1765, 0.1467),
+        ),
+        (
+            "On validation (a tenth of train), recall@20 / NDCG@20: spectral 0.2101 / 0.1120, fism 0.2109 / 0.1128, "
+            "mixture, whose factors are those of fism, 0.2262 / 0.1215",
         ),
     ),
     "ml-1m": ListData(
