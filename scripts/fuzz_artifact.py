@@ -1,0 +1,296 @@
+"""Mutated artifacts: each is loaded, or refused with ArtifactError; nothing else, within bounds of memory and time.
+
+python scripts/fuzz_artifact.py --cases 1000000 --seed 1
+
+Bytes of any file are changed, cut off, put in; and, under sums and a seal that are made anew, so that they are read:
+values of the manifest, of the header of the weights, of the plan, the proof and the vocabularies, and the numbers. What
+is loaded is asked something, too. Says one line of JSON; ends with 1 where anything else came of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import hashlib
+import json
+import os
+import random
+import resource
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import recprune
+from recprune.artifact import load, save
+from recprune.artifact.manifest import sealed
+from recprune.errors import ArtifactError
+from recprune.models.caser import Caser
+from recprune.models.deepfm import DeepFM
+from recprune.models.ease import Ease
+from recprune.models.mf import MF
+from recprune.packing import pack
+from recprune.recipe.agree import agree
+from recprune.testing import tiny_split
+
+ROOM = 64 << 20
+SECONDS = 5.0
+HOSTILE: list[Any] = [None, True, False, -1, 0, 1, 2**31, 2**63, 2**64, 10**30, 1.5, -1e308, "", "../x", "/etc/passwd"]
+HOSTILE += ["a\0b", "%2e%2e", "os:system", "é" * 99, "F64", "I64", "BOOL", "0-999999999999", "bits:" + "A" * 64, [], {}]
+HOSTILE += [[[[[]]]], [2**40, 2**40], [0], {"a": {}}, "item_bytes", "int4_rows", "product_rows(m=9)", [1] * 300]
+
+Files = dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Original:
+    """An artifact as it should be, and what its model can be asked."""
+
+    files: Files
+    example: tuple[torch.Tensor, ...]
+
+
+class TooLong(BaseException):
+    """More CPU time than any file may take."""
+
+
+def originals(home: Path) -> list[Original]:
+    """Artifacts of many kinds: pruned, packed, by entries, with vocabularies, plan and proof."""
+    torch.manual_seed(0)
+    split = tiny_split(users=12, items=10)
+    history = (torch.rand(2, len(split.vocabularies["item"])) > 0.5).float()
+    out = []
+    for name, inputs in (("mf", (torch.tensor([1, 2]),)), ("ease", (history,))):
+        model = recprune.build(name, split, seed=1)
+        for parameter in model.parameters():
+            parameter.data.add_(torch.randn_like(parameter))
+        small = recprune.prune(model, split, 0.4, rule="magnitude", finetuned=False)
+        proof = agree(model, small.plan, small.model, split.vocabularies, requests=20)
+        folder = home / f"{name}-pruned"
+        save(folder, small.model, vocabularies=small.vocabularies, plan=small.plan, proof=proof, notes={"a": [1]})
+        out.append(Original(read(folder), inputs))
+    ids, fields = torch.tensor([1, 2]), (torch.tensor([1, 2]), torch.tensor([3, 0]))
+    packed: list[tuple[nn.Module, dict[str, str], tuple[torch.Tensor, ...]]] = [
+        (MF(16, 18, 16), {"user.weight": "int8_rows", "item.weight": "sparse_rows"}, (ids,)),
+        (MF(16, 18, 16), {"user.weight": "int4_rotated_rows(seed=3)", "item.weight": "top_entries(k=3)"}, (ids,)),
+        (MF(500, 64, 16), {"user.weight": "product_rows", "item.weight": "sparse_rows(entries=60,bits=4)"}, (ids,)),
+        (DeepFM(["a", "b"], [25, 27], dim=12, hidden=(16,)), {}, fields),
+        (Caser(22, 5, 14, 3, (1, 2), 2), {}, (torch.ones(2, 5, dtype=torch.int64),)),
+        (Ease(9), {}, (torch.ones(2, 9),)),
+    ]
+    for number, (model, encodings, inputs) in enumerate(packed):
+        folder = home / f"packed-{number}"
+        save(folder, pack(model, encodings) if encodings else model)
+        out.append(Original(read(folder), inputs))
+    return out
+
+
+def read(folder: Path) -> Files:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def bytes_changed(draw: random.Random, files: Files) -> Files:
+    """Any byte of any file, nothing put right afterwards."""
+    name = draw.choice(sorted(files))
+    return {**files, name: damaged(draw, files[name])}
+
+
+def damaged(draw: random.Random, data: bytes) -> bytes:
+    place, how = draw.randrange(len(data) + 1), draw.randrange(6)
+    if how == 0:
+        return data[:place]
+    if not data:
+        return draw.randbytes(3)
+    if how == 1:
+        return data[:place] + draw.randbytes(draw.randrange(1, 20)) + data[place:]
+    if how == 2:
+        return data + data[:place]
+    if how == 3:
+        return data[:place] + bytes(len(data) - place)
+    out = bytearray(data)
+    for _ in range(draw.randrange(1, 9)):
+        out[draw.randrange(len(out))] = draw.choice([0, 1, 127, 128, 255, draw.randrange(256)])
+    return bytes(out)
+
+
+def names_changed(draw: random.Random, files: Files) -> Files:
+    name, out = draw.choice(sorted(files)), dict(files)
+    data = out.pop(name)
+    if draw.random() < 0.5:
+        out[draw.choice(["x", "weights.bin", "plan.json", "vocabulary-9.json", "proof.json", ".hidden"])] = data
+    return out
+
+
+def value_changed(draw: random.Random, value: Any) -> Any:
+    """Plain data with one value changed, left out, put in or doubled, somewhere inside."""
+    value = copy.deepcopy(value)
+    here, places = value, list[tuple[Any, Any]]()
+    stack = [value]
+    while stack and len(places) < 4000:
+        here = stack.pop()
+        keys = list(here) if isinstance(here, dict) else list(range(len(here)))
+        places += [(here, key) for key in keys]
+        stack += [here[key] for key in keys if isinstance(here[key], dict | list)]
+    if not places or draw.random() < 0.02:
+        return draw.choice(HOSTILE)
+    where, key = draw.choice(places)
+    how, old = draw.randrange(7), where[key]
+    if how == 0:
+        del where[key]
+    elif how == 1 and isinstance(where, dict):
+        where[draw.choice(["x", "", "..", str(key) + "x", "sha256"])] = old
+    elif how == 2:
+        where[key] = copy.deepcopy(draw.choice(places)[0])
+    elif how == 3 and isinstance(old, int):
+        where[key] = old + draw.choice([-1, 1, 7, 2**16, -(2**16)])
+    elif how == 4 and isinstance(old, str):
+        where[key] = damaged(draw, old.encode()).decode("utf-8", "replace")
+    else:
+        where[key] = draw.choice(HOSTILE)
+    return value
+
+
+def put_right(files: Files, manifest: Any) -> Files:
+    """Sums and a seal that fit what is there."""
+    listed = manifest.get("files") if isinstance(manifest, dict) else None
+    if isinstance(listed, dict):
+        for name in listed.keys() & files.keys():
+            listed[name] = {"bytes": len(files[name]), "sha256": hashlib.sha256(files[name]).hexdigest()}
+    try:
+        text = sealed({k: v for k, v in manifest.items() if k != "sha256"}) if isinstance(manifest, dict) else "[]"
+        return {**files, "manifest.json": text.encode("utf-8", "replace")}
+    except (ValueError, TypeError, RecursionError):
+        return files
+
+
+def manifest_changed(draw: random.Random, files: Files) -> Files:
+    manifest = value_changed(draw, json.loads(files["manifest.json"]))
+    listed = copy.deepcopy(manifest)
+    out = put_right(files, manifest)
+    return out if draw.random() < 0.8 else put_right(out, listed)
+
+
+def json_changed(draw: random.Random, files: Files) -> Files:
+    names = [name for name in files if name.endswith(".json") and name != "manifest.json"]
+    if not names:
+        return header_changed(draw, files)
+    name = draw.choice(sorted(names))
+    content = value_changed(draw, json.loads(files[name]))
+    changed = json.dumps(content).encode() if draw.random() < 0.8 else damaged(draw, files[name])
+    return put_right({**files, name: changed}, json.loads(files["manifest.json"]))
+
+
+def header_changed(draw: random.Random, files: Files) -> Files:
+    data = files["weights.safetensors"]
+    length = int.from_bytes(data[:8], "little")
+    header = json.dumps(value_changed(draw, json.loads(data[8 : 8 + length])), separators=(",", ":")).encode()
+    header = header.ljust(length) if draw.random() < 0.8 else header
+    size = len(header) if draw.random() < 0.9 else draw.choice([0, 2**62, 2**64 - 1, len(header) + 1, len(data)])
+    weights = size.to_bytes(8, "little") + header + data[8 + length :]
+    return put_right({**files, "weights.safetensors": weights}, json.loads(files["manifest.json"]))
+
+
+def numbers_changed(draw: random.Random, files: Files) -> Files:
+    """Numbers and indices, of the right length."""
+    data = bytearray(files["weights.safetensors"])
+    begin = 8 + int.from_bytes(data[:8], "little")
+    for _ in range(draw.randrange(1, 6)):
+        if begin < len(data):
+            data[draw.randrange(begin, len(data))] = draw.choice([0, 1, 127, 128, 255, draw.randrange(256)])
+    return put_right({**files, "weights.safetensors": bytes(data)}, json.loads(files["manifest.json"]))
+
+
+MUTATIONS: list[Callable[[random.Random, Files], Files]] = [
+    bytes_changed,
+    names_changed,
+    manifest_changed,
+    manifest_changed,
+    json_changed,
+    header_changed,
+    numbers_changed,
+]
+
+
+def written(folder: Path, files: Files, standing: Files) -> None:
+    """Bring a folder from one state to another; files that are the same stay."""
+    for name in standing.keys() - files.keys():
+        (folder / name).unlink()
+    for name, data in files.items():
+        if standing.get(name) != data:
+            (folder / name).write_bytes(data)
+
+
+def judged(folder: Path, original: Original, how: str) -> str:
+    """ "loaded", "refused", or what went wrong."""
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    try:
+        loaded = load(folder)
+        if how == "numbers_changed":
+            with torch.no_grad():
+                loaded.model(*original.example)
+        return "loaded"
+    except ArtifactError:
+        return "refused"
+    except TooLong:
+        return f"more than {SECONDS} s of CPU"
+    except BaseException as error:
+        return f"{type(error).__name__}: {error} | {traceback.format_exc().splitlines()[-3].strip()}"
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def limited() -> None:
+    """No more memory than is used now, and ROOM; what is to be read is small."""
+
+    def too_long(*_: object) -> None:
+        raise TooLong
+
+    signal.signal(signal.SIGPROF, too_long)
+    used = resource.getpagesize() * int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (used + ROOM, used + ROOM))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, help="folder for artifacts that something else came of")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    counts, failures = {"loaded": 0, "refused": 0}, list[str]()
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as home:
+        whole, folder, standing = originals(Path(home)), Path(home) / "case", Files()
+        folder.mkdir()
+        for original in whole:
+            written(folder, original.files, standing)
+            standing = original.files
+            assert judged(folder, original, "numbers_changed") == "loaded"
+        limited()
+        for number in range(asked.cases):
+            draw = random.Random(asked.seed * 1_000_003 + number)
+            original, how = draw.choice(whole), draw.choice(MUTATIONS)
+            files = how(draw, original.files)
+            written(folder, files, standing)
+            standing = files
+            said = judged(folder, original, how.__name__)
+            if said in counts:
+                counts[said] += 1
+                continue
+            failures.append(f"case {number} ({how.__name__}): {said}")
+            if asked.keep:
+                (asked.keep / str(number)).mkdir(parents=True)
+                written(asked.keep / str(number), files, {})
+    said = {"cases": asked.cases, "seed": asked.seed, **counts, "failed": len(failures), "first": failures[:20]}
+    print(json.dumps(said))
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

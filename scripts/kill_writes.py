@@ -1,0 +1,210 @@
+"""kill -9 at random moments of save, prune and train, and at every call of the system that a save makes.
+
+python scripts/kill_writes.py --kills 1000
+
+After each kill what stands on disk is read: a whole model, the old one or a new one; a training goes on from its
+checkpoint and ends with the same weights, bit by bit. Says one line of JSON; ends with 1 where anything was torn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+import recprune
+from recprune import atomic
+from recprune.artifact import load, save
+from recprune.errors import RecpruneError
+from recprune.recipe.pruned import smaller
+from recprune.testing import tiny_split
+from recprune.testing.faults import CALLS
+
+SPLIT = tiny_split(users=16, items=12)
+OPTIONS = recprune.FitOptions(epochs=3, batch=64, threads=1)
+
+
+class KilledAt:
+    """`os`, whose k-th call of CALLS kills the process before it does anything."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def __getattr__(self, name: str) -> object:
+        real = getattr(os, name)
+        if name not in CALLS:
+            return real
+
+        def call(*args: object, **named: object) -> object:
+            self.left -= 1
+            if not self.left:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*args, **named)
+
+        return call
+
+
+def fresh() -> torch.nn.Module:
+    return recprune.build("mf", SPLIT, dim=4, seed=1)
+
+
+def numbered(number: float) -> torch.nn.Module:
+    model = fresh()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(number)
+    return model
+
+
+def savings(folder: Path) -> None:
+    """Save whole models of one number each, as long as nobody ends it."""
+    number = 2.0
+    while True:
+        save(folder, numbered(number), vocabularies=SPLIT.vocabularies)
+        number += 1
+
+
+def is_one_number(folder: Path) -> str:
+    numbers = {float(n) for p in load(folder).model.parameters() for n in p.detach().unique()}
+    return "" if len(numbers) == 1 else f"torn: {sorted(numbers)[:4]}"
+
+
+class Street:
+    """What is needed to prune and to train, made once."""
+
+    def __init__(self, place: Path) -> None:
+        self.place, self.big = place, fresh()
+        self.plan = recprune.prune(self.big, SPLIT, 0.5, rule="magnitude", finetuned=False).plan
+        self.small = self.cut()
+        self.trained = self.train(place / "reference.checkpoint")
+
+    def cut(self) -> torch.nn.Module:
+        example = (torch.tensor([1, 2, 3]),)
+        return smaller(self.big, self.plan, example, SPLIT.vocabularies)[0]
+
+    def prunings(self, folder: Path) -> None:
+        while True:
+            save(folder, self.cut(), plan=self.plan)
+
+    def is_big_or_small(self, folder: Path) -> str:
+        held = list(load(folder).model.parameters())
+        wholes = [list(m.parameters()) for m in (self.big, self.small)]
+        same = any(len(held) == len(w) and all(map(torch.equal, held, w)) for w in wholes)
+        return "" if same else "neither the model before nor the one after"
+
+    def train(self, checkpoint: Path) -> list[torch.Tensor]:
+        model = fresh()
+        recprune.fit(model, SPLIT, replace(OPTIONS, checkpoint=checkpoint))
+        return [p.detach().clone() for p in model.parameters()]
+
+    def trainings(self, checkpoint: Path) -> None:
+        while True:
+            checkpoint.unlink(missing_ok=True)
+            self.train(checkpoint)
+
+    def goes_on(self, checkpoint: Path) -> str:
+        same = all(map(torch.equal, self.train(checkpoint), self.trained))
+        atomic.write_bytes(checkpoint, b"")
+        return "" if same else "it went on to other weights"
+
+
+def forked(work: Callable[[], None]) -> int:
+    child = os.fork()
+    if child:
+        return child
+    try:
+        work()
+    finally:
+        os._exit(17)
+
+
+def killed(work: Callable[[], None], seconds: float) -> int:
+    """How the child ended whose work was ended by SIGKILL after so many seconds."""
+    child = forked(work)
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def left_in(place: Path, names: set[str]) -> str:
+    extra = {path.name for path in place.iterdir()} - names
+    return f"left behind: {sorted(extra)}" if extra else ""
+
+
+def once(kind: str, street: Street, place: Path, seconds: float) -> str:
+    """One kill; empty where all is whole, otherwise what is not."""
+    target = place / "a"
+    work, check = {
+        "save": (savings, is_one_number),
+        "prune": (street.prunings, street.is_big_or_small),
+        "train": (street.trainings, street.goes_on),
+    }[kind]
+    if kind == "train":
+        target.unlink(missing_ok=True)
+    else:
+        save(target, numbered(1.0) if kind == "save" else street.big)
+    if killed(lambda: work(target), seconds) != -signal.SIGKILL:
+        return "the child ended by itself"
+    try:
+        odd = check(target)
+        if kind != "train":
+            save(target, numbered(0.0))
+    except (RecpruneError, OSError) as error:
+        return f"{type(error).__name__}: {error}"
+    return odd or left_in(place, {"a"})
+
+
+def every_call(place: Path) -> tuple[int, list[str]]:
+    """A save that is killed before its k-th call, for every k."""
+    target, odd = place / "a", []
+    for at in range(1, 200):
+        save(target, numbered(1.0))
+
+        def work(at: int = at) -> None:
+            atomic.os = KilledAt(at)
+            save(target, numbered(2.0))
+
+        ended = os.waitstatus_to_exitcode(os.waitpid(forked(work), 0)[1])
+        odd += [f"call {at}: {said}" for said in (is_one_number(target),) if said]
+        save(target, numbered(3.0))
+        odd += [f"call {at}: {said}" for said in (left_in(place, {"a"}),) if said]
+        if ended == 17:
+            return at - 1, odd
+    return 199, [*odd, "the save never came to its end"]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    draw, odd = random.Random(asked.seed), list[str]()
+    counts = dict.fromkeys(("save", "prune", "train"), 0)
+    with tempfile.TemporaryDirectory() as home:
+        places = {kind: Path(home) / kind for kind in (*counts, "calls", "street")}
+        for place in places.values():
+            place.mkdir()
+        street = Street(places["street"])
+        calls, odd = every_call(places["calls"])
+        for number in range(asked.kills):
+            kind = list(counts)[number % 3]
+            said = once(kind, street, places[kind], draw.uniform(0.0, 0.04))
+            counts[kind] += 1
+            odd += [f"{kind} {number}: {said}"] if said else []
+    print(json.dumps({"calls": calls, "kills": counts, "seed": asked.seed, "torn": odd[:20]}))
+    return 1 if odd else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
