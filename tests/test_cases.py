@@ -1,0 +1,477 @@
+"""Things that go wrong, by the number that each has in a list of faults and bad inputs, and what must happen then.
+
+The numbers that are missing here are those of the server and of single columns of a log; they stand with these.
+"""
+
+import hashlib
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from safetensors.torch import save as to_bytes
+
+import recprune
+from recprune import atomic
+from recprune.artifact import load, opening, save, weights
+from recprune.artifact.manifest import sealed
+from recprune.data.dataset import Roles
+from recprune.data.features import FeatureMatrix
+from recprune.data.log import Log, clean
+from recprune.data.logtoml import read_log_toml
+from recprune.data.split import split_by_user_time, split_given, split_last
+from recprune.data.vocabulary import Vocabulary
+from recprune.encodings.item_item import ItemItem
+from recprune.errors import ArtifactError, BudgetError, DataError, RecpruneError, SurgeryError, TrainingError
+from recprune.importing.run import import_file
+from recprune.models.ease import Ease
+from recprune.models.mf import MF
+from recprune.planning.file_size import DTYPES
+from recprune.surgery import masked
+from recprune.testing import tiny_split
+from recprune.testing.faults import CALLS, Faults
+
+
+def numbers_of(folder: Path) -> set[float]:
+    return {float(n) for p in load(folder).model.parameters() for n in p.detach().unique()}
+
+
+def mf(number: float) -> MF:
+    model = MF(3, 4, 2)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(number)
+    return model
+
+
+def refusal(folder: Path) -> str:
+    try:
+        load(folder)
+    except ArtifactError as error:
+        return str(error)
+    return ""
+
+
+def changed(folder: Path, **new: object) -> None:
+    """A manifest of other content under a good seal."""
+    content = json.loads((folder / "manifest.json").read_text())
+    content.pop("sha256")
+    (folder / "manifest.json").write_text(sealed(content | new))
+
+
+def rewritten(folder: Path, data: bytes) -> None:
+    """Another weights file under a manifest that knows it."""
+    (folder / "weights.safetensors").write_bytes(data)
+    facts = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    changed(folder, files={"weights.safetensors": facts})
+
+
+class KilledAt:
+    """`os`, whose k-th call ends the process by kill -9."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def __getattr__(self, name: str) -> object:
+        real = getattr(os, name)
+
+        def call(*args: object, **named: object) -> object:
+            self.left -= 1
+            if not self.left:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*args, **named)
+
+        return call if name in CALLS else real
+
+
+@pytest.mark.parametrize("at", range(1, 17))
+def test_case_1_killed_while_saving_the_old_one_loads_and_the_next_save_tidies_up(at: int, tmp_path: Path):
+    save(tmp_path / "a", mf(1.0))
+    child = os.fork()
+    if not child:
+        atomic.os = KilledAt(at)
+        try:
+            save(tmp_path / "a", mf(2.0))
+        finally:
+            os._exit(0)
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert ended in (-signal.SIGKILL, 0)
+    assert numbers_of(tmp_path / "a") in ({1.0}, {2.0})
+    save(tmp_path / "a", mf(3.0))
+    assert os.listdir(tmp_path) == ["a"]
+    assert numbers_of(tmp_path / "a") == {3.0}
+
+
+def test_case_2_file_and_folder_are_on_the_disk_before_success_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    watch = Faults("none", 0)
+    monkeypatch.setattr(atomic, "os", watch)
+    save(tmp_path / "a", mf(1.0))
+    calls = [call for call in watch.calls if call in ("write", "fsync", "rename")]
+    assert calls[: calls.index("rename")].count("fsync") >= calls.count("write") + 1
+    assert calls[-2:] == ["rename", "fsync"]
+
+
+def test_case_3_a_full_disk_is_told_in_bytes_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    save(tmp_path / "a", mf(1.0))
+    monkeypatch.setattr(atomic.shutil, "disk_usage", lambda place: type("Usage", (), {"free": 9}))
+    with pytest.raises(ArtifactError, match=r"[\d,]+ bytes are needed and 9 are free"):
+        save(tmp_path / "a", mf(2.0))
+    assert numbers_of(tmp_path / "a") == {1.0}
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+@pytest.mark.parametrize("fault", ["EIO", "short", "EINTR"])
+def test_case_4_short_reads_are_gone_on_with_and_a_broken_disk_says_file_and_byte(
+    fault: str, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    save(tmp_path / "a", mf(1.0))
+    faults = Faults(fault, at)
+    monkeypatch.setattr(opening, "os", faults)
+    said = refusal(tmp_path / "a")
+    assert faults.met
+    assert bool(said) == (fault == "EIO")
+    assert not said or (str(tmp_path / "a") in said and ("at byte" in said or "cannot be opened" in said))
+
+
+def test_case_5_without_memory_nothing_is_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    save(tmp_path / "a", mf(1.0))
+    monkeypatch.setattr(atomic, "os", Faults("no memory", 4))
+    with pytest.raises(MemoryError):
+        save(tmp_path / "a", mf(2.0))
+    assert numbers_of(tmp_path / "a") == {1.0}
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_case_6_of_two_writers_the_second_fails_at_once(tmp_path: Path):
+    with atomic.lock(tmp_path / "a"), pytest.raises(ArtifactError, match="being written by another process"):
+        save(tmp_path / "a", mf(1.0))
+    save(tmp_path / "a", mf(2.0))
+    assert numbers_of(tmp_path / "a") == {2.0}
+
+
+def test_case_9_a_flipped_bit_names_the_file(tmp_path: Path):
+    folder = save(tmp_path / "a", mf(1.0))
+    data = bytearray((folder / "weights.safetensors").read_bytes())
+    data[-3] ^= 4
+    (folder / "weights.safetensors").write_bytes(data)
+    assert "weights.safetensors is damaged: its sha256" in refusal(folder)
+
+
+@pytest.mark.parametrize("change", [lambda d: d[:-1], lambda d: d + b"\0", lambda d: b""])
+def test_case_10_a_file_of_another_length_is_refused_before_it_is_read(
+    change: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = save(tmp_path / "a", mf(1.0))
+    path = folder / "weights.safetensors"
+    path.write_bytes(change(path.read_bytes()))
+    monkeypatch.setattr(weights, "_header", lambda *_: pytest.fail("it was read"))
+    assert "bytes where the manifest says" in refusal(folder)
+
+
+def test_case_11_a_header_of_a_million_tensors_is_not_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = save(tmp_path / "a", mf(1.0))
+    header = b"{" + b",".join(b'"%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}' % n for n in range(10**5))
+    data = len(header).to_bytes(8, "little") + header
+    rewritten(folder, data)
+    monkeypatch.setattr(weights, "_places", lambda *_: pytest.fail("it was parsed"))
+    assert "no possible safetensors header" in refusal(folder)
+    many = {f"t{n}": {"dtype": "F32", "shape": [0]} for n in range(10**5)}
+    changed(folder, tensors=many)
+    assert "no possible safetensors header" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/passwd", "a/b", "a#b", "%2e%2e", "a\0b", "..", "", ".hidden", "a..b", "ä"]
+)
+def test_case_12_names_are_letters_and_dots_and_nothing_else_is_opened(name: str, tmp_path: Path):
+    folder = save(tmp_path / "a", mf(1.0))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    changed(folder, tensors={name: {"dtype": "F32", "shape": [1]}})
+    assert "is not made of letters" in refusal(folder)
+    changed(folder, tensors=manifest["tensors"], files={**manifest["files"], name: {"bytes": 1, "sha256": ""}})
+    assert "is none of an artifact" in refusal(folder)
+
+
+@pytest.mark.parametrize("how", [os.symlink, os.link])
+def test_case_12_links_are_not_followed(how: Callable[[Path, Path], None], tmp_path: Path):
+    folder = save(tmp_path / "a", mf(1.0))
+    (folder / "weights.safetensors").rename(tmp_path / "other")
+    how(tmp_path / "other", folder / "weights.safetensors")
+    assert "cannot be opened" in refusal(folder)
+
+
+def test_case_13_an_unknown_version_says_which_one_is_needed(tmp_path: Path):
+    folder = save(tmp_path / "a", mf(1.0))
+    changed(folder, format=4, version="3.0", needs="2.5")
+    assert "written by recprune '3.0' and needs recprune '2.5' or newer" in refusal(folder)
+
+
+@pytest.mark.parametrize("shape", [[3, 3], [2**40, 2**40], [6], [2**47, 2**47, 2**47]])
+def test_case_14_other_shapes_and_sizes_that_overflow_take_no_memory(
+    shape: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = save(tmp_path / "a", mf(1.0))
+    tensors = json.loads((folder / "manifest.json").read_text())["tensors"]
+    changed(folder, tensors={**tensors, "user.weight": {"dtype": "F32", "shape": shape}})
+    monkeypatch.setattr(weights, "_tensor", lambda *_: pytest.fail("room was made"))
+    assert refusal(folder)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_case_15_numbers_that_are_not_finite_are_neither_stored_nor_loaded(bad: float, tmp_path: Path):
+    model, folder = mf(1.0), save(tmp_path / "a", mf(1.0))
+    model.item.weight.data[0, 0] = bad
+    with pytest.raises(ArtifactError, match=r"'item\.weight' holds 1 numbers that are NaN or infinite"):
+        save(tmp_path / "b", model)
+    rewritten(folder, to_bytes({name: p.detach() for name, p in model.named_parameters()}))
+    assert "holds NaN or infinite numbers" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("part", "values"),
+    [
+        ("indptr", [0, 2, 1, 3]),
+        ("indptr", [0, 1, 2, 4]),
+        ("indptr", [1, 1, 2, 3]),
+        ("indices", [0, 3, 1]),
+        ("indices", [0, -1, 1]),
+        ("indices", [1, 0, 1]),
+        ("indices", [1, 1, 1]),
+    ],
+)
+def test_case_16_sparse_indices_are_checked_whole_before_they_are_used(part: str, values: list[int], tmp_path: Path):
+    model = Ease(3)
+    good = ItemItem(torch.ones(3), torch.tensor([0, 1, 1]), torch.tensor([0, 2, 2, 3]), 3)
+    model.items = good
+    folder = save(tmp_path / "a", model)
+    assert not refusal(folder)
+    tensors = {name: t.detach().clone() for name, t in [*model.named_parameters(), *model.named_buffers()]}
+    tensors[f"items.{part}"] = torch.tensor(values, dtype=tensors[f"items.{part}"].dtype)
+    data = to_bytes(tensors)
+    changed(folder, tensors={n: {"dtype": DTYPES[t.dtype], "shape": list(t.shape)} for n, t in tensors.items()})
+    rewritten(folder, data)
+    assert "indices are damaged" in refusal(folder)
+
+
+@pytest.mark.parametrize("ids", [["a", "b", "c"], ["a", "a"]])
+def test_case_17_an_id_without_a_row_of_its_own_is_refused(ids: list[str], tmp_path: Path):
+    folder = save(tmp_path / "a", mf(1.0), vocabularies={"user": Vocabulary("user", ["a", "b"])})
+    data = json.dumps(ids).encode()
+    (folder / "vocabulary-0.json").write_bytes(data)
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    files["vocabulary-0.json"] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    changed(folder, files=files)
+    assert "every id needs one of its own" in refusal(folder) or "not unique" in refusal(folder)
+    with pytest.raises(RecpruneError, match=r"one of its own|not unique"):
+        save(tmp_path / "b", mf(1.0), vocabularies={"user": Vocabulary("user", ids)})
+
+
+@pytest.mark.parametrize("name", ["m.pt", "m.npz", "m.pkl", "m.pt2", "m.keras"])
+def test_case_18_foreign_files_are_refused_with_the_command_that_reads_them(name: str, tmp_path: Path):
+    (tmp_path / name).write_bytes(b"\x80\x04.")
+    assert f"recprune import {tmp_path / name} -o FOLDER" in refusal(tmp_path / name)
+
+
+class Evil:
+    def __reduce__(self) -> object:
+        return print, ("never",)
+
+
+def test_case_19_a_forbidden_global_is_named_and_nothing_else_is_tried(tmp_path: Path):
+    torch.save({"w": torch.ones(1), "x": Evil()}, tmp_path / "m.pt")
+    with pytest.raises(ArtifactError, match=r"asks for .*builtins.*print"):
+        import_file(tmp_path / "m.pt", tmp_path / "a")
+
+
+def test_case_20_what_expands_beyond_the_cap_is_refused(tmp_path: Path):
+    torch.save({"w": torch.zeros(1).expand(10**9)}, tmp_path / "m.pt")
+    np.savez_compressed(tmp_path / "m.npz", w=np.zeros(10**6))
+    with pytest.raises(ArtifactError, match=r"would take 4,000,000,000 bytes, and [\d,]+ are allowed"):
+        import_file(tmp_path / "m.pt", tmp_path / "a")
+    with pytest.raises(ArtifactError, match=r"would take 8,000,[\d]+ bytes, and 1,000,000 are allowed"):
+        import_file(tmp_path / "m.npz", tmp_path / "a", cap=1_000_000)
+
+
+@pytest.mark.parametrize(
+    "text", ['[roles]\nusr = "u"', 'format = "a"\nformat = "b"', "x = __import__('os')", 'pth = "u"']
+)
+def test_case_21_a_description_with_code_or_unknown_or_double_keys_is_refused(text: str, tmp_path: Path):
+    (tmp_path / "log.toml").write_text(text)
+    with pytest.raises(DataError, match=r"there are: |cannot be read"):
+        read_log_toml(tmp_path / "log.toml")
+
+
+def test_case_21_a_manifest_with_a_double_key_is_refused(tmp_path: Path):
+    folder = save(tmp_path / "a", mf(1.0))
+    text = (folder / "manifest.json").read_text()
+    (folder / "manifest.json").write_text('{"kind": "x", ' + text.lstrip()[1:])
+    assert "a key stands twice" in refusal(folder)
+
+
+def test_case_25_ids_beyond_31_and_53_bits_and_negative_ones_stay_apart():
+    ids = ["2147483653", "5", "9007199254740993", "9007199254740992", "-1", "16777217", "16777216"]
+    log = Log(pl.LazyFrame({"u": ids, "i": ids}), Roles(user="u", item="i"))
+    dataset = recprune.encode(log)
+    assert dataset.vocabularies["user"].decode(dataset["user"]) == ids
+    assert len(set(dataset["user"].tolist())) == len(ids)
+    assert dataset["user"].min() == 1
+
+
+def made(rows: list[tuple[str, str, float, int]]) -> Log:
+    frame = pl.LazyFrame(rows, schema=["u", "i", "r", "t"], orient="row")
+    return Log(frame, Roles(user="u", item="i", rating="r", time="t"))
+
+
+def test_case_27_doubles_are_counted_and_never_added_up_unasked():
+    log = made([("a", "x", 1.0, 1), ("a", "x", 5.0, 9), ("a", "x", 3.0, 2), ("b", "x", 2.0, 1)])
+    once = clean(log)
+    assert once.frame.collect()["r"].to_list() == [5.0, 2.0]
+    assert sum(once.rejected.counts.values()) == 2
+
+
+def test_case_28_equal_times_keep_the_order_of_rows_and_missing_ones_are_refused():
+    rows = [("a", item, 1.0, 7) for item in "xyzw"]
+    split = split_last(recprune.encode(made(rows)))
+    assert split.test.vocabularies["item"].decode(split.test["item"]) == ["w"]
+    timeless = Log(made(rows).frame.drop("t"), Roles(user="u", item="i"))
+    with pytest.raises(DataError, match="time"):
+        split_by_user_time(recprune.encode(timeless))
+
+
+def test_case_29_a_pair_in_train_and_test_is_an_error_with_the_count():
+    with pytest.raises(DataError, match="1 pairs"):
+        split_given(made([("a", "x", 1.0, 1), ("b", "y", 1.0, 1)]), made([("a", "x", 1.0, 2)]))
+
+
+def test_case_37_numbers_that_are_not_finite_are_missing_and_constant_ones_are_told():
+    columns = {"u": list("abcd"), "i": list("xyxy"), "p": [math.nan, 2.0, 4.0, math.inf], "c": [3.0] * 4}
+    log = Log(pl.LazyFrame(columns), Roles(user="u", item="i", numeric=("p", "c")))
+    matrix = FeatureMatrix.of_rows(recprune.encode(log), ("p", "c"))
+    rows = matrix.rows(np.arange(4))
+    assert np.isfinite(rows).all()
+    price = rows[:, matrix.names.index("p")]
+    assert price[0] == price[3] == 0
+    assert price[1] == -price[2] < 0
+    assert matrix.constant == ("c",)
+
+
+def test_case_38_a_loss_that_is_not_finite_ends_the_training_and_reaches_no_artifact(tmp_path: Path):
+    split = tiny_split()
+    model = recprune.build("mf", split, dim=4)
+    model.bias.data[2] = math.nan
+    with pytest.raises(TrainingError):
+        recprune.fit(model, split, recprune.FitOptions(epochs=1, checkpoint=tmp_path / "c", threads=1))
+    with pytest.raises(ArtifactError, match="NaN"):
+        save(tmp_path / "a", model)
+    assert os.listdir(tmp_path) == []
+
+
+SPLIT = tiny_split()
+
+
+@pytest.fixture(scope="module")
+def model() -> torch.nn.Module:
+    made = recprune.build("mf", SPLIT, dim=4, seed=1)
+    made.bias.data.copy_(torch.rand(len(made.bias), generator=torch.Generator().manual_seed(0)))
+    return made
+
+
+def plan_of(model: torch.nn.Module, factor: float, rule: str = "magnitude") -> recprune.Plan:
+    return recprune.prune(model, SPLIT, factor, rule=rule, finetuned=False).plan
+
+
+@pytest.mark.parametrize("factor", [math.nan, True, "50%", 1.01, -0.1, None])
+def test_case_39_a_factor_that_is_none_is_refused(factor: object):
+    with pytest.raises(BudgetError):
+        recprune.Budget(factor)  # type: ignore[arg-type]
+
+
+def test_case_39_factor_0_changes_no_bit_and_factor_1_is_refused(model: torch.nn.Module):
+    same = recprune.prune(model, SPLIT, 0.0, rule="magnitude", finetuned=False).model
+    assert all(map(torch.equal, same.parameters(), model.parameters()))
+    with pytest.raises(BudgetError, match="at most"):
+        plan_of(model, 1.0)
+
+
+def test_case_40_ties_are_cut_in_order_and_to_the_number_and_nan_is_refused(model: torch.nn.Module):
+    even = recprune.build("mf", SPLIT, dim=8, seed=1)
+    for parameter in even.parameters():
+        parameter.data.fill_(0.5)
+    found = recprune.survey(even, (torch.arange(3),))
+    scores = {site.name: torch.zeros(site.size) for site in found.sites}
+    plan = recprune.choose(found, scores, recprune.Budget(0.5))
+    assert plan.account().share_removed >= 0.5
+    for site in found.sites:
+        assert plan.leaving(site).tolist() == list(range(len(plan.leaving(site))))
+    scores[found.sites[0].name][1] = math.nan
+    with pytest.raises(BudgetError, match=r"finite|NaN"):
+        recprune.choose(found, scores, recprune.Budget(0.5))
+
+
+def test_case_41_the_same_plan_comes_again_with_other_threads_and_cutting_nothing_more_changes_nothing(
+    model: torch.nn.Module,
+):
+    first, threads = plan_of(model, 0.4), torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert plan_of(model, 0.4) == first
+    finally:
+        torch.set_num_threads(threads)
+    small = recprune.prune(model, SPLIT, 0.4, rule="magnitude", finetuned=False)
+    nothing = recprune.survey(small.model, (torch.tensor([1, 2]),))
+    again = recprune.apply(small.model, recprune.Plan(nothing, {}, recprune.Budget(0.0)), (torch.tensor([1, 2]),))
+    assert all(map(torch.equal, again.parameters(), small.model.parameters()))
+
+
+def test_case_42_zeros_alone_are_no_smaller_by_a_byte(model: torch.nn.Module, tmp_path: Path):
+    plan = plan_of(model, 0.4)
+    save(tmp_path / "big", model)
+    save(tmp_path / "masked", masked(model, plan))
+    sizes = [(tmp_path / name / "weights.safetensors").stat().st_size for name in ("big", "masked")]
+    assert sizes[0] == sizes[1] > plan.file_bytes()
+    with pytest.raises(SurgeryError, match="this cut does not leave"):
+        masked(model, plan, small=masked(model, plan))
+
+
+def test_case_43_files_are_little_endian_on_every_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = save(tmp_path / "a", mf(1.0))
+    monkeypatch.setattr(weights.sys, "byteorder", "big")
+    swapped = load(folder).model.item.weight.detach().numpy()
+    assert swapped.byteswap().tolist() == np.ones((4, 2)).tolist()
+
+
+ELSEWHERE = """
+import hashlib, torch, recprune
+from recprune.testing import tiny_split
+torch.set_num_threads(1)
+split = tiny_split()
+model = recprune.build("mf", split, dim=4, seed=1)
+small = recprune.prune(model, split, 0.4, rule="magnitude", finetuned=False)
+lists = small.model(torch.arange(1, 9)).topk(5, 1).indices
+print(hashlib.sha256(small.plan.to_json().encode()).hexdigest(), lists.tolist())
+"""
+
+
+def test_case_43_and_44_neither_processor_nor_clock_nor_language_change_the_result():
+    """One plain processor, one with all it has; another time zone, language, seed of hashes."""
+    said = set()
+    for more in (
+        {"ATEN_CPU_CAPABILITY": "default", "PYTHONHASHSEED": "1", "TZ": "Asia/Kolkata", "LC_ALL": "de_DE.UTF-8"},
+        {"PYTHONHASHSEED": "2", "TZ": "America/New_York", "LC_ALL": "C"},
+    ):
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **more}
+        done = subprocess.run([sys.executable, "-c", ELSEWHERE], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        said.add(done.stdout)
+    assert len(said) == 1
