@@ -37,8 +37,12 @@ class ByRows:
         self.catalogue = Catalogue.of(table, bias=bias if isinstance(bias, Tensor) else None, without=[0])
 
     def lists(self, user: int, history: Codes, k: int, exclude: Codes) -> Listed:
-        one = Histories(np.array([0, len(history)]), history.astype(np.int32), self.n_items)
-        return Listed(*self.catalogue.top(self._queries(FIRST, one, np.array([user]))[0], k, exclude))
+        if self.by_history:
+            one = Histories(np.array([0, len(history)]), history.astype(np.int32), self.n_items)
+            return Listed(*self.catalogue.top(self._queries(FIRST, one, np.array([user]))[0], k, exclude))
+        with torch.inference_mode():
+            query = self.query(torch.tensor([user]))[0]
+        return Listed(*self.catalogue.top(query, k, exclude))
 
     def many(
         self, rows: Codes, histories: Histories, codes: Codes, k: int, with_seen: bool
