@@ -1,15 +1,19 @@
 """How fast the best items are found: ours beside faiss, implicit, numpy and torch: `python -m benchmarks.kernels`.
 
 All run in one process on one thread, in turns, each request another query; what is told is the median of the processor
-time of a call. `--quick` runs a tenth of the sizes, a few times, and writes nothing. Writes results/kernels.json.
+time of a call. `--quick` runs a tenth of the sizes, a few times, and writes no result. Writes results/kernels.json;
+Rows measured once are kept under benchmarks/runs.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import faiss
@@ -28,6 +32,7 @@ from recprune.kernels.neighbours import Neighbours
 
 __all__ = ["main"]
 
+RUNS = Path(__file__).resolve().parent / "runs"
 K = 20
 SEEN = 27
 """Items that a user of Gowalla had, in the mean."""
@@ -65,12 +70,23 @@ def main(arguments: list[str]) -> None:
 
 def measure(part: int, repeats: int) -> list[list[Any]]:
     """All rows of the table, of catalogues of a part of the size."""
-    rows = [one_request(n // part, dim, max(5, repeats // cost)) for n, dim, cost in SIZES]
-    rows.append(all_users(ITEMS // part, 64, max(3, repeats // 11)))
-    rows += [item_item(ITEMS // part, entries, repeats) for entries in (200, 20)]
-    for row in rows:
-        print(dict(zip(COLUMNS, row, strict=True)), flush=True)
-    return rows
+    tasks: list[Callable[[], list[Any]]] = []
+    for n, dim, cost in SIZES:
+        tasks.append(partial(one_request, n // part, dim, max(5, repeats // cost)))
+    tasks.append(partial(all_users, ITEMS // part, 64, max(3, repeats // 11)))
+    tasks += [partial(item_item, ITEMS // part, entries, repeats) for entries in (200, 20)]
+    return [resumed(f"kernels-{part}-{repeats}-{number}", task) for number, task in enumerate(tasks)]
+
+
+def resumed(name: str, task: Callable[[], list[Any]]) -> list[Any]:
+    """A row, kept under benchmarks/runs, so that what was measured is not measured again."""
+    kept = RUNS / f"{name}.json"
+    if not kept.exists():
+        RUNS.mkdir(exist_ok=True)
+        kept.write_text(json.dumps(task()), encoding="utf-8")
+    row: list[Any] = json.loads(kept.read_text(encoding="utf-8"))
+    print(dict(zip(COLUMNS, row, strict=True)), flush=True)
+    return row
 
 
 SIZES = ((ITEMS, 64, 1), (1_000_000, 64, 4), (1_000_000, 128, 8))
