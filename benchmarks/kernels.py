@@ -1,7 +1,7 @@
 """How fast the best items are found: ours beside faiss, implicit, numpy and torch: `python -m benchmarks.kernels`.
 
 All run in one process on one thread, in turns, each request another query; what is told is the median of the processor
-time of a call. `--quick` runs a tenth of the sizes, a few times, and writes no result. Writes results/kernels.json;
+time of a call. `--quick` runs a tenth of the sizes, a few times, and writes no result. Writes results/kernels.json.
 Rows measured once are kept under benchmarks/runs.
 """
 
