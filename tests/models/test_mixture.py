@@ -9,7 +9,6 @@ from recprune.models.fism import Fism
 from recprune.models.mixture import Mixture
 from recprune.testing import tiny_split
 from recprune.training.fit import FitOptions, fit
-from recprune.training.whole_histories import history_samples
 
 ONCE = FitOptions(epochs=2, batch=16, lr=0.03)
 
@@ -74,25 +73,6 @@ def test_training_counts_the_walks_once_and_moves_the_factors_alone(split, start
     fit(model, split, ONCE)
     assert torch.equal(model.items.values, before)
     assert not torch.equal(model.item.weight, weight)
-
-
-def test_training_makes_the_scores_of_what_is_hidden_likely(split):
-    model = recprune.build("mixture", split, dim=4, k=5, share=0.7)
-    model.start_(split.train.histories())
-    histories, generator = split.train.histories().once(), torch.Generator().manual_seed(0)
-    samples = history_samples(model, split.train, 0.5)
-    found = samples.loss(torch.arange(6), generator)
-    users = np.flatnonzero(histories.counts())[:6]
-    rows, items = histories.pairs(users)
-    away = torch.rand(len(items), generator=torch.Generator().manual_seed(0)) < 0.5
-    shown = torch.zeros(6, split.train.n_items)
-    shown[rows[~away], items[~away]] = 1
-    with torch.no_grad():
-        made = model(shown)
-        p = (made.exp() - 0.7 * (near := model.items(shown)) / near.sum(1, keepdim=True).clamp(min=1e-20))[:, 0]
-    wanted = (made.exp() - 0.7 * near / near.sum(1, keepdim=True).clamp(min=1e-20)) / (1 - p[:, None])
-    wanted = wanted + 0.7 * near / near.sum(1, keepdim=True).clamp(min=1e-20)
-    assert found.item() == pytest.approx(-wanted[rows[away], items[away]].log().mean().item(), rel=1e-2)
 
 
 def test_entries_and_dims_leave_exactly(split):

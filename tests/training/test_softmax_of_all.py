@@ -28,20 +28,6 @@ def test_loss_and_gradients_are_those_of_a_plain_softmax():
     assert torch.allclose(one[1].grad, other[1].grad)
 
 
-def test_what_stands_beside_is_added_to_the_softmax():
-    one, other, beside = factors(), factors(), torch.tensor([0.0, 0.1, 0.5, 0.0, 0.02, 3.0], dtype=torch.float64)
-    mine = softmax_of_all(*one, 0.3, beside=beside)
-    query, table, rows, columns = other
-    scores = query @ table.T / 0.3
-    scores = torch.cat([torch.full_like(scores[:, :1], -torch.inf), scores[:, 1:]], 1)
-    theirs = -(torch.softmax(scores, 1)[rows, columns] + beside).log().mean()
-    (3 * mine).backward()
-    (3 * theirs).backward()
-    assert torch.allclose(mine, theirs)
-    assert torch.allclose(one[0].grad, query.grad)
-    assert torch.allclose(one[1].grad, table.grad)
-
-
 def test_half_precision_is_near():
     query, table, rows, columns = (t.float() if t.is_floating_point() else t for t in factors())
     query, table = query.detach().requires_grad_(), table.detach().requires_grad_()

@@ -30,8 +30,7 @@ class Mixture(Fism):
     evenly, to a user who had it and on to an item that this user had (P3, Cooper et al. 2014, section 2): the sum over
     i of the history of sum_u x_ui x_uj / (n_i n_u), over its sum over all j. Of every item j the `k` largest i by
     sum_u x_ui x_uj / (n_u sqrt(n_i n_j)) are held and no others; an item is not its own. Factors generalise, neighbours
-    remember; where they agree both are surer. q is counted, once, when a training begins; p is trained beside it, most
-    by what q does not tell.
+    remember; where they agree both are surer. p is trained, q is counted, once, when a training begins.
 
     forward: history (batch, n_items) 0/1 -> scores (batch, n_items), logarithms. entries: of the walks that there are.
     """
@@ -82,12 +81,7 @@ class Mixture(Fism):
         found = torch.softmax(super().forward(history), 1)
         near: Tensor = self.items(history)
         near = near / near.sum(1, keepdim=True).clamp(min=TINY)
-        return torch.log(found + self.share * near + TINY)
-
-    @property
-    def share(self) -> float:
-        """How much q counts beside p."""
-        return float(self.config["share"])
+        return torch.log(found + float(self.config["share"]) * near + TINY)
 
     @torch.no_grad()
     def start_(self, histories: Histories) -> None:
@@ -105,13 +99,6 @@ class Mixture(Fism):
             return
         self.items = item_item(_walks(graph, roots, int(self.config["k"])), held.values.dtype)
         self.config["entries"] = len(self.items.values)
-
-    def walks(self) -> sp.csr_matrix:
-        """(items of the history, items to score) how likely each walk is: what training sees beside p."""
-        held: ItemItem = self.items  # type: ignore[assignment]
-        parts = (held.values.detach().numpy(), held.indices.numpy().astype(np.int32), held.indptr.numpy())
-        found = sp.csr_matrix(parts, shape=(held.out_features, held.in_features)).T.tocsr()
-        return found
 
     def _drawn(self) -> None:
         self._as_drawn = self._sum()

@@ -30,60 +30,39 @@ class Workspace:
 
 
 def softmax_of_all(
-    query: Tensor,
-    items: Tensor,
-    rows: Tensor,
-    columns: Tensor,
-    temperature: float,
-    space: Workspace | None = None,
-    beside: Tensor | None = None,
+    query: Tensor, items: Tensor, rows: Tensor, columns: Tensor, temperature: float, space: Workspace | None = None
 ) -> Tensor:
     """-mean over pairs of log softmax(query items^T / temperature)[rows, columns]. Liang et al. 2018, equation 2.
-
-    beside: (pairs,) what else speaks for each pair, on the scale of a probability: then of log(softmax + beside), and a
-    pair counts in the gradient by the share of the sum that the softmax has (the responsibility of a mixture: Bishop
-    2006, section 9.2.2).
 
     query (batch, dim); items (n_items, dim), row 0 is the unknown item, which is no answer; rows and columns (pairs,)
     int64: which items are to be found for which query, each pair once. The gradients of both factors are made along
     with the loss, so that no scores are kept for them; there is no second derivative. 0 where there is no pair.
     """
-    space = space or Workspace(half=False)
-    found: Tensor = _Softmax.apply(query, items, rows, columns, temperature, space, beside)  # type: ignore[no-untyped-call]
+    found: Tensor = _Softmax.apply(query, items, rows, columns, temperature, space or Workspace(half=False))  # type: ignore[no-untyped-call]
     return found
 
 
 class _Softmax(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        query: Tensor,
-        items: Tensor,
-        rows: Tensor,
-        columns: Tensor,
-        temperature: float,
-        space: Workspace,
-        beside: Tensor | None,
+        ctx: Any, query: Tensor, items: Tensor, rows: Tensor, columns: Tensor, temperature: float, space: Workspace
     ) -> Tensor:
         scores = _scores(query, items, space).div_(temperature)
         scores[:, 0] = -torch.inf
         wanted = scores[rows, columns]
         most = scores.amax(1, keepdim=True)
         total = scores.sub_(most).exp_().sum(1, keepdim=True)
-        count, logs = max(len(rows), 1), wanted - (total.log() + most).squeeze(1)[rows]
-        whole = logs if beside is None else torch.logaddexp(logs, beside.to(logs.dtype).log())
-        much = (logs - whole).exp()
-        of_rows = scores.new_zeros(len(query)).index_add(0, rows, much)
-        scores.mul_(of_rows[:, None] / total)
-        scores[rows, columns] -= much
-        loss = -whole.sum() / count
+        pairs, count = torch.bincount(rows, minlength=len(query)).to(scores.dtype), max(len(rows), 1)
+        loss = (((total.log() + most).squeeze(1) * pairs).sum() - wanted.sum()) / count
+        scores.mul_(pairs[:, None] / total)
+        scores[rows, columns] -= 1.0
         ctx.save_for_backward(*_products(scores, query, items, space, 1 / (temperature * count)))
         return loss
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         of_query, of_items = ctx.saved_tensors
-        return of_query * gradient, of_items * gradient, None, None, None, None, None
+        return of_query * gradient, of_items * gradient, None, None, None, None
 
 
 def _scores(query: Tensor, items: Tensor, space: Workspace) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -23,8 +22,7 @@ __all__ = ["history_samples"]
 
 def history_samples(model: Any, data: Dataset, hidden: float = 0.5, teacher: Teacher | None = None) -> Samples:
     """One sample a user with a history: of its items the share `hidden` is not shown, and all of them are to be found;
-    by a model of factors (`of_items` and `catalogue`) those that were not shown, without a score kept for any, beside
-    what its `walks` say where it has such.
+    by a model of factors (`of_items` and `catalogue`) those that were not shown, without a score kept for any.
 
     A teacher is shown the same items of the same user, and those that the model no longer knows.
     """
@@ -46,28 +44,15 @@ def history_samples(model: Any, data: Dataset, hidden: float = 0.5, teacher: Tea
 def _factored(model: Any, histories: Histories, hidden: float, sum_of: int) -> Samples:
     once = histories.once()
     users, space = np.flatnonzero(once.counts()), Workspace()
-    walks = model.walks() if hasattr(model, "walks") else None
 
     def of(rows: Tensor, generator: torch.Generator) -> Tensor:
         where, what = (torch.from_numpy(part.astype(np.int64)) for part in once.pairs(users[rows.numpy()]))
         away = torch.rand(len(what), generator=generator) < hidden
         with parametrize.cached():
             query, items = model.of_items(what[~away], where[~away], len(rows)), model.catalogue()
-        beside = None if walks is None else model.share * _beside(walks, where, what, away, len(rows))
-        return softmax_of_all(query, items, where[away], what[away], model.temperature, space, beside)
+        return softmax_of_all(query, items, where[away], what[away], model.temperature, space)
 
     return Samples(len(users), of, sum_of)
-
-
-def _beside(walks: Any, where: Tensor, what: Tensor, away: Tensor, batch: int) -> Tensor:
-    """(pairs that are away,) what the walks from the items that are shown say of each, out of all that they say."""
-    rows, items, hidden = where.numpy(), what.numpy(), away.numpy()
-    ones = np.ones(int((~hidden).sum()), dtype=np.float32)
-    shown = sp.csr_matrix((ones, (rows[~hidden], items[~hidden])), shape=(batch, walks.shape[0]))
-    found = (shown @ walks).tocsr()
-    whole = np.maximum(np.asarray(found.sum(1)).ravel(), np.finfo(np.float32).tiny)
-    said = np.asarray(found[rows[hidden], items[hidden]]).ravel() / whole[rows[hidden]]
-    return torch.from_numpy(said.astype(np.float32))
 
 
 def _taught(model: Any, teacher: Teacher, hidden: float, sum_of: int) -> Samples:
