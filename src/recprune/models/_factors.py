@@ -23,8 +23,8 @@ class Factors(Start):
 
     def __init__(self, n_users: int, n_items: int, dim: int, *, has_bias: bool, start: str, **options: Any) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {"n_users": n_users, "n_items": n_items, "dim": dim, **options}
-        self.config["start"] = check_start(start)
+        self._start = check_start(start)
+        self.config: dict[str, Any] = {"n_users": n_users, "n_items": n_items, "dim": dim, **options, "start": start}
         self.columns: tuple[str, ...] = ("user",)
         self.user = nn.Embedding(n_users, dim)
         self.item = nn.Embedding(n_items, dim)

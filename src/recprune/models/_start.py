@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,11 +24,11 @@ NOISE = 0.2
 class Start(nn.Module):
     """Models that can begin from what a closed form finds in the histories that they are about to learn.
 
-    Training calls `start_` on a model that is `fresh`: its weights are still those that were drawn, and config["start"]
-    is "spectral". What was trained, loaded or set goes on from where it is.
+    Training calls `start_` on a model that is `fresh`: its weights are still those that were drawn, and its start is
+    "spectral". What was trained, loaded or set goes on from where it is.
     """
 
-    config: dict[str, Any]
+    _start: str = "random"
     _as_drawn: int | None = None
 
     def start_(self, histories: Histories) -> None:
@@ -42,7 +41,7 @@ class Start(nn.Module):
 
     def _drawn(self) -> None:
         """Weights were drawn anew."""
-        self._as_drawn = self._sum() if self.config["start"] == "spectral" else None
+        self._as_drawn = self._sum() if self._start == "spectral" else None
 
     def _sum(self) -> int | None:
         found = 0

@@ -39,7 +39,8 @@ class Fism(Start):
         start: str = "spectral",
     ) -> None:
         super().__init__()
-        options = {"smooth": smooth, "damp": damp, "temperature": temperature, "start": check_start(start)}
+        self._start = check_start(start)
+        options = {"smooth": smooth, "damp": damp, "temperature": temperature, "start": start}
         self.config: dict[str, Any] = {"n_items": n_items, "dim": dim, **options}
         self.columns: tuple[str, ...] = ("history",)
         self.item = nn.Embedding(n_items, dim)
