@@ -23,15 +23,12 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 import torch
-from benchmarks.recipes import folder
+from benchmarks.recipes_lists import books, movies
 from benchmarks.result import write_result
 from torch import Tensor, nn
 
 from recprune.atomic import write_bytes
 from recprune.data.dataset import Dataset, Split
-from recprune.data.log import clean
-from recprune.data.read import read
-from recprune.data.split import split_given
 from recprune.encodings.item_bytes import ItemBytes
 from recprune.encodings.largest import largest
 from recprune.encodings.spelled import spelled
@@ -61,26 +58,11 @@ class Bench:
     solved again; whether the pruned model learns from validation too."""
 
     title: str
-    split: Callable[[], Split]
+    split: Callable[[bool], Split]
     regs: tuple[float, ...]
     k: int
     solved: bool
     joined: bool
-
-
-def movies() -> Split:
-    """The parts of LightGCN++ (Lee et al. 2024)."""
-    parts = (clean(read(folder("ml-1m") / f"lightgcnpp.{p}.txt.gz", "adjacency")) for p in ("train", "test", "valid"))
-    return split_given(*parts)
-
-
-def books() -> Split:
-    """The parts of KGAT (Wang et al. 2019); a tenth of the training pairs, drawn by seed 0, is for validation."""
-    given = split_given(
-        *(clean(read(folder("amazon-book-kgat") / f"{p}.txt.gz", "adjacency")) for p in ("train", "test"))
-    )
-    held = np.random.default_rng(0).random(len(given.train)) < 0.1
-    return Split(given.train.take(~held), given.train.take(held), given.test)
 
 
 BENCHES = {
@@ -93,7 +75,7 @@ def main(names: list[str]) -> None:
     """Measure the sets of those names, all where none is named."""
     for name in names or list(BENCHES):
         bench = BENCHES[name]
-        given = bench.split()
+        given = bench.split(True)
         reg, tried = once(f"{name}-reg", lambda bench=bench, given=given: chosen_reg(bench, given))
         none = given.valid.take(np.zeros(len(given.valid), bool))
         split = Split(joined(given.train, given.valid), none, given.test) if bench.joined else given

@@ -7,7 +7,6 @@ the peers too. What was measured is kept under benchmarks/runs, so that an inter
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -50,7 +49,7 @@ def main(names: list[str]) -> None:
 def before(name: str, data: ListData) -> None:
     """The models as they are, beside what is published."""
     split, k = data.split(False), data.k
-    rows: list[list[object]] = [[f"published: {who}", None, None, *both, None, None] for who, both in published(data)]
+    rows: list[list[object]] = [[f"published: {who}", None, None, *both, None, None] for who, *both in data.published]
     for label in data.models:
         found = [one(name, data, split, label, seed) for seed in seeds(data, label)]
         rows.append(
@@ -72,11 +71,6 @@ def before(name: str, data: ListData) -> None:
     print(f"written: {path}", flush=True)
 
 
-def published(data: ListData) -> list[tuple[str, tuple[float | None, float | None]]]:
-    """Who, and both metrics."""
-    return [(who, (recall, ndcg)) for who, recall, ndcg in data.published]
-
-
 def seeds(data: ListData, label: str) -> tuple[int, ...]:
     """Those that a model is trained by."""
     return SEEDS if label in data.drawn else SEEDS[:1]
@@ -93,12 +87,12 @@ def after(name: str, data: ListData) -> None:
         label, found = f"1/{share}", []
         for seed, model in zip(seeds(data, data.best), dense, strict=True):
             made = stored(f"{name}-{label[2:]}-{seed}", partial(smaller, model, split, share, seed))
-            found.append(judged(f"{name}-small-{share}-{seed}", partial(at_once, found_as_is, made), split, k))
+            found.append(judged(f"{name}-small-{share}-{seed}", lambda m=made: m, split, k))
             fast.setdefault(label, made)
         rows.append([label, *cells(found, k), *lost(base, found, k)])
     for bits in ("int8", "int4"):
         found = [
-            judged(f"{name}-{bits}-{s}", partial(at_once, packed, m, bits), split, k)
+            judged(f"{name}-{bits}-{s}", partial(packed, m, bits), split, k)
             for s, m in zip(seeds(data, data.best), dense, strict=True)
         ]
         rows.append([f"{bits} alone", *cells(found, k), *lost(base, found, k)])
@@ -126,16 +120,6 @@ def after(name: str, data: ListData) -> None:
     print(f"written: {path}", flush=True)
 
 
-def at_once(make: Callable[..., nn.Module], *of: Any) -> tuple[nn.Module, float]:
-    """A model that takes no time to speak of."""
-    return make(*of), 0.0
-
-
-def found_as_is(model: nn.Module) -> nn.Module:
-    """The model itself."""
-    return model
-
-
 def smaller(model: nn.Module, split: Split, share: int, seed: int) -> Pruned:
     """What recprune makes of the model for a fraction of its bytes."""
     return prune(model, split, budget=Budget(bytes=size_of(model)[2] // share), seed=seed)
@@ -154,26 +138,21 @@ def kept(name: str, data: ListData, split: Split, label: str, seed: int) -> nn.M
 
 def one(name: str, data: ListData, split: Split, label: str, seed: int) -> dict[str, Any]:
     """A model trained and judged."""
-
-    def make() -> tuple[nn.Module, float]:
-        begin = time.process_time()
-        model = kept(name, data, split, label, seed)
-        return model, time.process_time() - begin
-
-    return judged(f"{name}-{slug(label)}-{seed}", make, split, data.k)
+    return judged(f"{name}-{slug(label)}-{seed}", partial(kept, name, data, split, label, seed), split, data.k)
 
 
-def judged(key: str, make: Callable[[], tuple[nn.Module, float]], split: Split, k: int) -> dict[str, Any]:
+def judged(key: str, make: Callable[[], nn.Module], split: Split, k: int) -> dict[str, Any]:
     """Metrics, bytes, seconds and every user's recall; read where it was measured before."""
     path = RUNS / f"lists-{key}.json"
     if not path.exists():
-        model, seconds = make()
+        begin = time.process_time()
+        model = make()
+        seconds = time.process_time() - begin
         found = evaluate(model, split, "test", k=k)
         measured = {
             "metrics": {name: found.mean[name] for name in (f"recall@{k}", f"ndcg@{k}")},
             "bytes": size_of(model)[2],
             "seconds": seconds,
-            "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
             "users": np.round(found.parts[f"recall@{k}"].values, 7).tolist(),
         }
         print(f"  {key}: {measured['metrics']}, {measured['bytes']:,} bytes, {seconds:.0f} s", flush=True)

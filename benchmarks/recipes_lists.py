@@ -7,11 +7,11 @@ published ones learned from. Nothing here reads the test part.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from benchmarks.recipes import folder, gowalla
+from benchmarks.recipes import GOWALLA_FISM, folder, gowalla
 from torch import nn
 
 from recprune.data.dataset import Split
@@ -22,7 +22,7 @@ from recprune.models.build import build
 from recprune.training.fit import fit
 from recprune.training.options import FitOptions
 
-__all__ = ["SETS", "ListData"]
+__all__ = ["SETS", "ListData", "books", "movies"]
 
 Make = Callable[[Split, int], nn.Module]
 """(split, seed) -> a trained model."""
@@ -31,7 +31,7 @@ Make = Callable[[Split, int], nn.Module]
 @dataclass(frozen=True, slots=True)
 class ListData:
     """title; split(valid) -> the parts; k of the lists; models by name; which of them draw numbers, and so are trained
-    for every seed; published: (who, recall, NDCG); large: bytes that shares are told of, and of what."""
+    for every seed; best: the one that is pruned; published: (who, recall, NDCG)."""
 
     title: str
     split: Callable[[bool], Split]
@@ -40,7 +40,7 @@ class ListData:
     best: str
     drawn: frozenset[str] = frozenset()
     published: tuple[tuple[str, float | None, float | None], ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
 
 def movies(valid: bool) -> Split:
@@ -107,13 +107,6 @@ def implicit_als(dim: int, reg: float, alpha: float, sweeps: int) -> Make:
     return make
 
 
-FISM = FitOptions(
-    epochs=15, batch=512, lr=0.03, decay=0.0, schedule="linear", hidden=0.75, metric="recall", patience=15
-)
-LIGHTGCN = FitOptions(
-    loss="sampled_softmax", epochs=30, batch=8192, lr=0.01, decay=0.0, schedule="linear", negatives=2048, patience=30
-)
-
 SETS: Mapping[str, ListData] = {
     "gowalla": ListData(
         "Gowalla",
@@ -125,8 +118,8 @@ SETS: Mapping[str, ListData] = {
             "spectral (GF-CF), 256 dims": closed("spectral"),
             "als, 64 dims": closed("als", dim=64),
             "implicit: ALS, 64 dims": implicit_als(64, 30.0, 20.0, 8),
-            "fism, 64 dims": trained("fism", FISM),
-            "mixture, 64 dims": trained("mixture", FISM, k=100),
+            "fism, 64 dims": trained("fism", GOWALLA_FISM),
+            "mixture, 64 dims": trained("mixture", GOWALLA_FISM, k=100),
         },
         "mixture, 64 dims",
         frozenset({"mixture, 64 dims"}),
