@@ -17,7 +17,17 @@ from recprune.errors import DataError
 from recprune.models._closed import check_items
 from recprune.models._ridge import ALIKE, Errors
 
-__all__ = ["SparseItems", "blank", "check_solvable", "item_item", "largest_of_rows", "ridge_entries", "together"]
+__all__ = [
+    "SparseItems",
+    "blank",
+    "check_solvable",
+    "item_item",
+    "largest_of_rows",
+    "of_entries",
+    "ridge_entries",
+    "together",
+    "without_own",
+]
 
 ROWS = 1024
 """Rows that are looked at together."""
@@ -79,6 +89,24 @@ def together(histories: Histories, errors: Errors = ALIKE) -> sp.csr_matrix:
     if errors.dropout:
         found.setdiag(found.diagonal() / (1 - errors.dropout))
         found.eliminate_zeros()
+    return found
+
+
+def without_own(block: sp.csr_matrix, begin: int) -> sp.csr_matrix:
+    """A block of rows of a square matrix, from row `begin` on, without the entries of items with themselves."""
+    both = block.tocoo()
+    other = both.row + begin != both.col
+    return sp.csr_matrix((both.data[other], (both.row[other], both.col[other])), shape=both.shape)
+
+
+def of_entries(matrix: sp.csr_matrix, held: ItemItem) -> NDArray[np.float64]:
+    """(entries,) what M'M of a (n_users, n_items) matrix M is at the entries that are held, some rows at a time."""
+    items, rows, columns = matrix.T.tocsr(), held.rows().numpy(), held.indices.long().numpy()
+    found = np.zeros(len(rows))
+    for begin in range(0, matrix.shape[1], ROWS):
+        inside = np.flatnonzero((rows >= begin) & (rows < begin + ROWS))
+        block = (items[begin : begin + ROWS] @ matrix).tocsr()
+        found[inside] = np.asarray(block[rows[inside] - begin, columns[inside]]).ravel()
     return found
 
 

@@ -11,7 +11,15 @@ from torch import Tensor
 
 from recprune.data.dataset import Histories, Split
 from recprune.encodings.item_item import ItemItem
-from recprune.models._item_item import ROWS, SparseItems, check_solvable, item_item, largest_of_rows
+from recprune.models._item_item import (
+    ROWS,
+    SparseItems,
+    check_solvable,
+    item_item,
+    largest_of_rows,
+    of_entries,
+    without_own,
+)
 
 __all__ = ["ItemKnn"]
 
@@ -60,25 +68,20 @@ def _nearest(histories: Histories, k: int, shrink: float) -> sp.csr_matrix:
     matrix = histories.matrix(unknown=False)
     items, blocks = matrix.T.tocsr(), []
     for begin in range(0, histories.n_items, ROWS):
-        block = _similar((items[begin : begin + ROWS] @ matrix).tocoo(), items, begin, shrink)
+        block = _similar((items[begin : begin + ROWS] @ matrix).tocsr(), items, begin, shrink)
         blocks.append(largest_of_rows(block, k))
     return sp.vstack(blocks, format="csr")
 
 
-def _similar(both: sp.coo_matrix, items: sp.csr_matrix, begin: int, shrink: float) -> sp.csr_matrix:
+def _similar(together: sp.csr_matrix, items: sp.csr_matrix, begin: int, shrink: float) -> sp.csr_matrix:
     """Similarities of a block of rows, that of an item with itself left out."""
-    users = np.diff(items.indptr).astype(np.float64)
-    rows, columns, other = both.row, both.col, both.row + begin != both.col
-    values = both.data / (np.sqrt(users[rows + begin] * users[columns]) + shrink)
-    return sp.csr_matrix((values[other], (rows[other], columns[other])), shape=both.shape)
+    users, both = np.diff(items.indptr).astype(np.float64), without_own(together, begin).tocoo()
+    both.data = both.data / (np.sqrt(users[both.row + begin] * users[both.col]) + shrink)
+    return both.tocsr()
 
 
 def _of_entries(histories: Histories, held: ItemItem, shrink: float) -> Tensor:
     matrix = histories.matrix(unknown=False)
-    items, rows, columns = matrix.T.tocsr(), held.rows().numpy(), held.indices.long().numpy()
-    found = np.zeros(len(rows))
-    for begin in range(0, histories.n_items, ROWS):
-        inside = np.flatnonzero((rows >= begin) & (rows < begin + ROWS))
-        block = _similar((items[begin : begin + ROWS] @ matrix).tocoo(), items, begin, shrink)
-        found[inside] = np.asarray(block[rows[inside] - begin, columns[inside]]).ravel()
-    return torch.from_numpy(found).to(held.values.dtype)
+    users = np.diff(matrix.T.tocsr().indptr).astype(np.float64)
+    norms = np.sqrt(users[held.rows().numpy()] * users[held.indices.long().numpy()])
+    return torch.from_numpy(of_entries(matrix, held) / (norms + shrink)).to(held.values.dtype)

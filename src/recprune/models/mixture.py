@@ -14,8 +14,15 @@ from recprune.data.dataset import Histories, Split
 from recprune.data.graph import normal_graph
 from recprune.encodings.item_item import ItemItem
 from recprune.errors import DataError
-from recprune.models._closed import check_items
-from recprune.models._item_item import ROWS, blank, item_item, largest_of_rows
+from recprune.models._item_item import (
+    ROWS,
+    blank,
+    check_solvable,
+    item_item,
+    largest_of_rows,
+    of_entries,
+    without_own,
+)
 from recprune.models.fism import Fism
 
 __all__ = ["Mixture"]
@@ -90,12 +97,12 @@ class Mixture(Fism):
         if self.config["start"] == "spectral":
             super().start_(histories)
         n_items, held = int(self.config["n_items"]), self.items
-        check_items(histories, n_items)
-        if not isinstance(held, ItemItem):
-            raise DataError("the item matrix is packed; start the model first and pack it then, or unpack it")
+        check_solvable(held, histories, n_items)
+        assert isinstance(held, ItemItem)
         graph, roots = normal_graph(histories)
         if len(held.values) < self.config["entries"]:
-            held.values.copy_(_of_entries(graph, roots, held))
+            ratio = roots[held.rows().numpy()] / roots[held.indices.long().numpy()]
+            held.values.copy_(torch.from_numpy(of_entries(graph, held) * ratio))
             return
         self.items = item_item(_walks(graph, roots, int(self.config["k"])), held.values.dtype)
         self.config["entries"] = len(self.items.values)
@@ -108,21 +115,8 @@ def _walks(graph: sp.csr_matrix, roots: NDArray[np.float32], k: int) -> sp.csr_m
     """(items to score, items of the history), k entries a row, made some rows at a time."""
     items, blocks = graph.T.tocsr(), []
     for begin in range(0, graph.shape[1], ROWS):
-        block = (items[begin : begin + ROWS] @ graph).tocoo()
-        other = block.row + begin != block.col
-        block = sp.csr_matrix((block.data[other], (block.row[other], block.col[other])), shape=block.shape)
-        blocks.append(largest_of_rows(block, k))
+        blocks.append(largest_of_rows(without_own(items[begin : begin + ROWS] @ graph, begin), k))
     whole = sp.vstack(blocks, format="csr")
     rows = np.repeat(np.arange(whole.shape[0]), np.diff(whole.indptr))
     whole.data *= roots[rows] / roots[whole.indices]
     return whole
-
-
-def _of_entries(graph: sp.csr_matrix, roots: NDArray[np.float32], held: ItemItem) -> Tensor:
-    items, rows, columns = graph.T.tocsr(), held.rows().numpy(), held.indices.long().numpy()
-    found = np.zeros(len(rows), dtype=np.float32)
-    for begin in range(0, graph.shape[1], ROWS):
-        inside = np.flatnonzero((rows >= begin) & (rows < begin + ROWS))
-        block = (items[begin : begin + ROWS] @ graph).tocsr()
-        found[inside] = np.asarray(block[rows[inside] - begin, columns[inside]]).ravel()
-    return torch.from_numpy(found * roots[rows] / roots[columns]).to(held.values.dtype)

@@ -14,7 +14,7 @@ from recprune.data.dataset import Histories, Split
 from recprune.data.graph import normal_graph
 from recprune.encodings.faces import scores, summed
 from recprune.encodings.item_item import ItemItem
-from recprune.models._item_item import ROWS, blank, check_solvable, item_item, largest_of_rows
+from recprune.models._item_item import ROWS, blank, check_solvable, item_item, largest_of_rows, of_entries
 from recprune.models._vectors import right_vectors
 
 __all__ = ["Spectral"]
@@ -77,7 +77,7 @@ class Spectral(nn.Module):
         weight.copy_(torch.from_numpy(right_vectors(graph, weight.shape[1])))
         self.root.copy_(torch.from_numpy(roots))
         if len(held.values) < self.config["entries"]:
-            held.values.copy_(_of_entries(graph, held))
+            held.values.copy_(torch.from_numpy(of_entries(graph, held)))
             return
         self.items = item_item(_filter(graph, roots, int(self.config["k"])), held.values.dtype)
         self.config["entries"] = len(self.items.values)
@@ -93,13 +93,3 @@ def _filter(graph: sp.csr_matrix, roots: NDArray[np.float32], k: int) -> sp.csr_
         block.data /= roots[block.indices]
         blocks.append(block)
     return sp.vstack(blocks, format="csr")
-
-
-def _of_entries(graph: sp.csr_matrix, held: ItemItem) -> Tensor:
-    items, rows, columns = graph.T.tocsr(), held.rows().numpy(), held.indices.long().numpy()
-    found = np.zeros(len(rows))
-    for begin in range(0, graph.shape[1], ROWS):
-        inside = np.flatnonzero((rows >= begin) & (rows < begin + ROWS))
-        block = (items[begin : begin + ROWS] @ graph).tocsr()
-        found[inside] = np.asarray(block[rows[inside] - begin, columns[inside]]).ravel()
-    return torch.from_numpy(found).to(held.values.dtype)
