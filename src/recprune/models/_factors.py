@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from recprune.data.dataset import Histories
+from recprune.data.dataset import Histories, Split
 from recprune.encodings.faces import scores
 from recprune.models._start import Start, check_start, check_users, spectral_rows
 
@@ -23,13 +23,18 @@ class Factors(Start):
 
     def __init__(self, n_users: int, n_items: int, dim: int, *, has_bias: bool, start: str, **options: Any) -> None:
         super().__init__()
-        self._start = check_start(start)
-        self.config: dict[str, Any] = {"n_users": n_users, "n_items": n_items, "dim": dim, **options, "start": start}
+        check_start(start)
+        self.config = {"n_users": n_users, "n_items": n_items, "dim": dim, **options, "start": start}
         self.columns: tuple[str, ...] = ("user",)
         self.user = nn.Embedding(n_users, dim)
         self.item = nn.Embedding(n_items, dim)
         self.bias = nn.Parameter(torch.zeros(n_items)) if has_bias else None
         self.reset_parameters()
+
+    @classmethod
+    def of(cls, split: Split, **options: Any) -> Self:
+        """The model for the users and items of a split."""
+        return cls(split.train.n_users, split.train.n_items, **options)
 
     def reset_parameters(self) -> None:
         """Small factors (standard deviation 0.1 / sqrt(dim)), no bias; user 0 (unknown) begins without a taste."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ class Start(nn.Module):
     "spectral". What was trained, loaded or set goes on from where it is.
     """
 
-    _start: str = "random"
+    config: dict[str, Any]
     _as_drawn: int | None = None
 
     def start_(self, histories: Histories) -> None:
@@ -41,7 +42,7 @@ class Start(nn.Module):
 
     def _drawn(self) -> None:
         """Weights were drawn anew."""
-        self._as_drawn = self._sum() if self._start == "spectral" else None
+        self._as_drawn = self._sum() if self.config and self.config["start"] == "spectral" else None
 
     def _sum(self) -> int | None:
         found = 0

@@ -39,25 +39,17 @@ class Fism(Start):
         start: str = "spectral",
     ) -> None:
         super().__init__()
-        self._start = check_start(start)
+        check_start(start)
         options = {"smooth": smooth, "damp": damp, "temperature": temperature, "start": start}
-        self.config: dict[str, Any] = {"n_items": n_items, "dim": dim, **options}
+        self.config = {"n_items": n_items, "dim": dim, **options}
         self.columns: tuple[str, ...] = ("history",)
         self.item = nn.Embedding(n_items, dim)
         self.reset_parameters()
 
     @classmethod
-    def of(
-        cls,
-        split: Split,
-        dim: int = 64,
-        smooth: float = 0.9,
-        damp: float = 0.3,
-        temperature: float = 0.06,
-        start: str = "spectral",
-    ) -> Self:
+    def of(cls, split: Split, **options: Any) -> Self:
         """The model for the items of a split."""
-        return cls(split.train.n_items, dim, smooth, damp, temperature, start)
+        return cls(split.train.n_items, **options)
 
     @property
     def temperature(self) -> float:

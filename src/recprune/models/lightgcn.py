@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
-from recprune.data.dataset import Split
 from recprune.models._factors import Factors
 
 __all__ = ["LightGCN"]
@@ -24,11 +21,6 @@ class LightGCN(Factors):
 
     def __init__(self, n_users: int, n_items: int, dim: int = 64, layers: int = 2, start: str = "random") -> None:
         super().__init__(n_users, n_items, dim, has_bias=False, start=start, layers=layers)
-
-    @classmethod
-    def of(cls, split: Split, dim: int = 64, layers: int = 2, start: str = "random") -> Self:
-        """The model for the users and items of a split."""
-        return cls(split.train.n_users, split.train.n_items, dim, layers, start)
 
     def propagation(self) -> tuple[str, str, int]:
         """The tables of users and of items that are spread while the model is trained, and over how many layers."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
-from recprune.data.dataset import Split
 from recprune.models._factors import Factors
 
 __all__ = ["MF"]
@@ -20,8 +17,3 @@ class MF(Factors):
 
     def __init__(self, n_users: int, n_items: int, dim: int = 64, bias: bool = True, start: str = "random") -> None:
         super().__init__(n_users, n_items, dim, has_bias=bias, start=start, bias=bias)
-
-    @classmethod
-    def of(cls, split: Split, dim: int = 64, bias: bool = True, start: str = "random") -> Self:
-        """The model for the users and items of a split."""
-        return cls(split.train.n_users, split.train.n_items, dim, bias, start)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from recprune.data.dataset import Histories, Split
+from recprune.data.dataset import Histories
 from recprune.data.graph import normal_graph
 from recprune.encodings.item_item import ItemItem
 from recprune.errors import DataError
@@ -61,21 +59,6 @@ class Mixture(Fism):
         self.config |= {"k": k, "share": share, "entries": entries}
         self.items: nn.Module = blank(n_items, entries)
         self._drawn()
-
-    @classmethod
-    def of(
-        cls,
-        split: Split,
-        dim: int = 64,
-        smooth: float = 0.9,
-        damp: float = 0.3,
-        temperature: float = 0.06,
-        start: str = "spectral",
-        k: int = 100,
-        share: float = 1.0,
-    ) -> Self:
-        """The model for the items of a split."""
-        return cls(split.train.n_items, dim, smooth, damp, temperature, start, k, share)
 
     def reset_parameters(self) -> None:
         """Factors as in `fism`; no walks."""

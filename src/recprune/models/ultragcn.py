@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
-from recprune.data.dataset import Split
 from recprune.models._factors import Factors
 
 __all__ = ["UltraGCN"]
@@ -34,21 +31,6 @@ class UltraGCN(Factors):
     ) -> None:
         options = {"negative": negative, "item_item": item_item, "neighbours": neighbours, "constant": constant}
         super().__init__(n_users, n_items, dim, has_bias=False, start=start, **options)
-
-    @classmethod
-    def of(
-        cls,
-        split: Split,
-        dim: int = 64,
-        negative: float = 300.0,
-        item_item: float = 5e-4,
-        neighbours: int = 10,
-        constant: float = 1e-6,
-        start: str = "random",
-    ) -> Self:
-        """The model for the users and items of a split."""
-        train = split.train
-        return cls(train.n_users, train.n_items, dim, negative, item_item, neighbours, constant, start)
 
     def constraints(self) -> dict[str, float]:
         """The weights of the loss."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from recprune.data.dataset import Dataset, Histories
+from recprune.models._item_item import largest_of_rows, without_own
 from recprune.training.draw import sampler
 from recprune.training.options import FitOptions
 from recprune.training.samples import Samples, checksum
@@ -69,18 +69,17 @@ def pair_weights(histories: Histories) -> tuple[Tensor, Tensor]:
 
 def neighbours_of(histories: Histories, k: int) -> Neighbours:
     """The k items j with the largest w_ij = G_ij / (g_i - G_ii) sqrt(g_i / g_j), G the users of both, g its sums over
-    a row (equation 13); of equal ones the first."""
+    a row (equation 13), by their number; of equal ones the first."""
     matrix = histories.matrix(unknown=False)
     columns, sums = matrix.T.tocsr(), matrix.T @ np.asarray(matrix.sum(1)).ravel()
     own = np.asarray(matrix.sum(0)).ravel()
     items, weights = (np.zeros((histories.n_items, k), dtype) for dtype in (np.int64, np.float32))
     for begin in range(0, histories.n_items, ROWS):
-        both = (columns[begin : begin + ROWS] @ matrix).tocoo()
-        here, other = both.row + begin, both.row + begin != both.col
-        value = both.data / np.maximum(sums - own, 1)[here] * np.sqrt(sums[here] / sums[both.col])
-        block = sp.csr_matrix((value[other], (both.row[other], both.col[other])), shape=both.shape)
-        for row, (low, high) in enumerate(zip(block.indptr, block.indptr[1:], strict=False)):
-            order = np.lexsort((block.indices[low:high], -block.data[low:high]))[:k]
-            items[begin + row, : len(order)] = block.indices[low:high][order]
-            weights[begin + row, : len(order)] = block.data[low:high][order]
+        both = without_own(columns[begin : begin + ROWS] @ matrix, begin).tocoo()
+        here = both.row + begin
+        both.data = both.data / np.maximum(sums - own, 1)[here] * np.sqrt(sums[here] / sums[both.col])
+        block = largest_of_rows(both.tocsr(), k)
+        rows = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
+        places = (rows + begin, np.arange(len(rows)) - np.repeat(block.indptr[:-1], np.diff(block.indptr)))
+        items[places], weights[places] = block.indices, block.data
     return Neighbours(torch.from_numpy(items), torch.from_numpy(weights))
