@@ -15,7 +15,7 @@
 #endif
 
 /* What Python asks for, see dispatch.py: another number when arguments change. */
-#define KERNELS_VERSION 1
+#define KERNELS_VERSION 2
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -142,6 +142,7 @@ extern PyObject *DataError;
 /* the parts of the module */
 int table_add(PyObject *module);
 int neighbours_add(PyObject *module);
+int program_add(PyObject *module);
 PyObject *top_of_scores(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *rows_of_codes(PyObject *, PyObject *const *, Py_ssize_t);
 

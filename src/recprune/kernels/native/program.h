@@ -1,0 +1,61 @@
+/* A flat program: what a click model computes, step by step, for a block of rows at a time. */
+#ifndef RECPRUNE_PROGRAM_H
+#define RECPRUNE_PROGRAM_H
+
+#include "kernels.h"
+
+/* The order is that of program.py. */
+typedef enum { LOOK_UP, MEAN, STANDARD, SPREAD, LAYER, PAIRS, DOT, PRODUCT, STEPS } Operation;
+
+enum { ROWS_AT_ONCE = 48 };
+
+#define NOWHERE ((size_t)-1)
+
+/* A slot is a matrix of floats, a row for each row of the block. Its stride is a multiple of 16, and what lies between
+ * its width and its stride is 0 and stays so. */
+typedef struct {
+    Operation op;
+    Kind kind;             /* of the table: FLOATS, BYTES or NIBBLES */
+    size_t column;         /* of the input that is looked up */
+    size_t count;          /* STANDARD: columns; SPREAD: numbers; PAIRS: vectors */
+    int64_t offset;        /* is added to an id */
+    size_t n, d;           /* rows and columns of the table; in and out of a layer; d: width of a vector */
+    size_t slot, into, at; /* read from, written to, from that float on; into: NOWHERE adds to the logit */
+    size_t first, plus;    /* LAYER: into = first * (weight slot + bias) + plus, where they are; SPREAD: first is missing */
+    int relu;
+    Py_buffer rows, scale; /* of the table, borrowed; obj is NULL where there is none */
+    float *numbers;        /* LAYER: panels [out / 16][in][16]; others: weights as they came */
+    float *bias;           /* LAYER: (out rounded up to 16) */
+    size_t *columns;       /* STANDARD: (count) inputs */
+    size_t numbers_bytes, bias_bytes;
+} Step;
+
+/* An input: (rows,) ids or floats, or (rows, width) ids. */
+typedef struct {
+    const void *data;
+    size_t width;
+    char type; /* 'i' int32, 'l' int64, 'f' float */
+} Column;
+
+typedef struct {
+    size_t begin, rows; /* of the input */
+    const Column *columns;
+    float *const *slots;
+    const size_t *strides;
+    float *logits; /* (rows) */
+    float *room;   /* for one row of any table */
+} Block;
+
+INLINE int64_t id_at(const Column *c, size_t place)
+{
+    return c->type == 'i' ? ((const int32_t *)c->data)[place] : ((const int64_t *)c->data)[place];
+}
+
+/* One step for one block. -1 where an id is none of the table. */
+int step_portable(const Step *, const Block *);
+#ifdef HAVE_X86
+int step_avx2(const Step *, const Block *);
+int step_avx512(const Step *, const Block *);
+#endif
+
+#endif

@@ -1,0 +1,313 @@
+/* The steps of a program, written once. Whoever includes this says TARGET (of the functions), V (a vector of floats),
+ * VI (the same of int32), WIDE (floats in it), FMA(a, b, c), TALL and BROAD (rows, 2 or 6, and blocks of 16, 1 or 4, of a tile
+ * whose sums stay in registers) and STEP (the name of what comes out). */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#define UNROLL _Pragma("GCC unroll 32")
+
+enum { PER_BLOCK = LANES / WIDE };
+
+TARGET INLINE V load(const float *at)
+{
+    V out;
+    memcpy(&out, at, sizeof out);
+    return out;
+}
+
+TARGET INLINE void store(float *at, V x) { memcpy(at, &x, sizeof x); }
+
+TARGET INLINE V all(float x) { return x - (V){0}; }
+
+/* Ones for the first `some` lanes. */
+TARGET INLINE VI lanes(size_t some)
+{
+    VI out;
+    for (size_t i = 0; i < WIDE; i++)
+        out[i] = i < some ? -1 : 0;
+    return out;
+}
+
+TARGET INLINE float total(V x)
+{
+    float out = 0;
+    UNROLL for (int i = 0; i < WIDE; i++) out += x[i];
+    return out;
+}
+
+/* --- rows of a table --- */
+
+TARGET INLINE void decode(const Step *s, size_t row, float *out, const size_t d, const Kind kind)
+{
+    if (kind == FLOATS) {
+        memcpy(out, (const float *)s->rows.buf + row * d, d * sizeof *out);
+        return;
+    }
+    const float scale = ((const float *)s->scale.buf)[row];
+    if (kind == BYTES) {
+        const int8_t *codes = (const int8_t *)s->rows.buf + row * d;
+        for (size_t c = 0; c < d; c++)
+            out[c] = (float)codes[c] * scale;
+        return;
+    }
+    const size_t width = (d + 1) / 2;
+    const uint8_t *codes = (const uint8_t *)s->rows.buf + row * width;
+    for (size_t c = 0; c < width; c++)
+        out[c] = (float)((codes[c] & 15) - 8) * scale;
+    for (size_t c = 0; c < d - width; c++)
+        out[width + c] = (float)((codes[c] >> 4) - 8) * scale;
+}
+
+TARGET INLINE int look_up_all(const Step *s, const Block *b, const size_t d, const Kind kind)
+{
+    const Column *column = &b->columns[s->column];
+    float one[1];
+    for (size_t r = 0; r < b->rows; r++) {
+        const uint64_t row = (uint64_t)id_at(column, b->begin + r) + (uint64_t)s->offset;
+        if (row >= s->n)
+            return -1;
+        if (s->into != NOWHERE)
+            decode(s, row, b->slots[s->into] + r * b->strides[s->into] + s->at, d, kind);
+        else {
+            decode(s, row, one, 1, kind);
+            b->logits[r] += one[0];
+        }
+    }
+    return 0;
+}
+
+TARGET INLINE int look_up_kind(const Step *s, const Block *b, const Kind kind)
+{
+    switch (s->d) {
+    case 1: return look_up_all(s, b, 1, kind);
+    case 8: return look_up_all(s, b, 8, kind);
+    case 16: return look_up_all(s, b, 16, kind);
+    default: return look_up_all(s, b, s->d, kind);
+    }
+}
+
+TARGET static int look_up(const Step *s, const Block *b)
+{
+    switch (s->kind) {
+    case BYTES: return look_up_kind(s, b, BYTES);
+    case NIBBLES: return look_up_kind(s, b, NIBBLES);
+    default: return look_up_kind(s, b, FLOATS);
+    }
+}
+
+/* The mean of the rows of all ids of a row but 0; zeros where there is none. */
+TARGET static int mean(const Step *s, const Block *b)
+{
+    const Column *column = &b->columns[s->column];
+    for (size_t r = 0; r < b->rows; r++) {
+        float one = 0, *out = s->into == NOWHERE ? &one : b->slots[s->into] + r * b->strides[s->into] + s->at;
+        size_t there = 0;
+        memset(out, 0, s->d * sizeof *out);
+        for (size_t j = 0; j < column->width; j++) {
+            const uint64_t row = (uint64_t)id_at(column, (b->begin + r) * column->width + j);
+            if (row >= s->n)
+                return -1;
+            if (!row)
+                continue;
+            decode(s, row, b->room, s->d, s->kind);
+            for (size_t c = 0; c < s->d; c++)
+                out[c] += b->room[c];
+            there++;
+        }
+        for (size_t c = 0; c < s->d && there; c++)
+            out[c] /= (float)there;
+        if (s->into == NOWHERE)
+            b->logits[r] += one;
+    }
+    return 0;
+}
+
+/* --- numbers --- */
+
+TARGET static void standard(const Step *s, const Block *b)
+{
+    const float *centre = s->numbers, *scale = s->numbers + s->count;
+    for (size_t i = 0; i < s->count; i++) {
+        const float *from = (const float *)b->columns[s->columns[i]].data + b->begin;
+        for (size_t r = 0; r < b->rows; r++) {
+            const float apart = from[r] - centre[i], z = apart * scale[i];
+            const float most = z > FLT_MAX ? FLT_MAX : z < -FLT_MAX ? -FLT_MAX : z;
+            b->slots[s->into][r * b->strides[s->into] + i] = isnan(z) ? 0 : most;
+            if (s->first != NOWHERE)
+                b->slots[s->first][r * b->strides[s->first] + i] = isnan(apart) ? 1 : 0;
+        }
+    }
+}
+
+TARGET static void spread(const Step *s, const Block *b)
+{
+    const size_t all_of = s->count * s->d;
+    const float *weight = s->numbers, *bias = weight + all_of, *missing = bias + all_of;
+    for (size_t r = 0; r < b->rows; r++) {
+        const float *z = b->slots[s->slot] + r * b->strides[s->slot];
+        const float *gone = s->first == NOWHERE ? NULL : b->slots[s->first] + r * b->strides[s->first];
+        float *out = b->slots[s->into] + r * b->strides[s->into] + s->at;
+        for (size_t i = 0; i < s->count; i++)
+            for (size_t c = 0; c < s->d; c++) {
+                const size_t at = i * s->d + c;
+                out[at] = z[i] * weight[at] + bias[at];
+                if (gone)
+                    out[at] += gone[i] * missing[at];
+            }
+    }
+}
+
+/* --- layers --- */
+
+typedef struct {
+    const float *x, *weight, *bias, *first, *plus;
+    float *out;
+    size_t xs, outs, firsts, pluses, in;
+    int relu;
+} Tile;
+
+/* `rows` x 16 `blocks` of a layer; both are constants, so that all sums stay in registers. */
+TARGET INLINE void tile(const Tile *t, const int rows, const int blocks)
+{
+    const size_t block = t->in * LANES;
+    V sum[TALL * BROAD * PER_BLOCK];
+    UNROLL for (int i = 0; i < rows * blocks * PER_BLOCK; i++) sum[i] = (V){0};
+    for (size_t k = 0; k < t->in; k++) {
+        V w[BROAD * PER_BLOCK];
+        UNROLL for (int j = 0; j < blocks * PER_BLOCK; j++) w[j] =
+            load(t->weight + (size_t)(j / PER_BLOCK) * block + k * LANES + (size_t)(j % PER_BLOCK) * WIDE);
+        UNROLL for (int r = 0; r < rows; r++)
+        {
+            const V x = all(t->x[(size_t)r * t->xs + k]);
+            UNROLL for (int j = 0; j < blocks * PER_BLOCK; j++) sum[r * blocks * PER_BLOCK + j] =
+                FMA(w[j], x, sum[r * blocks * PER_BLOCK + j]);
+        }
+    }
+    UNROLL for (int r = 0; r < rows; r++)
+    {
+        UNROLL for (int j = 0; j < blocks * PER_BLOCK; j++)
+        {
+            const size_t at = (size_t)j * WIDE, row = (size_t)r;
+            V y = sum[r * blocks * PER_BLOCK + j] + load(t->bias + at);
+            if (t->first)
+                y = y * load(t->first + row * t->firsts + at);
+            if (t->plus)
+                y = y + load(t->plus + row * t->pluses + at);
+            if (t->relu)
+                y = (V)((VI)y & ~(VI)(y < (V){0})); /* NaN stays NaN */
+            store(t->out + row * t->outs + at, y);
+        }
+    }
+}
+
+typedef void (*Tiles)(const Tile *);
+
+#define ONE_TILE(ROWS, BLOCKS)                                                                                         \
+    TARGET static void tile_##ROWS##_##BLOCKS(const Tile *t) { tile(t, ROWS, BLOCKS); }
+#if TALL == 6
+#define FOR_ROWS(BLOCKS)                                                                                               \
+    ONE_TILE(1, BLOCKS) ONE_TILE(2, BLOCKS) ONE_TILE(3, BLOCKS) ONE_TILE(4, BLOCKS) ONE_TILE(5, BLOCKS)                \
+    ONE_TILE(6, BLOCKS)
+#define NAMED(BLOCKS)                                                                                                  \
+    {tile_1_##BLOCKS, tile_2_##BLOCKS, tile_3_##BLOCKS, tile_4_##BLOCKS, tile_5_##BLOCKS, tile_6_##BLOCKS}
+#else
+#define FOR_ROWS(BLOCKS) ONE_TILE(1, BLOCKS) ONE_TILE(2, BLOCKS)
+#define NAMED(BLOCKS) {tile_1_##BLOCKS, tile_2_##BLOCKS}
+#endif
+FOR_ROWS(1)
+#if BROAD == 4
+FOR_ROWS(2)
+FOR_ROWS(3)
+FOR_ROWS(4)
+static const Tiles tiles[BROAD][TALL] = {NAMED(1), NAMED(2), NAMED(3), NAMED(4)};
+#else
+static const Tiles tiles[BROAD][TALL] = {NAMED(1)};
+#endif
+
+TARGET static void layer(const Step *s, const Block *b)
+{
+    const size_t blocks = (s->d + LANES - 1) / LANES;
+    for (size_t block = 0; block < blocks; block += BROAD) {
+        const size_t some = blocks - block < BROAD ? blocks - block : BROAD;
+        for (size_t r = 0; r < b->rows; r += TALL) {
+            const size_t rows = b->rows - r < TALL ? b->rows - r : TALL, at = block * LANES;
+            const Tile t = {
+                .x = b->slots[s->slot] + r * b->strides[s->slot],
+                .xs = b->strides[s->slot],
+                .weight = s->numbers + block * s->n * LANES,
+                .bias = s->bias + at,
+                .first = s->first == NOWHERE ? NULL : b->slots[s->first] + r * b->strides[s->first] + at,
+                .firsts = s->first == NOWHERE ? 0 : b->strides[s->first],
+                .plus = s->plus == NOWHERE ? NULL : b->slots[s->plus] + r * b->strides[s->plus] + at,
+                .pluses = s->plus == NOWHERE ? 0 : b->strides[s->plus],
+                .out = b->slots[s->into] + r * b->strides[s->into] + at,
+                .outs = b->strides[s->into],
+                .in = s->n,
+                .relu = s->relu,
+            };
+            tiles[some - 1][rows - 1](&t);
+        }
+    }
+}
+
+/* --- what adds to the logit --- */
+
+/* Half of the squared sum less the sum of squares, of vectors that stand side by side. What is read beyond one is
+ * masked. */
+TARGET static void pairs(const Step *s, const Block *b)
+{
+    const VI last = lanes(s->d % WIDE);
+    for (size_t r = 0; r < b->rows; r++) {
+        const float *x = b->slots[s->slot] + r * b->strides[s->slot];
+        V found = {0};
+        for (size_t c = 0; c < s->d; c += WIDE) {
+            V sum = {0}, squares = {0};
+            for (size_t f = 0; f < s->count; f++) {
+                V y = load(x + f * s->d + c);
+                if (c + WIDE > s->d)
+                    y = (V)((VI)y & last);
+                sum += y;
+                squares = FMA(y, y, squares);
+            }
+            found += sum * sum - squares;
+        }
+        b->logits[r] += total(found) / 2;
+    }
+}
+
+TARGET static void dot(const Step *s, const Block *b)
+{
+    const size_t stride = b->strides[s->slot];
+    for (size_t r = 0; r < b->rows; r++) {
+        const float *x = b->slots[s->slot] + r * stride;
+        V sum = {0};
+        for (size_t k = 0; k < stride; k += WIDE)
+            sum = FMA(load(x + k), load(s->numbers + k), sum);
+        b->logits[r] += total(sum);
+    }
+}
+
+TARGET static void product(const Step *s, const Block *b)
+{
+    const size_t stride = b->strides[s->into];
+    for (size_t r = 0; r < b->rows; r++)
+        for (size_t k = 0; k < stride; k += WIDE)
+            store(b->slots[s->into] + r * stride + k,
+                  load(b->slots[s->slot] + r * stride + k) * load(b->slots[s->first] + r * stride + k));
+}
+
+TARGET int STEP(const Step *s, const Block *b)
+{
+    switch (s->op) {
+    case LOOK_UP: return look_up(s, b);
+    case MEAN: return mean(s, b);
+    case STANDARD: standard(s, b); break;
+    case SPREAD: spread(s, b); break;
+    case LAYER: layer(s, b); break;
+    case PAIRS: pairs(s, b); break;
+    case DOT: dot(s, b); break;
+    default: product(s, b);
+    }
+    return 0;
+}

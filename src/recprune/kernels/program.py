@@ -1,0 +1,183 @@
+"""A click model as a flat program: steps over rows of floats, run in C or numpy, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recprune.errors import DataError
+from recprune.kernels.dispatch import kernels
+from recprune.kernels.slow_program import run_slowly
+from recprune.kernels.stored import Stored
+
+__all__ = ["Dot", "Layer", "LookUp", "Mean", "Pairs", "Product", "Program", "Runnable", "Spread", "Standard", "Step"]
+
+Floats: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LookUp:
+    """Row `id + offset` of a table goes into a slot from `at` on; of a table of width 1, to the logit (into -1)."""
+
+    column: int
+    table: Stored
+    offset: int
+    into: int
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mean:
+    """The mean of the rows of all ids of a bag that are not 0, zeros where there is none; it goes as in `LookUp`."""
+
+    column: int
+    table: Stored
+    into: int
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standard:
+    """(x - mean) * scale of some columns of numbers, 0 where one is missing; `missing`: a slot of ones for those."""
+
+    columns: NDArray[np.int64]
+    mean: Floats
+    scale: Floats
+    into: int
+    missing: int = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread:
+    """z_n weight_n + bias_n of every number of a slot, + m_n gone_n of those in the slot `missing`; one vector a number
+    goes into a slot from `at` on. weight, bias, gone: (numbers, dim)."""
+
+    slot: int
+    into: int
+    at: int
+    weight: Floats
+    bias: Floats
+    missing: int = -1
+    gone: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """into = relu(first * (weight slot + bias) + plus), where there are such; first and plus are slots.
+
+    weight: (out, in), which may be the first numbers of the slot.
+    """
+
+    slot: int
+    into: int
+    weight: Floats
+    bias: Floats
+    relu: bool = False
+    first: int = -1
+    plus: int = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """The inner products of all pairs of `count` vectors of a slot are added to the logit (Rendle 2010, lemma 3.1)."""
+
+    slot: int
+    count: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dot:
+    """weight · slot is added to the logit."""
+
+    slot: int
+    weight: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Product:
+    """into = slot * other."""
+
+    slot: int
+    other: int
+    into: int
+
+
+Step: TypeAlias = LookUp | Mean | Standard | Spread | Layer | Pairs | Dot | Product
+KINDS = {"float32": 0, "int8": 2, "int4": 3}
+"""How the C code counts what tables are made of."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Program:
+    """columns: "id", "ids" or "number", what each input holds. widths: floats a row of every slot. bias: where logits
+    begin."""
+
+    columns: tuple[Literal["id", "ids", "number"], ...]
+    widths: tuple[int, ...]
+    steps: tuple[Step, ...]
+    bias: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class Runnable:
+    """A program by what runs here: the C kernels of this machine, else numpy; one thread either way.
+
+    Both give the same logits up to float32, in which they add up in another order.
+    """
+
+    program: Program
+    native: Any = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        found = kernels()
+        if found is not None:
+            self.native = compiled(self.program, *found)
+
+    def __call__(self, columns: Sequence[NDArray[Any]]) -> Floats:
+        """(rows,) logits. columns: (rows,) int64 or int32 ids, (rows, width) of those, or (rows,) float32 numbers.
+
+        Raises DataError for another shape or type, and for an id that a table has not.
+        """
+        if self.native is None:
+            return run_slowly(self.program, columns)
+        out = np.empty(len(columns[0]), dtype=np.float32)
+        self.native.run(tuple(columns), out)
+        return out
+
+
+def compiled(program: Program, native: Any, level: int) -> Any:
+    """The program as the C code takes it. Raises DataError where its steps do not fit each other."""
+    types = bytes({"id": ord("l"), "ids": ord("b"), "number": ord("f")}[kind] for kind in program.columns)
+    steps = tuple(_told(step) for step in program.steps)
+    return native.Program(level, types, np.array(program.widths, dtype=np.int64), program.bias, steps)
+
+
+def _told(step: Step) -> tuple[Any, ...]:
+    match step:
+        case LookUp():
+            return 0, step.column, step.offset, step.into, step.at, *_table(step.table)
+        case Mean():
+            return 1, step.column, 0, step.into, step.at, *_table(step.table)
+        case Standard():
+            return 2, step.columns, step.mean, step.scale, step.into, step.missing
+        case Spread():
+            return 3, step.slot, step.missing, step.into, step.at, step.weight, step.bias, step.gone
+        case Layer():
+            return 4, step.slot, step.into, step.first, step.plus, step.relu, step.weight, step.bias
+        case Pairs():
+            return 5, step.slot, step.count, step.width
+        case Dot():
+            return 6, step.slot, step.weight
+        case Product():
+            return 7, step.slot, step.other, step.into
+
+
+def _table(table: Stored) -> tuple[Any, ...]:
+    if table.kind not in KINDS or table.turn is not None:
+        raise DataError(f"rows of {table.kind}{', turned' if table.turn is not None else ''} are not looked up in C")
+    return KINDS[table.kind], table.columns, table.rows, table.scale

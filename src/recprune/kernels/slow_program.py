@@ -1,0 +1,117 @@
+"""The steps of a program in numpy: what runs where there are no C kernels, and what they are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recprune.errors import DataError
+from recprune.kernels.stored import Stored
+
+if TYPE_CHECKING:
+    from recprune.kernels.program import Program
+
+__all__ = ["run_slowly"]
+
+Floats = NDArray[np.float32]
+IDS = (np.dtype(np.int32), np.dtype(np.int64))
+SHAPES = {"id": (IDS, 1), "ids": (IDS, 2), "number": ((np.dtype(np.float32),), 1)}
+
+
+def run_slowly(program: Program, columns: Sequence[NDArray[Any]]) -> Floats:
+    """(rows,) logits. Raises DataError for columns that are none of the program, and for ids that a table has not."""
+    _check(program, columns)
+    rows = len(columns[0])
+    slots = [np.zeros((rows, width), dtype=np.float32) for width in program.widths]
+    logits = np.full(rows, program.bias, dtype=np.float32)
+    with np.errstate(all="ignore"):
+        for step in program.steps:
+            _STEPS[type(step).__name__](step, columns, slots, logits)
+    return logits
+
+
+def _check(program: Program, columns: Sequence[NDArray[Any]]) -> None:
+    found = [(column.dtype, column.ndim) for column in columns]
+    fits = len(found) == len(program.columns) and all(
+        dtype in SHAPES[said][0] and dims == SHAPES[said][1]
+        for (dtype, dims), said in zip(found, program.columns, strict=True)
+    )
+    if not fits or len({len(column) for column in columns}) != 1:
+        told = ", ".join(f"{dtype} in {dims} dims" for dtype, dims in found)
+        raise DataError(f"columns are {told}, and {', '.join(program.columns)} are needed, all of as many rows")
+
+
+def _put(step: Any, found: Floats, slots: list[Floats], logits: Floats) -> None:
+    if step.into < 0:
+        logits += found[:, 0]
+    else:
+        slots[step.into][:, step.at : step.at + found.shape[1]] = found
+
+
+def _rows(table: Stored, which: NDArray[np.integer]) -> Floats:
+    if which.size and (which.min() < 0 or which.max() >= len(table.rows)):
+        raise DataError(f"an id is none of its table, which has {len(table.rows):,} rows")
+    found = table.numbers(which)
+    return found if table.scale is None else found * table.scale[which][:, None]
+
+
+def _look_up(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits: Floats) -> None:
+    _put(step, _rows(step.table, columns[step.column].astype(np.int64) + step.offset), slots, logits)
+
+
+def _mean(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits: Floats) -> None:
+    ids = columns[step.column].astype(np.int64)
+    there = (ids != 0).astype(np.float32)
+    found = _rows(step.table, ids.reshape(-1)).reshape(*ids.shape, step.table.columns) * there[:, :, None]
+    _put(step, found.sum(1) / np.maximum(there.sum(1), 1)[:, None], slots, logits)
+
+
+def _standard(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits: Floats) -> None:
+    apart = np.stack([columns[place] for place in step.columns], 1) - step.mean
+    slots[step.into][:, : len(step.columns)] = np.nan_to_num(apart * step.scale)
+    if step.missing >= 0:
+        slots[step.missing][:, : len(step.columns)] = np.isnan(apart)
+
+
+def _spread(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits: Floats) -> None:
+    some = len(step.weight)
+    found = slots[step.slot][:, :some, None] * step.weight + step.bias
+    if step.missing >= 0:
+        found = found + slots[step.missing][:, :some, None] * step.gone
+    _put(step, found.reshape(len(found), -1), slots, logits)
+
+
+def _layer(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits: Floats) -> None:
+    out, width = step.weight.shape
+    found = slots[step.slot][:, :width] @ step.weight.T + step.bias
+    found = found if step.first < 0 else found * slots[step.first][:, :out]
+    found = found if step.plus < 0 else found + slots[step.plus][:, :out]
+    slots[step.into][:, :out] = np.maximum(found, 0) if step.relu else found
+
+
+def _pairs(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits: Floats) -> None:
+    vectors = slots[step.slot][:, : step.count * step.width].reshape(len(logits), step.count, step.width)
+    logits += 0.5 * (vectors.sum(1) ** 2 - (vectors**2).sum(1)).sum(1)
+
+
+def _dot(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits: Floats) -> None:
+    logits += slots[step.slot] @ step.weight
+
+
+def _product(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits: Floats) -> None:
+    slots[step.into][:] = slots[step.slot] * slots[step.other]
+
+
+_STEPS = {
+    "LookUp": _look_up,
+    "Mean": _mean,
+    "Standard": _standard,
+    "Spread": _spread,
+    "Layer": _layer,
+    "Pairs": _pairs,
+    "Dot": _dot,
+    "Product": _product,
+}
