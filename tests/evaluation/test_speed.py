@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from recprune.errors import DataError
-from recprune.evaluation.speed import LEAST, WARM_UP, compare_speed, milliseconds, ratio
+from recprune.evaluation.speed import LEAST, WARM_UP, compare_calls, compare_speed, milliseconds, ratio
 
 
 class Seen(nn.Module):
@@ -67,3 +67,12 @@ def test_nothing_to_time_is_refused() -> None:
     assert caught.value.repeats == 0
     with pytest.raises(DataError, match="side by side"):
         ratio(*(milliseconds(Seen("a", []), (torch.ones(1, 1),), repeats=n) for n in (1, 2)))
+
+
+def test_anything_that_is_called_can_be_timed_in_turn() -> None:
+    log: list[str] = []
+    found = compare_calls({name: lambda name=name: log.append(name) for name in "ab"}, 7, repeats=3, threads=1)
+    assert "".join(log) == "a" * WARM_UP + "b" * WARM_UP + "abbaab"
+    assert [(one.rows, one.threads, one.device, len(one.samples)) for one in found.values()] == [(7, 1, "cpu", 3)] * 2
+    with pytest.raises(DataError, match="no rows"):
+        compare_calls({"a": lambda: None}, 0)

@@ -1,4 +1,4 @@
-"""Speed: milliseconds of a call, models side by side, with spread."""
+"""Speed: milliseconds of a call, models or anything else that is called, side by side, with spread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from recprune.errors import DataError
 from recprune.evaluation.topk import top_k
 
-__all__ = ["Speed", "compare_speed", "milliseconds", "ratio"]
+__all__ = ["Speed", "compare_calls", "compare_speed", "milliseconds", "ratio"]
 
 LEAST = 5  # repeats that are made whatever they take
 WARM_UP = 3
@@ -65,24 +65,43 @@ def compare_speed(
     how many torch may use meanwhile, None for as many as now. Repeats end early when `seconds` have passed for each
     model, but not before 5. Three calls of each warm up. Raises DataError for no repeats, or inputs without rows.
     """
-    if repeats < 1:
-        raise DataError(f"repeats is 1 or more, not {repeats}", repeats=repeats)
     given = inputs if isinstance(inputs, Mapping) else dict.fromkeys(models, inputs)
     sizes = {name: len(given[name][0]) for name in models}
+    modes = {name: model.training for name, model in models.items()}
+    calls = {name: _call(model.eval(), given[name], k) for name, model in models.items()}
+    try:
+        devices = {name: str(given[name][0].device) for name in models}
+        return compare_calls(calls, sizes, repeats=repeats, threads=threads, seconds=seconds, devices=devices)
+    finally:
+        for name, model in models.items():
+            model.train(modes[name])
+
+
+def compare_calls(
+    calls: Mapping[str, Callable[[], object]],
+    rows: int | Mapping[str, int],
+    *,
+    repeats: int = 50,
+    threads: int | None = None,
+    seconds: float = 10.0,
+    devices: Mapping[str, str] | None = None,
+) -> dict[str, Speed]:
+    """`compare_speed` of anything that is called without arguments. rows: of one call, of all or by name. devices:
+    where each computes, the processor where it is not said. Torch is in inference mode meanwhile."""
+    if repeats < 1:
+        raise DataError(f"repeats is 1 or more, not {repeats}", repeats=repeats)
+    sizes = dict.fromkeys(calls, rows) if isinstance(rows, int) else rows
     if not all(sizes.values()):
         raise DataError(f"inputs to time have no rows: {sizes}", rows=sizes)
-    before, modes = torch.get_num_threads(), {name: model.training for name, model in models.items()}
+    before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
-        calls = {name: _call(model.eval(), given[name], k) for name, model in models.items()}
         with torch.inference_mode():
-            samples = _interleaved(calls, repeats, seconds * len(models))
+            samples = _interleaved(calls, repeats, seconds * len(calls))
         used = torch.get_num_threads()
     finally:
         torch.set_num_threads(before)
-        for name, model in models.items():
-            model.train(modes[name])
-    return {name: _speed(samples[name], sizes[name], used, str(given[name][0].device)) for name in models}
+    return {name: _speed(samples[name], sizes[name], used, (devices or {}).get(name, "cpu")) for name in calls}
 
 
 def ratio(before: Speed, after: Speed) -> tuple[float, float, float]:
@@ -97,22 +116,21 @@ def ratio(before: Speed, after: Speed) -> tuple[float, float, float]:
     return float(median), float(low), float(high)
 
 
-def _call(model: nn.Module, inputs: Sequence[Tensor], k: int | None) -> Callable[[], float]:
+def _call(model: nn.Module, inputs: Sequence[Tensor], k: int | None) -> Callable[[], object]:
     on_gpu = inputs[0].is_cuda
 
-    def call() -> float:
-        begin = time.perf_counter_ns()
+    def call() -> object:
         out = model(*inputs)
         if k is not None:
             out = top_k(out, k)
         if on_gpu:
             torch.cuda.synchronize()
-        return (time.perf_counter_ns() - begin) / 1e6
+        return out
 
     return call
 
 
-def _interleaved(calls: Mapping[str, Callable[[], float]], repeats: int, seconds: float) -> dict[str, list[float]]:
+def _interleaved(calls: Mapping[str, Callable[[], object]], repeats: int, seconds: float) -> dict[str, list[float]]:
     names, samples = list(calls), {name: list[float]() for name in calls}
     for call in calls.values():
         for _ in range(WARM_UP):
@@ -123,7 +141,10 @@ def _interleaved(calls: Mapping[str, Callable[[], float]], repeats: int, seconds
             break
         first = repeat % len(names)
         for name in names[first:] + names[:first]:
-            samples[name].append(calls[name]())
+            call = calls[name]
+            start = time.perf_counter_ns()
+            call()
+            samples[name].append((time.perf_counter_ns() - start) / 1e6)
     return samples
 
 
