@@ -33,7 +33,8 @@ SEES: dict[str, set[str]] = {
     "large": BASE | {"data"},
     "importing": BASE | {"data", "tracing", "artifact"},
     "artifact": BASE | {"data", "encodings", "models", "tracing", "importance", "planning", "rewrites", "surgery"},
-    "serving": BASE | {"data", "models", "encodings", "kernels", "evaluation"},
+    "runtimes": BASE | {"rewrites", "encodings", "models", "kernels", "evaluation"},
+    "serving": BASE | {"data", "models", "encodings", "kernels", "evaluation", "runtimes"},
 }
 """Folder or file right below the package -> those that it may import. A new folder takes its place here."""
 

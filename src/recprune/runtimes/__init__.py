@@ -1,0 +1,4 @@
+"""Ways to run a model, one a file: what answers as the model does, and by measurement faster."""
+
+BESIDE = ("asking", "choice", "measure", "writing")
+"""Files of this folder that are no runtimes."""
