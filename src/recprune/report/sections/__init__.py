@@ -1,0 +1,3 @@
+"""The sections of a report, one a file, found by their place: a function from `Found` to `Section`, and PLACE."""
+
+__all__ = ()
