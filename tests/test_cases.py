@@ -213,7 +213,7 @@ def test_case_12_links_are_not_followed(how: Callable[[Path, Path], None], tmp_p
 
 def test_case_13_an_unknown_version_says_which_one_is_needed(tmp_path: Path):
     folder = save(tmp_path / "a", mf(1.0))
-    changed(folder, format=4, version="3.0", needs="2.5")
+    changed(folder, format=5, version="3.0", needs="2.5")
     assert "written by recprune '3.0' and needs recprune '2.5' or newer" in refusal(folder)
 
 

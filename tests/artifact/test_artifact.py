@@ -156,6 +156,7 @@ def test_inspect_tells_what_each_file_takes(tmp_path: Path):
         "weights": plan.file_bytes(),
         "plan": sizes["plan.json"],
         "proof": 0,
+        "runtimes": 0,
         "vocabularies": sizes["vocabulary-0.json"] + sizes["vocabulary-1.json"],
         "manifest": sizes["manifest.json"],
     }

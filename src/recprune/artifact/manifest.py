@@ -4,6 +4,7 @@ manifest.json          this, sealed by a sha256 of its own
 weights.safetensors    every tensor once
 plan.json              what was pruned (optional)
 proof.json             that the pruned model answers as the masked one did (optional)
+runtimes.json          what runtimes took, and which one to use (optional)
 vocabulary-0.json ...  the ids of one column, in the order of their codes (optional)
 """
 
@@ -31,6 +32,7 @@ __all__ = [
     "PLAN",
     "PROOF",
     "READS",
+    "SPEEDS",
     "WEIGHTS",
     "FileFacts",
     "Manifest",
@@ -43,13 +45,18 @@ __all__ = [
 ]
 
 KIND = "recprune artifact"
-FORMAT = 3
+FORMAT = 4
 NEEDS = "0.1.0"
 """The oldest recprune that reads what is written here."""
-READS: Mapping[int, str] = {2: "as 3, without `needs` and without a proof", 3: "the one that is written"}
+READS: Mapping[int, str] = {
+    2: "as 3, without `needs` and without a proof",
+    3: "as 4, without a record of runtimes",
+    4: "the one that is written",
+}
 """Formats that are read, and what they are."""
 MANIFEST, WEIGHTS, PLAN, PROOF = "manifest.json", "weights.safetensors", "plan.json", "proof.json"
-FILE = re.compile(r"weights\.safetensors|(plan|proof)\.json|vocabulary-[0-9]{1,6}\.json")
+SPEEDS = "runtimes.json"
+FILE = re.compile(r"weights\.safetensors|(plan|proof|runtimes)\.json|vocabulary-[0-9]{1,6}\.json")
 TENSOR = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 LARGEST = 16 << 20
 """Bytes of a manifest that is read at all."""

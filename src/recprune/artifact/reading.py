@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from recprune import discover, models
 from recprune.artifact.layouts import PARTS, joined
-from recprune.artifact.manifest import MANIFEST, PLAN, PROOF, WEIGHTS, Manifest, read_file, read_manifest
+from recprune.artifact.manifest import MANIFEST, PLAN, PROOF, SPEEDS, WEIGHTS, Manifest, read_file, read_manifest
 from recprune.artifact.opening import Folder
 from recprune.artifact.proof import Proof
 from recprune.artifact.rows import misfit, stray
+from recprune.artifact.speeds import Speeds
 from recprune.artifact.weights import read_weights
 from recprune.atomic import standing
 from recprune.data.bins import vocabulary_of
@@ -37,13 +38,14 @@ __all__ = ["Loaded", "inspect", "load"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
-    """A model and what was stored with it. plan, proof: None where there is none."""
+    """A model and what was stored with it. plan, proof, speeds: None where there is none."""
 
     model: nn.Module
     manifest: Manifest
     vocabularies: Mapping[str, Vocabulary]
     plan: Plan | None
     proof: Proof | None = None
+    speeds: Speeds | None = None
 
 
 def load(folder: str | Path, model: nn.Module | None = None) -> Loaded:
@@ -68,6 +70,7 @@ def _made(
     _imported(folder, manifest.encodings.values())
     plan = _plan(folder, data[PLAN], tensors, manifest) if PLAN in data else None
     proof = _proof(folder, data[PROOF], plan, manifest) if PROOF in data else None
+    speeds = _speeds(folder, data[SPEEDS], manifest) if SPEEDS in data else None
     vocabularies = {c: _vocabulary(folder, name, c, data[name]) for c, name in manifest.vocabularies.items()}
     odd = misfit(vocabularies, plan, lambda name: _shape(name, tensors, manifest))
     odd = odd or stray(tensors, lambda name: _shape(name, tensors, manifest))
@@ -82,7 +85,7 @@ def _made(
         raise ArtifactError(
             f"{folder}: the stored tensors do not make this model: {error}", path=str(folder)
         ) from error
-    return Loaded(skeleton.eval(), manifest, vocabularies, plan, proof)
+    return Loaded(skeleton.eval(), manifest, vocabularies, plan, proof, speeds)
 
 
 def _opened(path: str | Path) -> Folder:
@@ -102,7 +105,7 @@ def _opened(path: str | Path) -> Folder:
 def inspect(folder: str | Path) -> dict[str, Any]:
     """What an artifact says of itself, without reading its weights. Raises ArtifactError.
 
-    `bytes_of`: what weights, plan, proof, vocabularies and manifest take; `bytes`: all but the last of them.
+    `bytes_of`: what weights, plan, proof, runtimes, vocabularies and manifest take; `bytes`: all but the last of them.
     """
     with _opened(folder) as there, there.open(MANIFEST) as file:
         manifest, size = read_manifest(there), file.size
@@ -112,6 +115,7 @@ def inspect(folder: str | Path) -> dict[str, Any]:
         "weights": sizes[WEIGHTS],
         "plan": sizes.get(PLAN, 0),
         "proof": sizes.get(PROOF, 0),
+        "runtimes": sizes.get(SPEEDS, 0),
         "vocabularies": sum(sizes[name] for name in manifest.vocabularies.values()),
         "manifest": size,
     }
@@ -177,6 +181,17 @@ def _proof(folder: Path, data: bytes, plan: Plan | None, manifest: Manifest) -> 
     if proof.weights != manifest.files[WEIGHTS].sha256 or plan is None or proof.before != plan.survey.fingerprint:
         raise ArtifactError(f"{path} proves other weights, or another plan. Store the model again", path=str(path))
     return proof
+
+
+def _speeds(folder: Path, data: bytes, manifest: Manifest) -> Speeds:
+    path = folder / SPEEDS
+    try:
+        speeds = Speeds.from_json(data.decode("utf-8"))
+    except (ArtifactError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{path}: {error}", path=str(path)) from error
+    if speeds.weights != manifest.files[WEIGHTS].sha256:
+        raise ArtifactError(f"{path} tells of other weights. Store the model again", path=str(path))
+    return speeds
 
 
 def _shape(tensor: str, tensors: Mapping[str, Tensor], manifest: Manifest) -> tuple[int, ...] | None:
