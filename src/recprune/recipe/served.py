@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,18 @@ from recprune.artifact.manifest import MANIFEST
 from recprune.data.dataset import Split
 from recprune.errors import ArtifactError
 from recprune.evaluation.inputs import ranks
-from recprune.recipe.shelf import Shelved, take
+from recprune.recipe.shelf import Shelved, drawn, take
+from recprune.runtimes.asking import arrays
+from recprune.runtimes.choice import Chosen, chosen
 from recprune.serving.fast import recommender_of
 from recprune.serving.known import known_of
 from recprune.serving.offer import Offer
 from recprune.serving.scorer import Scorer
 from recprune.serving.service import Service
 
-__all__ = ["made_from", "offer_of", "scorer_of", "service_of"]
+__all__ = ["made_from", "offer_of", "runs_of", "scorer_of", "service_of"]
+
+log = logging.getLogger("recprune.serving")
 
 
 def service_of(shelved: Shelved, split: Split | None, known: str = "all") -> Service:
@@ -41,9 +46,19 @@ def service_of(shelved: Shelved, split: Split | None, known: str = "all") -> Ser
 
 
 def scorer_of(shelved: Shelved) -> Scorer:
-    """What gives probabilities of rows."""
+    """What gives probabilities of rows, by the runtimes that `recprune bench` has recorded, where it has."""
     many = getattr(shelved.model, "config", {}).get("multi", ())
-    return Scorer(shelved.model, shelved.vocabularies, frozenset(many))
+    runs = runs_of(shelved)
+    for name, reason in ({} if runs is None else runs.refused).items():
+        log.warning("the runtime %s was measured to be the fastest, and is not taken: %s", name, reason)
+    return Scorer(shelved.model, shelved.vocabularies, frozenset(many), runs)
+
+
+def runs_of(shelved: Shelved) -> Chosen | None:
+    """What runs the model by the record in its folder, compared with it on drawn rows; None without a record."""
+    if shelved.speeds is None:
+        return None
+    return chosen(shelved.model, shelved.speeds.use, arrays(drawn(shelved.model, shelved.vocabularies, 256)))
 
 
 def offer_of(

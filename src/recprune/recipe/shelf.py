@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from recprune import artifact
 from recprune.artifact.manifest import KIND
 from recprune.artifact.proof import Proof
+from recprune.artifact.speeds import Speeds
 from recprune.artifact.writing import checksum
 from recprune.data.dataset import Split
 from recprune.data.store import KIND as PREPARED
@@ -70,7 +71,8 @@ class Shelved:
     """A model from its folder. plan: what it was pruned by, None for one that was not. works: its trainings, in order.
 
     data: the prepared folder that it was trained on, where it was then. settings: of its constructor. proof: that it
-    answers as the masked original did, for as long as its weights are those that were proven.
+    answers as the masked original did, for as long as its weights are those that were proven. speeds: what runtimes
+    took.
     """
 
     folder: Path
@@ -81,6 +83,7 @@ class Shelved:
     data: Path | None
     settings: Mapping[str, Any] = field(default_factory=dict)
     proof: Proof | None = None
+    speeds: Speeds | None = None
 
     def split(self, data: Path | None = None) -> Split:
         """The prepared data at `data`, or the one that the model was trained on. Raises DataError where it is gone."""
@@ -155,7 +158,8 @@ def take(folder: Path, own: str | None = None, data: Path | None = None) -> Shel
     loaded = artifact.load(folder, skeleton)
     works = tuple(Work(**work) for work in facts.get("works", ()))
     settings = facts.get("settings", {})
-    return Shelved(folder, loaded.model.eval(), loaded.vocabularies, loaded.plan, works, there, settings, loaded.proof)
+    found = loaded.model.eval(), loaded.vocabularies, loaded.plan, works, there, settings, loaded.proof, loaded.speeds
+    return Shelved(folder, *found)
 
 
 def free(folder: Path) -> None:

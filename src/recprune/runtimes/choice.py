@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import nn
 
+from recprune import discover
 from recprune.runtimes.asking import Answer, Columns, Compiled
 from recprune.runtimes.measure import compiled
 
@@ -37,6 +39,8 @@ def chosen(model: nn.Module, use: Mapping[int, str], columns: Columns) -> Chosen
 
     A runtime that is not installed here, does not take the model, or answers otherwise, is not taken.
     """
-    ready, refused = compiled(model, columns, only=sorted(set(use.values())))
+    there = discover.names(sys.modules[__package__])
+    ready, refused = compiled(model, columns, only=sorted(set(use.values()) & set(there)) or ["eager"])
+    refused |= {name: f"there is none of that name, but {', '.join(there)}" for name in set(use.values()) - set(there)}
     names = {rows: name if name in ready else "eager" for rows, name in use.items()}
     return Chosen({rows: ready[name] for rows, name in names.items()}, names, refused)
