@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from recprune.encodings.item_item import ItemItem, by_entries
 from recprune.encodings.spelled import spelled
 from recprune.errors import BudgetError, PlanError, SurgeryError
 from recprune.packing import pack, pack_entries, put_codes, replace_module, unpack, weight_to_pack
+from recprune.planning.held import sparse_matrices
 from recprune.planning.plan import Plan
 from recprune.rewrites.open_attention import open_attention
 from recprune.tracing.attributes import correct_attributes, set_number
@@ -102,17 +103,18 @@ def masked(
     _same_model(model, plan)
     model, leaving = open_attention(model), _leaving(plan)
     if small is not None:
-        tensors = regrown(model, plan.survey, leaving, dense_tensors(small))
+        tensors = regrown(model, plan.survey, leaving, dense_tensors(small, plan.survey.shapes))
         return masked_copy(model, plan.survey, leaving, {}, tensors)
     return _masked(model, plan, leaving, fallback_rows(model, plan.survey, leaving, counts or {}), _stays(plan))
 
 
-def dense_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Name -> tensor, decoded where it is stored as codes, dense where it is stored by its entries."""
+def dense_tensors(model: nn.Module, names: Container[str]) -> dict[str, Tensor]:
+    """Name -> tensor, decoded where it is stored as codes; dense where it is stored by its entries, if it is of these
+    names: those of the model that it was cut from, which may have held entries only."""
     plain = unpack(model)
     out = named_tensors(plain)
     for path, module in plain.named_modules():
-        if isinstance(module, ItemItem):
+        if isinstance(module, ItemItem) and f"{path}.weight" in names:
             out[f"{path}.weight"] = module.dense()
     return out
 
@@ -179,9 +181,13 @@ def reshape_(
 def _check_packing(model: nn.Module, plan: Plan) -> None:
     """Raise SurgeryError or BudgetError before anything is cut where the plan asks for what cannot be packed."""
     rows = {row.tensor: row for row in plan.account().rows}
+    sparse = sparse_matrices(plan.survey)
     for name, encoding in plan.packed().items():
-        weight_to_pack(model, name)
-        plain = math.prod(rows[name].after) * plan.survey.bytes_per_entry[name]
+        beside = sparse[name].beside if name in sparse else ()
+        if not beside:
+            weight_to_pack(model, name)
+        widths = plan.survey.bytes_per_entry
+        plain = sum(math.prod(rows[part].after) * widths[part] for part in (name, *beside))
         if rows[name].bytes_after >= plain:
             raise BudgetError(
                 f"what stays of {name!r}, {rows[name].after}, takes {plain:,} bytes, and {rows[name].bytes_after:,} as "
@@ -326,6 +332,9 @@ def _put_encoded(model: nn.Module, name: str, encoding: str, tensors: Mapping[st
     if encoding == "item_item":
         columns = int(getattr(module, "in_features", 0))
         return replace_module(model, module, ItemItem.rebuilt(_parts(tensors, f"{path}."), columns))
+    if isinstance(module, ItemItem):
+        codes = spelled(encoding).kind.rebuilt(_parts(tensors, f"{path}.stored."))
+        return replace_module(model, module, PackedLinear(codes, None).train(module.training))
     weight = module._parameters.get(attribute)
     if weight is None:
         raise SurgeryError(f"the model has no parameter {name!r} that {encoding} could take the place of")

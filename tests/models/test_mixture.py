@@ -98,3 +98,34 @@ def test_entries_that_stay_are_counted_anew(split):
 def test_a_share_below_nothing_is_refused(split):
     with pytest.raises(DataError, match="share"):
         recprune.build("mixture", split, share=-1.0)
+
+
+def test_who_had_what_gives_the_walks_that_all_entries_give(split):
+    both = [started(split, k=split.train.n_items), started(split, memory="users")]
+    both[1].item.weight.data.copy_(both[0].item.weight)
+    history = torch.zeros(12, split.train.n_items)
+    history[0, [2, 5]] = history[1, 3] = 1
+    history[2:] = (torch.rand(10, split.train.n_items) < 0.3).float()
+    history[:, 0] = 0
+    first, then = (torch.where(history > 0, 0.0, model(history)) for model in both)
+    assert torch.allclose(first[:2], then[:2], atol=1e-4)
+    near = history.numpy() @ walks(split)
+    assert np.allclose(both[1]._walked(history).detach().numpy()[:, 1:], near[:, 1:], atol=1e-5)
+
+
+def test_pairs_that_are_left_are_counted_anew(split):
+    model = started(split, memory="users")
+    stays = model.items.values.detach().clone()
+    half = torch.arange(0, len(stays), 2)
+    held = model.items
+    rows, columns = held.rows()[half], held.indices.long()[half]
+    starts = torch.cat([torch.zeros(1, dtype=torch.int64), torch.bincount(rows, minlength=held.out_features).cumsum(0)])
+    model.items = type(held)(stays[half], columns, starts, held.in_features)
+    model.start_(split.train.histories())
+    counts = torch.bincount(rows, minlength=held.out_features)
+    assert torch.allclose(model.items.values, counts[rows].float().rsqrt())
+
+
+def test_another_memory_is_refused(split):
+    with pytest.raises(DataError, match="memory"):
+        recprune.build("mixture", split, memory="all")

@@ -28,6 +28,7 @@ from recprune.encodings.item_item import by_entries
 from recprune.encodings.spelled import spelled
 from recprune.errors import ArtifactError, DataError, ExtensionError, SurgeryError
 from recprune.planning.file_size import DTYPES
+from recprune.planning.held import absorbed
 from recprune.planning.plan import Plan
 from recprune.rewrites.open_attention import opened_attention
 from recprune.surgery import absent_after, reshape_
@@ -166,8 +167,10 @@ def _plan(folder: Path, data: bytes, tensors: Mapping[str, Tensor], manifest: Ma
         raise
     except Exception as error:  # whatever a survey of odd shapes leads to
         raise ArtifactError(f"{path}: {error}", path=str(path)) from error
+    inside = absorbed(plan.survey, plan.encodings)
     for row in rows:
-        if not by_entries(plan.encodings.get(row.tensor)) and _shape(row.tensor, tensors, manifest) != row.after:
+        whole = row.tensor not in inside and not by_entries(plan.encodings.get(row.tensor))
+        if whole and _shape(row.tensor, tensors, manifest) != row.after:
             raise ArtifactError(f"{path} does not fit the weights: tensor {row.tensor!r}", path=str(path))
     return plan
 

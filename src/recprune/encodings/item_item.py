@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from recprune.errors import SurgeryError
 from recprune.tracing.site import Cut, Kind, Site
@@ -19,6 +20,9 @@ __all__ = ["ItemItem", "by_entries", "stored_bytes"]
 HELD = 2**22
 """Numbers that are held at once when entries get their gradient."""
 
+FEW = 8
+"""Rows up to which a product the other way round goes entry by entry."""
+
 
 def _index_dtype(columns: int) -> torch.dtype:
     return torch.int16 if columns <= 2**15 else torch.int32
@@ -26,7 +30,7 @@ def _index_dtype(columns: int) -> torch.dtype:
 
 def by_entries(encoding: str | None) -> bool:
     """Whether entries leave a tensor through this encoding: what stays is an `ItemItem`, and may then be packed."""
-    return encoding is not None and encoding.partition("(")[0] in ("item_item", "item_bytes")
+    return encoding is not None and encoding.partition("(")[0] in ("item_item", "item_bytes", "pair_bits")
 
 
 def stored_bytes(shape: Sequence[int], entries: int, value_bytes: int = 4) -> int:
@@ -87,7 +91,8 @@ class ItemItem(nn.Module):
     def prunable(self) -> Iterator[Site]:
         """Every entry that is there can leave; `indptr` counts those that stay."""
         if len(self.values) > 1:
-            yield Site("entry", Kind.ENTRY, len(self.values), (Cut("values", 0), Cut("indices", 0)))
+            cuts, shape = (Cut("values", 0), Cut("indices", 0)), (self.out_features, self.in_features)
+            yield Site("entry", Kind.ENTRY, len(self.values), cuts, matrix=shape)
 
     def check(self) -> None:
         """Raise SurgeryError where the indices are no valid sparse matrix: done before they are used."""
@@ -112,6 +117,20 @@ class ItemItem(nn.Module):
         out = self.values.new_zeros(self.out_features, self.in_features)
         return out.index_put((self.rows(), self.indices.long()), self.values)
 
+    def pair_sums(self) -> tuple[Tensor, Tensor]:
+        """(columns,) twice: how many entries of a column are not zero, and the sum of their squares."""
+        columns, values = self.indices.long(), self.values
+        none = values.new_zeros(self.in_features)
+        return none.index_add(0, columns, (values != 0).to(values.dtype)), none.index_add(0, columns, values * values)
+
+    def block(self, begin: int, end: int) -> Tensor:
+        """Rows begin..end of it, dense: (end - begin or fewer, columns)."""
+        end = min(end, self.out_features)
+        first, last = int(self.indptr[begin]), int(self.indptr[end])
+        rows = torch.repeat_interleave(torch.arange(end - begin), self.indptr[begin : end + 1].diff().long())
+        out = self.values.new_zeros(end - begin, self.in_features).detach()
+        return out.index_put((rows, self.indices[first:last].long()), self.values[first:last].detach())
+
     def forward(self, history: Tensor) -> Tensor:
         """history: (batch, columns) -> scores (batch, rows); to be exported, by operations that every runtime has."""
         if torch.compiler.is_exporting() or history.requires_grad or history.device.type == "meta":
@@ -125,15 +144,35 @@ class ItemItem(nn.Module):
 
     def product(self, history: Tensor) -> Tensor:
         """history @ W.T by the entries alone, without a gradient."""
-        _quiet_once()
-        matrix = torch.sparse_csr_tensor(
-            self.indptr,
-            self.indices.to(torch.int32),
-            self.values.detach(),
-            (self.out_features, self.in_features),
-            check_invariants=False,
-        )
-        return (matrix @ history.T).T
+        return _times(self.indptr, self.indices, self.values, self.in_features, history)
+
+    def back(self, x: Tensor) -> Tensor:
+        """x @ W for x (batch, rows): (batch, columns), the other way round."""
+        if torch.compiler.is_exporting() or x.device.type == "meta":
+            weighed = x[:, self.rows()] * self.values
+            return x.new_zeros(x.shape[0], self.in_features).index_add(1, self.indices.long(), weighed)
+        if torch.is_grad_enabled() and (self.values.requires_grad or x.requires_grad):
+            found: Tensor = _Back.apply(self.values, x, self)  # type: ignore[no-untyped-call]
+            return found
+        return self.product_back(x)
+
+    def product_back(self, x: Tensor) -> Tensor:
+        """The same without a gradient: for few x entry by entry, for many by the entries of each column together."""
+        columns, values = self.indices.long(), self.values.detach()
+        if len(x) <= FEW:
+            out = x.new_zeros(len(x), self.in_features)
+            return out.index_add_(1, columns, x[:, self.rows()] * values)
+        order = columns.argsort(stable=True)
+        starts = torch.bincount(columns, minlength=self.in_features).cumsum(0)
+        return _times(F.pad(starts, (1, 0)), self.rows()[order], values[order], self.out_features, x)
+
+
+def _times(starts: Tensor, indices: Tensor, values: Tensor, columns: int, x: Tensor) -> Tensor:
+    """x @ S.T for the matrix S of so many columns that is given by its rows."""
+    _quiet_once()
+    shape, both = (len(starts) - 1, columns), (starts.to(torch.int32), indices.to(torch.int32))
+    matrix = torch.sparse_csr_tensor(*both, values.detach(), shape, check_invariants=False)
+    return (matrix @ x.T).T
 
 
 class _Product(torch.autograd.Function):
@@ -148,10 +187,29 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (history,), items = ctx.saved_tensors, ctx.items
-        rows, columns = items.rows(), items.indices.long()
-        step = max(1, HELD // len(history))
-        parts = [
-            torch.einsum("be,be->e", gradient[:, rows[a : a + step]], history[:, columns[a : a + step]])
-            for a in range(0, len(rows), step)
-        ]
-        return torch.cat(parts) if parts else gradient.new_zeros(0), None, None
+        return _of_entries(gradient, items.rows(), history, items.indices.long()), None, None
+
+
+class _Back(torch.autograd.Function):
+    """The product the other way round, with gradients of the entries and of what is multiplied."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, x: Tensor, items: ItemItem) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.items = items
+        return items.product_back(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        (x,), items = ctx.saved_tensors, ctx.items
+        return _of_entries(x, items.rows(), gradient, items.indices.long()), items.product(gradient), None
+
+
+def _of_entries(left: Tensor, rows: Tensor, right: Tensor, columns: Tensor) -> Tensor:
+    """(entries,) the sum over the batch of left at the row times right at the column of every entry."""
+    step = max(1, HELD // len(left))
+    parts = [
+        torch.einsum("be,be->e", left[:, rows[a : a + step]], right[:, columns[a : a + step]])
+        for a in range(0, len(rows), step)
+    ]
+    return torch.cat(parts) if parts else left.new_zeros(0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 
 from recprune.data.dataset import Histories
 from recprune.data.graph import normal_graph
+from recprune.encodings.faces import Packed
 from recprune.encodings.item_item import ItemItem
 from recprune.errors import DataError
 from recprune.models._item_item import (
@@ -33,11 +36,14 @@ class Mixture(Fism):
 
     p is the softmax of `fism` over all items. q is where a walk ends that goes from an item of the history, drawn
     evenly, to a user who had it and on to an item that this user had (P3, Cooper et al. 2014, section 2): the sum over
-    i of the history of sum_u x_ui x_uj / (n_i n_u), over its sum over all j. Of every item j the `k` largest i by
-    sum_u x_ui x_uj / (n_u sqrt(n_i n_j)) are held and no others; an item is not its own. Factors generalise, neighbours
-    remember; where they agree both are surer. p is trained, q is counted, once, when a training begins.
+    i of the history of sum_u x_ui x_uj / (n_i n_u), over its sum over all j; an item is not its own. Factors
+    generalise, neighbours remember; where they agree both are surer. p is trained, q is counted, once, when a training
+    begins.
+    memory: "items" holds of every item j the `k` largest i by sum_u x_ui x_uj / (n_u sqrt(n_i n_j)) and no others;
+    "users" holds who had what, 1 / sqrt(n_u) for every pair, and walks when it is asked. That takes a fraction of the
+    bytes, and those with short histories, whose pairs are the largest, tell nearly all.
 
-    forward: history (batch, n_items) 0/1 -> scores (batch, n_items), logarithms. entries: of the walks that there are.
+    forward: history (batch, n_items) 0/1 -> scores (batch, n_items), logarithms. entries: of what is held.
     """
 
     def __init__(
@@ -48,6 +54,7 @@ class Mixture(Fism):
         damp: float = 0.3,
         temperature: float = 0.06,
         start: str = "spectral",
+        memory: str = "items",
         k: int = 100,
         share: float = 1.0,
         entries: int | None = None,
@@ -55,8 +62,10 @@ class Mixture(Fism):
         super().__init__(n_items, dim, smooth, damp, temperature, start)
         if share < 0 or k < 1:
             raise DataError(f"share is 0 or more and k is 1 or more, not {share} and {k}", share=share, k=k)
+        if memory not in ("items", "users"):
+            raise DataError(f"memory is items or users, not {memory!r}", memory=memory)
         entries = n_items if entries is None else entries
-        self.config |= {"k": k, "share": share, "entries": entries}
+        self.config |= {"memory": memory, "k": k, "share": share, "entries": entries}
         self.items: nn.Module = blank(n_items, entries)
         self._drawn()
 
@@ -69,7 +78,7 @@ class Mixture(Fism):
 
     def forward(self, history: Tensor) -> Tensor:
         found = torch.softmax(super().forward(history), 1)
-        near: Tensor = self.items(history)
+        near: Tensor = self.items(history) if self.config["memory"] == "items" else self._walked(history)
         near = near / near.sum(1, keepdim=True).clamp(min=TINY)
         return torch.log(found + float(self.config["share"]) * near + TINY)
 
@@ -82,6 +91,8 @@ class Mixture(Fism):
         n_items, held = int(self.config["n_items"]), self.items
         check_solvable(held, histories, n_items)
         assert isinstance(held, ItemItem)
+        if self.config["memory"] == "users":
+            return self._remember(histories, held)
         graph, roots = normal_graph(histories)
         if len(held.values) < self.config["entries"]:
             ratio = roots[held.rows().numpy()] / roots[held.indices.long().numpy()]
@@ -89,6 +100,24 @@ class Mixture(Fism):
             return
         self.items = item_item(_walks(graph, roots, int(self.config["k"])), held.values.dtype)
         self.config["entries"] = len(self.items.values)
+
+    def _remember(self, histories: Histories, held: ItemItem) -> None:
+        """All pairs, or those of them that are left, each one over the root of how many its user has."""
+        if len(held.values) == self.config["entries"]:
+            pairs = histories.matrix(unknown=False).tocsr().astype(np.float32)
+            held = item_item(pairs, held.values.dtype)
+            self.items, self.config["entries"] = held, len(held.values)
+        counts = held.indptr.diff().clamp(min=1)
+        held.values.copy_(counts.to(held.values.dtype).rsqrt()[held.rows()])
+
+    def _walked(self, history: Tensor) -> Tensor:
+        """(batch, n_items) where walks end, those that come back to where they began left out."""
+        held: Any = self.items.stored if isinstance(self.items, Packed) else self.items
+        counts, squares = held.pair_sums()
+        steps = history / counts.clamp(min=1).to(history.dtype)
+        ends: Tensor = held.back(self.items(steps))
+        away: Tensor = (ends - steps * squares.to(ends.dtype)).clamp(min=0)
+        return away
 
     def _drawn(self) -> None:
         self._as_drawn = self._sum()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recprune.encodings.item_item import stored_bytes
+from recprune.encodings.item_item import by_entries, stored_bytes
 from recprune.encodings.spelled import Encoding, spelled
 from recprune.errors import PlanError
+from recprune.planning.held import absorbed, sparse_matrices
 from recprune.tracing.site import FLAT, Survey
 
 __all__ = ["Account", "Row", "account", "packed", "stored_size"]
@@ -102,11 +103,16 @@ class Account:
         return {**totals, "share_removed": self.share_removed, "rows": [asdict(r) for r in self.rows]}
 
 
-def stored_size(shape: tuple[int, ...], entries: int, width: int, encoding: str | None) -> int:
+def stored_size(
+    shape: tuple[int, ...], entries: int, width: int, encoding: str | None, matrix: tuple[int, int] | None = None
+) -> int:
     """Bytes of a tensor of which `entries` numbers of `width` bytes are left, stored as it is or by an encoding.
 
-    A tensor that has lost all its rows or columns takes none.
+    A tensor that has lost all its rows or columns takes none. matrix: the shape of the sparse matrix whose values these
+    are.
     """
+    if encoding is not None and matrix is not None:
+        return spelled(encoding).kind.stored_bytes(matrix, width, **{"entries": entries}) if entries else 0
     if encoding == "item_item":
         return stored_bytes(shape, entries, width)
     if encoding is None or not math.prod(shape):
@@ -124,11 +130,15 @@ def packed(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Map
     Raises PlanError for what is no matrix, or where entries leave and the encoding stores all; ExtensionError for an
     unknown one.
     """
-    gone, out = _gone(survey, kept), {}
+    gone, out, sparse = _gone(survey, kept), {}, sparse_matrices(survey)
     for tensor, text in encodings.items():
         shape = survey.shapes[tensor]
         empty = any(mask.all() for (name, _), mask in gone.items() if name == tensor) or not math.prod(shape)
         if text == "item_item" or empty:
+            continue
+        if tensor in sparse and by_entries(text):
+            left = int((~gone[tensor, 0]).sum()) if (tensor, 0) in gone else shape[0]
+            out[tensor] = replace(spelled(text), options={"entries": left})
             continue
         if len(shape) != 2:
             raise PlanError(f"{text} stores matrices, and {tensor!r} is of shape {shape}", tensor=tensor)
@@ -148,16 +158,22 @@ def packed(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Map
 def account(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Mapping[str, str]) -> Account:
     """Count what a plan keeps. kept: site -> units that stay; a site that is not named keeps all.
 
-    Entries of a packed tensor are parameters as before; its bytes are those of the codes, with scales and indices.
+    Entries of a packed tensor are parameters as before; its bytes are those of the codes, with scales and indices. What
+    says where the values of a sparse matrix stand is counted with them once they are codes.
     """
     gone, stored = _gone(survey, kept), packed(survey, kept, encodings)
+    sparse, inside = sparse_matrices(survey), absorbed(survey, stored)
     rows = []
     for tensor, shape in survey.shapes.items():
         axes = [dim for dim in (FLAT, *range(len(shape))) if (tensor, dim) in gone]
         left = {dim: int((~gone[tensor, dim]).sum()) for dim in axes}
         after = tuple(left.get(dim, size) for dim, size in enumerate(shape))
         entries, width = left.get(FLAT, math.prod(after)), survey.bytes_per_entry[tensor]
-        if tensor in stored:
+        if tensor in inside:
+            size = 0
+        elif tensor in stored and tensor in sparse:
+            size = stored[tensor].stored_bytes(sparse[tensor].shape, width)
+        elif tensor in stored:
             entries, size = stored[tensor].stored_entries(after), stored[tensor].stored_bytes(after, width)
         else:
             size = stored_size(after, entries, width, encodings.get(tensor))

@@ -16,6 +16,7 @@ from recprune.encodings.largest import BLOCK, largest
 from recprune.errors import BudgetError
 from recprune.planning.account import stored_size
 from recprune.planning.budget import Budget
+from recprune.planning.held import absorbed, sparse_matrices
 from recprune.planning.left import NEVER, Left
 from recprune.planning.plan import Plan
 from recprune.tracing.site import FLAT, Cut, Kind, Site, Survey
@@ -79,7 +80,13 @@ def _paying(plan: Plan) -> Plan:
     """The plan without encodings that no longer make a tensor smaller once it is cut."""
     widths = plan.survey.bytes_per_entry
     cut = {cut.tensor for name in plan.kept for cut in plan.survey.site(name).cuts if cut.dim == FLAT}
-    idle = {r.tensor for r in plan.account().rows if r.bytes_after >= math.prod(r.after) * widths[r.tensor]}
+    rows, sparse = {r.tensor: r for r in plan.account().rows}, sparse_matrices(plan.survey)
+    beside = {tensor: one.beside for tensor, one in sparse.items() if tensor in plan.encodings}
+
+    def plain(tensor: str) -> int:
+        return sum(math.prod(rows[n].after) * widths[n] for n in (tensor, *beside.get(tensor, ())))
+
+    idle = {tensor for tensor in plan.encodings if rows[tensor].bytes_after >= plain(tensor)}
     left = {name: text for name, text in plan.encodings.items() if name in cut or name not in idle}
     return plan if len(left) == len(plan.encodings) else replace(plan, encodings=left)
 
@@ -181,9 +188,12 @@ def _unit_bytes(survey: Survey, site: Site, encodings: Mapping[str, str]) -> flo
 
 
 def _entry_bytes(survey: Survey, tensor: str, encodings: Mapping[str, str]) -> float:
-    shape = survey.shapes[tensor]
+    shape, matrix = survey.shapes[tensor], sparse_matrices(survey).get(tensor)
+    if tensor in absorbed(survey, encodings):
+        return 0.0
     entries = max(math.prod(shape), 1)
-    return stored_size(shape, entries, survey.bytes_per_entry[tensor], encodings.get(tensor)) / entries
+    inside = None if matrix is None else matrix.shape
+    return stored_size(shape, entries, survey.bytes_per_entry[tensor], encodings.get(tensor), inside) / entries
 
 
 def _entries(survey: Survey, cut: Cut) -> int:

@@ -10,6 +10,7 @@ import torch
 
 from recprune.encodings.item_item import stored_bytes
 from recprune.encodings.spelled import Encoding, spelled
+from recprune.planning.held import absorbed, sparse_matrices
 from recprune.tracing.site import Survey
 
 __all__ = ["DTYPES", "Facts", "file_size", "packed_facts", "planned_facts"]
@@ -54,9 +55,15 @@ def planned_facts(
 ) -> dict[str, Facts]:
     """The tensors of the file of a smaller model. left: tensor -> its shape then, and how many entries of it stay."""
     out: dict[str, Facts] = {}
+    sparse, inside = sparse_matrices(survey), absorbed(survey, encodings)
     for name, (shape, entries) in left.items():
         dtype, encoding = _type(survey, name), encodings.get(name)
-        if encoding == "item_item":
+        if name in inside:
+            continue
+        if encoding is not None and name in sparse and entries:
+            chosen = replace(spelled(encoding), options={"entries": entries})
+            out |= packed_facts({name: (dtype, sparse[name].shape)}, {name: chosen})
+        elif encoding == "item_item":
             out |= _of_entries(f"{name.rpartition('.')[0]}.", shape, entries, dtype)
         elif encoding is None or not math.prod(shape):
             out[name] = dtype, shape

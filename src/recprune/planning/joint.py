@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,13 +10,15 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from recprune.encodings.faces import refusal
-from recprune.encodings.item_item import by_entries
+from recprune.encodings.item_item import ItemItem, by_entries
+from recprune.encodings.pair_bits import PairBits
 from recprune.errors import BudgetError
 from recprune.importance.probe import Probe
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.corrected import corrected
 from recprune.planning.file_size import file_size, planned_facts
+from recprune.planning.held import sparse_matrices
 from recprune.planning.measured import Counts, rise_without
 from recprune.planning.plan import Plan
 from recprune.tracing.build import named_tensors
@@ -96,7 +99,8 @@ def joint(
     measured = [(_rise(model, survey, plan, probe, counts), n, plan) for n, (_, plan) in enumerate(found[:tries])]
     rise, _, best = min(measured, key=lambda one: one[:2])
     tell(f"{len(found)} plans, {len(measured)} measured, rise {rise:.4g}")
-    stored = {tensor: name for tensor, name in best.encodings.items() if not by_entries(name)}
+    sparse = sparse_matrices(survey)
+    stored = {tensor: name for tensor, name in best.encodings.items() if tensor in sparse or not by_entries(name)}
     if not best.kept or rounds < 2:
         return best
     again = corrected(model, survey, scores, probe, budget, rule=rule, encodings=stored, rounds=rounds, counts=counts)
@@ -124,7 +128,20 @@ def encoding_steps(
                 points.append((saved, max(rise_without(model, survey, {}, probe, encodings={tensor: name}), 0.0), name))
         corners = _hull(sorted(points))
         out += [Step(tensor, b[2], b[1] - a[1], b[0] - a[0]) for a, b in pairwise(corners)]
-    return out
+    return out + list(_of_entries(model, survey))
+
+
+def _of_entries(model: nn.Module, survey: Survey) -> Iterator[Step]:
+    """Sparse matrices are stored by what is made for them, which changes nothing or next to nothing."""
+    for tensor, one in sparse_matrices(survey).items():
+        left = {part: (survey.shapes[part], math.prod(survey.shapes[part])) for part in (tensor, *one.beside)}
+        whole = file_size(planned_facts(survey, left, {}))
+        stays = model.get_submodule(tensor.rpartition(".")[0])
+        if isinstance(stays, ItemItem):
+            name = "pair_bits" if PairBits.suits(stays) else "item_bytes"
+            saved = whole - file_size(planned_facts(survey, left, {tensor: name}))
+            if saved > 0:
+                yield Step(tensor, name, 0.0, saved)
 
 
 def _hull(points: list[tuple[int, float, str]]) -> list[tuple[int, float, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -29,7 +29,8 @@ _RUNS = 64
 class Plan:
     """kept: site -> units that stay (int64, ascending); a site that is not named stays whole.
     encodings: tensor -> the encoding that stores what stays of it: "item_item" or "item_bytes" where entries leave, or
-    any that `pack` takes, as in "int4_rows" or "top_entries(k=8)".
+    any that `pack` takes, as in "int4_rows" or "top_entries(k=8)"; for the values of a sparse matrix "item_bytes" or
+    "pair_bits".
     rule: what scored the units, as one would write it.
     Raises PlanError where `kept` names no site, or units that a site does not have, or `encodings` no tensor.
     """
@@ -179,6 +180,7 @@ def _survey_to_dict(survey: Survey) -> dict[str, Any]:
             "rescaled": list(s.rescaled),
             "also": list(s.also),
             "absent": None if s.absent is None else asdict(s.absent),
+            "matrix": None if s.matrix is None else list(s.matrix),
         }
         for s in survey.sites
     ]
@@ -209,6 +211,7 @@ def _survey_from_dict(content: Mapping[str, Any]) -> Survey:
             tuple(s["rescaled"]),
             tuple(s.get("also", ())),
             _absent_from_dict(s.get("absent")),
+            _matrix_from_list(s.get("matrix")),
         )
         for s in content["sites"]
     )
@@ -225,6 +228,13 @@ def _survey_from_dict(content: Mapping[str, Any]) -> Survey:
         tuple(content.get("columns", ())),
         dict(content.get("types", {})),
     )
+
+
+def _matrix_from_list(content: Sequence[int] | None) -> tuple[int, int] | None:
+    if content is None:
+        return None
+    rows, columns = content
+    return int(rows), int(columns)
 
 
 def _absent_from_dict(content: Mapping[str, Any] | None) -> Absent | None:

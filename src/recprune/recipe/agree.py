@@ -16,6 +16,8 @@ from recprune.data.dataset import Split
 from recprune.data.vocabulary import Vocabulary
 from recprune.encodings.codes import Codes
 from recprune.encodings.faces import Packed
+from recprune.encodings.item_bytes import ItemBytes
+from recprune.encodings.pair_bits import PairBits
 from recprune.encodings.spelled import name_of
 from recprune.evaluation.inputs import ranks, row_inputs, user_inputs
 from recprune.planning.plan import Plan
@@ -37,6 +39,9 @@ LARGE = 250_000_000
 """Numbers of an original that is asked without having been told to: it is held several times meanwhile."""
 LIST = 100
 """Rows that make a list, for a model that scores one row at a time."""
+
+ROWS = 1024
+"""Rows of a sparse matrix that are looked at together."""
 
 Inputs = tuple[Tensor, ...]
 
@@ -168,14 +173,31 @@ def _tables(
 ) -> tuple[bool, dict[str, Table]]:
     """Whether it was trained after the cut, and of every matrix stored as codes how far it is off."""
     cut = apply(model, plan, example, counts=None if split is None else code_counts(split), packed=False)
-    was, now = dense_tensors(cut), dense_tensors(small)
+    names = plan.survey.shapes
+    was, now = dense_tensors(cut, names), dense_tensors(small, names)
     kinds = {f"{path}.weight": m.stored for path, m in small.named_modules() if isinstance(m, Packed)}
-    trained = any(not torch.equal(was[name], now[name]) for name in was if name not in kinds)
+    sparse = {n: one for n, one in kinds.items() if isinstance(one, ItemBytes | PairBits) and n not in names}
+    coded = kinds.keys() | {f"{name.removesuffix('weight')}values" for name in sparse}
+    trained = any(not torch.equal(was[name], now[name]) for name in was if name not in coded)
     told = {name: encoding.options for name, encoding in plan.packed().items()}
     return trained, {
-        name: _table(stored, None if trained else was[name], now[name], told.get(name, {}))
+        name: _of_entries(sparse[name], None if trained else cut.get_submodule(name.removesuffix(".weight")))
+        if name in sparse
+        else _table(stored, None if trained else was[name], now[name], told.get(name, {}))
         for name, stored in kinds.items()
     }
+
+
+def _of_entries(stored: ItemBytes | PairBits, was: Any) -> Table:
+    """The same of a sparse matrix that was never dense, some rows at a time. was: an `ItemItem`, or None."""
+    now = stored.opened()
+    before, bound, moved = now if was is None else was, 0.0, 0.0
+    for begin in range(0, now.out_features, ROWS):
+        one, other = before.block(begin, begin + ROWS), now.block(begin, begin + ROWS)
+        entries = int((other != 0).sum())
+        bound = max(bound, float(type(stored).bound(one, entries=entries).max()) if entries else 0.0)
+        moved = max(moved, float((one - other).norm(dim=1).max()))
+    return Table(name_of(type(stored)), bound, None if was is None else moved)
 
 
 def _table(stored: Codes, was: Tensor | None, now: Tensor, told: Mapping[str, int]) -> Table:

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recprune.data.dataset import Split
-from recprune.encodings.item_item import by_entries
 from recprune.evaluation.compare import compare
 from recprune.evaluation.comparison import Comparison
 from recprune.evaluation.inputs import Renumber
+from recprune.planning.held import cut_by_entries
 from recprune.recipe.pruned import Pruned
 from recprune.recipe.rivals import TRAINED, Rivals, rivals_of, stored_alone
 from recprune.recipe.shelf import Shelved
@@ -79,7 +79,7 @@ def _rivals(whole: Shelved, small: Shelved, split: Split, trained: bool, seed: i
     total = max(1, sum(work.epochs for work in small.works))
     options = (
         tuning
-        if any(map(by_entries, chosen.encodings.values()))
+        if cut_by_entries(chosen.survey, chosen.encodings)
         else replace(first, epochs=total, patience=total, seed=seed)
     )
     return rivals_of(

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from recprune.data.dataset import Split
-from recprune.encodings.item_item import by_entries
 from recprune.errors import BudgetError, ExtensionError, RecpruneError
 from recprune.importance.rules.frequency import Frequency
 from recprune.importance.score import score, spelled
 from recprune.packing import pack, storing, unpack
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
+from recprune.planning.held import cut_by_entries
 from recprune.planning.plan import Plan
 from recprune.recipe.chance import drawn_alike
 from recprune.recipe.probing import probe
@@ -183,7 +183,7 @@ def from_scratch(
     An item-item matrix has nothing to draw: its rival keeps as many entries, those of the most similar items by cosine,
     chosen before any model is trained, and is solved on them (fsSLIM; Ning & Karypis 2011, section 4.3).
     """
-    if any(map(by_entries, pruned.plan.encodings.values())):
+    if cut_by_entries(pruned.plan.survey, pruned.plan.encodings):
         scores, stored = _similar(pruned.plan.survey, split), pruned.plan.encodings
         drawn = choose(
             pruned.plan.survey, scores, pruned.plan.size_budget(), rule="cosine of the histories", encodings=stored

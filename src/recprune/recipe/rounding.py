@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 
 from torch import nn
 
+from recprune.planning.held import sparse_matrices
 from recprune.planning.plan import Plan
 from recprune.training.options import FitOptions
 from recprune.training.rounded import last_epochs, rounded
@@ -24,10 +25,12 @@ def rounding_in(
     """`with rounding_in(model, plan, options) as steps: fit(model, split, options, before_epoch=steps)`.
 
     model: cut by the plan, not packed; its weights act as the plan stores them in the last `share` of the epochs.
-    Nothing is rounded where the plan stores floats, at share 0, and in a model that is solved in closed form.
+    Nothing is rounded where the plan stores floats, at share 0, in a model that is solved in closed form, and of the
+    values of a sparse matrix, which are counted or solved as the entries stay.
     Raises TrainingError for a share outside 0..1.
     """
-    stored = {name: str(encoding) for name, encoding in chosen.packed().items()}
+    sparse = sparse_matrices(chosen.survey)
+    stored = {name: str(encoding) for name, encoding in chosen.packed().items() if name not in sparse}
     after = last_epochs(options.epochs, share)
     if not stored or not share or hasattr(model, "refit_"):
         return contextlib.nullcontext()

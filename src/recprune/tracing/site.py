@@ -73,6 +73,7 @@ class Site:
     `rescaled` names the tensors to multiply by sqrt(kept / size), where attention divides by the square root of the
     width that is left, so that its scores stay as they were.
     `absent` is, for fields of a mapping, what forward is given when their column does not come any more.
+    `matrix` is, for the stored entries of a sparse matrix, (rows, columns) of it; its values are of the first cut.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Site:
     rescaled: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     absent: Absent | None = None
+    matrix: tuple[int, int] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:

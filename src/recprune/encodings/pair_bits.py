@@ -1,0 +1,215 @@
+"""Who had what: a sparse matrix whose entries of a row are alike, in a few bits an entry. Elias 1974; Fano 1971."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from recprune.encodings.codes import Codes, Layout, Pick
+from recprune.encodings.item_item import ItemItem
+from recprune.encodings.largest import largest
+from recprune.errors import SurgeryError
+
+__all__ = ["PairBits"]
+
+MOST = 24
+"""Low bits of a place, at most."""
+
+
+class PairBits(Codes):
+    """A (rows, columns) matrix of which some entries are stored, those of a row all with the same value.
+
+    Places, row * columns + column, ascend, and are stored as in Elias 1974, section 3: of each the `low` last bits, and
+    what is before them in unary. With low = log2(rows * columns / entries), rounded down, that is low + 2 bits an entry
+    at most; a row takes nothing beside its value, and starts of rows are not needed.
+
+    codes: (entries * low / 8,) uint8 the low bits, from the lowest bit of a byte on. steps: uint8, entries + rows *
+    columns / 2^low + 1 bits: a one for every entry, and between them as many zeros as the rest of the place grows by.
+    scale: (rows, 1) bfloat16 the value. count: (1,) how many entries.
+    Option `entries`, how many are stored (all where it is not said): the largest by magnitude, of equal ones the last;
+    the value of a row is their mean.
+    """
+
+    known: ClassVar[frozenset[str]] = frozenset({"entries"})
+
+    steps: Tensor
+    scale: Tensor
+    count: Tensor
+
+    @classmethod
+    def layout(cls, rows: int, columns: int, value: torch.dtype, **options: int) -> Layout:
+        """Low bits, steps, a value a row, and the count."""
+        entries = cls.stored_entries((rows, columns), **options)
+        low = _low(rows * columns, entries)
+        return {
+            "codes": (torch.uint8, (-(-entries * low // 8),)),
+            "steps": (torch.uint8, (_steps(rows * columns, entries, low),)),
+            "scale": (torch.bfloat16, (rows, 1)),
+            "count": (torch.int64, (1,)),
+        }
+
+    @classmethod
+    def parts(cls, matrix: Tensor, **options: int) -> dict[str, Tensor]:
+        """The parts of a matrix, `like` left out."""
+        kept = largest(matrix.abs(), cls.stored_entries(matrix.shape, **options))
+        return _parts(matrix.reshape(-1)[kept], kept, matrix.shape)
+
+    @classmethod
+    def of(cls, stays: ItemItem) -> Self:
+        """The entries of a matrix that was cut already. Raises SurgeryError for values that are not finite or not
+        alike in a row."""
+        values, columns = stays.values.detach(), stays.in_features
+        if not cls.suits(stays):
+            raise SurgeryError("pair_bits stores one value a row, and there are several: item_bytes stores any")
+        places = stays.rows() * columns + stays.indices.long()
+        return cls({**_parts(values, places, (stays.out_features, columns)), "like": values.new_empty(0, columns)})
+
+    @classmethod
+    def suits(cls, stays: ItemItem) -> bool:
+        """Whether the entries of a row are alike, and there are some, so that nothing but rounding changes them."""
+        values, rows = stays.values.detach(), stays.rows()
+        same = (values[1:] == values[:-1]) | (rows[1:] != rows[:-1])
+        return len(values) > 0 and bool(values.isfinite().all() and same.all())
+
+    @classmethod
+    def height(cls, parts: Mapping[str, Tensor]) -> int:
+        """Rows of the matrix. Raises SurgeryError where values do not tell them."""
+        scale = parts.get("scale")
+        if scale is None or scale.dim() != 2:
+            raise SurgeryError("pair bits are not whole: a value for every row is needed")
+        return len(scale)
+
+    @classmethod
+    def options(cls, parts: Mapping[str, Tensor]) -> dict[str, int]:
+        """How many entries there are."""
+        told = parts.get("count", torch.zeros(1, dtype=torch.int64))
+        if told.numel() != 1 or told.is_floating_point() or int(told) < 1:
+            raise SurgeryError(f"'count' of PairBits is one number, 1 or more, not {told.tolist()}")
+        return {"entries": int(told)}
+
+    @classmethod
+    def stored_entries(cls, shape: Sequence[int], **options: int) -> int:
+        """As many as `entries` says. Raises SurgeryError where that is below 1."""
+        whole = math.prod(shape)
+        entries = options.get("entries", whole)
+        if entries < 1:
+            raise SurgeryError(f"entries are 1 or more, not {entries}")
+        return min(entries, whole)
+
+    @property
+    def entries(self) -> int:
+        """Entries that are stored."""
+        return int(self.count)
+
+    def check(self) -> None:
+        """Raise SurgeryError where there are not as many steps as entries, or places do not ascend in the matrix."""
+        ones = int(_bits(self.steps).sum())
+        places = self.places() if ones == self.entries else torch.ones(2, dtype=torch.int64)
+        rows, columns = self.shape
+        if bool((places.diff() <= 0).any()) or int(places[-1]) >= rows * columns:
+            raise SurgeryError("pair bits are damaged: places must rise, and steps must count them")
+
+    def places(self) -> Tensor:
+        """(entries,) int64, row * columns + column of each, ascending."""
+        entries, (rows, columns) = self.entries, self.shape
+        low = _low(rows * columns, entries)
+        number = torch.arange(entries, device=self.codes.device)
+        high = _bits(self.steps).nonzero().squeeze(1) - number
+        return (high << low) + _unpacked(self.codes, number, low)
+
+    def opened(self) -> ItemItem:
+        """The same numbers as entries that can be trained and cut again."""
+        places, (rows, columns) = self.places(), self.shape
+        owner = places // columns
+        starts = torch.cat([places.new_zeros(1), torch.bincount(owner, minlength=rows).cumsum(0)])
+        return ItemItem(self.scale.to(self.dtype)[owner, 0], places % columns, starts, columns)
+
+    def rows(self, indices: Tensor) -> Tensor:
+        """(..., columns): decoded rows. All entries are read for it."""
+        return self.dense()[indices]
+
+    def dense(self) -> Tensor:
+        """The whole decoded matrix."""
+        return self.opened().dense().detach()
+
+    def multiply(self, x: Tensor) -> Tensor:
+        """x @ dense().T for x (..., columns): (..., rows)."""
+        held = self.opened()
+        wide = x.reshape(-1, self.shape[1])
+        found: Tensor = held.double()(wide.double()) if x.dtype is torch.float64 else held.float()(wide.float())
+        return found.to(x.dtype).reshape(*x.shape[:-1], self.shape[0])
+
+    def back(self, x: Tensor) -> Tensor:
+        """x @ dense() for x (batch, rows): (batch, columns)."""
+        return self.opened().back(x)
+
+    def pair_sums(self) -> tuple[Tensor, Tensor]:
+        """(columns,) twice, as `ItemItem.pair_sums`."""
+        return self.opened().pair_sums()
+
+    @classmethod
+    def bound(cls, matrix: Tensor, **options: int) -> Tensor:
+        """What is left out, how far entries are from their mean, and what rounding adds."""
+        kept = largest(matrix.abs(), cls.stored_entries(matrix.shape, **options))
+        stays = torch.zeros_like(matrix).flatten().index_fill_(0, kept, 1.0).view_as(matrix)
+        mean = (matrix * stays).sum(1, keepdim=True) / stays.sum(1, keepdim=True).clamp(min=1)
+        rounded: Tensor = mean.abs().squeeze(1) * 2**-8 * stays.sum(1) ** 0.5
+        left: Tensor = (matrix - mean * stays).norm(dim=1)
+        return left + rounded
+
+    def numbers(self, pick: Pick, dtype: torch.dtype) -> Tensor:
+        """(picked, columns) numbers of some rows, not yet scaled."""
+        held = self.opened()
+        held.values.data = torch.ones_like(held.values)
+        return pick(held.dense().detach().to(dtype))
+
+
+def _low(cells: int, entries: int) -> int:
+    return min(max(1, (cells // max(entries, 1)).bit_length() - 1), MOST)
+
+
+def _steps(cells: int, entries: int, low: int) -> int:
+    return -(-(entries + (cells >> low) + 1) // 8)
+
+
+def _parts(values: Tensor, places: Tensor, shape: Sequence[int]) -> dict[str, Tensor]:
+    """Parts of entries in the order of their places."""
+    rows, columns = shape
+    entries, owner = len(places), places // columns
+    low = _low(rows * columns, entries)
+    sums = values.new_zeros(rows, dtype=torch.float64).index_add(0, owner, values.double())
+    mean = sums / torch.bincount(owner, minlength=rows).clamp(min=1)
+    steps = torch.zeros(8 * _steps(rows * columns, entries, low), dtype=torch.bool)
+    steps[(places >> low) + torch.arange(entries)] = True
+    return {
+        "codes": _packed((places[:, None] >> torch.arange(low)) & 1),
+        "steps": _packed(steps),
+        "scale": mean.to(torch.bfloat16).unsqueeze(1),
+        "count": torch.tensor([entries]),
+    }
+
+
+def _packed(bits: Tensor) -> Tensor:
+    """Eight of them a byte, the first the lowest."""
+    flat = bits.reshape(-1).to(torch.uint8)
+    bytes_ = F.pad(flat, (0, -len(flat) % 8)).view(-1, 8) << torch.arange(8, dtype=torch.uint8)
+    return bytes_.sum(1).to(torch.uint8)
+
+
+def _bits(packed: Tensor) -> Tensor:
+    return ((packed[:, None] >> torch.arange(8, dtype=torch.uint8, device=packed.device)) & 1).reshape(-1)
+
+
+def _unpacked(codes: Tensor, number: Tensor, low: int) -> Tensor:
+    """The numbers of `low` bits at those places of a row of bits."""
+    padded = F.pad(codes, (0, 4)).long()
+    first = number * low
+    byte, out = first >> 3, torch.zeros_like(number)
+    for place in range(-(-(MOST + 7) // 8)):
+        out |= padded[byte + place] << (8 * place)
+    return (out >> (first & 7)) & ((1 << low) - 1)
