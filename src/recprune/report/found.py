@@ -91,7 +91,7 @@ def find(places: Places, *, own: str | None = None, users: int = 6, seed: int = 
     if split is not None and len(split.valid) > 1 and not ranks(whole.model):
         with stage("shuffle the fields"):
             fields = {"before": _rises(whole, split, seed), "after": _rises(small, split, seed)}
-    curve = None if places.frontier is None else Frontier.from_json(_text(places.frontier))
+    curve = None if places.frontier is None else _frontier(places.frontier, whole)
     stops = _stops(places, curve)
     where = Places(
         places.small,
@@ -128,6 +128,19 @@ def _comparison(places: Places, whole: Shelved, small: Shelved, kept: Mapping[st
                 "comparison.json",
                 path=str(shelved.folder),
             )
+    return found
+
+
+def _frontier(path: Path, whole: Shelved) -> Frontier:
+    """Raises DataError for one of another model."""
+    found = Frontier.from_json(_text(path))
+    first, size = found.points[0], size_of(whole.model)
+    if (first.features, first.network, first.bytes) != size:
+        raise DataError(
+            f"{path} is the frontier of another model: it begins at {first.bytes:,} bytes, and {whole.folder} has "
+            f"{size[2]:,}. Make one of this model: recprune frontier {whole.folder} -o frontier.json",
+            path=str(path),
+        )
     return found
 
 

@@ -26,6 +26,9 @@ def asked(found: Found) -> Section:
         blocks.append(no_comparison(found, "Quality and milliseconds"))
     else:
         blocks.append(Words(f"{comparison.sentence(comparison.headline)}."))
+        if comparison.seeds:
+            told = "Quality and milliseconds are means over the seeds; plan, bytes, lists and groups are those of"
+            blocks.append(Words(f"{told} {found.places.small}.", soft=True))
         blocks += [Words(text) for text in (*list(words.gains(comparison))[1:], *_rivals(comparison))]
     return Section("asked", "At a glance", tuple(blocks))
 

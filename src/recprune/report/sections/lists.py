@@ -36,13 +36,14 @@ def _blocks(found: Found) -> tuple[Block, ...]:
 def _of_users(judged: Judged, split: Split, number: int) -> tuple[Block, ...]:
     before, after = (side.raw["top"] for side in (judged.before, judged.after))
     same = np.array([len(np.intersect1d(a[a > 0], b[b > 0])) for a, b in zip(before, after, strict=True)])
+    in_place = ((before == after) & (before > 0)).sum(1)
     wanted, k = split.test.histories(), before.shape[1]
     told = (
         f"{number} users of {len(same):,}, evenly from the one whose list changed most to the one whose list changed "
         f"least; the first {min(SHOWN, k)} of {k} items. ✓ marks what the user took later, + what the other list lacks."
     )
     ids = split.vocabularies
-    chosen = _spread(same, number)
+    chosen = _spread(same * (k + 1) + in_place, number)
     made = []
     for place in chosen.tolist():
         user = int(judged.users[place])

@@ -17,6 +17,6 @@ def proof(found: Found) -> Section:
         why = "the smaller folder holds no proof of its present weights"
         return Section("proof", "Is the cut exact?", (Missing("Agreement with the masked original", why, how),))
     told = known.sentence()
-    trained = " It was trained further before, so the masked original holds its numbers." if known.trained else ""
+    trained = " It was trained after the cut, so the masked original was given its numbers." if known.trained else ""
     answer = "Yes: " if known.holds else "No: "
     return Section("proof", "Is the cut exact?", (Words(f"{answer}{told}.{trained}"),))
