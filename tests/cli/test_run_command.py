@@ -42,6 +42,7 @@ def test_the_whole_street_in_one_command(log, tmp_path, model):
         "comparison.json",
         "plan.json",
         "prepared",
+        "report.html",
         "run.json",
         "small",
     }
@@ -140,5 +141,6 @@ def test_several_seeds_end_in_one_proof(log, tmp_path):
     found = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert found["seeds"] == [5, 6, 7]
     assert "mean of 3 seeds" in done.stdout
+    assert "mean of 3 seeds (5, 6, 7)" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "over 3 seeds" in done.stdout
     assert street(tmp_path / "out", log, model="ease", seeds=3, seed=5, **ROLES).stderr == ""

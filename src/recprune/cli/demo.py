@@ -26,15 +26,18 @@ def demo(
     """
     from recprune.cli._show import compared
     from recprune.recipe.demo import demo
+    from recprune.report.of_run import of_run
 
     results = demo(out, seed=common.seed, stage=stage)
-    shown = []
+    shown, pages = [], {}
     for name, result in results.items():
         shown += [
             f"\n{name}: {result.plan.budget.factor:.0%} of the parameters were to go",
             *compared(result.comparison),
         ]
-        shown.append(f"The smaller model lies in {result.small}")
+        pages[name] = str(of_run(result.folder, result.small, seed=common.seed, stage=stage))
+        shown += [f"The smaller model lies in {result.small}", f"The report lies in {pages[name]}"]
     comparisons = {name: json.loads(result.comparison.to_json()) for name, result in results.items()}
     folders = {name: str(result.small) for name, result in results.items()}
-    return Answer({"seed": common.seed, "small": folders, "comparisons": comparisons}, tuple(shown))
+    facts = {"seed": common.seed, "small": folders, "reports": pages, "comparisons": comparisons}
+    return Answer(facts, tuple(shown))

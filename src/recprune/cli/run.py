@@ -53,6 +53,7 @@ def run(
     from recprune.recipe.run import Order, run
     from recprune.recipe.run_seeds import run_seeds
     from recprune.recipe.train import TUNING
+    from recprune.report.of_run import of_run
 
     order = Order(
         model,
@@ -78,14 +79,17 @@ def run(
         if seeds == 1
         else run_seeds(read, order, out, numbers, source=described, stage=stage)
     )
+    page = of_run(out, result.small, model if ":" in model else None, seed=common.seed, stage=stage)
     facts: dict[str, Any] = {
         "folder": str(out),
         "small": str(result.small),
+        "report": str(page),
         "seed": common.seed,
         "seeds": list(numbers),
         "comparison": json.loads(result.comparison.to_json()),
     }
-    return Answer(facts, (*compared(result.comparison), f"The smaller model lies in {result.small}"))
+    where = f"The smaller model lies in {result.small}", f"The report lies in {page}"
+    return Answer(facts, (*compared(result.comparison), *where))
 
 
 def _read(source: Source, parting: Parting, path: Path) -> Any:
