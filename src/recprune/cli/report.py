@@ -32,7 +32,7 @@ def report(
         Path | None, typer.Option("--steps", help="Folder that `frontier --steps` kept: the plan of every stop.")
     ] = None,
     users: Annotated[
-        int, typer.Option("--users", min=0, help="Users (or rows) that are shown before and after; 0 for none.")
+        int, typer.Option("--users", min=0, help="Users (or rows) that are shown before and after; 0: no ids at all.")
     ] = 6,
     form: Annotated[
         str, typer.Option("--format", help="html, md, json and card (a model card), with commas between them.")

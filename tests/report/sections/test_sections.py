@@ -170,6 +170,8 @@ def test_rows_stand_for_lists_where_rows_are_scored(clicks):
 def test_nobody_is_shown_where_that_was_asked(ranking):
     (words,) = section(replace(ranking, users=0), "lists")
     assert "--users 0" in words.text
+    left = kinds(section(replace(ranking, users=0), "units"), Table)
+    assert [table.caption for table in left] == ["The plan: factor 0.5"]
 
 
 def test_what_stayed_whole_has_its_reason(ranking):

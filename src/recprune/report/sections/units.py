@@ -82,7 +82,7 @@ def _column(found: Found, site: Site, column: str) -> Iterator[Block]:
     all_ids = len(found.whole.vocabularies[column].ids)
     told = f"{len(ids):,} of {all_ids:,} ids of {column} left; one shared row answers for them."
     counts = _counts(found, column)
-    if counts is None:
+    if counts is None or not found.users:
         yield Words(told)
         return
     stayed = [n for key, n in counts.items() if key not in set(ids)]
