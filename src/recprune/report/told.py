@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 from recprune.report.blocks import Cell, Value
 
-__all__ = ["exact", "interval", "told"]
+__all__ = ["exact", "interval", "signed", "told"]
 
 SIZES = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 NONE, MINUS, BLANK = "–", "−", "\N{NO-BREAK SPACE}"
@@ -17,7 +18,7 @@ def told(cell: Cell) -> str:
     """A cell as text, without its interval.
 
     >>> told(Value(7279204, "bytes")), told(Value(-0.00031, "change")), told(Value(0.849, "share"))
-    ('7.28\\xa0MB', '−0.0003', '84.9\\xa0%')
+    ('7.28\\xa0MB', '−0.0003', '84.9%')
     """
     if isinstance(cell, str):
         return cell
@@ -44,6 +45,15 @@ def exact(value: Value) -> str:
     """What rounding hides of bytes, empty where it hides nothing."""
     hides = value.unit == "bytes" and value.number is not None and value.number >= 1000
     return f"{value.number:,.0f} bytes" if hides else ""
+
+
+def signed(text: str) -> str:
+    """A sentence whose negative numbers have a minus sign, not a hyphen.
+
+    >>> signed("from -0.5 to ndcg-2, int-4")
+    'from −0.5 to ndcg-2, int-4'
+    """
+    return re.sub(r"(?<![\w-])-(?=\d)", MINUS, text)
 
 
 def _bytes(number: float) -> str:
@@ -79,10 +89,8 @@ _TOLD: dict[str, Callable[[float], str]] = {
     "ms": _ms,
     "metric": lambda n: f"{n:.4f}".replace("-", MINUS),
     "change": _signed,
-    "share": lambda n: f"{100 * n:.1f}{BLANK}%".replace("-", MINUS),
-    "shift": lambda n: (
-        f"{100 * n:+.1f}{BLANK}%".replace("-", MINUS).replace("+0.0", "0.0").replace(f"{MINUS}0.0", "0.0")
-    ),
+    "share": lambda n: f"{100 * n:.1f}%".replace("-", MINUS),
+    "shift": lambda n: f"{100 * n:+.1f}%".replace("-", MINUS).replace("+0.0", "0.0").replace(f"{MINUS}0.0", "0.0"),
     "times": lambda n: f"{n:.2f}{BLANK}×",
     "rise": _rise,
     "seconds": lambda n: f"{_three(n)}{BLANK}s",

@@ -39,7 +39,7 @@ def test_a_point_is_a_link_that_says_all_its_numbers(parsed):
     assert len(links) == 5
     after = next(link for link in links if link["href"] == "#model-after")
     told = after["aria-label"].replace("\N{NO-BREAK SPACE}", " ")
-    assert told == "after; 400 B; quality 98.0 %; interval 97.0 to 99.0 %"
+    assert told == "after; 400 B; quality 98.0%; interval 97.0% to 99.0%"
     assert page.text.count(after["aria-label"]) == 1, "as a title, too, for who has no script"
 
 

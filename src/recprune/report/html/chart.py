@@ -17,7 +17,8 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 444, 50, 282
 LEAST = 0.01
 """Least span of quality that is drawn: smaller differences are not blown up."""
 SHORT = {"before": "larger", "after": "smaller"}
-ORDER = {"stop": 0, "rival": 1, "before": 2, "after": 3}
+ORDER = {"stop": 0, "before": 1, "after": 2, "rival": 3}
+"""What is drawn first; small marks come last, so that a large one does not hide them."""
 
 
 def chart(found: Chart) -> str:
@@ -85,7 +86,7 @@ def _tick(number: float, unit: str, scale: Scale) -> str:
     """A round number, with no more digits than the ticks differ in."""
     if unit == "share":
         places = 0 if scale.high - scale.low > 0.035 else 1
-        return f"{100 * number:.{places}f} %"
+        return f"{100 * number:.{places}f}%"
     words, _, name = told(Value(number, unit)).partition("\N{NO-BREAK SPACE}")
     return f"{words.rstrip('0').rstrip('.') if '.' in words else words} {name}"
 
@@ -106,9 +107,14 @@ def _dot(dot: Dot, xs: Scale, ys: Scale) -> str:
         reach = f'<line class="reach" x1="0" x2="0" y1="{ys.at(dot.y.low) - y:.2f}" y2="{ys.at(dot.y.high) - y:.2f}"/>'
     return (
         f'<a class="dot {dot.kind}{" line" if dot.line else ""}" href="#{safe(dot.panel)}" aria-label="{name}" '
-        f'transform="translate({x} {y})"><title>{name}</title><circle class="hit" r="11"/>{reach}'
+        f'transform="translate({x} {y})"><title>{name}</title>{_hit(dot)}{reach}'
         f"{mark(dot.kind, _number(dot))}</a>"
     )
+
+
+def _hit(dot: Dot) -> str:
+    """Where a pointer meets the point."""
+    return f'<circle class="hit" r="{8 if dot.kind == "rival" else 11}"/>'
 
 
 def _number(dot: Dot) -> int:

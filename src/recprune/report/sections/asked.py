@@ -12,7 +12,7 @@ from recprune.evaluation.speed import ratio
 from recprune.report.blocks import Block, Section, Tile, Tiles, Value, Words
 from recprune.report.found import Found
 from recprune.report.lacking import no_comparison
-from recprune.report.told import told
+from recprune.report.told import signed, told
 
 __all__ = ["asked", "met", "title"]
 PLACE = 0
@@ -25,7 +25,7 @@ def asked(found: Found) -> Section:
     if comparison is None:
         blocks.append(no_comparison(found, "Quality and milliseconds"))
     else:
-        blocks.append(Words(f"{comparison.sentence(comparison.headline)}."))
+        blocks.append(Words(signed(f"{comparison.sentence(comparison.headline)}.")))
         if comparison.seeds:
             told = "Quality and milliseconds are means over the seeds; plan, bytes, lists and groups are those of"
             blocks.append(Words(f"{told} {found.places.small}.", soft=True))
@@ -34,18 +34,30 @@ def asked(found: Found) -> Section:
 
 
 def title(found: Found) -> str:
-    """What to call the report: "ease, 84.9 % smaller"."""
+    """What to call the report: "ease, 84.9% smaller"."""
     before, after = (size_of(one.model)[2] for one in (found.whole, found.small))
     gone = 1 - after / max(before, 1)
     name = str(found.said["small"]["model"]).rpartition(":")[2]
-    return f"{name}, {abs(gone):.1%} {'smaller' if gone >= 0 else 'larger'}".replace("%", " %")
+    return f"{name}, {abs(gone):.1%} {'smaller' if gone >= 0 else 'larger'}"
 
 
 def sentence(found: Found) -> str:
-    """What was asked and what came, in words."""
-    told, holds = met(found)
+    """What was asked and what came, in words, and what that did to quality."""
+    told_, holds = met(found)
     answer = {True: "Met: ", False: "Not met: ", None: ""}[holds]
-    return f"{answer}{told}"
+    return " ".join([f"{answer}{told_}", *_change(found)])
+
+
+SAYS = {"open": "not told apart", "not tested": "not tested"}
+
+
+def _change(found: Found) -> Iterator[str]:
+    """The headline before and after."""
+    if found.comparison is not None:
+        one = found.comparison.difference(found.comparison.headline)
+        sides = (found.comparison.before, found.comparison.after)
+        before, after = (told(Value(side.metrics[one.metric], "metric")) for side in sides)
+        yield f"{one.metric} went from {before} to {after}: {SAYS.get(one.verdict, one.verdict)}."
 
 
 def met(found: Found) -> tuple[str, bool | None]:

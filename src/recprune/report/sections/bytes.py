@@ -55,7 +55,7 @@ def _tensors(plan: Plan, rows: Sequence[Row]) -> Table:
         for row in rows
     ]
     columns = ("tensor", "shape before", "shape after", "entries", "stored", "bytes before", "bytes after")
-    return Table(f"All {len(made)} tensors", columns, tuple(made), folded=True)
+    return Table(f"Every tensor ({len(made)})", columns, tuple(made), folded=True)
 
 
 def _files(found: Found) -> Table:

@@ -33,7 +33,7 @@ def _blocks(found: Found) -> tuple[Block, ...]:
     )
     told = (
         f"Each field is shuffled over {before.rows:,} rows of validation, {before.repeats} times: the rise of the mean "
-        "loss is what the model makes of it. An interval (95 %) that holds 0 says that the field may mean nothing."
+        "loss is what the model makes of it. An interval (95%) that holds 0 says that the field may mean nothing."
     )
     caption = "Rise of the loss when a field says nothing"
     return Words(told, soft=True), Ranges(caption, ("larger model", "smaller model"), rows)

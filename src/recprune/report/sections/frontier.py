@@ -122,4 +122,4 @@ def _table(by_bytes: Sequence[Dot], by_time: Sequence[Dot], metric: str) -> Tabl
         for dot in by_bytes
     ]
     columns = ("model", "judged on", "bytes", "time", metric)
-    return Table(f"All {len(rows)} points as a table", columns, tuple(rows), folded=True)
+    return Table(f"Every point as a table ({len(rows)})", columns, tuple(rows), folded=True)

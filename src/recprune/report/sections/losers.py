@@ -12,6 +12,7 @@ from recprune.report.found import Found
 from recprune.report.groups import Group, groups
 from recprune.report.judged import Judged
 from recprune.report.lacking import no_comparison, no_data
+from recprune.report.told import signed
 
 __all__ = ["losers"]
 PLACE = 6
@@ -23,7 +24,7 @@ def losers(found: Found) -> Section:
     if found.comparison is None:
         blocks.append(no_comparison(found, "Rare items, coverage and reach"))
     else:
-        blocks += [Words(text) for text in words.losses(found.comparison)]
+        blocks += [Words(signed(text)) for text in words.losses(found.comparison)]
         blocks += _reach(found.comparison)
     return Section("losers", "Who lost", (*blocks, *_groups(found)))
 
@@ -52,7 +53,7 @@ def _groups(found: Found) -> tuple[Block, ...]:
         return (Words("The data has no users that groups could be made of.", soft=True),)
     down = " (lower is better)" if metric in LOWER_IS_BETTER else ""
     told = (
-        f"The change of {metric}{down} in each group, on the test part, with its own 95 % interval. Of many groups "
+        f"The change of {metric}{down} in each group, on the test part, with its own 95% interval. Of many groups "
         "some stand out by chance: one in twenty intervals misses 0 where nothing has changed."
     )
     return Words(told, soft=True), Ranges(f"Change of {metric} by group", ("after − before",), rows)

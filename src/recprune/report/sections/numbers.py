@@ -38,7 +38,7 @@ def _cases(found: Comparison) -> str:
     return (
         f"Judged on the {found.part} part, the same {found.cases:,} {found.unit}s for all models{seeds}. Intervals are "
         f"paired, {found.level:.0%}: each {found.unit} is judged by both models.{counted}"
-    ).replace("%:", " %:")
+    )
 
 
 def _models(found: Comparison) -> Table:
@@ -89,7 +89,12 @@ def _rivals(found: Comparison) -> Table:
     metric = found.headline
     rows = [_rival(found, name, side) for name, side in found.sides.items()]
     columns = ("model", "P", "Q", "bytes", "a request", metric, "difference", "the smaller is")
-    return Table("Beside its rivals, judged and timed alike", columns, tuple(rows), strong=(1,))
+    return Table(
+        "Beside its rivals, judged and timed alike (P: parameters of features, Q: of the network)",
+        columns,
+        tuple(rows),
+        strong=(1,),
+    )
 
 
 SAID = {"open": "not told apart", "equal": "equal to it", "better": "better", "worse": "worse"}

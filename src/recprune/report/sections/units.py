@@ -40,11 +40,7 @@ def _why(plan: Plan) -> str:
 
 def _until(plan: Plan) -> str:
     budget = plan.budget
-    return (
-        f"{budget.factor:.1%} of the parameters had left".replace("%", " %")
-        if budget.factor
-        else f"{budget.amount} was met"
-    )
+    return f"{budget.factor:.1%} of the parameters had left" if budget.factor else f"{budget.amount} was met"
 
 
 def _about(module: str) -> str:
