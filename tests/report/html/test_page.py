@@ -131,6 +131,19 @@ def test_a_point_is_reached_by_keyboard_and_shows_its_plan(browser, pages):
     assert browser.value("document.querySelector('.tip').hidden")
 
 
+def test_on_paper_everything_is_unfolded_and_nothing_stands_beyond_the_edge(browser, pages):
+    browser.open(pages["lists"], 794)
+    browser.value("window.dispatchEvent(new Event('beforeprint'))")
+    browser.ask("Emulation.setEmulatedMedia", media="print", features=[])
+    try:
+        assert browser.value("document.documentElement.scrollWidth") == 794
+        assert browser.value("[...document.querySelectorAll('details')].every(one => one.open)")
+        assert browser.value("getComputedStyle(document.querySelector('nav')).display") == "none"
+        assert len(browser.ask("Page.printToPDF")["data"]) > 50_000
+    finally:
+        browser.ask("Emulation.setEmulatedMedia", media="", features=[])
+
+
 def test_without_a_script_a_point_still_leads_to_its_plan(browser, pages):
     browser.ask("Emulation.setScriptExecutionDisabled", value=True)
     try:

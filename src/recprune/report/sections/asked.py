@@ -137,7 +137,7 @@ def _rivals(found: Comparison) -> Iterator[str]:
     told = []
     for verdict, words_ in SAID.items():
         names = [name for name, one in found.against.items() if one.verdict == verdict and name in found.rivals]
-        told += [f"{words_} {', '.join(names)}"] if names else []
+        told += [f"{words_} {', '.join(f'“{name}”' for name in names)}"] if names else []
     if told:
         yield f"Beside its rivals, in {found.headline}, the smaller model is {'; '.join(told)}."
 
