@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
+from recprune.encodings.item_item import ItemItem
 from recprune.tracing.site import FLAT, Cut, Kind, Site, Survey
 
-__all__ = ["Case", "tiny_cases", "tiny_factors", "tiny_fields", "tiny_item_item", "tiny_mlp"]
+__all__ = ["Case", "tiny_cases", "tiny_factors", "tiny_fields", "tiny_item_item", "tiny_mlp", "tiny_pairs"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +53,20 @@ class _ItemItem(nn.Module):
     def forward(self, history: Tensor) -> Tensor:
         scores: Tensor = self.items(history)
         return scores
+
+
+class _Pairs(nn.Module):
+    """What the factors of items say of a history, and what those who had some of it had: (batch, items) scores."""
+
+    columns = ("history",)
+
+    def __init__(self, items: int, dim: int, pairs: Tensor) -> None:
+        super().__init__()
+        self.item, self.items = nn.Embedding(items, dim), ItemItem.encode(pairs, pairs.flatten().nonzero().flatten())
+
+    def forward(self, history: Tensor) -> Tensor:
+        scores: Tensor = history @ self.item.weight @ self.item.weight.T
+        return scores + self.items.back(self.items(history))
 
 
 class _Fields(nn.Module):
@@ -111,6 +126,22 @@ def tiny_item_item(seed: int = 0) -> Case:
     return Case("item-item", model, _survey(model, (site,)), batches, nn.functional.mse_loss, counts)
 
 
+def tiny_pairs(seed: int = 0) -> Case:
+    """10 users who had some of 6 items, beside factors of these: one site of the pairs."""
+    generator = torch.Generator().manual_seed(seed)
+    had = (torch.rand(10, 6, generator=generator) < 0.5).float()
+    had[:, 0] = 1
+    model = _Pairs(6, 3, had / had.sum(1, keepdim=True).sqrt())
+    with torch.no_grad():
+        model.item.weight.copy_(torch.randn(6, 3, generator=generator))
+    (offered,) = model.items.prunable()
+    cuts = tuple(replace(cut, tensor=f"items.{cut.tensor}") for cut in offered.cuts)
+    site = replace(offered, name="items.entry", cuts=cuts)
+    batches = tuple(((rows,), rows) for rows in had.split(5))
+    counts = {"item": had.sum(0)}
+    return Case("pairs", model, _survey(model, (site,)), batches, nn.functional.mse_loss, counts)
+
+
 def tiny_fields(seed: int = 0) -> Case:
     """Two fields of 5 and 4 codes in one table of 2 dims: a site for each field, one of the ids of the first."""
     generator = torch.Generator().manual_seed(seed)
@@ -134,8 +165,8 @@ def tiny_fields(seed: int = 0) -> Case:
 
 
 def tiny_cases(seed: int = 0) -> tuple[Case, ...]:
-    """One of each: neurons, dims and ids, entries, fields."""
-    return tiny_mlp(seed), tiny_factors(seed), tiny_item_item(seed), tiny_fields(seed)
+    """One of each: neurons, dims and ids, entries, fields, entries of what is sparse already."""
+    return tiny_mlp(seed), tiny_factors(seed), tiny_item_item(seed), tiny_fields(seed), tiny_pairs(seed)
 
 
 def _draw_(model: nn.Module, generator: torch.Generator) -> None:
