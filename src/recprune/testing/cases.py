@@ -137,7 +137,7 @@ def tiny_pairs(seed: int = 0) -> Case:
     (offered,) = model.items.prunable()
     cuts = tuple(replace(cut, tensor=f"items.{cut.tensor}") for cut in offered.cuts)
     site = replace(offered, name="items.entry", cuts=cuts)
-    batches = tuple(((rows,), rows) for rows in had.split(5))
+    batches = tuple(((rows,), rows) for rows in torch.split(had, 5))
     counts = {"item": had.sum(0)}
     return Case("pairs", model, _survey(model, (site,)), batches, nn.functional.mse_loss, counts)
 
