@@ -29,7 +29,7 @@ def tiny(monkeypatch, tmp_path):
     pytest.importorskip("torch_pruning")
     for name, value in {"RUNS": tmp_path / "runs", "RECIPES": {"deepfm": recipe}, "BATCHES": (1, 9)}.items():
         monkeypatch.setattr(clicks_speed, name, value)
-    monkeypatch.setattr(clicks_speed, "FACTORS", (0.4, 0.5))
+    monkeypatch.setattr(clicks_speed, "FACTORS", {"deepfm": (0.4, 0.5)})
     monkeypatch.setattr(clicks_speed, "RATIOS", (0.5,))
     monkeypatch.setattr(clicks_speed, "EPOCHS", 2)
     monkeypatch.setattr(clicks_speed, "TUNING", 2)
