@@ -3,7 +3,8 @@ from dataclasses import replace
 
 from recprune.report import report
 
-NAMES = ["asked", "numbers", "frontier", "fields", "bytes", "units", "losers", "lists", "whole", "proof", "again"]
+NAMES = ["asked", "numbers", "frontier", "runtimes", "fields", "bytes", "units", "losers", "lists", "whole", "proof"]
+NAMES += ["again"]
 
 
 def walk(value):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from recprune.artifact.speeds import Speeds, Took
 from recprune.report import report
 from recprune.report.blocks import Bars, Chart, Lists, Missing, Panel, Ranges, Table, Words
 
@@ -84,6 +85,16 @@ def test_without_a_frontier_the_two_models_are_drawn_and_a_line_says_how_to_get_
 def test_without_a_comparison_a_frontier_is_drawn_alone(ranking):
     blocks = section(replace(ranking, comparison=None), "frontier")
     assert {dot.kind for dot in kinds(blocks, Chart)[0].dots} == {"stop"}
+
+
+def test_runtimes_are_told_where_they_were_timed(ranking):
+    missing = kinds(section(ranking, "runtimes"), Missing)
+    assert [one.how.split()[:2] for one in missing] == [["recprune", "bench"]] * 2
+    took = {8: {"eager": Took(0.4, 0.3, 0.5), "kernels": Took(0.1, 0.1, 0.2)}}
+    timed = replace(ranking.small, speeds=Speeds("0" * 64, "2 cores", took, {8: "kernels"}))
+    (table,) = kinds(section(replace(ranking, small=timed), "runtimes"), Table)
+    assert [(row[1], row[3].number, row[4]) for row in table.rows] == [("eager", 1.0, ""), ("kernels", 4.0, "✓")]
+    assert table.strong == (1,)
 
 
 def test_fields_have_their_rise_before_and_after(clicks):

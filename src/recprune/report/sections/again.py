@@ -13,7 +13,7 @@ from recprune.report.found import Found
 from recprune.report.lacking import no_data
 
 __all__ = ["again"]
-PLACE = 10
+PLACE = 11
 
 
 def again(found: Found) -> Section:

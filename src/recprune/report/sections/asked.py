@@ -121,7 +121,7 @@ def _speed(found: Comparison) -> list[Tile]:
     if before is None or after is None:
         return []
     values = Value(before.median, "ms"), Value(after.median, "ms")
-    if found.seeds or len(before.samples) != len(after.samples):
+    if len(before.samples) != len(after.samples):
         return [Tile("a request", *values, f"{told(Value(before.median / after.median, 'times'))} as fast")]
     times, low, high = ratio(before, after)
     tone = "good" if low > 1 else "bad" if high < 1 else "plain"

@@ -11,7 +11,7 @@ from recprune.report.found import Found
 from recprune.report.lacking import no_plan
 
 __all__ = ["bytes_"]
-PLACE = 4
+PLACE = 5
 MOST = 14
 """Layers that have a bar of their own."""
 

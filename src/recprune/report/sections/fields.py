@@ -8,7 +8,7 @@ from recprune.report.found import Found
 from recprune.report.lacking import no_data
 
 __all__ = ["fields"]
-PLACE = 3
+PLACE = 4
 
 
 def fields(found: Found) -> Section:

@@ -13,7 +13,7 @@ from recprune.report.judged import Judged
 from recprune.report.lacking import no_data
 
 __all__ = ["lists"]
-PLACE = 7
+PLACE = 8
 SHOWN = 10
 """Items of a list that are shown."""
 

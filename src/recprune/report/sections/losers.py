@@ -15,7 +15,7 @@ from recprune.report.lacking import no_comparison, no_data
 from recprune.report.told import signed
 
 __all__ = ["losers"]
-PLACE = 6
+PLACE = 7
 
 
 def losers(found: Found) -> Section:

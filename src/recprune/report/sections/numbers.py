@@ -68,7 +68,7 @@ def _speeds(name: str, found: Comparison, before: Speed | None, after: Speed | N
     if before is None or after is None:
         return []
     times = Value(before.median / after.median, "times")
-    if len(before.samples) == len(after.samples) and not found.seeds:
+    if len(before.samples) == len(after.samples):
         times = Value(ratio(before, after)[0], "times", *ratio(before, after)[1:])
     threads = f"as fast, {before.threads} thread{'s' if before.threads != 1 else ''}"
     cells = (Value(one.median, "ms", one.low, one.high) for one in (before, after))

@@ -6,7 +6,7 @@ from recprune.report.blocks import Missing, Section, Words
 from recprune.report.found import Found
 
 __all__ = ["proof"]
-PLACE = 9
+PLACE = 10
 
 
 def proof(found: Found) -> Section:

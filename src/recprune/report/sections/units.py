@@ -17,7 +17,7 @@ from recprune.report.panels import plan_table
 from recprune.tracing.site import Kind, Site
 
 __all__ = ["units"]
-PLACE = 5
+PLACE = 6
 SHOWN = 10
 """Ids that are named, of those that left."""
 

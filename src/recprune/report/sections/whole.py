@@ -7,7 +7,7 @@ from recprune.report.found import Found
 from recprune.report.lacking import no_plan
 
 __all__ = ["whole"]
-PLACE = 8
+PLACE = 9
 NAMED = 6
 """Axes that are named, of those that share a reason."""
 
