@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from torch import nn
 
-from recprune import encodings, models
+from recprune import encodings, models, runtimes
 from recprune.data import formats
 from recprune.data.pasts import with_pasts
 from recprune.discover import load, module, names
+from recprune.evaluation.inputs import row_inputs
 from recprune.importance import rules
 from recprune.models.build import build
 from recprune.models.recommender import USER_COLUMNS
@@ -21,8 +22,10 @@ from recprune.testing import (
     check_format,
     check_model,
     check_rule,
+    check_runtime,
     check_structure,
     tiny_clicks,
+    tiny_mixed,
     tiny_split,
 )
 from recprune.testing.samples import SAMPLES
@@ -69,6 +72,16 @@ def test_every_structure_keeps_the_contract(name: str) -> None:
 @pytest.mark.parametrize("name", names(encodings))
 def test_every_encoding_keeps_the_contract(name: str) -> None:
     check_encoding(module(encodings, name))
+
+
+@pytest.mark.parametrize("name", names(runtimes))
+def test_every_runtime_keeps_the_contract(name: str) -> None:
+    split = tiny_mixed()
+    taken = []
+    for kind in ("lr", "deepfm", "autoint"):
+        model = build(kind, split, seed=1).eval()
+        taken.append(check_runtime(load(runtimes, name), model, row_inputs(model, split.train, slice(0, 9))))
+    assert any(taken)
 
 
 def test_no_two_structures_know_the_same_operation() -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from recprune.data.dataset import Roles
 from recprune.data.log import Log, Rejected
 from recprune.encodings import fp16, int8_rows, item_item
-from recprune.errors import DataError, SurveyError
+from recprune.errors import DataError, ExtensionError, SurveyError
 from recprune.importance.rules.magnitude import Magnitude
 from recprune.models.mf import MF
 from recprune.testing import (
@@ -21,6 +21,7 @@ from recprune.testing import (
     check_format,
     check_model,
     check_rule,
+    check_runtime,
     check_structure,
     tiny_split,
 )
@@ -319,3 +320,57 @@ def test_a_structure_that_breaks_a_promise_is_told_which(operations, said):
     theirs.operations, theirs.follow = operations, lambda step: None
     with pytest.raises(AssertionError, match=said):
         check_structure(theirs)
+
+
+def answers_otherwise(model, example):
+    return lambda columns: columns[0].astype("float32") + 1
+
+
+def answers_otherwise_each_time(model, example):
+    return lambda columns: columns[0] * 2 + torch.rand(len(columns[0])).numpy() * 1e-6
+
+
+def changes_what_it_runs(model, example):
+    model.scale.data.add_(1e-6)
+    return lambda columns: columns[0] * 2
+
+
+def writes_into_columns(model, example):
+    asked = []
+
+    def run(columns):
+        asked.append(len(columns[0]))
+        found = columns[0] * 2
+        if len(asked) > 4:  # the last time that it is asked
+            columns[0][:] = 0
+        return found
+
+    return run
+
+
+def refuses_without_a_word(model, example):
+    raise ExtensionError("")
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, x):
+        return x * self.scale
+
+
+@pytest.mark.parametrize(
+    ("runtime", "said"),
+    [
+        (answers_otherwise, "from the model's"),
+        (answers_otherwise_each_time, "asked again"),
+        (changes_what_it_runs, "changed \\['scale'\\]"),
+        (writes_into_columns, "writes into the columns"),
+        (refuses_without_a_word, "does not say why"),
+    ],
+)
+def test_runtimes_that_break_the_contract_are_noticed(runtime, said):
+    with pytest.raises(AssertionError, match=said):
+        check_runtime(runtime, Twice(), (torch.rand(5),))

@@ -13,6 +13,7 @@ from recprune.testing.encodings import check_encoding
 from recprune.testing.formats import Sample, check_format
 from recprune.testing.models import check_model
 from recprune.testing.rules import check_rule
+from recprune.testing.runtimes import check_runtime
 from recprune.testing.structures import check_structure
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "check_format",
     "check_model",
     "check_rule",
+    "check_runtime",
     "check_structure",
     "tiny_cases",
     "tiny_clicks",
