@@ -3,8 +3,9 @@
 python scripts/fuzz_artifact.py --cases 1000000 --seed 1
 
 Bytes of any file are changed, cut off, put in; and, under sums and a seal that are made anew, so that they are read:
-values of the manifest, of the header of the weights, of the plan, the proof and the vocabularies, and the numbers. What
-is loaded is asked something, too. Says one line of JSON; ends with 1 where anything else came of it.
+values of the manifest, of the header of the weights, of the plan, the proof, the record of runtimes and the
+vocabularies, and the numbers. What is loaded is asked something, too. Says one line of JSON; ends with 1 where anything
+else came of it.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ import torch
 from torch import nn
 
 import recprune
-from recprune.artifact import load, save
+from recprune.artifact import load, record, save
 from recprune.artifact.manifest import sealed
+from recprune.artifact.speeds import Speeds, Took
+from recprune.artifact.writing import checksum
 from recprune.errors import ArtifactError
 from recprune.models.caser import Caser
 from recprune.models.deepfm import DeepFM
@@ -62,7 +65,7 @@ class TooLong(BaseException):
 
 
 def originals(home: Path) -> list[Original]:
-    """Artifacts of many kinds: pruned, packed, by entries, with vocabularies, plan and proof."""
+    """Artifacts of many kinds: pruned, packed, by entries, with vocabularies, plan, proof and a record of runtimes."""
     torch.manual_seed(0)
     split = tiny_split(users=12, items=10)
     history = (torch.rand(2, len(split.vocabularies["item"])) > 0.5).float()
@@ -88,6 +91,9 @@ def originals(home: Path) -> list[Original]:
     for number, (model, encodings, inputs) in enumerate(packed):
         folder = home / f"packed-{number}"
         save(folder, pack(model, encodings) if encodings else model)
+        if isinstance(model, DeepFM):
+            one = Took(1.5, 1.0, 2.0)
+            record(folder, Speeds(checksum(model), "here", {1: {"eager": one, "kernels": one}}, {1: "kernels"}))
         out.append(Original(read(folder), inputs))
     return out
 
@@ -124,7 +130,11 @@ def names_changed(draw: random.Random, files: Files) -> Files:
     name, out = draw.choice(sorted(files)), dict(files)
     data = out.pop(name)
     if draw.random() < 0.5:
-        out[draw.choice(["x", "weights.bin", "plan.json", "vocabulary-9.json", "proof.json", ".hidden"])] = data
+        out[
+            draw.choice(
+                ["x", "weights.bin", "plan.json", "vocabulary-9.json", "proof.json", "runtimes.json", ".hidden"]
+            )
+        ] = data
     return out
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -78,4 +77,4 @@ def _fits(found: Speeds) -> bool:
 
 
 def _positive(number: object) -> bool:
-    return isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number) and number >= 0
+    return isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number < 1e12
