@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 from torch import Tensor, nn
 
 from recprune.data.vocabulary import Vocabulary
@@ -45,7 +46,6 @@ class Scorer:
             return "ids"
         return "id" if column in self.vocabularies else "number"
 
-    @torch.inference_mode()
     def score(self, rows: Sequence[Sequence[Any]]) -> tuple[list[float], list[int]]:
         """The probability of each row, and how many of its ids the model does not know (they count as its row 0).
 
@@ -56,10 +56,10 @@ class Scorer:
         values = list(zip(*rows, strict=True))
         inputs = [self._column(name, given, unknown) for name, given in zip(self.columns, values, strict=True)]
         logits = self._logits(inputs)
-        chances = logits.double().sigmoid()
-        if chances.shape != (len(rows),):
+        if logits.shape != (len(rows),):
             raise ArithmeticError("the model gives no logit a row")
-        if not bool(chances.isfinite().all()):
+        chances = expit(logits.astype(np.float64))
+        if not np.isfinite(chances).all():
             if any(
                 self.kind(name) == "number" and any(given) for name, given in zip(self.columns, values, strict=True)
             ):
@@ -67,11 +67,12 @@ class Scorer:
             raise ArithmeticError("the model gives no finite logit")
         return chances.tolist(), unknown.tolist()
 
-    def _logits(self, inputs: Sequence[NDArray[Any]]) -> Tensor:
+    def _logits(self, inputs: Sequence[NDArray[Any]]) -> NDArray[Any]:
         if self.runs is not None:
-            return torch.from_numpy(self.runs(inputs))
-        found: Tensor = self.model(*map(torch.from_numpy, inputs))
-        return found
+            return self.runs(inputs)
+        with torch.inference_mode():
+            found: Tensor = self.model(*map(torch.from_numpy, inputs))
+        return found.double().numpy()
 
     def _column(self, name: str, given: Sequence[Any], unknown: NDArray[np.int64]) -> NDArray[Any]:
         kind = self.kind(name)
@@ -80,7 +81,8 @@ class Scorer:
         vocabulary = self.vocabularies["item" if name == "sequence" else name]
         if kind == "id":
             codes = vocabulary.encode(given).astype(np.int64)
-            unknown += (codes == 0) & np.array([key is not None for key in given])
+            if not codes.all():
+                unknown += (codes == 0) & np.array([key is not None for key in given])
             return codes
         listed = [vocabulary.encode(ids or ()).astype(np.int64) for ids in given]
         unknown += np.array([np.count_nonzero(codes == 0) for codes in listed])
