@@ -1,10 +1,14 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
-from recprune.errors import ArtifactError, DataError
-from recprune.recipe.frontier import Frontier
+from recprune.data.dataset import Split
+from recprune.data.store import load_split, save_split
+from recprune.errors import DataError
+from recprune.report import report
+from recprune.report.blocks import Missing
 
 
 def test_all_that_the_folders_hold_is_found(lists_run, found_in):
@@ -24,12 +28,6 @@ def test_fields_are_shuffled_for_a_model_of_rows(clicks_run, found_in):
     assert set(found.fields["after"].names) == set(found.small.model.columns)
 
 
-def test_a_comparison_of_other_models_is_refused(lists_run, clicks_run, found_in):
-    with pytest.raises(DataError, match="is of other models") as error:
-        found_in(lists_run, comparison=clicks_run / "out" / "comparison.json")
-    assert error.value.path == str(lists_run / "out" / "big")
-
-
 def test_data_that_was_not_compared_on_is_refused(lists_run, found_in, tmp_path):
     text = json.loads((lists_run / "out" / "comparison.json").read_text())
     for side in text["sides"].values():
@@ -38,16 +36,6 @@ def test_data_that_was_not_compared_on_is_refused(lists_run, found_in, tmp_path)
     with pytest.raises(DataError, match="on this data it has") as error:
         found_in(lists_run, comparison=tmp_path / "comparison.json")
     assert error.value.metric == "ndcg@20"
-
-
-def test_a_plan_of_another_model_is_left_out_with_the_reason(lists_run, found_in):
-    out, stops = lists_run / "out", lists_run / "stops"
-    found = found_in(lists_run, small=out / "big", comparison=None)
-    assert found.plan is None
-    assert "no plan" in found.no_plan
-    found = found_in(lists_run, small=stops / "step-1", big=stops / "step-2", frontier=None, steps=None)
-    assert found.plan is None
-    assert "another model" in found.no_plan
 
 
 def test_without_data_the_rest_is_still_there(lists_run, found_in, tmp_path):
@@ -59,14 +47,13 @@ def test_without_data_the_rest_is_still_there(lists_run, found_in, tmp_path):
     assert found.comparison is not None
 
 
-def test_what_cannot_be_read_is_named(lists_run, found_in, tmp_path):
-    with pytest.raises(DataError, match=r"none\.json"):
-        found_in(lists_run, frontier=tmp_path / "none.json")
-    (tmp_path / "odd.json").write_text("{}")
-    with pytest.raises(DataError, match="no frontier"):
-        found_in(lists_run, frontier=tmp_path / "odd.json")
-    with pytest.raises(ArtifactError, match="does not exist"):
-        found_in(lists_run, small=tmp_path / "none")
-    with pytest.raises(DataError, match="frontier of another model"):
-        found_in(lists_run, big=lists_run / "stops" / "step-2", small=lists_run / "stops" / "step-1")
-    assert Frontier.from_json((lists_run / "frontier.json").read_text()).points
+def test_data_that_nothing_can_be_judged_on_is_no_error(lists_run, found_in, tmp_path):
+    split = load_split(lists_run / "out" / "prepared")
+    untested = Split(split.train, split.valid, split.test.take(np.zeros(0, dtype=np.int64)))
+    found = found_in(lists_run, data=save_split(untested, tmp_path / "prepared"))
+    assert found.judged is None
+    assert "test part of the data is empty" in found.no_cases
+    missing = [
+        b for s in report(found).sections for b in s.blocks if isinstance(b, Missing) and b.why == found.no_cases
+    ]
+    assert [one.what for one in missing] == ["Groups of users", "Lists before and after"]

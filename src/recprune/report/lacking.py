@@ -14,8 +14,10 @@ def no_comparison(found: Found, what: str) -> Missing:
     return Missing(what, "no comparison lies in the smaller folder", f"{how}, then report with --comparison")
 
 
-def no_data(what: str) -> Missing:
+def no_data(found: Found, what: str) -> Missing:
     """What only data knows."""
+    if found.split is not None:
+        return Missing(what, found.no_cases)
     why = "the prepared data that the models were trained on is not there"
     return Missing(what, why, "report again with --data PREPARED, the folder that `recprune prepare` made")
 

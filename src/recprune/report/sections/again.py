@@ -73,7 +73,7 @@ def _files(found: Found) -> Table:
 
 def _data(found: Found) -> Iterator[Block]:
     if found.split is None or found.places.data is None:
-        yield no_data("Checksums of the data")
+        yield no_data(found, "Checksums of the data")
         return
     said = manifest_of(found.places.data)
     rows: list[tuple[Cell, ...]] = [

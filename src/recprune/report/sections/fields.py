@@ -22,9 +22,9 @@ def _blocks(found: Found) -> tuple[Block, ...]:
         how = "recprune select PREPARED --model deepfm -o fewer/ finds those that a click model needs"
         return (Missing("Importance of fields", why, how),)
     if not found.fields:
-        if found.split is not None:
+        if found.judged is not None:
             return (Missing("Importance of fields", "the validation part is empty", "prepare with --valid 0.1"),)
-        return (no_data("Importance of fields"),)
+        return (no_data(found, "Importance of fields"),)
     before, after = found.fields["before"], found.fields["after"]
     left = [name for name in before.names if name not in after.names]
     order = sorted(before.names, key=lambda name: -before.of(name)[0])

@@ -25,7 +25,7 @@ def lists(found: Found) -> Section:
 
 def _blocks(found: Found) -> tuple[Block, ...]:
     if found.judged is None or found.split is None:
-        return (no_data("Lists before and after" if found.ranks else "Rows before and after"),)
+        return (no_data(found, "Lists before and after" if found.ranks else "Rows before and after"),)
     if not found.users:
         return (Words("No users are shown, as was asked (--users 0).", soft=True),)
     if found.ranks:

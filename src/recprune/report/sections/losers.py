@@ -46,7 +46,7 @@ def _reach(found: Comparison) -> list[Block]:
 
 def _groups(found: Found) -> tuple[Block, ...]:
     if found.judged is None or found.split is None:
-        return (no_data("Groups of users"),)
+        return (no_data(found, "Groups of users"),)
     metric = _metric(found.judged)
     rows = tuple(_range(found.judged, metric, group) for group in groups(found.judged, found.split))
     if not rows:

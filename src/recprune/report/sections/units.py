@@ -81,7 +81,8 @@ def _column(found: Found, site: Site, column: str) -> Iterator[Block]:
     if counts is None or not found.users:
         yield Words(told)
         return
-    stayed = [n for key, n in counts.items() if key not in set(ids)]
+    left = set(ids)
+    stayed = [n for key, n in counts.items() if key not in left]
     times = [counts.get(str(key), 0) for key in ids]
     medians = f" They occur {statistics.median(times):g} times in train (median), those that stay {_median(stayed)}."
     yield Words(told + medians)
