@@ -48,7 +48,7 @@ def legend(found: Chart) -> str:
     items += [("stop line", 1, LEGEND["line"])] if ("stop", True) in kinds else []
     items += [("stop", 0, LEGEND["stop"])] if ("stop", False) in kinds else []
     shown = (
-        f'<li><svg viewBox="-8 -8 16 16" aria-hidden="true"><g class="dot {kind}">'
+        f'<li><svg viewBox="-9 -9 18 18" aria-hidden="true"><g class="dot {kind}">'
         f"{mark(kind.split()[0], number)}</g></svg>{safe(name)}</li>"
         for kind, number, name in items
     )
@@ -114,7 +114,7 @@ def _dot(dot: Dot, xs: Scale, ys: Scale) -> str:
 
 def _hit(dot: Dot) -> str:
     """Where a pointer meets the point."""
-    return f'<circle class="hit" r="{8 if dot.kind == "rival" else 11}"/>'
+    return f'<circle class="hit" r="{8 if dot.kind == "rival" else 12}"/>'
 
 
 def _number(dot: Dot) -> int:
