@@ -1,4 +1,4 @@
-"""Sparse matrices of one value a row, in a few bits an entry."""
+"""Sparse matrices of one value, in a few bits an entry."""
 
 import pytest
 import torch
@@ -11,9 +11,9 @@ from recprune.errors import SurgeryError
 
 
 def pairs(rows: int, columns: int, share: float, seed: int = 0) -> ItemItem:
-    """One value a row."""
+    """One value."""
     generator = torch.Generator().manual_seed(seed)
-    matrix = torch.rand(rows, 1, generator=generator).add(0.1).bfloat16().float().expand(rows, columns)
+    matrix = torch.rand(1, 1, generator=generator).add(0.1).bfloat16().float().expand(rows, columns)
     return ItemItem.encode(matrix, (torch.rand(rows * columns, generator=generator) < share).nonzero().flatten())
 
 
@@ -51,12 +51,20 @@ def test_products_both_ways_are_those_of_the_matrix():
     assert torch.allclose(codes.multiply(x), x @ dense.T, atol=1e-5)
     for few in (3, 20):
         assert torch.allclose(codes.back(y[:few]), y[:few] @ dense, atol=1e-5)
-    counts, squares = codes.pair_sums()
-    assert torch.equal(counts, (dense != 0).sum(0).float())
-    assert torch.allclose(squares, (dense * dense).sum(0))
 
 
-def test_entries_that_differ_in_a_row_are_refused():
+def test_a_walk_goes_by_shares_and_does_not_count_where_it_comes_back_to_its_start():
+    held = pairs(30, 50, 0.2)
+    codes, dense, x = PairBits.of(held), held.dense().detach().double(), torch.rand(4, 50)
+    to = dense / dense.sum(0).clamp(min=1e-9)
+    on = dense / dense.sum(1, keepdim=True).clamp(min=1e-9)
+    wanted = to.T @ on
+    wanted.fill_diagonal_(0.0)
+    for walked in (codes.walk(x), held.walk(x).detach()):
+        assert torch.allclose(walked.double(), x.double() @ wanted, atol=1e-6)
+
+
+def test_entries_that_differ_are_refused():
     held = ItemItem.encode(torch.tensor([[1.0, 2.0], [3.0, 3.0]]), torch.tensor([0, 1, 2]))
     assert not PairBits.suits(held)
     with pytest.raises(SurgeryError, match="item_bytes"):

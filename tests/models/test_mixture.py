@@ -110,10 +110,10 @@ def test_who_had_what_gives_the_walks_that_all_entries_give(split):
     first, then = (torch.where(history > 0, 0.0, model(history)) for model in both)
     assert torch.allclose(first[:2], then[:2], atol=1e-4)
     near = history.numpy() @ walks(split)
-    assert np.allclose(both[1]._walked(history).detach().numpy()[:, 1:], near[:, 1:], atol=1e-5)
+    assert np.allclose(both[1].items.walk(history).detach().numpy()[:, 1:], near[:, 1:], atol=1e-5)
 
 
-def test_pairs_that_are_left_are_counted_anew(split):
+def test_pairs_that_are_left_stay_and_walks_go_along_these_alone(split):
     model = started(split, memory="users")
     stays = model.items.values.detach().clone()
     half = torch.arange(0, len(stays), 2)
@@ -122,8 +122,10 @@ def test_pairs_that_are_left_are_counted_anew(split):
     starts = torch.cat([torch.zeros(1, dtype=torch.int64), torch.bincount(rows, minlength=held.out_features).cumsum(0)])
     model.items = type(held)(stays[half], columns, starts, held.in_features)
     model.start_(split.train.histories())
-    counts = torch.bincount(rows, minlength=held.out_features)
-    assert torch.allclose(model.items.values, counts[rows].float().rsqrt())
+    assert len(model.items.values) == len(half)
+    left, x = model.items.dense().detach(), torch.eye(held.in_features)
+    wanted = (left / left.sum(0).clamp(min=1)).T @ (left / left.sum(1, keepdim=True).clamp(min=1))
+    assert torch.allclose(model.items.walk(x), wanted.fill_diagonal_(0.0), atol=1e-6)
 
 
 def test_another_memory_is_refused(split):

@@ -95,7 +95,7 @@ def test_a_budget_in_bytes_is_met_by_codes_and_cuts(split, share):
     small = prune(model, split, budget=entries, encodings=["int8_rows"], options=ONCE)
     assert size_of(small.model)[2] <= limit
     assert small.plan.encodings == both
-    assert small.plan.rule.partition("(")[0].endswith(":Magnitude")
+    assert small.plan.rule.partition("(")[0].endswith(":Coherence")
     left = unpack(small.model).items
     assert len(left.values) == len(small.plan.kept["items.entry"]) < len(model.items.values)
 

@@ -117,11 +117,21 @@ class ItemItem(nn.Module):
         out = self.values.new_zeros(self.out_features, self.in_features)
         return out.index_put((self.rows(), self.indices.long()), self.values)
 
-    def pair_sums(self) -> tuple[Tensor, Tensor]:
-        """(columns,) twice: how many entries of a column are not zero, and the sum of their squares."""
-        columns, values = self.indices.long(), self.values
-        none = values.new_zeros(self.in_features)
-        return none.index_add(0, columns, (values != 0).to(values.dtype)), none.index_add(0, columns, values * values)
+    def walk(self, x: Tensor) -> Tensor:
+        """(batch, columns) where walks end that begin at columns by x (batch, columns), go on to a row that has an
+        entry there and from it to another column: a step takes each entry by its share of its column, then of its row.
+        What comes back to where it began does not count.
+
+        x D W' E W with the diagonal matrices D and E of one over the sums of columns and rows; values are 0 or more.
+        """
+        rows, columns = self.rows(), self.indices.long()
+        of_rows = self.values.new_zeros(self.out_features).index_add(0, rows, self.values)
+        of_columns = self.values.new_zeros(self.in_features).index_add(0, columns, self.values)
+        ways = torch.where(of_rows > 0, 1 / of_rows, 0.0)
+        start = x * torch.where(of_columns > 0, 1 / of_columns, 0.0).to(x.dtype)
+        returns = torch.zeros_like(of_columns).index_add(0, columns, self.values.square() * ways[rows])
+        ends = self.back(self(start) * ways.to(x.dtype))
+        return (ends - start * returns.to(x.dtype)).clamp(min=0)
 
     def block(self, begin: int, end: int) -> Tensor:
         """Rows begin..end of it, dense: (end - begin or fewer, columns)."""

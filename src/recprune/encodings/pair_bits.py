@@ -1,4 +1,4 @@
-"""Who had what: a sparse matrix whose entries of a row are alike, in a few bits an entry. Elias 1974; Fano 1971."""
+"""Who had what: a sparse matrix whose entries are all alike, in a few bits an entry. Elias 1974; Fano 1971."""
 
 from __future__ import annotations
 
@@ -22,35 +22,38 @@ MOST = 24
 
 
 class PairBits(Codes):
-    """A (rows, columns) matrix of which some entries are stored, those of a row all with the same value.
+    """A (rows, columns) matrix of which some entries are stored, all with the same value.
 
     Places, row * columns + column, ascend, and are stored as in Elias 1974, section 3: of each the `low` last bits, and
     what is before them in unary. With low = log2(rows * columns / entries), rounded down, that is low + 2 bits an entry
-    at most; a row takes nothing beside its value, and starts of rows are not needed.
+    at most; a row takes a bit, and starts of rows are not needed.
 
     codes: (entries * low / 8,) uint8 the low bits, from the lowest bit of a byte on. steps: uint8, entries + rows *
     columns / 2^low + 1 bits: a one for every entry, and between them as many zeros as the rest of the place grows by.
-    scale: (rows, 1) bfloat16 the value. count: (1,) how many entries.
+    value: (1,) bfloat16. there: (rows / 8,) uint8 a one for every row of which not all entries are zeros; those of the
+    others are 0 as well where they are stored. count: (2,) how many entries, and rows.
     Option `entries`, how many are stored (all where it is not said): the largest by magnitude, of equal ones the last;
-    the value of a row is their mean.
+    the value is the mean of those in rows that are there.
     """
 
     known: ClassVar[frozenset[str]] = frozenset({"entries"})
 
     steps: Tensor
-    scale: Tensor
+    value: Tensor
+    there: Tensor
     count: Tensor
 
     @classmethod
     def layout(cls, rows: int, columns: int, value: torch.dtype, **options: int) -> Layout:
-        """Low bits, steps, a value a row, and the count."""
+        """Low bits, steps, the value, and counts."""
         entries = cls.stored_entries((rows, columns), **options)
         low = _low(rows * columns, entries)
         return {
             "codes": (torch.uint8, (-(-entries * low // 8),)),
             "steps": (torch.uint8, (_steps(rows * columns, entries, low),)),
-            "scale": (torch.bfloat16, (rows, 1)),
-            "count": (torch.int64, (1,)),
+            "value": (torch.bfloat16, (1,)),
+            "there": (torch.uint8, (-(-rows // 8),)),
+            "count": (torch.int64, (2,)),
         }
 
     @classmethod
@@ -62,35 +65,28 @@ class PairBits(Codes):
     @classmethod
     def of(cls, stays: ItemItem) -> Self:
         """The entries of a matrix that was cut already. Raises SurgeryError for values that are not finite or not
-        alike in a row."""
+        alike."""
         values, columns = stays.values.detach(), stays.in_features
         if not cls.suits(stays):
-            raise SurgeryError("pair_bits stores one value a row, and there are several: item_bytes stores any")
+            raise SurgeryError("pair_bits stores one value, and there are several here: item_bytes stores any")
         places = stays.rows() * columns + stays.indices.long()
         return cls({**_parts(values, places, (stays.out_features, columns)), "like": values.new_empty(0, columns)})
 
     @classmethod
     def suits(cls, stays: ItemItem) -> bool:
-        """Whether the entries of a row are alike, and there are some, so that nothing but rounding changes them."""
-        values, rows = stays.values.detach(), stays.rows()
-        same = (values[1:] == values[:-1]) | (rows[1:] != rows[:-1])
-        return len(values) > 0 and bool(values.isfinite().all() and same.all())
+        """Whether the entries are alike, and there are some, so that nothing but rounding changes them."""
+        values = stays.values.detach()
+        return len(values) > 0 and bool(values.isfinite().all() and (values == values[0]).all())
 
     @classmethod
     def height(cls, parts: Mapping[str, Tensor]) -> int:
-        """Rows of the matrix. Raises SurgeryError where values do not tell them."""
-        scale = parts.get("scale")
-        if scale is None or scale.dim() != 2:
-            raise SurgeryError("pair bits are not whole: a value for every row is needed")
-        return len(scale)
+        """Rows of the matrix. Raises SurgeryError where counts do not tell them."""
+        return _counts(parts)[1]
 
     @classmethod
     def options(cls, parts: Mapping[str, Tensor]) -> dict[str, int]:
         """How many entries there are."""
-        told = parts.get("count", torch.zeros(1, dtype=torch.int64))
-        if told.numel() != 1 or told.is_floating_point() or int(told) < 1:
-            raise SurgeryError(f"'count' of PairBits is one number, 1 or more, not {told.tolist()}")
-        return {"entries": int(told)}
+        return {"entries": _counts(parts)[0]}
 
     @classmethod
     def stored_entries(cls, shape: Sequence[int], **options: int) -> int:
@@ -104,7 +100,7 @@ class PairBits(Codes):
     @property
     def entries(self) -> int:
         """Entries that are stored."""
-        return int(self.count)
+        return int(self.count[0])
 
     def check(self) -> None:
         """Raise SurgeryError where there are not as many steps as entries, or places do not ascend in the matrix."""
@@ -127,7 +123,8 @@ class PairBits(Codes):
         places, (rows, columns) = self.places(), self.shape
         owner = places // columns
         starts = torch.cat([places.new_zeros(1), torch.bincount(owner, minlength=rows).cumsum(0)])
-        return ItemItem(self.scale.to(self.dtype)[owner, 0], places % columns, starts, columns)
+        values = self.value.to(self.dtype) * _bits(self.there).to(self.dtype)[owner]
+        return ItemItem(values, places % columns, starts, columns)
 
     def rows(self, indices: Tensor) -> Tensor:
         """(..., columns): decoded rows. All entries are read for it."""
@@ -148,17 +145,18 @@ class PairBits(Codes):
         """x @ dense() for x (batch, rows): (batch, columns)."""
         return self.opened().back(x)
 
-    def pair_sums(self) -> tuple[Tensor, Tensor]:
-        """(columns,) twice, as `ItemItem.pair_sums`."""
-        return self.opened().pair_sums()
+    def walk(self, x: Tensor) -> Tensor:
+        """As `ItemItem.walk`."""
+        return self.opened().walk(x)
 
     @classmethod
     def bound(cls, matrix: Tensor, **options: int) -> Tensor:
         """What is left out, how far entries are from their mean, and what rounding adds."""
         kept = largest(matrix.abs(), cls.stored_entries(matrix.shape, **options))
         stays = torch.zeros_like(matrix).flatten().index_fill_(0, kept, 1.0).view_as(matrix)
-        mean = (matrix * stays).sum(1, keepdim=True) / stays.sum(1, keepdim=True).clamp(min=1)
-        rounded: Tensor = mean.abs().squeeze(1) * 2**-8 * stays.sum(1) ** 0.5
+        stays = stays * (matrix != 0).any(1, keepdim=True)
+        mean = (matrix * stays).sum() / stays.sum().clamp(min=1)
+        rounded: Tensor = mean.abs() * 2**-8 * stays.sum(1) ** 0.5
         left: Tensor = (matrix - mean * stays).norm(dim=1)
         return left + rounded
 
@@ -167,6 +165,13 @@ class PairBits(Codes):
         held = self.opened()
         held.values.data = torch.ones_like(held.values)
         return pick(held.dense().detach().to(dtype))
+
+
+def _counts(parts: Mapping[str, Tensor]) -> tuple[int, int]:
+    told = parts.get("count", torch.zeros(2, dtype=torch.int64))
+    if told.shape != (2,) or told.is_floating_point() or bool((told < 1).any()):
+        raise SurgeryError(f"'count' of PairBits is two numbers, 1 or more each, not {told.tolist()}")
+    return int(told[0]), int(told[1])
 
 
 def _low(cells: int, entries: int) -> int:
@@ -182,15 +187,16 @@ def _parts(values: Tensor, places: Tensor, shape: Sequence[int]) -> dict[str, Te
     rows, columns = shape
     entries, owner = len(places), places // columns
     low = _low(rows * columns, entries)
-    sums = values.new_zeros(rows, dtype=torch.float64).index_add(0, owner, values.double())
-    mean = sums / torch.bincount(owner, minlength=rows).clamp(min=1)
+    there = torch.zeros(rows, dtype=torch.bool).index_put((owner,), values != 0, accumulate=True)
+    mean = values.double()[there[owner]].sum() / there[owner].sum().clamp(min=1)
     steps = torch.zeros(8 * _steps(rows * columns, entries, low), dtype=torch.bool)
     steps[(places >> low) + torch.arange(entries)] = True
     return {
         "codes": _packed((places[:, None] >> torch.arange(low)) & 1),
         "steps": _packed(steps),
-        "scale": mean.to(torch.bfloat16).unsqueeze(1),
-        "count": torch.tensor([entries]),
+        "value": mean.to(torch.bfloat16).reshape(1),
+        "there": _packed(there),
+        "count": torch.tensor([entries, rows]),
     }
 
 

@@ -40,8 +40,8 @@ class Mixture(Fism):
     generalise, neighbours remember; where they agree both are surer. p is trained, q is counted, once, when a training
     begins.
     memory: "items" holds of every item j the `k` largest i by sum_u x_ui x_uj / (n_u sqrt(n_i n_j)) and no others;
-    "users" holds who had what, 1 / sqrt(n_u) for every pair, and walks when it is asked. That takes a fraction of the
-    bytes, and those with short histories, whose pairs are the largest, tell nearly all.
+    "users" holds who had what, and walks when it is asked. That takes a fraction of the bytes, and a part of the pairs,
+    as `coherence` finds it, tells nearly all.
 
     forward: history (batch, n_items) 0/1 -> scores (batch, n_items), logarithms. entries: of what is held.
     """
@@ -78,7 +78,8 @@ class Mixture(Fism):
 
     def forward(self, history: Tensor) -> Tensor:
         found = torch.softmax(super().forward(history), 1)
-        near: Tensor = self.items(history) if self.config["memory"] == "items" else self._walked(history)
+        held: Any = self.items.stored if isinstance(self.items, Packed) else self.items
+        near: Tensor = self.items(history) if self.config["memory"] == "items" else held.walk(history)
         near = near / near.sum(1, keepdim=True).clamp(min=TINY)
         return torch.log(found + float(self.config["share"]) * near + TINY)
 
@@ -102,22 +103,12 @@ class Mixture(Fism):
         self.config["entries"] = len(self.items.values)
 
     def _remember(self, histories: Histories, held: ItemItem) -> None:
-        """All pairs, or those of them that are left, each one over the root of how many its user has."""
+        """All pairs, or those of them that are left."""
         if len(held.values) == self.config["entries"]:
-            pairs = histories.matrix(unknown=False).tocsr().astype(np.float32)
-            held = item_item(pairs, held.values.dtype)
-            self.items, self.config["entries"] = held, len(held.values)
-        counts = held.indptr.diff().clamp(min=1)
-        held.values.copy_(counts.to(held.values.dtype).rsqrt()[held.rows()])
-
-    def _walked(self, history: Tensor) -> Tensor:
-        """(batch, n_items) where walks end, those that come back to where they began left out."""
-        held: Any = self.items.stored if isinstance(self.items, Packed) else self.items
-        counts, squares = held.pair_sums()
-        steps = history / counts.clamp(min=1).to(history.dtype)
-        ends: Tensor = held.back(self.items(steps))
-        away: Tensor = (ends - steps * squares.to(ends.dtype)).clamp(min=0)
-        return away
+            pairs = histories.once().matrix(unknown=False).tocsr().astype(np.float32)
+            self.items, self.config["entries"] = item_item(pairs, held.values.dtype), pairs.nnz
+            return
+        held.values.fill_(1.0)
 
     def _drawn(self) -> None:
         self._as_drawn = self._sum()

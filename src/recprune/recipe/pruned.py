@@ -128,13 +128,13 @@ def usual_budget(factor: float) -> Budget:
 
 
 def usual_rule(found: Survey, budget: Budget) -> str:
-    """Where entries are all that can leave, `refit_increase`, or `magnitude` if they are not of items with items;
+    """Where entries are all that can leave, `refit_increase`, or `coherence` if they are not of items with items;
     otherwise `mse_increase`, the measured rise of the error, up to MEASURED units (ids and entries come
     cheaper and do not count), and `taylor`, its estimate in one pass, above."""
     open_ = [s for s in found.sites if s.kind in budget.kinds]
     if {s.kind for s in open_} == {Kind.ENTRY}:
         other = any(s.matrix is not None and s.matrix[0] != s.matrix[1] for s in open_)
-        return "magnitude" if other else "refit_increase"
+        return "coherence" if other else "refit_increase"
     units = sum(s.size for s in open_ if s.kind not in (Kind.ID, Kind.ENTRY))
     return "mse_increase" if units <= MEASURED else "taylor"
 

@@ -14,7 +14,7 @@ def probe_of(case):
     return Probe(case.model, case.survey, case.batches, case.loss, case.counts)
 
 
-def test_a_pair_is_worth_its_square_times_what_the_rest_of_its_row_says(monkeypatch):
+def test_a_pair_is_worth_its_share_of_its_row_times_what_the_rest_of_it_says(monkeypatch):
     monkeypatch.setattr(coherence, "ENTRIES", 4)
     case = tiny_pairs()
     (site,) = case.survey.sites
@@ -24,7 +24,8 @@ def test_a_pair_is_worth_its_square_times_what_the_rest_of_its_row_says(monkeypa
         had = held.dense()[row].nonzero().flatten().tolist()
         rest = sum((v[d] for d in had if d != column), torch.zeros(3))
         told = torch.cosine_similarity(rest, v[column], dim=0).clamp(min=0)
-        assert float(found[place]) == pytest.approx(float((held.values[place] * told) ** 2), rel=1e-5, abs=1e-9)
+        share = held.values[place] / held.dense()[row].sum()
+        assert float(found[place]) == pytest.approx(float(share * told**2), rel=1e-5, abs=1e-9)
 
 
 @pytest.mark.parametrize("case", [tiny_item_item(), tiny_factors()], ids=lambda case: case.name)

@@ -15,24 +15,27 @@ from recprune.tracing.site import Kind, Site
 
 __all__ = ["Coherence"]
 
+TINY = 1e-30
 ENTRIES = 1 << 18
 """Entries that are looked at together."""
 
 
 @dataclass(frozen=True)
 class Coherence:
-    """Entries (r, c) of a sparse matrix of histories, beside a table `item` of factors v of its columns: w_rc² times
-    the square of cos(sum over the other entries d of row r of v_d, v_c), 0 where that is negative. What a walk over
-    others goes along is kept where it leads to items alike, and what an item shares a history with by chance leaves.
+    """Entries (r, c) of a sparse matrix of histories, beside a table `item` of factors v of its columns: the share of
+    w_rc in the sum of row r (1 / n_u for pairs of user and item), times the square of cos(sum over the other entries d
+    of row r of v_d, v_c), 0 where that is negative. What a walk over others goes along is kept where it leads to items
+    alike, and what an item shares a history with by chance leaves.
 
-    Leave-one-out: an entry does not speak for itself. On pairs (u, i) of a model of memory "users" w² is 1 / n_u. Needs
-    no data. Raises SurveyError for other kinds than entries, for a dense matrix, and where no such table stands beside.
+    Leave-one-out: an entry does not speak for itself. Needs no data. Raises SurveyError for other kinds than entries,
+    for a dense matrix, and where no such table stands beside.
     """
 
     def __call__(self, site: Site, probe: Probe) -> Tensor:
         held, factors = _beside(site, probe.model)
         values, rows, columns = held.values.detach(), held.rows(), held.indices.long()
         alike, sums = F.normalize(factors, dim=1), factors.new_zeros(held.out_features, factors.shape[1])
+        whole = values.new_zeros(held.out_features).index_add(0, rows, values.abs())
         parts = range(0, len(values), ENTRIES)
         for part in (slice(a, a + ENTRIES) for a in parts):
             sums.index_add_(0, rows[part], factors[columns[part]])
@@ -40,7 +43,7 @@ class Coherence:
         for part in (slice(a, a + ENTRIES) for a in parts):
             rest = F.normalize(sums[rows[part]] - factors[columns[part]], dim=1)
             told = (rest * alike[columns[part]]).sum(1).clamp(min=0)
-            out[part] = (values[part] * told).double().square()
+            out[part] = (told.square() * values[part].abs() / whole[rows[part]].clamp(min=TINY)).double()
         return out
 
 
