@@ -78,7 +78,7 @@ def test_every_encoding_keeps_the_contract(name: str) -> None:
 def test_every_runtime_keeps_the_contract(name: str) -> None:
     split = tiny_mixed()
     taken = []
-    for kind in ("lr", "deepfm", "autoint"):
+    for kind in ("lr", "deepfm", "fgcnn"):
         model = build(kind, split, seed=1).eval()
         taken.append(check_runtime(load(runtimes, name), model, row_inputs(model, split.train, slice(0, 9))))
     assert any(taken)

@@ -21,7 +21,7 @@ def call(*words: object) -> tuple[int, str, str]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     split, at = tiny_clicks(), tmp_path / "model"
-    put(at, Shelved(at, build("autoint", split, dim=4), split.vocabularies, None, (), None))
+    put(at, Shelved(at, build("fgcnn", split, dim=4), split.vocabularies, None, (), None))
     return at
 
 

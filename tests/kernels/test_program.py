@@ -13,6 +13,8 @@ from recprune.encodings.int8_rows import Int8Rows
 from recprune.errors import DataError
 from recprune.kernels.dispatch import kernels
 from recprune.kernels.program import (
+    MARGIN,
+    Attend,
     Dot,
     Layer,
     LookUp,
@@ -125,6 +127,44 @@ def test_a_cross_layer_multiplies_and_adds(level: str):
     close(Runnable(Program(("id",), (21, 21), steps))([some]), (x * (x @ weight.T + bias) + x) @ last)
 
 
+@pytest.mark.parametrize("into", WIDTHS)
+def test_a_layer_is_repeated_on_vectors_side_by_side(level: str, into: int):
+    found, width, times = table(20, 15, "float32"), 5, 3
+    weight, bias, last = floats(into, width), floats(into, seed=1), floats(times * into, seed=2)
+    slots = (15, times * into + MARGIN)
+    steps = (LookUp(0, found, 0, 0), Layer(0, 1, weight, bias, True, times=times), Dot(1, np.pad(last, (0, MARGIN))))
+    run = Runnable(Program(("id",), slots, steps))
+    for rows in ROWS:
+        some = ids(rows, 20)
+        out = rows_of(found)[some].reshape(rows, times, width) @ weight.T + bias
+        close(run([some]), np.maximum(out, 0).reshape(rows, -1) @ last)
+
+
+@pytest.mark.parametrize(("count", "heads", "width"), [(1, 1, 1), (3, 2, 5), (17, 1, 16), (10, 3, 18), (2, 4, 1)])
+def test_vectors_attend_to_each_other(level: str, count: int, heads: int, width: int):
+    some = count * heads * width
+    tables = [table(9, some, "float32") for _ in range(4)]
+    slots, last = (some,) * 5, floats(some, seed=3)
+    steps = (*(LookUp(i, t, 0, i) for i, t in enumerate(tables)), Attend(0, 1, 2, 3, 4, count, heads, width))
+    run = Runnable(Program(("id",) * 4, slots, (*steps, Dot(4, last))))
+    asked = [ids(50, 9, seed) for seed in range(4)]
+    q, k, v, rest = (rows_of(t)[i].reshape(50, count, heads, width) for t, i in zip(tables, asked, strict=True))
+    out = np.empty_like(q)
+    for row, head, f in np.ndindex(50, heads, count):
+        scores = np.exp((q[row, f, head] * k[row, :, head]).sum(1).astype(np.float64))
+        out[row, f, head] = (scores / scores.sum()) @ v[row, :, head]
+    close(run(asked), np.maximum(out + rest, 0).reshape(50, -1) @ last)
+
+
+def test_attention_to_scores_far_apart_takes_the_largest(level: str):
+    far = np.array([[0, 0], [300, 1]], dtype=np.float32)
+    found = stored(torch.from_numpy(far), None)
+    one = stored(torch.tensor([[1.0, 1.0]]), None)
+    steps = (LookUp(0, one, 0, 0), LookUp(1, found, 0, 1), Attend(0, 1, 1, 1, 2, 2, 1, 1), Dot(2, np.ones(2, "f")))
+    run = Runnable(Program(("id", "id"), (2, 2, 2), steps))
+    close(run([np.array([0, 0]), np.array([0, 1])]), np.array([0.0, 300 + 300 + 300 + 1], dtype=np.float32))
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_all_pairs_are_multiplied(level: str, width: int):
     tables = [table(7 + i, width, "float32") for i in range(3)]
@@ -196,6 +236,13 @@ ODD = {
     "numbers without means": ((3,), (Standard(np.array([0, 0]), floats(1), floats(1), 0),)),
     "weights for more numbers": ((3, 3), (Spread(0, 1, 0, floats(1, 4), floats(1, 4)),)),
     "a slot of no width": ((0,), ()),
+    "repeated without a margin": ((4, 6), (Layer(0, 1, floats(3, 2), floats(3), times=2),)),
+    "repeated more often than there is": ((3, 40), (Layer(0, 1, floats(3, 2), floats(3), times=2),)),
+    "repeated no time": ((3, 3), (Layer(0, 1, floats(3, 3), floats(3), times=0),)),
+    "repeated and crossed": ((4, 40), (Layer(0, 1, floats(3, 2), floats(3), first=0, times=2),)),
+    "attention onto itself": ((4, 4), (Attend(0, 0, 0, 0, 0, 2, 1, 2),)),
+    "attention of more than there is": ((4, 4), (Attend(0, 0, 0, 0, 1, 2, 2, 2),)),
+    "attention of no heads": ((4, 4), (Attend(0, 0, 0, 0, 1, 2, 0, 2),)),
 }
 
 

@@ -22,7 +22,7 @@ from recprune.runtimes.writing import _WRITERS, program_of
 from recprune.surgery import apply, shrink_inputs
 from recprune.tracing.trace import survey
 
-NAMES = ("lr", "fm", "wide_deep", "deepfm", "dcn", "neumf")
+NAMES = ("lr", "fm", "wide_deep", "deepfm", "dcn", "neumf", "autoint")
 
 
 @pytest.mark.parametrize("level", ["numpy", *LEVELS])
@@ -75,8 +75,14 @@ def test_other_shapes_of_a_model(name, clicks, trained, asked):
     agree(model, kernels(model, columns), columns)
 
 
+def test_attention_with_a_tower_beside_it(mixed, trained, asked):
+    model = trained("autoint", mixed, layers=2, heads=3, inside=5, hidden=(7,))
+    columns = asked(model, mixed)
+    agree(model, kernels(model, columns), columns)
+
+
 def test_a_field_alone(clicks, trained, asked):
-    for kind in ("lr", "fm", "deepfm"):
+    for kind in ("lr", "fm", "deepfm", "dcn", "autoint"):
         model = trained(kind, clicks, fields=["item"])
         columns = asked(model, clicks)
         agree(model, kernels(model, columns), columns)

@@ -33,10 +33,10 @@ def test_the_lowest_median_is_the_fastest(mixed, trained, asked):
 
 
 def test_a_runtime_that_does_not_take_the_model_is_not_timed_and_says_why(mixed, trained, asked):
-    model = trained("autoint", mixed)
+    model = trained("fgcnn", mixed)
     found = measure(model, asked(model, mixed), batches=(2,), **FEW)
     assert list(found.speeds[2]) == ["eager"]
-    assert "this is a AutoInt" in found.refused["kernels"]
+    assert "this is a FGCNN" in found.refused["kernels"]
 
 
 def test_a_runtime_that_answers_otherwise_is_not_timed(mixed, trained, asked, monkeypatch):
@@ -68,9 +68,9 @@ def test_the_nearest_number_of_rows_decides(mixed, trained, asked):
 
 
 def test_eager_takes_the_place_of_a_runtime_that_does_not_run_here(mixed, trained, asked):
-    model = trained("autoint", mixed)
+    model = trained("fgcnn", mixed)
     columns = asked(model, mixed)
     run = chosen(model, {1: "kernels", 64: "eager"}, columns)
     assert run.names == {1: "eager", 64: "eager"}
-    assert "AutoInt" in run.refused["kernels"]
+    assert "FGCNN" in run.refused["kernels"]
     assert np.array_equal(run(columns), eager(model, columns)(columns))

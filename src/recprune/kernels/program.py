@@ -14,7 +14,20 @@ from recprune.kernels.dispatch import kernels
 from recprune.kernels.slow_program import run_slowly
 from recprune.kernels.stored import Stored
 
-__all__ = ["Dot", "Layer", "LookUp", "Mean", "Pairs", "Product", "Program", "Runnable", "Spread", "Standard", "Step"]
+__all__ = [
+    "Attend",
+    "Dot",
+    "Layer",
+    "LookUp",
+    "Mean",
+    "Pairs",
+    "Product",
+    "Program",
+    "Runnable",
+    "Spread",
+    "Standard",
+    "Step",
+]
 
 Floats: TypeAlias = NDArray[np.float32]
 
@@ -69,7 +82,8 @@ class Spread:
 class Layer:
     """into = relu(first * (weight slot + bias) + plus), where there are such; first and plus are slots.
 
-    weight: (out, in), which may be the first numbers of the slot.
+    weight: (out, in), which may be the first numbers of the slot. times: the same layer on so many vectors side by
+    side, without first and plus; `into` then has MARGIN numbers more.
     """
 
     slot: int
@@ -79,6 +93,7 @@ class Layer:
     relu: bool = False
     first: int = -1
     plus: int = -1
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +122,24 @@ class Product:
     into: int
 
 
-Step: TypeAlias = LookUp | Mean | Standard | Spread | Layer | Pairs | Dot | Product
+@dataclass(frozen=True, slots=True, eq=False)
+class Attend:
+    """into = relu(heads + rest) of `count` vectors side by side, (heads, width) each (Song et al. 2019, equations 5 to
+    8): a head compares <query_f, key_g>, takes shares over g by a softmax, and adds up shares of value_g."""
+
+    query: int
+    key: int
+    value: int
+    rest: int
+    into: int
+    count: int
+    heads: int
+    width: int
+
+
+Step: TypeAlias = LookUp | Mean | Standard | Spread | Layer | Pairs | Dot | Product | Attend
+MARGIN = 16
+"""Zeros that a slot has behind vectors side by side, where a layer writes whole registers."""
 KINDS = {"float32": 0, "int8": 2, "int4": 3}
 """How the C code counts what tables are made of."""
 
@@ -168,13 +200,16 @@ def _told(step: Step) -> tuple[Any, ...]:
         case Spread():
             return 3, step.slot, step.missing, step.into, step.at, step.weight, step.bias, step.gone
         case Layer():
-            return 4, step.slot, step.into, step.first, step.plus, step.relu, step.weight, step.bias
+            return 4, step.slot, step.into, step.first, step.plus, step.relu, step.times, step.weight, step.bias
         case Pairs():
             return 5, step.slot, step.count, step.width
         case Dot():
             return 6, step.slot, step.weight
         case Product():
             return 7, step.slot, step.other, step.into
+        case Attend():
+            places = step.query, step.key, step.value, step.rest, step.into
+            return 8, *places, step.count, step.heads, step.width
 
 
 def _table(table: Stored) -> tuple[Any, ...]:

@@ -86,6 +86,11 @@ def _spread(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], log
 
 def _layer(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits: Floats) -> None:
     out, width = step.weight.shape
+    if step.times > 1:
+        vectors = slots[step.slot][:, : step.times * width].reshape(len(logits), step.times, width)
+        found = (vectors @ step.weight.T + step.bias).reshape(len(logits), -1)
+        slots[step.into][:, : found.shape[1]] = np.maximum(found, 0) if step.relu else found
+        return
     found = slots[step.slot][:, :width] @ step.weight.T + step.bias
     found = found if step.first < 0 else found * slots[step.first][:, :out]
     found = found if step.plus < 0 else found + slots[step.plus][:, :out]
@@ -105,7 +110,21 @@ def _product(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], lo
     slots[step.into][:] = slots[step.slot] * slots[step.other]
 
 
+def _attend(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits: Floats) -> None:
+    shape = len(logits), step.count, step.heads, step.width
+    some = step.count * step.heads * step.width
+    query, key, value = (
+        slots[slot][:, :some].reshape(shape).transpose(0, 2, 1, 3) for slot in (step.query, step.key, step.value)
+    )
+    scores = query @ key.transpose(0, 1, 3, 2)
+    shares = np.exp(scores - scores.max(3, keepdims=True))
+    mixed = (shares / shares.sum(3, keepdims=True)) @ value
+    found = mixed.transpose(0, 2, 1, 3).reshape(len(logits), some) + slots[step.rest][:, :some]
+    slots[step.into][:, :some] = np.maximum(found, 0)
+
+
 _STEPS = {
+    "Attend": _attend,
     "LookUp": _look_up,
     "Mean": _mean,
     "Standard": _standard,

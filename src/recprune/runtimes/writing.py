@@ -12,9 +12,23 @@ from torch import Tensor, nn
 
 from recprune.encodings.faces import Packed, PackedEmbedding, PackedEmbeddingBag, PackedLinear
 from recprune.errors import ExtensionError
-from recprune.kernels.program import Dot, Layer, LookUp, Mean, Pairs, Product, Program, Spread, Standard, Step
+from recprune.kernels.program import (
+    MARGIN,
+    Attend,
+    Dot,
+    Layer,
+    LookUp,
+    Mean,
+    Pairs,
+    Product,
+    Program,
+    Spread,
+    Standard,
+    Step,
+)
 from recprune.kernels.stored import Stored, stored
 from recprune.models._fields import FieldModel
+from recprune.models.autoint import AutoInt
 from recprune.models.dcn import DCN
 from recprune.models.deepfm import DeepFM
 from recprune.models.fm import FM
@@ -221,6 +235,27 @@ def _dcn(writer: _Writer, model: Any) -> None:
     _output(writer, model.output, [crossed, _tower(writer, model.tower, first)])
 
 
+def _autoint(writer: _Writer, model: Any) -> None:
+    vectors, fields, width = _vectors(writer, model)
+    slot, margin = vectors, MARGIN if fields > 1 else 0
+    for layer in model.attention:
+        made = layer.heads * layer.inside
+        parts = []
+        for part in (layer.query, layer.key, layer.value, layer.residual):
+            weight, bias = _layer(part, None)
+            _need(weight.shape == (made, width), f"attention of {tuple(weight.shape)}, not {(made, width)}")
+            into = writer.slot(fields * made + margin)
+            writer.steps.append(Layer(slot, into, _array(weight), _array(bias), times=fields))
+            parts.append(into)
+        slot, width = writer.slot(fields * made + margin), made
+        writer.steps.append(Attend(parts[0], parts[1], parts[2], parts[3], slot, fields, layer.heads, layer.inside))
+    _need(model.output.weight.shape == (1, fields * width), "the last layer takes other numbers")
+    writer.dot(slot, torch.nn.functional.pad(model.output.weight.detach()[0], (0, margin)))
+    writer.bias += _bias(model.output)
+    if model.tower is not None:
+        _need(_tower(writer, model.tower, vectors) == -1, "a tower does not end in one unit")
+
+
 def _neumf(writer: _Writer, model: Any) -> None:
     factors = []
     for place, table in enumerate((model.user, model.item)):
@@ -240,7 +275,7 @@ def _neumf(writer: _Writer, model: Any) -> None:
 
 _WRITERS: Mapping[type, Callable[[_Writer, Any], None]] = {
     **{LR: _lr, FM: _fm, WideDeep: _wide_deep, DeepFM: _wide_deep},
-    **{DCN: _dcn, NeuMF: _neumf},
+    **{DCN: _dcn, NeuMF: _neumf, AutoInt: _autoint},
 }
 assert all(issubclass(kind, FieldModel) or kind is NeuMF for kind in _WRITERS)
 

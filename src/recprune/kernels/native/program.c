@@ -21,8 +21,6 @@ typedef struct {
 
 static PyTypeObject *ProgramType;
 
-static size_t padded(size_t width) { return (width + LANES - 1) / LANES * LANES; }
-
 /* --- made --- */
 
 static int refuse(size_t at, const char *why)
@@ -151,22 +149,26 @@ done:
     return wrong;
 }
 
-/* (LAYER, slot, into, first or -1, plus or -1, relu, weight (out, in), bias (out,)) */
+/* (LAYER, slot, into, first or -1, plus or -1, relu, times, weight (out, in), bias (out,)) */
 static int take_layer(Program *p, Step *s, size_t number, PyObject *told)
 {
-    Py_ssize_t op, slot, into, first, plus;
+    Py_ssize_t op, slot, into, first, plus, times;
     PyObject *weight, *bias;
     int wrong = -1;
-    if (!PyArg_ParseTuple(told, "nnnnnpOO", &op, &slot, &into, &first, &plus, &s->relu, &weight, &bias))
+    if (!PyArg_ParseTuple(told, "nnnnnpnOO", &op, &slot, &into, &first, &plus, &s->relu, &times, &weight, &bias))
         return -1;
+    if (times < 1 || times > MOST || (times > 1 && (first >= 0 || plus >= 0)))
+        return refuse(number, "is a layer that is repeated so often, or crosses");
     Buffer w = {.held = 0}, b = {.held = 0};
     if (buffer_take(&w, weight, "weight", "f", 2, 0) || buffer_take(&b, bias, "bias", "f", 1, 0))
         goto done;
     s->slot = (size_t)slot, s->into = (size_t)into;
     s->first = first < 0 ? NOWHERE : (size_t)first, s->plus = plus < 0 ? NOWHERE : (size_t)plus;
-    s->d = (size_t)w.view.shape[0], s->n = (size_t)w.view.shape[1];
-    if (!s->d || !s->n || s->slot == s->into || !is_slot(p, s->slot, s->n) || !is_slot(p, s->into, s->d) ||
-        p->widths[s->into] != s->d || (size_t)b.view.shape[0] != s->d ||
+    s->d = (size_t)w.view.shape[0], s->n = (size_t)w.view.shape[1], s->count = (size_t)times;
+    size_t last = s->count > 1 ? (s->count - 1) * s->d + padded(s->d) : s->d;
+    if (!s->d || !s->n || s->d > 16 * LONGEST || s->n > 16 * LONGEST || s->slot == s->into ||
+        !is_slot(p, s->slot, s->count * s->n) || !is_slot(p, s->into, last) ||
+        (s->count == 1 && p->widths[s->into] != s->d) || (size_t)b.view.shape[0] != s->d ||
         (s->first != NOWHERE && !is_slot(p, s->first, s->d)) || (s->plus != NOWHERE && !is_slot(p, s->plus, s->d))) {
         refuse(number, "is a layer that does not fit");
         goto done;
@@ -230,10 +232,30 @@ static int take_product(Program *p, Step *s, size_t number, PyObject *told)
     return 0;
 }
 
+/* (ATTEND, queries, keys, values, rest, into, vectors, heads, width of a head) */
+static int take_attend(Program *p, Step *s, size_t number, PyObject *told)
+{
+    Py_ssize_t op, slots[5], count, heads, wide;
+    if (!PyArg_ParseTuple(told, "nnnnnnnnn", &op, &slots[0], &slots[1], &slots[2], &slots[3], &slots[4], &count, &heads,
+                          &wide))
+        return -1;
+    int fits = count > 0 && count <= MOST && heads > 0 && heads <= MOST && wide > 0 && wide <= MOST;
+    for (int i = 0; fits && i < 5; i++)
+        fits = is_slot(p, (size_t)slots[i], (size_t)(count * heads * wide)) && (i == 4 || slots[i] != slots[4]);
+    if (!fits)
+        return refuse(number, "is attention that does not fit");
+    s->slot = (size_t)slots[0], s->first = (size_t)slots[1], s->plus = (size_t)slots[2], s->rest = (size_t)slots[3];
+    s->into = (size_t)slots[4], s->count = (size_t)count, s->n = (size_t)heads, s->d = (size_t)wide;
+    size_t room = (s->d + 1) * padded(s->count);
+    p->room = room > p->room ? room : p->room;
+    return 0;
+}
+
 static int take_step(Program *p, size_t number, PyObject *told)
 {
     static int (*const take[STEPS])(Program *, Step *, size_t, PyObject *) = {
-        take_table, take_table, take_standard, take_spread, take_layer, take_pairs, take_dot, take_product};
+        take_table, take_table, take_standard, take_spread, take_layer,
+        take_pairs, take_dot,   take_product,  take_attend};
     PyObject *name = PyTuple_Check(told) && PyTuple_Size(told) ? PyTuple_GetItem(told, 0) : NULL;
     long op = name ? PyLong_AsLong(name) : -1;
     if (op == -1 && PyErr_Occurred())

@@ -5,7 +5,7 @@
 #include "kernels.h"
 
 /* The order is that of program.py. */
-typedef enum { LOOK_UP, MEAN, STANDARD, SPREAD, LAYER, PAIRS, DOT, PRODUCT, STEPS } Operation;
+typedef enum { LOOK_UP, MEAN, STANDARD, SPREAD, LAYER, PAIRS, DOT, PRODUCT, ATTEND, STEPS } Operation;
 
 enum { ROWS_AT_ONCE = 48 };
 
@@ -17,11 +17,13 @@ typedef struct {
     Operation op;
     Kind kind;             /* of the table: FLOATS, BYTES or NIBBLES */
     size_t column;         /* of the input that is looked up */
-    size_t count;          /* STANDARD: columns; SPREAD: numbers; PAIRS: vectors */
+    size_t count;          /* STANDARD: columns; SPREAD: numbers; LAYER, PAIRS, ATTEND: vectors side by side */
     int64_t offset;        /* is added to an id */
-    size_t n, d;           /* rows and columns of the table; in and out of a layer; d: width of a vector */
+    size_t n, d;           /* rows and columns of the table; in and out of a layer; heads and their width */
     size_t slot, into, at; /* read from, written to, from that float on; into: NOWHERE adds to the logit */
-    size_t first, plus;    /* LAYER: into = first * (weight slot + bias) + plus, where they are; SPREAD: first is missing */
+    size_t first, plus;    /* LAYER: into = first * (weight slot + bias) + plus, where they are; SPREAD: first is missing;
+                            * ATTEND: keys and values */
+    size_t rest;           /* ATTEND: is added to what heads give */
     int relu;
     Py_buffer rows, scale; /* of the table, borrowed; obj is NULL where there is none */
     float *numbers;        /* LAYER: panels [out / 16][in][16]; others: weights as they came */
@@ -43,8 +45,10 @@ typedef struct {
     float *const *slots;
     const size_t *strides;
     float *logits; /* (rows) */
-    float *room;   /* for one row of any table */
+    float *room;   /* for one row of any table, or the keys of a head */
 } Block;
+
+INLINE size_t padded(size_t width) { return (width + LANES - 1) / LANES * LANES; }
 
 INLINE int64_t id_at(const Column *c, size_t place)
 {

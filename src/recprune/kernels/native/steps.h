@@ -225,15 +225,16 @@ static const Tiles tiles[BROAD][TALL] = {NAMED(1), NAMED(2), NAMED(3), NAMED(4)}
 static const Tiles tiles[BROAD][TALL] = {NAMED(1)};
 #endif
 
-TARGET static void layer(const Step *s, const Block *b)
+/* The layer on one of the vectors that stand side by side. What it writes beyond one is 0, and the next one's place. */
+TARGET static void layer(const Step *s, const Block *b, const size_t vector)
 {
-    const size_t blocks = (s->d + LANES - 1) / LANES;
+    const size_t blocks = (s->d + LANES - 1) / LANES, from = vector * s->n, to = vector * s->d;
     for (size_t block = 0; block < blocks; block += BROAD) {
         const size_t some = blocks - block < BROAD ? blocks - block : BROAD;
         for (size_t r = 0; r < b->rows; r += TALL) {
             const size_t rows = b->rows - r < TALL ? b->rows - r : TALL, at = block * LANES;
             const Tile t = {
-                .x = b->slots[s->slot] + r * b->strides[s->slot],
+                .x = b->slots[s->slot] + r * b->strides[s->slot] + from,
                 .xs = b->strides[s->slot],
                 .weight = s->numbers + block * s->n * LANES,
                 .bias = s->bias + at,
@@ -241,7 +242,7 @@ TARGET static void layer(const Step *s, const Block *b)
                 .firsts = s->first == NOWHERE ? 0 : b->strides[s->first],
                 .plus = s->plus == NOWHERE ? NULL : b->slots[s->plus] + r * b->strides[s->plus] + at,
                 .pluses = s->plus == NOWHERE ? 0 : b->strides[s->plus],
-                .out = b->slots[s->into] + r * b->strides[s->into] + at,
+                .out = b->slots[s->into] + r * b->strides[s->into] + to + at,
                 .outs = b->strides[s->into],
                 .in = s->n,
                 .relu = s->relu,
@@ -297,6 +298,75 @@ TARGET static void product(const Step *s, const Block *b)
                   load(b->slots[s->slot] + r * stride + k) * load(b->slots[s->first] + r * stride + k));
 }
 
+/* --- attention between vectors --- */
+
+/* e^x for x of 0 or less: 2^n e^r with |r| <= ln 2 / 2, of which seven terms of the series are exact in float32. */
+TARGET INLINE V exponential(V x)
+{
+    const VI low = x < all(-87);
+    x = (V)(((VI)x & ~low) | ((VI)all(-87) & low));
+    const V n = (x * all(0x1.715476p+0f) + all(0x1.8p23f)) - all(0x1.8p23f); /* rounded to the nearest whole number */
+    const V r = (x - n * all(0x1.62e4p-1f)) - n * all(0x1.7f7d1cp-20f);
+    V sum = all(1 / 5040.0f);
+    static const float terms[] = {1 / 720.0f, 1 / 120.0f, 1 / 24.0f, 1 / 6.0f, 0.5f, 1, 1};
+    UNROLL for (int i = 0; i < 7; i++) sum = FMA(sum, r, all(terms[i]));
+    return (V)((VI)sum + (__builtin_convertvector(n, VI) << 23));
+}
+
+/* Shares of all vectors for one query, into `shares`; keys are (width, padded(count)). Returns what they are to be
+ * divided by. */
+TARGET INLINE float shares_of(const Step *s, const float *query, const float *keys, float *shares)
+{
+    const size_t wide = padded(s->count);
+    float most = -INFINITY;
+    V sum = {0};
+    for (size_t c = 0; c < s->count; c += WIDE) {
+        V score = {0};
+        for (size_t i = 0; i < s->d; i++)
+            score = FMA(load(keys + i * wide + c), all(query[i]), score);
+        store(shares + c, score);
+    }
+    for (size_t g = 0; g < s->count; g++)
+        most = shares[g] > most ? shares[g] : most;
+    for (size_t c = 0; c < s->count; c += WIDE) {
+        const V one = exponential(load(shares + c) - all(most));
+        const V here = (V)((VI)one & lanes(s->count - c));
+        store(shares + c, here);
+        sum += here;
+    }
+    return total(sum);
+}
+
+/* Every head compares each vector with all, takes shares by a softmax and adds up; then the rest, and ReLU. */
+TARGET static void attend(const Step *s, const Block *b)
+{
+    const size_t all_heads = s->n * s->d, wide = padded(s->count);
+    float *keys = b->room, *shares = keys + s->d * wide;
+    for (size_t place = 0; place < b->rows * s->n; place++) {
+        const size_t r = place / s->n, at = place % s->n * s->d;
+        const float *query = b->slots[s->slot] + r * b->strides[s->slot] + at;
+        const float *key = b->slots[s->first] + r * b->strides[s->first] + at;
+        const float *value = b->slots[s->plus] + r * b->strides[s->plus] + at;
+        const float *rest = b->slots[s->rest] + r * b->strides[s->rest] + at;
+        float *out = b->slots[s->into] + r * b->strides[s->into] + at;
+        for (size_t f = 0; f < s->count; f++)
+            for (size_t i = 0; i < s->d; i++)
+                keys[i * wide + f] = key[f * all_heads + i];
+        for (size_t f = 0; f < s->count; f++) {
+            const float part = 1 / shares_of(s, query + f * all_heads, keys, shares);
+            for (size_t c = 0; c < s->d; c += WIDE) {
+                V mixed = {0};
+                for (size_t g = 0; g < s->count; g++)
+                    mixed = FMA(load(value + g * all_heads + c), all(shares[g]), mixed);
+                V y = mixed * all(part) + load(rest + f * all_heads + c);
+                y = (V)((VI)y & ~(VI)(y < (V){0}));
+                const size_t some = s->d - c < WIDE ? s->d - c : WIDE;
+                memcpy(out + f * all_heads + c, &y, some * sizeof *out);
+            }
+        }
+    }
+}
+
 TARGET int STEP(const Step *s, const Block *b)
 {
     switch (s->op) {
@@ -304,10 +374,14 @@ TARGET int STEP(const Step *s, const Block *b)
     case MEAN: return mean(s, b);
     case STANDARD: standard(s, b); break;
     case SPREAD: spread(s, b); break;
-    case LAYER: layer(s, b); break;
+    case LAYER:
+        for (size_t vector = 0; vector < s->count; vector++)
+            layer(s, b, vector);
+        break;
     case PAIRS: pairs(s, b); break;
     case DOT: dot(s, b); break;
-    default: product(s, b);
+    case PRODUCT: product(s, b); break;
+    default: attend(s, b);
     }
     return 0;
 }
