@@ -32,7 +32,8 @@ SEES: dict[str, set[str]] = {
     "training": BASE | {"data", "encodings", "models", "evaluation"},
     "large": BASE | {"data"},
     "importing": BASE | {"data", "tracing", "artifact"},
-    "artifact": BASE | {"data", "encodings", "models", "tracing", "importance", "planning", "rewrites", "surgery"},
+    "artifact": BASE
+    | {"data", "encodings", "models", "tracing", "importance", "planning", "rewrites", "packing", "surgery"},
     "runtimes": BASE | {"rewrites", "encodings", "models", "kernels", "evaluation"},
     "serving": BASE | {"data", "models", "encodings", "kernels", "evaluation", "runtimes"},
 }

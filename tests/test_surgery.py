@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from recprune.artifact.reshape import reshape_
 from recprune.encodings.faces import Packed
 from recprune.errors import BudgetError, PlanError, SurgeryError
 from recprune.evaluation.size import size_of
@@ -20,7 +21,7 @@ from recprune.packing import packable
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.plan import Plan
-from recprune.surgery import apply, masked, pack_planned, renumber, reshape_, shrink_inputs
+from recprune.surgery import apply, masked, pack_planned, renumber, shrink_inputs
 from recprune.tracing.build import named_tensors
 from recprune.tracing.site import Kind, Survey
 from recprune.tracing.trace import survey

@@ -18,6 +18,7 @@ from recprune.artifact.layouts import PARTS, joined
 from recprune.artifact.manifest import MANIFEST, PLAN, PROOF, SPEEDS, WEIGHTS, Manifest, read_file, read_manifest
 from recprune.artifact.opening import Folder
 from recprune.artifact.proof import Proof
+from recprune.artifact.reshape import reshape_
 from recprune.artifact.rows import misfit, stray
 from recprune.artifact.speeds import Speeds
 from recprune.artifact.weights import read_weights
@@ -31,7 +32,7 @@ from recprune.planning.file_size import DTYPES
 from recprune.planning.held import absorbed
 from recprune.planning.plan import Plan
 from recprune.rewrites.open_attention import opened_attention
-from recprune.surgery import absent_after, reshape_
+from recprune.surgery import absent_after
 from recprune.tracing.absent import fill_absent_
 
 __all__ = ["Loaded", "inspect", "load"]
