@@ -32,6 +32,7 @@ from recprune.evaluation.clicks import click_scores
 from recprune.evaluation.evaluate import row_scores
 from recprune.evaluation.inputs import example, row_inputs
 from recprune.evaluation.speed import Speed, compare_calls, ratio
+from recprune.models.dcn import DCN
 from recprune.packing import pack, storing
 from recprune.planning.budget import Budget
 from recprune.recipe.prune import plan
@@ -143,17 +144,18 @@ def trained(
     dense = kept(place / "dense", train)
     least = auc(dense, split, "valid") - ALLOWED
     small = [kept(place / f"pruned-{factor}", lambda f=factor: ours(f)) for factor in factors]
-    cut = [kept(place / f"torch-pruning-{share}", lambda s=share: theirs(s)) for share in RATIOS]
+    cut = [kept(place / f"torch-pruning-{share}", lambda s=share: theirs(s), dense) for share in RATIOS]
     return {DENSE: dense, SMALL: taken(small, split, least), THEIRS: taken(cut, split, least)}
 
 
-def kept(folder: Path, make: Callable[[], nn.Module]) -> nn.Module:
-    """The model that stands there, or a new one."""
+def kept(folder: Path, make: Callable[[], nn.Module], like: nn.Module | None = None) -> nn.Module:
+    """The model that stands there, or a new one. like: what one with a table a field is made from."""
     if not (folder / "manifest.json").exists():
         artifact.save(folder, make().eval())
         for begun in folder.parent.glob(f"{folder.name}.begun*"):
             begun.unlink()
-    return artifact.load(folder).model
+    foreign = artifact.inspect(folder)["foreign"] and like is not None
+    return artifact.load(folder, per_field(like) if foreign else None).model
 
 
 def taken(models: list[nn.Module], split: Split, least: float) -> nn.Module:
@@ -165,63 +167,70 @@ def taken(models: list[nn.Module], split: Split, least: float) -> nn.Module:
 
 
 def by_torch_pruning(model: nn.Module, inputs: tuple[Tensor, ...], share: float) -> nn.Module:
-    """A copy that torch-pruning has cut, by its group magnitudes; where it fails with all layers, without the cross
-    layers and tables."""
+    """A copy that torch-pruning has cut, by its group magnitudes: where it fails on the model as it is, with a table a
+    field; where it fails there too, without the cross layers and tables."""
+
+    def without(made: Any) -> list[nn.Module]:
+        return [m for name in ("cross", "table") if hasattr(made, name) for m in getattr(made, name).modules()]
+
+    for make, more in ((copy.deepcopy, False), (per_field, False), (copy.deepcopy, True)):
+        made = make(model)
+        try:
+            return _cut(made, inputs, share, [*last_layers(made), *(without(made) if more else ())])
+        except Exception as error:  # whatever it raises
+            print(f"torch-pruning, {type(made).__name__}: {type(error).__name__}: {error}", flush=True)
+    raise RuntimeError("torch-pruning cuts nothing of this model")
+
+
+def _cut(made: nn.Module, inputs: tuple[Tensor, ...], share: float, ignored: list[nn.Module]) -> nn.Module:
     import torch_pruning
 
-    def cut(ignored: list[nn.Module], made: nn.Module) -> nn.Module:
-        torch_pruning.pruner.MetaPruner(
-            made,
-            inputs,
-            importance=torch_pruning.importance.GroupMagnitudeImportance(p=2),
-            pruning_ratio=share,
-            ignored_layers=ignored,
-            round_to=8,
-        ).step()
-        with torch.no_grad():
-            made(*inputs)
-        return made
-
-    made = copy.deepcopy(model)
-    try:
-        return cut(last_layers(made), made)
-    except Exception as error:
-        print(f"torch-pruning, all layers: {type(error).__name__}: {error}", flush=True)
-    made = copy.deepcopy(model)
-    rest = [m for name in ("cross", "table") if (found := getattr(made, name, None)) for m in found.modules()]
-    return cut([*last_layers(made), *rest], made)
+    importance = torch_pruning.importance.GroupMagnitudeImportance(p=2)
+    how: dict[str, Any] = {"pruning_ratio": share, "ignored_layers": ignored, "round_to": 8}
+    torch_pruning.pruner.MetaPruner(made, inputs, importance=importance, **how).step()
+    with torch.no_grad():
+        made(*inputs)
+    return made
 
 
 def last_layers(model: nn.Module) -> list[nn.Module]:
     return [m for m in model.modules() if isinstance(m, nn.Linear) and m.out_features == 1]
 
 
-class PerField(nn.Module):
-    """The same model with a table of its own for each field, as such models mostly come."""
+class PerField:
+    """A table of its own for each field, as such models mostly come: what stands before one of ours (`per_field`)."""
 
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        inner: Any = copy.deepcopy(model)
-        ends = [*inner.offsets.tolist()[1:], inner.table.num_embeddings]
-        fields = list(zip(inner.offsets.tolist(), ends, strict=True))
-        self.columns = inner.columns
-        self.tables = nn.ModuleList(_rows(inner.table, *some) for some in fields)
-        inner.found = lambda columns: columns
-        inner.vectors = lambda columns: torch.stack([t(c) for t, c in zip(self.tables, columns, strict=True)], 1)
-        del inner.table
-        if hasattr(inner, "linear"):
-            self.linears = nn.ModuleList(_rows(inner.linear, *some) for some in fields)
-            inner.weights = lambda columns: sum(t(c) for t, c in zip(self.linears, columns, strict=True)).squeeze(1)
-            del inner.linear
-        self.inner = inner
+    tables: nn.ModuleList
+    linears: nn.ModuleList
 
-    def forward(self, *columns: Tensor) -> Tensor:
-        found: Tensor = self.inner(*columns)
-        return found
+    def found(self, columns: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return columns
+
+    def vectors(self, columns: tuple[Tensor, ...]) -> Tensor:
+        rows = [table(column) for table, column in zip(self.tables, columns, strict=True)]
+        return torch.cat(rows, 1) if isinstance(self, DCN) else torch.stack(rows, 1)
+
+    def weights(self, columns: tuple[Tensor, ...]) -> Tensor:
+        return sum(t(c) for t, c in zip(self.linears, columns, strict=True)).squeeze(1)
+
+
+def per_field(model: nn.Module) -> nn.Module:
+    """The same model with a table of its own for each field."""
+    out: Any = copy.deepcopy(model)
+    ends = [*out.offsets.tolist()[1:], out.table.num_embeddings]
+    fields = list(zip(out.offsets.tolist(), ends, strict=True))
+    out.__class__ = type("PerField", (PerField, type(model)), {"__module__": __name__})
+    out.tables = nn.ModuleList(_rows(out.table, *some) for some in fields)
+    del out.table
+    if hasattr(out, "linear"):
+        out.linears = nn.ModuleList(_rows(out.linear, *some) for some in fields)
+        del out.linear
+    made: nn.Module = out
+    return made
 
 
 def _rows(table: Any, begin: int, end: int) -> nn.Embedding:
-    return nn.Embedding.from_pretrained(table.weight.detach()[begin:end].clone())
+    return nn.Embedding.from_pretrained(table.weight.detach()[begin:end].clone(), freeze=False)
 
 
 # --- sides ---
@@ -229,7 +238,7 @@ def _rows(table: Any, begin: int, end: int) -> nn.Embedding:
 
 def all_sides(models: Mapping[str, nn.Module], split: Split) -> tuple[dict[tuple[str, str], Side], list[str]]:
     """(model, runtime) -> what is timed, each asked first whether it answers as its model; and which cannot be."""
-    whole: dict[str, nn.Module] = {PER_FIELD: PerField(models[DENSE])}
+    whole: dict[str, nn.Module] = {PER_FIELD: per_field(models[DENSE])}
     for name, model in models.items():
         whole[name] = model
         if name != THEIRS:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from recprune.models.build import build
 from recprune.testing.data import tiny_clicks
@@ -19,9 +20,9 @@ tables = importlib.import_module("benchmarks.tables")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-def recipe(seed=0):
+def recipe(seed=0, name="deepfm"):
     split = tiny_clicks()
-    return build("deepfm", split, seed=seed, dim=16, hidden=[32, 32]), split, FitOptions(batch=64, seed=seed)
+    return build(name, split, seed=seed, dim=16, hidden=[32, 32]), split, FitOptions(batch=64, seed=seed)
 
 
 @pytest.fixture
@@ -59,6 +60,19 @@ def test_every_side_stands_in_the_table_and_models_are_trained_once(tiny, monkey
     monkeypatch.setattr(clicks_speed, "finetune", None)
     monkeypatch.setattr(clicks_speed, "carry_out", None)
     clicks_speed.main(["deepfm"])
+
+
+def test_torch_pruning_gets_a_table_a_field_where_it_fails_otherwise(tmp_path):
+    pytest.importorskip("torch_pruning")
+    model, split, _ = recipe(name="dcn")
+    rows = clicks_speed.example(model.eval(), split)
+    apart = clicks_speed.per_field(model)
+    torch.testing.assert_close(apart(*rows), model(*rows))
+    made = clicks_speed.kept(tmp_path / "a", lambda: clicks_speed.by_torch_pruning(model, rows, 0.5), model)
+    again = clicks_speed.kept(tmp_path / "a", None, model)
+    assert {table.embedding_dim for table in made.tables} == {8}
+    assert [layer.out_features for layer in made.cross] == [made.cross[0].in_features] * 3
+    torch.testing.assert_close(made(*rows), again(*rows))
 
 
 def test_the_smallest_model_that_is_good_enough_is_taken(monkeypatch):
