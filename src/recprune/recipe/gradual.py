@@ -29,7 +29,7 @@ from recprune.recipe.train import TUNING
 from recprune.tracing.trace import survey
 from recprune.training.fit import FitOptions
 
-__all__ = ["cubic", "gradual"]
+__all__ = ["cubic", "gradual", "towards"]
 
 
 def gradual(
@@ -61,10 +61,10 @@ def gradual(
     if steps < 1:
         raise BudgetError(f"pruning takes one step at least, not {steps}", steps=steps)
     budget, options = budget or usual_budget(0.5 if factor is None else factor), options or TUNING
-    _towards(budget, 1.0, 0)
+    towards(budget, 1.0, 0)
     stored = _stored(model, split, budget, rule, encodings, options, folder, seed, stage)
     whole = Plan(survey(model, example(model, split)), {}, Budget(0.0), encodings=stored).file_bytes()
-    budgets = [_towards(budget, share, whole) for share in cubic(1.0, steps)]
+    budgets = [towards(budget, share, whole) for share in cubic(1.0, steps)]
     made = shrinking(
         model,
         split,
@@ -86,8 +86,8 @@ def cubic(target: float, steps: int, start: float = 0.0) -> list[float]:
     return [target + (start - target) * (1 - t / steps) ** 3 for t in range(1, steps + 1)]
 
 
-def _towards(budget: Budget, share: float, bytes_before: int) -> Budget:
-    """The budget when this share of the way to it is done."""
+def towards(budget: Budget, share: float, bytes_before: int) -> Budget:
+    """The budget when this share of the way to it is done. Raises BudgetError for one that has to be measured."""
     if budget.factor is not None:
         return replace(budget, factor=share * budget.factor)
     if budget.bytes is not None:
