@@ -66,3 +66,15 @@ def test_a_model_without_tables_or_epochs_is_refused():
         pep(torch.nn.Linear(2, 2), split, 0.5)
     model.item.weight = model.user.weight
     assert tables_of(model) == ["user.weight"]
+
+
+@pytest.mark.parametrize("start", ["random", "spectral"])
+def test_a_table_that_learns_smoothed_is_searched_and_begins_as_its_model_says(start):
+    split = tiny_split(users=60, items=40)
+    model = build("fism", split, dim=8, start=start)
+    before = model.item.weight.detach().clone()
+    found = pep(model, split, 0.3, options=FitOptions(epochs=3, batch=16, lr=0.03))
+    assert torch.equal(model.item.weight, before)
+    weight = found.model.item.weight
+    assert int((weight != 0).sum()) <= round(0.3 * weight.numel())
+    assert len(found.fit.history) == 6

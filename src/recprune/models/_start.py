@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recprune.data.dataset import Histories
+from recprune.data.dataset import Histories, Split
 from recprune.data.graph import normal_graph
 from recprune.errors import DataError
 from recprune.models._closed import check_items
 from recprune.models._vectors import right_vectors
 
-__all__ = ["Start", "check_start", "check_users", "spectral_rows"]
+__all__ = ["Start", "begin_", "check_start", "check_users", "spectral_rows"]
 
 STARTS = ("random", "spectral")
 NOISE = 0.2
@@ -85,3 +85,9 @@ def spectral_rows(histories: Histories, drawn: Tensor) -> tuple[Tensor, Tensor]:
     items = torch.from_numpy(vectors * np.float32(scale)).to(drawn.dtype) + NOISE * drawn
     users = torch.from_numpy((graph @ vectors) * np.float32(scale)).to(drawn.dtype)
     return users, items
+
+
+def begin_(model: Any, split: Split) -> None:
+    """Let a model that is `fresh` begin as its `start` says, before something is put around its weights; in place."""
+    if isinstance(model, Start) and model.fresh:
+        model.start_(split.train.histories())

@@ -10,6 +10,7 @@ from torch import nn
 
 from recprune.data.dataset import Split
 from recprune.errors import TrainingError
+from recprune.models._start import begin_
 from recprune.recipe.early import has_epochs
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.training.fit import FitOptions, fit
@@ -32,15 +33,18 @@ def pep(
     """Learn which `share` of the entries of the tables is needed, and train these again from where they began.
 
     The whole of Liu et al. 2021, sections 3.2 and 3.3: the search trains a copy under soft thresholds, and what stays
-    is trained anew from its first weights. model: as it was built, not trained; it stays as it is. tables: None takes
-    those of `tables_of`. options: of each of the two trainings, so that it takes twice the epochs. The `fit` of the
-    result holds both. Raises TrainingError for a model without tables or one that is solved in closed form.
+    is trained anew from its first weights. model: as it was built, not trained; it stays as it is. One that begins from
+    singular vectors has these as its first weights. tables: None takes those of `tables_of`. options: of each of the
+    two trainings, so that it takes twice the epochs. The `fit` of the result holds both. Raises TrainingError for a
+    model without tables or one that is solved in closed form.
     """
     options = options or FitOptions()
     has_epochs(model)
     tables = tables_of(model) if tables is None else tables
     if not tables:
         raise TrainingError(f"{type(model).__name__} has no embedding table of two columns or more; name its tables")
+    model = copy.deepcopy(model)
+    begin_(model, split)
     saved = options.checkpoint
     first, second = (
         replace(options, checkpoint=None if saved is None else saved.with_name(f"{saved.name}.{part}"))

@@ -16,6 +16,7 @@ from torch.nn.utils import parametrize
 
 from recprune.data.dataset import Split
 from recprune.errors import TrainingError
+from recprune.models._start import begin_
 from recprune.training.fit import Fit, FitOptions, Progress, fit
 from recprune.training.held import place
 from recprune.training.state import BeforeEpoch
@@ -60,6 +61,7 @@ def soft_threshold(
     options = options or FitOptions()
     _check(share, granularity)
     work = copy.deepcopy(model)
+    begin_(work, split)
     soft = {name: _soften(work, name, granularity) for name in tables}
     total = sum(one.size for one in soft.values())
     wanted = max(1, round(share * total))
@@ -100,6 +102,7 @@ class _Soft:
     threshold: _Threshold
 
     @property
+    @torch.no_grad()
     def raw(self) -> Tensor:
         """The table as the threshold gets it."""
         chain: Any = self.module.parametrizations[self.attribute]  # type: ignore[index]
