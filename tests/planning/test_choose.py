@@ -217,6 +217,18 @@ def test_a_large_field_does_not_leave_for_the_last_few_entries():
     assert len(much.units(largest)) == 0
 
 
+def test_fields_without_a_score_count_among_those_that_stay():
+    split = tiny_clicks()
+    model = build("deepfm", split, dim=8, hidden=(16,)).eval()
+    found = survey(model, example(model, split))
+    fields = [s.name for s in found.sites if s.kind is Kind.FIELD]
+    told = dict.fromkeys(fields[:1], torch.ones(1))
+    assert len(choose(found, told, Budget(1e-6)).kept[fields[0]]) == 0
+    assert len(choose(found, told, Budget(1e-6, keep=1 - 1 / len(fields))).kept[fields[0]]) == 0
+    with pytest.raises(BudgetError):
+        choose(found, told, Budget(1e-6, keep=1.0))
+
+
 def test_an_encoding_that_saves_nothing_after_the_cut_is_left_out():
     model = nn.Sequential(nn.Embedding(50, 8), nn.Linear(8, 40), nn.ReLU(), nn.Linear(40, 1))
     found = survey(model, (torch.arange(5),))

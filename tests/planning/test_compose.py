@@ -137,6 +137,22 @@ def test_a_lifted_score_keeps_the_price_that_it_has_in_the_smaller_model():
     assert told["tower.4.neuron"].tolist() == pytest.approx([costs[0] / costs[1]] * 6)
 
 
+def test_fields_that_have_left_stay_away_where_the_last_one_can_no_longer_leave():
+    torch.manual_seed(0)
+    model, example = MAKERS["deepfm"]()
+    found, none = survey(model, tuple(example)), np.array([], dtype=np.int64)
+    first = dataclasses.replace(random_plan(found, 0.0, 0), kept={"user.field": none, "hour.field": none})
+    inputs = shrink_inputs(first, tuple(example), model.columns)
+    smaller = survey(apply(model, first, tuple(example)), inputs)
+    assert not any(site.kind is Kind.FIELD for site in smaller.sites)
+    scores = {site.name: torch.rand(site.size) for site in smaller.sites}
+    for factor in (0.7, 0.9):
+        further = choose(found, lifted(scores, Origins(first, smaller)), Budget(factor))
+        rest = remainder(further, first, smaller)
+        assert not len(further.units(found.site("user.field"))) + len(further.units(found.site("hour.field")))
+        assert rest.account().parameters_after == further.account().parameters_after
+
+
 def test_scores_of_the_first_model_are_told_of_the_units_that_the_smaller_one_still_has():
     model, example = MAKERS["deepfm"]()
     found = survey(model, tuple(example))

@@ -113,7 +113,8 @@ def _taken(
     if len(sites) == 1 and sites[0].kind is Kind.ENTRY:
         return _of_entries(survey, sites[0], scores[sites[0].name], budget, encodings, stored, work)
     costs = [_cost(survey, s, budget, stored, work is not None) for s in sites]
-    bundles = _bundle(sites, [scores[s.name] for s in sites], budget, costs)
+    closed = sum(s.kind is Kind.FIELD for s in survey.sites) - sum(s.kind is Kind.FIELD for s in sites)
+    bundles = _bundle(sites, [scores[s.name] for s in sites], budget, costs, closed)
     order = np.lexsort((np.arange(len(bundles.price)), bundles.site, bundles.price))
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
@@ -209,9 +210,10 @@ def _open(site: Site, budget: Budget) -> bool:
     return site.kind in budget.kinds and (not budget.sites or site.name in budget.sites)
 
 
-def _bundle(sites: list[Site], scores: list[Tensor], budget: Budget, costs: list[float]) -> _Bundles:
+def _bundle(sites: list[Site], scores: list[Tensor], budget: Budget, costs: list[float], closed: int = 0) -> _Bundles:
+    """closed: fields that stay anyway, for they are not among the sites."""
     prices, owners, of_unit, begin = [], [], [], 0
-    field_floor = _fields_that_stay(sites, scores, budget)
+    field_floor = _fields_that_stay(sites, scores, budget, closed)
     for number, (site, score) in enumerate(zip(sites, scores, strict=True)):
         worth = _checked(site, score)
         order = np.lexsort((np.arange(site.size), worth))
@@ -249,10 +251,12 @@ def _floor(site: Site, budget: Budget) -> int:
     return max(budget.floor, math.ceil(budget.keep * site.size) if held else 0)
 
 
-def _fields_that_stay(sites: list[Site], scores: list[Tensor], budget: Budget) -> set[int]:
+def _fields_that_stay(sites: list[Site], scores: list[Tensor], budget: Budget, closed: int) -> set[int]:
+    """The best fields, so many that the floor is kept together with those that stay anyway."""
     fields = [n for n, s in enumerate(sites) if s.kind is Kind.FIELD]
     best = sorted(fields, key=lambda n: (-float(scores[n].sum()), n))
-    return set(best[: max(budget.floor, math.ceil(budget.keep * len(fields)))])
+    least = max(budget.floor, math.ceil(budget.keep * (len(fields) + closed)))
+    return set(best[: max(least - closed, 0)])
 
 
 def _checked(site: Site, score: Tensor) -> NDArray[np.float64]:
