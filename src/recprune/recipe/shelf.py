@@ -32,6 +32,9 @@ from recprune.training.fit import Fit, FitOptions
 
 __all__ = ["Shelved", "Work", "drawn", "free", "kind_of", "put", "read_plan", "take"]
 
+SEVERAL, PAST = 3, 20
+"""Codes of a multi-valued field, and items of the past where a model does not say how many, in rows that are drawn."""
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -190,18 +193,30 @@ def kind_of(folder: Path) -> str:
 
 
 def drawn(model: nn.Module, vocabularies: Mapping[str, Vocabulary], rows: int = 3, seed: int = 0) -> tuple[Tensor, ...]:
-    """Inputs of a model, where there is no data: codes and numbers drawn evenly."""
+    """Inputs of a model, where there is no data: codes and numbers drawn evenly.
+
+    Of a sequence and of a multi-valued field each row has some codes, at most as many as there is room for, and zeros
+    in the place of the others: in front of a sequence, behind the codes of a field.
+    """
     generator, config = torch.Generator().manual_seed(seed), getattr(model, "config", {})
+    several = dict.fromkeys(config.get("multi", ()), SEVERAL) | {"sequence": int(getattr(model, "length", PAST))}
     made = []
     for name in columns_of(model):
+        table = "item" if name == "sequence" else name
         if name == "history":
             made.append((torch.rand(rows, len(vocabularies["item"]), generator=generator) < 0.1).float())
-            continue
-        table = "item" if name == "sequence" else name
-        several = {"sequence": int(getattr(model, "length", 1)), **dict.fromkeys(config.get("multi", ()), 3)}
-        shape = (rows, several[name]) if name in several else (rows,)
-        if table in vocabularies:
-            made.append(torch.randint(len(vocabularies[table]), shape, generator=generator))
-        else:
+        elif table not in vocabularies:
             made.append(torch.rand(rows, generator=generator))
+        elif name in several:
+            codes = _padded(len(vocabularies[table]), rows, several[name], generator)
+            made.append(codes.flip(1) if name == "sequence" else codes)
+        else:
+            made.append(torch.randint(len(vocabularies[table]), (rows,), generator=generator))
     return tuple(made)
+
+
+def _padded(size: int, rows: int, width: int, generator: torch.Generator) -> Tensor:
+    """(rows, width) codes below `size`, zeros behind the first few of each row."""
+    codes = torch.randint(size, (rows, width), generator=generator)
+    many = torch.randint(width + 1, (rows, 1), generator=generator)
+    return codes.masked_fill(torch.arange(width) >= many, 0)
