@@ -1,0 +1,239 @@
+"""The recommenders of sequences in the benchmarks: data sets, and models with the settings that validation chose.
+
+Two sorts of data. Of users (Beauty, Toys, Last.fm) the last item is test and the one before it validation; nothing
+comes twice, and what was had is no candidate. Of sessions (Diginetica, Yoochoose 1/64) the test samples are published:
+every prefix of a test session and what was clicked next; items come again, and all are candidates. Models learn from
+the training sessions alone; a test prefix is only what is known of its session when it is asked for the next click.
+"""
+
+from __future__ import annotations
+
+import inspect
+from ast import literal_eval
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from benchmarks.recipes import folder
+from torch import nn
+
+from recprune import models
+from recprune.data.dataset import Dataset, Split
+from recprune.data.encode import encode, joint_vocabularies
+from recprune.data.log import clean
+from recprune.data.read import read
+from recprune.data.split import from_the_end, split_last
+from recprune.discover import load
+from recprune.evaluation.evaluate import evaluate
+from recprune.evaluation.inputs import Renumber
+from recprune.evaluation.scores import Scores
+from recprune.models.build import build
+from recprune.training.fit import FitOptions, fit
+
+__all__ = ["SETS", "Parts", "Recipe", "SequenceData"]
+
+HELD = 0.1
+"""Share of the training sessions, the last ones, that models of sessions are chosen by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """learn: what a model is trained on. asked, part: the part of a split that it is judged by, whose earlier parts are
+    what is known before. mask_seen: whether what was had is no candidate."""
+
+    learn: Split
+    asked: Split
+    part: str
+    mask_seen: bool
+
+    def scores(self, model: nn.Module, k: int, renumber: Renumber | None = None) -> Scores:
+        """The lists of a model against what came next."""
+        return evaluate(model, self.asked, self.part, k=k, mask_seen=self.mask_seen, renumber=renumber)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a model is made: its name, the options of its class, how it is trained (None: solved in closed form)."""
+
+    name: str
+    of: Mapping[str, Any] = field(default_factory=dict)
+    options: FitOptions | None = None
+
+    def make(self, split: Split, seed: int) -> nn.Module:
+        """The model, trained."""
+        model = build(self.name, split, seed=seed, **self.of)
+        fit(model, split, None if self.options is None else replace(self.options, seed=seed))
+        return model
+
+    def changed(self, settings: Mapping[str, str]) -> Recipe:
+        """The same with other settings: those that the model's class takes are its own, others of FitOptions. Nothing
+        stops early, however many epochs are said."""
+        of_class = inspect.signature(load(models, self.name)).parameters
+        said = {name: _value(text) for name, text in settings.items()}
+        of = {**self.of, **{name: value for name, value in said.items() if name in of_class}}
+        rest = {name: value for name, value in said.items() if name not in of_class}
+        if not rest:
+            return Recipe(self.name, of, self.options)
+        options = replace(self.options or FitOptions(), **rest)
+        return Recipe(self.name, of, replace(options, patience=max(options.patience, options.epochs)))
+
+
+def _value(text: str) -> Any:
+    try:
+        return literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceData:
+    """title; folder: of the files; parts(valid): to choose by, or to be judged by; k and metrics of the lists; models
+    by name; best: the one that is pruned; published: (who, values of the metrics); notes."""
+
+    title: str
+    folder: str
+    parts: Callable[[bool], Parts]
+    k: int
+    metrics: tuple[str, ...]
+    models: Mapping[str, Recipe]
+    best: str
+    published: tuple[tuple[str, float | None, float | None], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def of_users(name: str, valid: bool) -> Parts:
+    """Lines of a user and its items: the last is test, the one before it validation (Kang & McAuley 2018, section 4.1).
+
+    Models learn from what comes before both, and keep the best epoch by validation.
+    """
+    log = read(folder(name) / "sequences.txt.gz", "adjacency", ordered=True)
+    split = split_last(encode(clean(log)))
+    return Parts(split, split, "valid" if valid else "test", mask_seen=True)
+
+
+def of_sessions(name: str, valid: bool) -> Parts:
+    """Lines of the clicks of a session, in the order of time; in the test file the last of each line is to be found.
+
+    To choose by, the last tenth of the training sessions is held out, and the last click of each is to be found.
+    """
+    logs = [clean(read(folder(name) / f"{p}.txt.gz", "sessions", name=p[:2])) for p in ("train", "test")]
+    vocabularies = joint_vocabularies(*logs)
+    train, test = (encode(log, vocabularies) for log in logs)
+    if valid:
+        first = later(train, HELD)
+        train, test = train.take(np.arange(first)), train.take(np.arange(first, len(train)))
+    ones = np.ones(train.n_users, dtype=np.int64)
+    ahead = from_the_end(test, 0 * ones, ones, by_item=False, repeats=True)
+    nothing = train.take(np.zeros(0, dtype=np.int64))
+    return Parts(Split(train, nothing, nothing), Split(train, ahead.train, ahead.test), "test", mask_seen=False)
+
+
+def later(train: Dataset, share: float) -> int:
+    """The row that the last sessions begin with, that share of all."""
+    begins = np.flatnonzero(np.diff(train["user"], prepend=-1))
+    return int(begins[int((1 - share) * len(begins))])
+
+
+def learning(epochs: int, **more: Any) -> FitOptions:
+    """Adam whose steps fall to 0, all epochs."""
+    return FitOptions(epochs=epochs, patience=epochs, **{"schedule": "linear", "k": 10, **more})
+
+
+def users_models(epochs: int, length: int = 50) -> dict[str, Recipe]:
+    """The models of sets of users. Caser is that of `beauty_caser`, whose settings validation chose on Beauty."""
+    return {
+        "popularity": Recipe("popularity"),
+        "item_knn": Recipe("item_knn"),
+        "caser": Recipe("caser", {"dropout": 0.5}, learning(12, batch=512, lr=2e-3, decay=0.3)),
+        "gru4rec": Recipe("gru4rec", {"length": length, "dropout": 0.3}, learning(epochs, batch=64, lr=3e-3)),
+        "nextitnet": Recipe("nextitnet", {"length": length, "dropout": 0.3}, learning(epochs, batch=64, lr=3e-3)),
+        "sasrec": Recipe("sasrec", {"length": length, "dropout": 0.3}, learning(epochs, batch=64, lr=3e-3)),
+    }
+
+
+def sessions_models(epochs: int, **loss: Any) -> dict[str, Recipe]:
+    """The models of sets of sessions, whose last 20 clicks are read: hardly 1 in 100 sessions has more."""
+    how = learning(epochs, batch=512, lr=3e-3, k=20, **loss)
+    return {
+        "popularity": Recipe("popularity"),
+        "item_knn": Recipe("item_knn"),
+        "caser": Recipe("caser", {"dropout": 0.5}, replace(how, lr=2e-3)),
+        "gru4rec": Recipe("gru4rec", {"length": 20, "dropout": 0.3}, how),
+        "nextitnet": Recipe("nextitnet", {"length": 20, "dropout": 0.3, "dilations": (1, 2, 1, 2)}, how),
+        "sasrec": Recipe("sasrec", {"length": 20, "dropout": 0.3}, how),
+    }
+
+
+LASTS = ("recall@10", "ndcg@10")
+CLICKS = ("recall@20", "mrr@20")
+S3 = "{} (in Zhou et al. 2020)"
+ALL_RANKED = "All items are ranked but those that the user had; recall@10 of one item is HR@10"
+ALL_AGAIN = (
+    "All items are ranked, those of the session too; recall@20 of one item is P@20",
+    "Published values are from memory, of models that learned from the same training sessions",
+)
+
+
+def _published(**values: tuple[float, float]) -> tuple[tuple[str, float, float], ...]:
+    return tuple((S3.format(name), *both) for name, both in values.items())
+
+
+SETS: Mapping[str, SequenceData] = {
+    "beauty": SequenceData(
+        "Amazon Beauty",
+        "amazon-beauty-seq",
+        partial(of_users, "amazon-beauty-seq"),
+        10,
+        LASTS,
+        users_models(20),
+        "sasrec",
+        _published(SASRec=(0.0605, 0.0318), Caser=(0.0347, 0.0176), GRU4Rec=(0.0283, 0.0137), PopRec=(0.0152, 0.0068)),
+        (ALL_RANKED,),
+    ),
+    "toys": SequenceData(
+        "Amazon Toys",
+        "amazon-toys-seq",
+        partial(of_users, "amazon-toys-seq"),
+        10,
+        LASTS,
+        users_models(20),
+        "sasrec",
+        _published(SASRec=(0.0675, 0.0374), Caser=(0.0270, 0.0141), GRU4Rec=(0.0176, 0.0084), PopRec=(0.0113, 0.0061)),
+        (ALL_RANKED,),
+    ),
+    "lastfm": SequenceData(
+        "Last.fm",
+        "lastfm-seq",
+        partial(of_users, "lastfm-seq"),
+        10,
+        LASTS,
+        users_models(40),
+        "sasrec",
+        _published(SASRec=(0.0688, 0.0390), Caser=(0.0413, 0.0214), GRU4Rec=(0.0367, 0.0187), PopRec=(0.0440, 0.0203)),
+        (ALL_RANKED,),
+    ),
+    "diginetica": SequenceData(
+        "Diginetica",
+        "diginetica",
+        partial(of_sessions, "diginetica"),
+        20,
+        CLICKS,
+        sessions_models(10, loss="sampled_softmax", negatives=4096),
+        "gru4rec",
+        (("SR-GNN", 0.507, 0.176), ("GCE-GNN", 0.542, 0.190)),
+        ALL_AGAIN,
+    ),
+    "yoochoose": SequenceData(
+        "Yoochoose 1/64",
+        "yoochoose1-64",
+        partial(of_sessions, "yoochoose1-64"),
+        20,
+        CLICKS,
+        sessions_models(8, loss="sampled_softmax", negatives=4096),
+        "gru4rec",
+        (("SR-GNN", 0.706, 0.309),),
+        ALL_AGAIN,
+    ),
+}

@@ -1,0 +1,247 @@
+"""Recommenders of sequences, as they are and in a fraction of their bytes: `python -m benchmarks.sequences [NAME] ...`.
+
+Settings are chosen on validation (benchmarks/recipes_sequences.py), one try at a time:
+
+    python -m benchmarks.sequences --try beauty sasrec lr=1e-3 dropout=0.5 epochs=30
+
+Models are judged on test once each, by one evaluator. What was measured is kept under benchmarks/runs, so that an
+interrupted run goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from benchmarks.recipes_sequences import SETS, Parts, Recipe, SequenceData
+from benchmarks.result import write_result
+from torch import nn
+
+from recprune.artifact import load, save
+from recprune.atomic import write_bytes
+from recprune.evaluation.inputs import known, user_inputs
+from recprune.evaluation.size import size_of
+from recprune.evaluation.speed import Speed, compare_speed
+from recprune.packing import pack, storing
+from recprune.planning.budget import Budget
+from recprune.planning.plan import Plan
+from recprune.recipe.prune import prune
+from recprune.surgery import renumber
+
+__all__ = ["main", "tried"]
+
+RUNS = Path(__file__).resolve().parent / "runs"
+SEEDS = (0, 1, 2)
+SHARES = (5, 10, 20, 50)
+Stored = tuple[nn.Module, Plan | None]
+"""A model, and what it was pruned by."""
+
+
+def main(names: list[str]) -> None:
+    """Measure the sets of those names, all where none is named."""
+    for name in names or list(SETS):
+        before(name, SETS[name])
+        after(name, SETS[name])
+
+
+def tried(name: str, label: str, *settings: str, seed: int = 0) -> dict[str, float | None]:
+    """Train a model with some settings changed ("lr=1e-3") and judge it on validation; the test part is not read."""
+    data = SETS[name]
+    recipe = data.models[label].changed(dict(s.split("=", 1) for s in settings))
+    parts, begin = data.parts(True), time.process_time()
+    model = recipe.make(parts.learn, seed)
+    seconds = time.process_time() - begin
+    found = parts.scores(model, data.k).mean
+    said = {metric: found[metric] for metric in data.metrics}
+    print(f"{name}, {label}, {' '.join(settings)}, seed {seed}: validation {said}, {seconds:.0f} s", flush=True)
+    return said
+
+
+def before(name: str, data: SequenceData) -> None:
+    """The models as they are, beside what is published."""
+    rows: list[list[object]] = [
+        [f"published: {who}", None, None, *values, None, None] for who, *values in data.published
+    ]
+    for label, recipe in data.models.items():
+        found = [one(name, data, label, seed) for seed in seeds(recipe)]
+        seconds = round(float(np.mean([f["seconds"] for f in found])), 1)
+        rows.append([label, *cells(found, data), spread(found, data), seconds])
+    written(
+        f"sequences_{name}",
+        f"{data.title}: recommenders of sequences before pruning",
+        ["model", "seeds", "bytes", *data.metrics, f"spread of {data.metrics[0]}", "seconds of the processor"],
+        rows,
+        data.notes,
+        name,
+    )
+
+
+def after(name: str, data: SequenceData) -> None:
+    """The best model in a fraction of its bytes, beside its rivals."""
+    all_seeds, recipe = seeds(data.models[data.best]), data.models[data.best]
+    base = [one(name, data, data.best, seed) for seed in all_seeds]
+    rows: list[list[object]] = [[data.best, *cells(base, data), None, None]]
+    fast: dict[str, Stored] = {data.best: kept(name, data, data.best, all_seeds[0])}
+    for share in SHARES:
+        label = f"1/{share}"
+        makes = [partial(pruned, name, data, recipe, share, seed) for seed in all_seeds]
+        found = [judged(f"{name}-small-{share}-{s}", m, data, name) for s, m in zip(all_seeds, makes, strict=True)]
+        fast[label] = makes[0]()
+        rows.append([label, *cells(found, data), *lost(base, found, data)])
+    for bits in ("int8", "int4"):
+        makes = [partial(packed, name, data, bits, seed) for seed in all_seeds]
+        found = [judged(f"{name}-{bits}-{s}", m, data, name) for s, m in zip(all_seeds, makes, strict=True)]
+        fast[f"{bits} alone"] = makes[0]()
+        rows.append([f"{bits} alone", *cells(found, data), *lost(base, found, data)])
+    speed = times(fast, parts_of(name, False), data.k)
+    written(
+        f"sequences_small_{name}",
+        f"{data.title}: {data.best} in a fraction of its bytes",
+        [
+            *("model", "seeds", "bytes", *data.metrics, f"{data.metrics[0]} minus whole, %", "standard error, %"),
+            "ms a request",
+        ],
+        [[*row, round(speed[str(row[0])].median, 3)] for row in rows],
+        ("Standard errors are of one seed's paired difference over all cases, in the mean over the seeds", *data.notes),
+        name,
+    )
+
+
+def written(file: str, title: str, columns: list[str], rows: list[list[object]], notes: Any, name: str) -> None:
+    """A table among the results."""
+    path = write_result(
+        file,
+        title,
+        columns,
+        rows,
+        notes=list(notes),
+        data=[SETS[name].folder],
+        seeds=SEEDS,
+        command=f"python -m benchmarks.sequences {name}",
+    )
+    print(f"written: {path}", flush=True)
+
+
+def seeds(recipe: Recipe) -> tuple[int, ...]:
+    """Those that a model is trained by: one where nothing is drawn."""
+    return SEEDS[:1] if recipe.options is None else SEEDS
+
+
+@cache
+def parts_of(name: str, valid: bool) -> Parts:
+    """The parts, read once."""
+    return SETS[name].parts(valid)
+
+
+def kept(name: str, data: SequenceData, label: str, seed: int) -> Stored:
+    """The model, trained before or now."""
+    return stored(f"{name}-{label}-{seed}", lambda: (data.models[label].make(parts_of(name, False).learn, seed), None))
+
+
+def one(name: str, data: SequenceData, label: str, seed: int) -> dict[str, Any]:
+    """A model trained and judged."""
+    return judged(f"{name}-{label}-{seed}", partial(kept, name, data, label, seed), data, name)
+
+
+def pruned(name: str, data: SequenceData, recipe: Recipe, share: int, seed: int) -> Stored:
+    """What recprune makes of the best model for a fraction of its bytes, fine-tuned for half as long at half the step
+    size of its training."""
+    model, learn = kept(name, data, data.best, seed)[0], parts_of(name, False).learn
+
+    def make() -> Stored:
+        budget, how = Budget(bytes=size_of(model)[2] // share), recipe.options
+        if how is not None:
+            epochs = max(1, how.epochs // 2)
+            how = replace(how, epochs=epochs, patience=epochs, lr=how.lr / 2, seed=seed)
+        made = prune(model, learn, budget=budget, options=how, seed=seed)
+        return made.model, made.plan
+
+    return stored(f"{name}-1-{share}-{seed}", make)
+
+
+def packed(name: str, data: SequenceData, bits: str, seed: int) -> Stored:
+    """All matrices of the best model in so many bits, a scale a row, and nothing else."""
+    model = kept(name, data, data.best, seed)[0]
+    return pack(model, storing(model, f"{bits}_rows")), None
+
+
+def judged(key: str, make: Callable[[], Stored], data: SequenceData, name: str) -> dict[str, Any]:
+    """Metrics, bytes, seconds and every case's recall; read where it was measured before."""
+    path = RUNS / f"sequences-{key}.json"
+    if not path.exists():
+        parts, begin = parts_of(name, False), time.process_time()
+        model, chosen = make()
+        seconds = time.process_time() - begin
+        found = parts.scores(model, data.k, None if chosen is None else renumber(chosen))
+        measured = {
+            "metrics": {metric: found.mean[metric] for metric in data.metrics},
+            "bytes": size_of(model)[2],
+            "seconds": seconds,
+            "cases": np.round(found.parts[data.metrics[0]].values, 7).tolist(),
+        }
+        print(f"  {key}: {measured['metrics']}, {measured['bytes']:,} bytes, {seconds:.0f} s", flush=True)
+        RUNS.mkdir(exist_ok=True)
+        write_bytes(path, json.dumps(measured).encode())
+    read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return read
+
+
+def stored(key: str, make: Callable[[], Stored]) -> Stored:
+    """A model of an earlier run, or made now and kept."""
+    folder = RUNS / f"sequences-{key}"
+    if not folder.exists():
+        RUNS.mkdir(exist_ok=True)
+        model, chosen = make()
+        save(folder, model, plan=chosen)
+    found = load(folder)
+    return found.model, found.plan
+
+
+def times(models: dict[str, Stored], parts: Parts, k: int) -> dict[str, Speed]:
+    """One request to each, in its own codes, side by side."""
+    before = known(parts.asked, parts.part)
+    case = np.flatnonzero(before.counts() > 0)[:1]
+    codes = {label: None if plan is None else renumber(plan) for label, (_, plan) in models.items()}
+    inputs = {label: user_inputs(model, before, case, renumber=codes[label]) for label, (model, _) in models.items()}
+    calls = {label: model for label, (model, _) in models.items()}
+    return compare_speed(calls, inputs, k=k, repeats=30, threads=1, seconds=10.0)
+
+
+def cells(found: list[dict[str, Any]], data: SequenceData) -> list[object]:
+    """Seeds, bytes, and the metrics in the mean."""
+    means = [round(float(np.mean([f["metrics"][m] for f in found])), 4) for m in data.metrics]
+    return [len(found), round(float(np.mean([f["bytes"] for f in found]))), *means]
+
+
+def spread(found: list[dict[str, Any]], data: SequenceData) -> float | None:
+    """Standard deviation of the first metric over the seeds."""
+    if len(found) < 2:
+        return None
+    return round(float(np.std([f["metrics"][data.metrics[0]] for f in found], ddof=1)), 5)
+
+
+def lost(base: list[dict[str, Any]], found: list[dict[str, Any]], data: SequenceData) -> list[object]:
+    """Percent of the first metric more than the whole model has, and the standard error of that."""
+    apart, error = [], []
+    for whole, small in zip(base, found, strict=True):
+        mean = whole["metrics"][data.metrics[0]]
+        difference = np.array(small["cases"]) - np.array(whole["cases"])
+        apart.append(100 * difference.mean() / mean)
+        error.append(100 * difference.std(ddof=1) / len(difference) ** 0.5 / mean)
+    return [round(float(np.mean(apart)), 2), round(float(np.mean(error)), 2)]
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    if sys.argv[1:2] == ["--try"]:
+        tried(*sys.argv[2:])
+    else:
+        main(sys.argv[1:])

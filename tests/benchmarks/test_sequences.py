@@ -1,0 +1,130 @@
+"""The benchmark of sequences, on tiny data."""
+
+import gzip
+import importlib
+import json
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recprune.evaluation.inputs import known
+
+sys.path.append(str(Path(__file__).parents[2]))
+recipes = importlib.import_module("benchmarks.recipes_sequences")
+sequences = importlib.import_module("benchmarks.sequences")
+result = importlib.import_module("benchmarks.result")
+
+SMALL = {"length": 6, "dim": 8}
+MODELS = {
+    "popularity": recipes.Recipe("popularity"),
+    "gru4rec": recipes.Recipe("gru4rec", {**SMALL, "hidden": 8}, recipes.learning(2, batch=32)),
+}
+
+
+def lines(path, rows):
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(gzip.compress("\n".join(" ".join(map(str, row)) for row in rows).encode() + b"\n"))
+
+
+def following(rng, n, items):
+    """n items, each the successor of the one before it."""
+    return (rng.integers(items) + np.arange(n)) % items + 1
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    rng, data = np.random.default_rng(0), tmp_path / "data"
+    data.mkdir()
+    lines(data / "u" / "sequences.txt.gz", [(u, *following(rng, rng.integers(5, 9), 30)) for u in range(1, 61)])
+    lines(data / "s" / "train.txt.gz", [following(rng, rng.integers(2, 6), 30) for _ in range(80)])
+    tests = [following(rng, 5, 30) for _ in range(20)]
+    lines(data / "s" / "test.txt.gz", [row[:n] for row in tests for n in (5, 4, 3, 2)])
+    monkeypatch.setenv("RECPRUNE_DATA", str(data))
+    beauty, clicks = recipes.SETS["beauty"], recipes.SETS["diginetica"]
+    sets = {
+        "users": replace(beauty, folder="u", parts=partial(recipes.of_users, "u"), models=MODELS, best="gru4rec"),
+        "sessions": replace(clicks, folder="s", parts=partial(recipes.of_sessions, "s"), models=MODELS),
+    }
+    monkeypatch.setattr(sequences, "SETS", sets)
+    monkeypatch.setattr(sequences, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(sequences, "SEEDS", (0, 1))
+    monkeypatch.setattr(sequences, "SHARES", (2,))
+    monkeypatch.setattr(result, "FOLDER", tmp_path / "results")
+    monkeypatch.setattr(result, "commit", lambda: "here")
+    sequences.parts_of.cache_clear()
+    yield tmp_path
+    sequences.parts_of.cache_clear()
+
+
+def test_every_prefix_of_a_test_session_is_asked_and_none_is_learned(small):
+    parts = sequences.SETS["sessions"].parts(False)
+    assert (len(parts.asked.test), len(parts.asked.valid)) == (80, 20 * (4 + 3 + 2 + 1))
+    users = np.unique(parts.asked.test["user"])
+    assert not np.isin(users, parts.learn.train["user"]).any()
+    assert not len(parts.learn.valid) + len(parts.learn.test)
+    before = known(parts.asked, "test")
+    assert sorted(np.unique(before.counts()[users]).tolist()) == [1, 2, 3, 4]
+    ids = np.array([0, *(int(i) for i in parts.asked.vocabularies["item"].ids)])
+    last = ids[before.recent(parts.asked.test["user"], 1)[:, 0]]
+    assert (ids[parts.asked.test["item"]] == last % 30 + 1).all()
+    assert not parts.mask_seen
+
+
+def test_to_choose_by_the_last_tenth_of_the_sessions_is_held_out(small):
+    whole, parts = (sequences.SETS["sessions"].parts(valid) for valid in (False, True))
+    begins = np.unique(whole.learn.train["user"])
+    held = np.unique(parts.asked.test["user"])
+    assert len(held) == 8
+    assert len(np.unique(parts.learn.train["user"])) == len(begins) - 8
+    assert whole.learn.train["user"][-1] in held
+    rows = len(parts.learn.train) + len(parts.asked.valid) + len(parts.asked.test)
+    assert rows == len(whole.learn.train)
+
+
+def test_of_users_the_last_item_is_test_and_the_one_before_it_validation(small):
+    valid, test = (sequences.SETS["users"].parts(valid) for valid in (True, False))
+    assert (valid.part, test.part) == ("valid", "test")
+    assert len(test.asked.test) == len(test.asked.valid) == 60
+    assert test.mask_seen
+
+
+def test_settings_are_of_the_training_or_of_the_model():
+    recipe = MODELS["gru4rec"].changed({"lr": "1e-2", "hidden": "16", "schedule": "cosine", "epochs": "9"})
+    assert (recipe.options.lr, recipe.options.schedule, recipe.options.epochs) == (1e-2, "cosine", 9)
+    assert recipe.options.patience == 9
+    assert recipe.of == {**SMALL, "hidden": 16}
+    assert MODELS["popularity"].changed({}).options is None
+
+
+def test_a_try_reads_validation_alone(small, capsys):
+    found = sequences.tried("sessions", "gru4rec", "epochs=1", "lr=1e-2")
+    assert set(found) == {"recall@20", "mrr@20"}
+    assert "epochs=1 lr=1e-2" in capsys.readouterr().out
+    assert not (small / "runs").exists()
+
+
+@pytest.mark.parametrize("name", ["users", "sessions"])
+def test_both_tables_are_written_and_nothing_is_measured_twice(small, monkeypatch, name):
+    sequences.main([name])
+    read = {file: (small / "results" / f"{file}_{name}.json").read_text() for file in ("sequences", "sequences_small")}
+    whole, less = (json.loads(text) for text in read.values())
+    rows = {row[0]: row for row in whole["rows"]}
+    assert {"popularity", "gru4rec"} < set(rows)
+    assert any(label.startswith("published: ") for label in rows)
+    assert (rows["popularity"][1], rows["gru4rec"][1]) == (1, 2)
+    rows = {row[0]: row for row in less["rows"]}
+    assert set(rows) == {"gru4rec", "1/2", "int8 alone", "int4 alone"}
+    assert rows["1/2"][2] <= rows["gru4rec"][2] / 2
+    assert rows["gru4rec"][2] > rows["int8 alone"][2] > rows["int4 alone"][2]
+    assert all(row[6] >= 0 for label, row in rows.items() if label != "gru4rec")
+    assert all(row[7] > 0 for row in rows.values())
+    monkeypatch.setattr(recipes.Recipe, "make", None)
+    monkeypatch.setattr(sequences, "prune", None)
+    monkeypatch.setattr(recipes.Parts, "scores", None)
+    sequences.main([name])
+    again = json.loads((small / "results" / f"sequences_{name}.json").read_text())
+    assert again == whole
