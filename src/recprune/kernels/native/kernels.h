@@ -79,6 +79,7 @@ typedef struct {
     int32_t start; /* what sums begin with: takes the 128 (or 8) of the codes off again */
     /* |score - exact| <= far * apart + slip * reach + bias_slip * loud + least, for every item of a block */
     float far, slip, bias_slip, least;
+    double by;   /* 2^-shift */
     float norm;  /* length of the shifted query, rounded up */
     float bar;   /* k items are known to score as high: whoever stays below is out */
     size_t k, heaped, count, room;

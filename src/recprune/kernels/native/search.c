@@ -140,7 +140,7 @@ int search_prepare(Search *s, const Table *t, const float *query, size_t k, cons
         shift = shift < least - 90 ? least - 90 : shift;
         shift = shift < -120 ? -120 : shift;
     }
-    double by = ldexp(1.0, -shift);
+    double by = s->by = ldexp(1.0, -shift);
     s->unit = 1, s->start = 0;
     if (t->scanned == BYTES || t->scanned == NIBBLES)
         s->unit = (float)(largest * by / 127);
@@ -228,7 +228,7 @@ static void heap_take(Search *s, float low)
             s->heap[at] = s->heap[(at - 1) / 2];
         s->heap[at] = low;
     }
-    if (s->heaped == s->k)
+    if (s->heaped == s->k && s->heap[0] > s->bar)
         s->bar = s->heap[0];
 }
 
@@ -292,6 +292,11 @@ static void settle(Search *s)
             s->held[i].score = exact(s, (size_t)s->held[i].place), s->held[i].known = 1;
     sort_held(s->held, s->count, t->ids);
     s->count = s->count < s->k ? s->count : s->k;
+    if (s->count == s->k) { /* k items score as high as the last of them */
+        double last = s->held[s->k - 1].score * s->by;
+        float bar = (float)(last - 0x1p-20 * fabs(last)) - s->least;
+        s->bar = bar > s->bar ? bar : s->bar;
+    }
 }
 
 /* Called where many score alike: bounds do not tell them apart, exact scores and numbers of items do. */
