@@ -16,7 +16,10 @@ PLACE = 3
 
 
 def import_(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A .pt, .npz, .keras or .h5 file.")],
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A .pt, .npz, .keras or .h5 file, or a .yaml of RecBole or FuxiCTR."),
+    ],
     out: Out,
     common: Common,
     model: Annotated[
@@ -39,12 +42,23 @@ def import_(
         int | None,
         typer.Option("--cap", min=1, help="Bytes that it may take unpacked. Default: 4 GiB, 100 times its own."),
     ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="Of a .yaml: where the data lies, if not where it says.")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Of a .yaml of FuxiCTR: which of its data sets.")
+    ] = None,
 ) -> Answer:
-    """Read a foreign file in a process of its own, which runs none of its code, and store its tensors."""
+    """Read a foreign file in a process of its own, which runs none of its code, and store its tensors.
+
+    A .yaml configuration of RecBole or FuxiCTR says where a log lies and how it is split: that is prepared.
+    """
     from recprune.cli._show import pairs, table
     from recprune.importing.run import UNKNOWN, import_file
     from recprune.recipe.shelf import free
 
+    if path.suffix in (".yaml", ".yml"):
+        return _prepared(path, out, folder, dataset, common)
     free(out)
     vocabularies, made, notes = {}, None, {}
     if model is not None:
@@ -77,3 +91,21 @@ def import_(
     }
     rows = [[name, dtype, " × ".join(f"{n:,}" for n in shape)] for name, (dtype, shape) in found.tensors.items()]
     return Answer({**facts, "renamed": dict(found.renamed)}, (*pairs(facts), table(["tensor", "type", "shape"], rows)))
+
+
+def _prepared(path: Path, out: Path, folder: Path | None, dataset: str | None, common: Common) -> Answer:
+    from dataclasses import asdict
+
+    from recprune.cli._progress import stage
+    from recprune.cli._show import pairs
+    from recprune.data.store import refuse_others
+    from recprune.integrations.configs import prepare_config
+    from recprune.recipe.prepare import keep
+
+    refuse_others(out)
+    found = prepare_config(path, folder, dataset, stage=stage)
+    keep(found.prepared, out)
+    roles = {name: value for name, value in asdict(found.roles).items() if value}
+    facts = {"folder": str(out), "seed": common.seed, "tool": found.tool, "roles": roles, **found.prepared.facts()}
+    facts["settings not read"] = list(found.unread)
+    return Answer(facts, tuple(pairs(facts)))

@@ -31,24 +31,30 @@ def read(path: str | Path, roles: Roles | None = None) -> Log:
         raise DataError(
             f"{inter}: no columns called like user_id and item_id: {', '.join(header(inter))}", path=str(inter)
         )
+    log = joined(inter, named, inter)
+    return replace(log, roles=roles or log.roles)
+
+
+def joined(inter: Path, named: Roles, beside: Path) -> Log:
+    """An `.inter` file whose main columns are named, with the fields of the `.user` and `.item` beside another path."""
     main = {named.user, named.item, named.rating, named.label, named.time}
     log = table(inter, with_fields(named, header(inter), main))
     frame, chosen, spools = log.frame, log.roles, [log.spool]
     for suffix, key in ((".user", named.user), (".item", named.item)):
-        side = inter.with_suffix(suffix)
+        side = beside.with_suffix(suffix)
         if side.is_file():
             kinds = header(side)
             if key not in kinds:
                 raise DataError(f"{side}: no column {key!r}; there are: {', '.join(kinds)}", path=str(side), column=key)
             fields = with_fields(Roles(), kinds, {key, *frame.collect_schema().names()})
-            beside = table(side, fields)
-            spools.append(beside.spool)
-            columns = beside.frame.select(key, *fields.categorical, *fields.numeric, *fields.multi)
+            own = table(side, fields)
+            spools.append(own.spool)
+            columns = own.frame.select(key, *fields.categorical, *fields.numeric, *fields.multi)
             frame = frame.join(
                 columns.unique(key, keep="first", maintain_order=True), on=key, how="left", maintain_order="left"
             )
             chosen = both(chosen, fields, suffix)
-    return replace(log, frame=frame, roles=roles or chosen, spool=spools)
+    return replace(log, frame=frame, roles=chosen, spool=spools)
 
 
 def inter_of(path: Path) -> Path:

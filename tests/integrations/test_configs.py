@@ -1,0 +1,201 @@
+"""What configurations of RecBole and FuxiCTR say about data is done to the data, or refused."""
+
+import json
+import textwrap
+
+import pytest
+from typer.testing import CliRunner
+
+from recprune.cli import app
+from recprune.data.store import load_split
+from recprune.errors import DataError
+from recprune.integrations.configs import prepare_config
+
+INTER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+ROWS = [(user, item, 1 + (user + item) % 5, 10 * item + user) for user in range(1, 7) for item in range(1, 9)]
+
+
+@pytest.fixture
+def atomic(tmp_path):
+    """A folder data/tiny of RecBole atomic files."""
+    folder = tmp_path / "data" / "tiny"
+    folder.mkdir(parents=True)
+    text = "".join(f"u{user}\ti{item}\t{rating}\t{time}\n" for user, item, rating, time in ROWS)
+    (folder / "tiny.inter").write_text(INTER + text)
+    (folder / "tiny.item").write_text(
+        "item_id:token\tgenre:token_seq\tprice:float\n" + "".join(f"i{i}\ta b\t{i}.5\n" for i in range(1, 9))
+    )
+    return folder
+
+
+def config(tmp_path, text, name="tiny.yaml"):
+    path = tmp_path / name
+    path.write_text(textwrap.dedent(text))
+    return path
+
+
+def lengths(split):
+    return [len(part) for part in (split.train, split.valid, split.test)]
+
+
+BY_TIME = """
+    data_path: data
+    dataset: tiny
+    load_col:
+      inter: [user_id, item_id, rating, timestamp]
+      item: [item_id, genre]
+    threshold: {rating: 4}
+    eval_args: {split: {RS: [8, 1, 1]}, order: TO, group_by: user, mode: full}
+    learning_rate: 0.001
+    """
+
+
+def test_roles_labels_and_split_are_those_that_recbole_is_told(tmp_path, atomic):
+    found = prepare_config(config(tmp_path, BY_TIME))
+    split = found.prepared.split
+    assert found.tool == "recbole"
+    assert found.unread == ("learning_rate",)
+    assert found.prepared.way == "user"
+    assert lengths(split) == [36, 6, 6]
+    assert (found.roles.user, found.roles.label, found.roles.multi) == ("user_id", "label", ("genre",))
+    assert found.roles.numeric == ()
+    assert ((split.train["rating"] >= 4) == (split.train["label"] == 1)).all()
+    assert set(split.train["label"].tolist()) == {0.0, 1.0}
+
+
+def test_without_load_col_only_the_ids_are_loaded_and_with_null_all_columns(tmp_path, atomic):
+    args = "eval_args: {split: {RS: [0.8, 0.1, 0.1]}, order: RO, group_by: none}"
+    few = prepare_config(config(tmp_path, f"dataset: tiny\ndata_path: data\n{args}\n"))
+    assert set(few.prepared.split.train.columns) == {"user", "item"}
+    assert few.prepared.way == "random"
+    every = prepare_config(config(tmp_path, f"dataset: tiny\ndata_path: data\nload_col: null\n{args}\n"))
+    assert set(every.prepared.split.train.columns) == {"user", "item", "rating", "time", "genre", "price"}
+
+
+def test_columns_of_other_names_and_rare_users(tmp_path, atomic):
+    text = (atomic / "tiny.inter").read_text().replace("user_id", "reader").replace("item_id", "paper")
+    (atomic / "tiny.inter").write_text(text + "lonely\ti1\t5\t99\n")
+    (atomic / "tiny.item").unlink()
+    said = """
+    dataset: tiny
+    USER_ID_FIELD: reader
+    ITEM_ID_FIELD: paper
+    load_col: {inter: [reader, paper, timestamp]}
+    user_inter_num_interval: "[2,inf)"
+    eval_args: {split: {LS: valid_and_test}, order: TO}
+    """
+    found = prepare_config(config(tmp_path, said), atomic)
+    assert "lonely" not in found.prepared.split.vocabularies["user"].ids
+    assert lengths(found.prepared.split) == [36, 6, 6]
+    assert found.prepared.way == "last"
+
+
+def test_parts_that_were_made_before_are_taken_as_they_are(tmp_path, atomic):
+    lines = (atomic / "tiny.inter").read_text().splitlines(keepends=True)
+    for word, some in (("part1", lines[1:31]), ("part2", lines[31:40]), ("part3", lines[40:])):
+        (atomic / f"tiny.{word}.inter").write_text(lines[0] + "".join(some))
+    said = "dataset: tiny\ndata_path: data\nload_col: null\nbenchmark_filename: [part1, part2, part3]\n"
+    split = prepare_config(config(tmp_path, said)).prepared.split
+    assert lengths(split) == [30, 9, 9]
+    assert "genre" in split.train.columns
+
+
+@pytest.mark.parametrize(
+    ("said", "word"),
+    [
+        ("val_interval: {rating: '[3,inf)'}", "val_interval"),
+        ("eval_args: {split: {RS: [8, 1, 1]}, order: RO, group_by: user}", "eval_args"),
+        ("epochs: 3", "eval_args"),
+        ("user_inter_num_interval: '[2,9]'", "upper end"),
+        ("field_separator: ','", "field_separator"),
+        ("rm_dup_inter: some", "rm_dup_inter"),
+        ("dataset: other", "other"),
+    ],
+)
+def test_what_recprune_would_do_otherwise_is_refused_and_named(tmp_path, atomic, said, word):
+    with pytest.raises(DataError, match=word):
+        prepare_config(config(tmp_path, f"{'' if 'dataset' in said else 'dataset: tiny'}\ndata_path: data\n{said}\n"))
+
+
+FUXI = """
+    tiny_x1:
+        data_root: ../data/
+        data_format: csv
+        train_data: csv/train.csv
+        valid_data: csv/valid.csv
+        test_data: csv/test.csv
+        min_categr_count: 1
+        feature_cols:
+            - {name: [userid, adgroup], active: true, dtype: str, type: categorical}
+            - {name: price, active: true, dtype: float, type: numeric}
+            - {name: seen, active: true, dtype: str, type: sequence, splitter: ^, max_len: 3}
+            - {name: unused, active: false, dtype: str, type: categorical}
+            - {name: group, active: true, dtype: int, type: meta}
+        label_col: {name: clk, dtype: float}
+    """
+
+
+@pytest.fixture
+def csv(tmp_path):
+    folder = tmp_path / "csv"
+    folder.mkdir()
+    for number, part in enumerate(("train", "valid", "test")):
+        rows = "".join(f"{i % 2},u{i % 3},a{i % 4},{i}.5,x^y{i},z,1\n" for i in range(number, number + 8))
+        (folder / f"{part}.csv").write_text("clk,userid,adgroup,price,seen,unused,group\n" + rows)
+    return folder
+
+
+def test_features_of_fuxictr_become_fields_of_their_kind(tmp_path, csv):
+    found = prepare_config(config(tmp_path, FUXI))
+    split = found.prepared.split
+    assert found.tool == "fuxictr"
+    assert found.unread == ("min_categr_count",)
+    assert lengths(split) == [8, 8, 8]
+    assert set(split.train.columns) == {"label", "userid", "adgroup", "price", "seen"}
+    assert split.train["seen"].shape == (8, 2)
+    assert split.vocabularies["userid"].ids == ("u0", "u1", "u2")
+    assert split.train["label"].tolist() == [0, 1] * 4
+
+
+def test_one_of_several_data_sets_is_named(tmp_path, csv):
+    two = textwrap.dedent(FUXI) + textwrap.dedent(FUXI).replace("tiny_x1", "tiny_x2")
+    path = config(tmp_path, two)
+    assert prepare_config(path, csv, "tiny_x2").tool == "fuxictr"
+    with pytest.raises(DataError, match="tiny_x1, tiny_x2"):
+        prepare_config(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "word"),
+    [
+        ("data_format: csv", "data_format: h5", "h5"),
+        ("type: numeric", "type: embedding", "embedding"),
+        ("test_data: csv/test.csv", "more: 1", "test_data"),
+        ("csv/train.csv", "csv/absent.csv", "absent"),
+        ("label_col: {name: clk, dtype: float}", "label_col: [a, b]", "label_col"),
+    ],
+)
+def test_what_fuxictr_has_and_recprune_has_not_is_named(tmp_path, csv, old, new, word):
+    with pytest.raises(DataError, match=word):
+        prepare_config(config(tmp_path, FUXI.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["!!python/object/apply:os.system ['touch owned']", "a: !!python/name:os.system", "- 1", "1: 2", "{", "epochs: 3"],
+)
+def test_nothing_is_built_or_run_and_other_files_are_told_from_ours(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError):
+        prepare_config(config(tmp_path, text))
+    assert not (tmp_path / "owned").exists()
+
+
+def test_the_command_prepares_and_says_what_it_did_not_read(tmp_path, atomic):
+    path, out = config(tmp_path, BY_TIME), tmp_path / "prepared"
+    done = CliRunner().invoke(app(), ["import", str(path), "-o", str(out), "--json"])
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert said["settings not read"] == ["learning_rate"]
+    assert said["roles"]["multi"] == ["genre"]
+    assert lengths(load_split(out)) == [36, 6, 6]
