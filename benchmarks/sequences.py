@@ -27,6 +27,7 @@ from torch import nn
 
 from recprune.artifact import load, save
 from recprune.atomic import write_bytes
+from recprune.errors import BudgetError
 from recprune.evaluation.inputs import known, user_inputs
 from recprune.evaluation.size import size_of
 from recprune.evaluation.speed import Speed, compare_speed
@@ -89,11 +90,17 @@ def after(name: str, data: SequenceData) -> None:
     all_seeds, recipe = seeds(data.models[data.best]), data.models[data.best]
     base = [one(name, data, data.best, seed) for seed in all_seeds]
     rows: list[list[object]] = [[data.best, *cells(base, data), None, None]]
+    notes = ["Standard errors are of one seed's paired difference over all cases, in the mean over the seeds"]
     fast: dict[str, Stored] = {data.best: kept(name, data, data.best, all_seeds[0])}
     for share in SHARES:
         label = f"1/{share}"
         makes = [partial(pruned, name, data, recipe, share, seed) for seed in all_seeds]
-        found = [judged(f"{name}-small-{share}-{s}", m, data, name) for s, m in zip(all_seeds, makes, strict=True)]
+        try:
+            found = [judged(f"{name}-small-{share}-{s}", m, data, name) for s, m in zip(all_seeds, makes, strict=True)]
+        except BudgetError as error:
+            rows.append([label, 0, *[None] * (len(rows[0]) - 2)])
+            notes.append(f"{label}: {str(error).partition(' (')[0]}")
+            continue
         fast[label] = makes[0]()
         rows.append([label, *cells(found, data), *lost(base, found, data)])
     for bits in ("int8", "int4"):
@@ -109,8 +116,8 @@ def after(name: str, data: SequenceData) -> None:
             *("model", "seeds", "bytes", *data.metrics, f"{data.metrics[0]} minus whole, %", "standard error, %"),
             "ms a request",
         ],
-        [[*row, round(speed[str(row[0])].median, 3)] for row in rows],
-        ("Standard errors are of one seed's paired difference over all cases, in the mean over the seeds", *data.notes),
+        [[*row, round(speed[str(row[0])].median, 3) if row[0] in speed else None] for row in rows],
+        [*notes, *data.notes],
         name,
     )
 

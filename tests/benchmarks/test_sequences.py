@@ -18,10 +18,11 @@ recipes = importlib.import_module("benchmarks.recipes_sequences")
 sequences = importlib.import_module("benchmarks.sequences")
 result = importlib.import_module("benchmarks.result")
 
-SMALL = {"length": 6, "dim": 8}
+SMALL = {"length": 6, "dim": 32}
 MODELS = {
     "popularity": recipes.Recipe("popularity"),
     "gru4rec": recipes.Recipe("gru4rec", {**SMALL, "hidden": 8}, recipes.learning(2, batch=32)),
+    "sasrec": recipes.Recipe("sasrec", SMALL, recipes.learning(2, batch=32)),
 }
 
 
@@ -46,13 +47,13 @@ def small(monkeypatch, tmp_path):
     monkeypatch.setenv("RECPRUNE_DATA", str(data))
     beauty, clicks = recipes.SETS["beauty"], recipes.SETS["diginetica"]
     sets = {
-        "users": replace(beauty, folder="u", parts=partial(recipes.of_users, "u"), models=MODELS, best="gru4rec"),
+        "users": replace(beauty, folder="u", parts=partial(recipes.of_users, "u"), models=MODELS, best="sasrec"),
         "sessions": replace(clicks, folder="s", parts=partial(recipes.of_sessions, "s"), models=MODELS),
     }
     monkeypatch.setattr(sequences, "SETS", sets)
     monkeypatch.setattr(sequences, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(sequences, "SEEDS", (0, 1))
-    monkeypatch.setattr(sequences, "SHARES", (2,))
+    monkeypatch.setattr(sequences, "SHARES", (2, 1000))
     monkeypatch.setattr(result, "FOLDER", tmp_path / "results")
     monkeypatch.setattr(result, "commit", lambda: "here")
     sequences.parts_of.cache_clear()
@@ -107,8 +108,8 @@ def test_a_try_reads_validation_alone(small, capsys):
     assert not (small / "runs").exists()
 
 
-@pytest.mark.parametrize("name", ["users", "sessions"])
-def test_both_tables_are_written_and_nothing_is_measured_twice(small, monkeypatch, name):
+@pytest.mark.parametrize(("name", "best"), [("users", "sasrec"), ("sessions", "gru4rec")])
+def test_both_tables_are_written_and_nothing_is_measured_twice(small, monkeypatch, name, best):
     sequences.main([name])
     read = {file: (small / "results" / f"{file}_{name}.json").read_text() for file in ("sequences", "sequences_small")}
     whole, less = (json.loads(text) for text in read.values())
@@ -117,11 +118,14 @@ def test_both_tables_are_written_and_nothing_is_measured_twice(small, monkeypatc
     assert any(label.startswith("published: ") for label in rows)
     assert (rows["popularity"][1], rows["gru4rec"][1]) == (1, 2)
     rows = {row[0]: row for row in less["rows"]}
-    assert set(rows) == {"gru4rec", "1/2", "int8 alone", "int4 alone"}
-    assert rows["1/2"][2] <= rows["gru4rec"][2] / 2
-    assert rows["gru4rec"][2] > rows["int8 alone"][2] > rows["int4 alone"][2]
-    assert all(row[6] >= 0 for label, row in rows.items() if label != "gru4rec")
+    assert set(rows) == {best, "1/2", "1/1000", "int8 alone", "int4 alone"}
+    assert rows.pop("1/1000")[1:] == [0, *[None] * 6]
+    assert any(note.startswith("1/1000: ") for note in less["notes"])
+    assert rows["1/2"][2] <= rows[best][2] / 2
+    assert rows[best][2] > rows["int8 alone"][2] > rows["int4 alone"][2]
+    assert all(row[6] >= 0 for label, row in rows.items() if label != best)
     assert all(row[7] > 0 for row in rows.values())
+    monkeypatch.setattr(sequences, "SHARES", (2,))
     monkeypatch.setattr(recipes.Recipe, "make", None)
     monkeypatch.setattr(sequences, "prune", None)
     monkeypatch.setattr(recipes.Parts, "scores", None)
