@@ -154,3 +154,34 @@ def test_epochs_rise(at):
 def test_a_budget_that_has_to_be_measured_is_refused():
     with pytest.raises(BudgetError, match="measured"):
         Shrinker(Budget(milliseconds=1.0), EXAMPLE, at=(1,))
+
+
+class Attending(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.item = nn.Embedding(20, 16)
+        self.mix = nn.MultiheadAttention(16, 4, batch_first=True)
+        self.norm, self.out = nn.LayerNorm(16), nn.Linear(16, 1)
+
+    def forward(self, items):
+        hidden = self.item(items)
+        return self.out(self.norm(hidden + self.mix(hidden, hidden, hidden)[0]).mean(1)).squeeze(1)
+
+
+def test_attention_of_torch_is_cut_twice_and_the_optimizer_follows():
+    torch.manual_seed(0)
+    items = torch.randint(20, (16, 5))
+    model = Attending()
+    optimizer, shrinker = torch.optim.AdamW(model.parameters(), lr=0.01), Shrinker(0.5, (items[:3],), at=(1, 2))
+    before, losses = parameters(model), []
+    for number in range(4):
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(model(items), items.float().mean(1) / 10)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+        model = shrinker(model, optimizer, done=number + 1)
+    assert parameters(model) <= before / 2
+    assert all(state["exp_avg"].shape == p.shape for p, state in optimizer.state.items())
+    assert set(optimizer.state) == set(model.parameters())
+    assert losses[-1] < losses[0]
