@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from recprune.encodings.faces import Packed
+from recprune.encodings.rotation import WIDEST
 from recprune.errors import BudgetError, ExtensionError, SurgeryError, TrainingError
 from recprune.models.caser import Caser
 from recprune.models.deepfm import DeepFM
 from recprune.models.mf import MF
-from recprune.packing import pack, packable, unpack
+from recprune.packing import pack, packable, storing, unpack
 from recprune.testing.data import tiny_split
 from recprune.tracing.build import named_tensors
 from recprune.tracing.trace import survey
@@ -267,3 +268,9 @@ def test_rows_of_codes_never_leave_one_by_one(encoding: str):
     found = survey(pack(MF(30, 40, 16), {"user.weight": encoding, "item.weight": encoding}), EXAMPLE)
     assert not [c.tensor for s in found.sites for c in s.cuts if ".stored." in c.tensor]
     assert "user.stored.codes:0" in found.whole
+
+
+def test_a_matrix_too_wide_to_be_rotated_is_stored_by_other_encodings():
+    model = nn.ModuleDict({"near": nn.Linear(32, 4), "wide": nn.Linear(WIDEST + 1, 4)})
+    assert storing(model, "int4_rotated_rows") == {"near.weight": "int4_rotated_rows"}
+    assert storing(model, "int4_rows") == {"near.weight": "int4_rows", "wide.weight": "int4_rows"}

@@ -104,7 +104,8 @@ def storing(model: nn.Module, encoding: str) -> dict[str, str]:
     for name, reason in packable(model).items():
         weight = model.get_parameter(name)
         width = weight.element_size()
-        if not reason and asked.stored_bytes(weight.shape, width) < weight.numel() * width:
+        fits = not reason and weight.shape[1] <= asked.kind.widest
+        if fits and asked.stored_bytes(weight.shape, width) < weight.numel() * width:
             out[name] = encoding
     return out
 

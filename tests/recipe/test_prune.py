@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 
 import pytest
@@ -173,3 +174,18 @@ def test_one_encoding_may_store_what_a_factor_leaves():
         prune(model, split, 0.5, encodings=("int8_rows", "int4_rows"))
     with pytest.raises(BudgetError, match="cuts alone"):
         prune(model, split, budget=Budget(milliseconds=1.0), encodings=("int8_rows",))
+
+
+def test_where_entries_alone_can_leave_no_bits_are_tried(monkeypatch):
+    def tried(*_, **__):
+        raise AssertionError("a copy was trained in the fewest bits")
+
+    monkeypatch.setattr(sys.modules["recprune.recipe.prune"], "recovery_of_bits", tried)
+    split = tiny_split(users=80, items=40, each=9)
+    model = build("ease", split)
+    fit(model, split, FitOptions(reg=5.0))
+    assert plan(model, split, budget=Budget(bytes=2000), tuning=FitOptions()).encodings == {
+        "items.weight": "item_bytes"
+    }
+    with pytest.raises(AssertionError, match="fewest bits"):
+        plan(build("mf", split, dim=8), split, budget=Budget(bytes=2000), tuning=FitOptions())

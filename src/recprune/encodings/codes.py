@@ -41,6 +41,8 @@ class Codes(nn.Module):
     middle: ClassVar[float] = 0.0
     known: ClassVar[frozenset[str]] = frozenset()
     """Options of `encode` and `layout`, whole numbers."""
+    widest: ClassVar[int] = 2**31
+    """Columns of the widest matrix that it can store."""
     keeps: ClassVar[int] = 16
     """Steps of training for which what `nearest` gives is kept."""
 

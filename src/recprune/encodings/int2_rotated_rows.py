@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from recprune.encodings.low_bits import LowBits
+from recprune.encodings.rotation import WIDEST
 
 __all__ = ["Int2RotatedRows"]
 
@@ -19,3 +20,4 @@ class Int2RotatedRows(LowBits):
     middle: ClassVar[float] = 1.5
     rotated: ClassVar[bool] = True
     known: ClassVar[frozenset[str]] = frozenset({"seed"})
+    widest: ClassVar[int] = WIDEST

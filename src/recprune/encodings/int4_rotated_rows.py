@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from recprune.encodings.low_bits import LowBits
+from recprune.encodings.rotation import WIDEST
 
 __all__ = ["Int4RotatedRows"]
 
@@ -18,3 +19,4 @@ class Int4RotatedRows(LowBits):
     middle: ClassVar[float] = 8.0
     rotated: ClassVar[bool] = True
     known: ClassVar[frozenset[str]] = frozenset({"seed"})
+    widest: ClassVar[int] = WIDEST

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from recprune.encodings.faces import refusal
 from recprune.encodings.item_item import ItemItem, by_entries
 from recprune.encodings.pair_bits import PairBits
+from recprune.encodings.spelled import spelled
 from recprune.errors import BudgetError
 from recprune.importance.probe import Probe
 from recprune.planning.budget import Budget
@@ -124,7 +125,7 @@ def encoding_steps(
         points = [(0, 0.0, "")]
         for name in names:
             saved = whole - file_size(planned_facts(survey, left, {tensor: name}))
-            if saved > 0:
+            if saved > 0 and shape[1] <= spelled(name).kind.widest:
                 points.append((saved, max(rise_without(model, survey, {}, probe, encodings={tensor: name}), 0.0), name))
         corners = _hull(sorted(points))
         out += [Step(tensor, b[2], b[1] - a[1], b[0] - a[0]) for a, b in pairwise(corners)]

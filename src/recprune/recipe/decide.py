@@ -18,7 +18,17 @@ from recprune.planning.plan import Plan
 from recprune.recipe.stages import Stage, silent
 from recprune.tracing.site import FLAT, Kind, Survey
 
-__all__ = ["decide"]
+__all__ = ["decide", "entries_alone"]
+
+
+def entries_alone(found: Survey, encodings: Sequence[str] | None) -> bool:
+    """Whether entries of dense matrices are all that can leave, and those that stay may be stored by item_bytes: then
+    no bits compete with the cuts."""
+    return 0 < len(_flat(found)) == len(found.sites) and (encodings is None or "item_bytes" in encodings)
+
+
+def _flat(found: Survey) -> list[str]:
+    return [cut.tensor for site in found.sites for cut in site.cuts if site.kind is Kind.ENTRY and cut.dim == FLAT]
 
 
 def decide(
@@ -52,8 +62,8 @@ def decide(
             "for a budget in bytes",
             encodings=tuple(encodings),
         )
-    flat = [cut.tensor for site in found.sites for cut in site.cuts if site.kind is Kind.ENTRY and cut.dim == FLAT]
-    alone = 0 < len(flat) == len(found.sites) and (encodings is None or "item_bytes" in encodings)
+    flat = _flat(found)
+    alone = entries_alone(found, encodings)
     if budget.bytes is not None and encodings is None:
         encodings = ENCODINGS
     stored = storing(model, encodings[0]) if encodings and budget.bytes is None else {}

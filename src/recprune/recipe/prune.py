@@ -15,7 +15,7 @@ from recprune.planning.corrected import ROUNDS
 from recprune.planning.joint import ENCODINGS as BITS
 from recprune.planning.measured import measured
 from recprune.planning.plan import Plan
-from recprune.recipe.decide import decide
+from recprune.recipe.decide import decide, entries_alone
 from recprune.recipe.frontier import ENCODINGS
 from recprune.recipe.meet import fast_enough, within_drop
 from recprune.recipe.probing import code_counts, probe
@@ -129,7 +129,8 @@ def plan(
         if tuning is not None:
             shares = recovery(model, split, found, scores, asked, options=tuning, counts=counts, seed=seed, stage=stage)
             scores = recovered(found, scores, shares)
-    if budget.bytes is not None and tuning is not None and (encodings is None or encodings):
+    bits = budget.bytes is not None and (encodings is None or bool(encodings))
+    if bits and tuning is not None and not entries_alone(found, encodings):
         ways = BITS if encodings is None else encodings
         left = recovery_of_bits(model, split, found, asked, ways, options=tuning, seed=seed, stage=stage)
     if budget.milliseconds is not None:
