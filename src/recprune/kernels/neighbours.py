@@ -16,7 +16,7 @@ from recprune.encodings.item_item import ItemItem
 from recprune.errors import DataError
 from recprune.kernels.dispatch import kernels
 from recprune.kernels.slow_neighbours import SlowNeighbours
-from recprune.kernels.top import Ragged, Top, as_count, as_items, as_numbers, as_ragged
+from recprune.kernels.top import Ragged, Top, as_count, as_items, as_numbers, as_ragged, is_items
 
 __all__ = ["Neighbours"]
 
@@ -70,16 +70,16 @@ class Neighbours:
         history where it is not said. weights: one number for each item of the history, 1 where not said. Raises
         DataError for items that there are not, and for weights that are not finite.
         """
-        mine = as_items(history)
-        given = None if weights is None else as_numbers(weights, "weights", (len(mine),))
-        if given is not None:
+        mine, given = history if is_items(history) else as_items(history), None
+        if weights is not None:
+            given = as_numbers(weights, "weights", (len(mine),))
             order = np.argsort(mine, kind="stable")
             mine, given = np.ascontiguousarray(mine[order]), np.ascontiguousarray(given[order])
         room = min(as_count(k), self.items)
-        items, scores = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.float32)
+        items, scores = np.empty(room, np.int64), np.empty(room, np.float32)
         out = None if exclude is None else as_items(exclude)
-        found = self.matrix.top(mine, given, max(room, 1), out, items, scores)
-        return Top(items[:found], scores[:found])
+        found = self.matrix.top(mine, given, room or 1, out, items, scores)
+        return Top(items, scores) if found == room else Top(items[:found], scores[:found])
 
     def top_of_all(self, histories: Ragged, k: int, exclude: Ragged | None = None) -> Top:
         """The k best items for every history: (users, k) items and scores, -1 and -inf where fewer are left.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recprune.errors import DataError
 
-__all__ = ["Top", "as_count", "as_items", "as_numbers", "as_ragged"]
+__all__ = ["Top", "as_count", "as_items", "as_numbers", "as_ragged", "is_items"]
 
 Ragged = tuple[ArrayLike, ArrayLike]
 
@@ -34,6 +34,11 @@ def as_numbers(values: ArrayLike | Tensor, name: str, shape: tuple[int, ...]) ->
     return out
 
 
+def is_items(values: ArrayLike | Tensor) -> TypeGuard[NDArray[np.integer]]:
+    """Whether these are what `as_items` gives, so that a request has not to wait for it."""
+    return type(values) is np.ndarray and values.ndim == 1 and values.dtype.char in "il" and values.flags.c_contiguous
+
+
 def as_items(values: ArrayLike | Tensor) -> NDArray[np.integer]:
     """Contiguous whole numbers, (any,) int32 or int64. Raises DataError for others."""
     given = np.asarray(values.detach().cpu().numpy() if isinstance(values, Tensor) else values)
@@ -52,6 +57,8 @@ def as_ragged(values: Ragged) -> tuple[NDArray[np.int64], NDArray[np.integer]]:
 
 def as_count(k: int) -> int:
     """How many are asked for. Raises DataError for what is no whole number from 1 to 2^31 - 1."""
+    if type(k) is int and 0 < k < 2**31:
+        return k
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k < 2**31:
         raise DataError(f"k is a whole number, 1 or more, not {k!r}", k=k)
     return int(k)

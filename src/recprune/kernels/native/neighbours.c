@@ -15,11 +15,20 @@ static PyTypeObject *NeighboursType;
 
 enum { GROUP = 255 }; /* rows whose places are told in a byte, see recprune/encodings/item_bytes.py */
 
-/* Room to add up in; all zero whenever nobody uses it. */
+/* What an entry adds to a row. */
+typedef struct {
+    uint32_t row;
+    float x;
+} Part;
+
+enum { FEW = 4096, DIGITS = 256 };
+
+/* Room to add up in; sums and touched are all zero whenever nobody uses them. */
 typedef struct Room {
     struct Room *next;
     float *sums;    /* (rows + padding) */
     uint8_t *touched; /* one for 16 rows */
+    Part *parts, *sorted; /* (FEW) */
 } Room;
 
 /* The matrix by columns: entries of an item of the history lie together. Either numbers and rows of our own (values,
@@ -47,7 +56,7 @@ static void room_drop(const Neighbours *t, Room *room)
 {
     if (room) {
         memory_drop(room->sums, sums_bytes(t)), memory_drop(room->touched, touched_bytes(t));
-        free(room);
+        free(room->parts), free(room->sorted), free(room);
     }
 }
 
@@ -62,7 +71,8 @@ static Room *room_take(Neighbours *t)
     room = calloc(1, sizeof *room);
     if (room) {
         room->sums = memory_take(sums_bytes(t)), room->touched = memory_take(touched_bytes(t));
-        if (room->sums && room->touched)
+        room->parts = malloc(FEW * sizeof(Part)), room->sorted = malloc(FEW * sizeof(Part));
+        if (room->sums && room->touched && room->parts && room->sorted)
             return room;
     }
     room_drop(t, room);
@@ -100,6 +110,68 @@ static int add_codes(const Neighbours *t, Room *room, size_t column, float by)
         }
     }
     return 0;
+}
+
+/* --- few entries: put in order instead of added up in a row of all sums, which would come from memory --- */
+
+/* How many entries a history reads; what is next to be read is asked for on the way. */
+static size_t entries_of(const Neighbours *t, const int32_t *history, size_t length)
+{
+    size_t entries = 0;
+    for (size_t i = 0; i < length; i++) {
+        size_t begin = t->starts[history[i]], end = t->starts[history[i] + 1];
+        const char *first = t->values ? (const char *)(t->values + begin) : (const char *)t->codes.buf + begin;
+        const char *second = t->values ? (const char *)(t->places + begin) : (const char *)t->near.buf + begin;
+        size_t bytes = (end - begin) * (t->values ? 4 : 1);
+        for (size_t at = 0; at < bytes && at < 256; at += 64)
+            __builtin_prefetch(first + at), __builtin_prefetch(second + at);
+        entries += end - begin;
+    }
+    return entries;
+}
+
+/* Parts of all entries, item by item; -1 where codes are damaged. */
+static int gather(const Neighbours *t, const int32_t *history, const float *weights, size_t length, Part *into)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < length; i++) {
+        size_t column = (size_t)history[i], at = t->starts[column], last = t->starts[column + 1];
+        float by = weights ? weights[i] : 1;
+        if (t->values) {
+            for (; at < last; at++)
+                into[n++] = (Part){(uint32_t)t->places[at], t->values[at] * by};
+            continue;
+        }
+        const uint8_t *counts = (const uint8_t *)t->counts.buf + column * t->groups, *near = t->near.buf;
+        const int8_t *codes = t->codes.buf;
+        for (size_t group = 0; group < t->groups; group++) {
+            size_t end = at + counts[group];
+            if (end > last) /* counts are lent, and may be others than those that were counted */
+                return -1;
+            for (; at < end; at++)
+                into[n++] = (Part){(uint32_t)(group * GROUP + near[at]), (float)codes[at] * by};
+        }
+        if (at != last)
+            return -1;
+    }
+    return 0;
+}
+
+/* By their rows; those of one row stay in their order. Returns where they are in the end. */
+static Part *in_order(Part *parts, Part *room, size_t n, size_t rows)
+{
+    for (int shift = 0; rows >> shift; shift += 8) {
+        size_t ends[DIGITS + 1] = {0};
+        for (size_t i = 0; i < n; i++)
+            ends[(parts[i].row >> shift & (DIGITS - 1)) + 1]++;
+        for (size_t d = 0; d < DIGITS; d++)
+            ends[d + 1] += ends[d];
+        for (size_t i = 0; i < n; i++)
+            room[ends[parts[i].row >> shift & (DIGITS - 1)]++] = parts[i];
+        Part *other = parts;
+        parts = room, room = other;
+    }
+    return parts;
 }
 
 /* --- the best of it --- */
@@ -216,11 +288,46 @@ static void leave_out(Room *room, int32_t item)
 
 enum { FINE, DAMAGED, NOT_A_NUMBER, WRONG_ITEM, NO_MEMORY };
 
+/* The same of few entries. Returns whether that was all: where fewer than k score above 0, it was not. */
+static int answer_few(const Neighbours *t, Room *room, const int32_t *history, const float *weights, size_t length,
+                      size_t n, const int32_t *out, size_t outs, Best *best, int *wrong)
+{
+    if (gather(t, history, weights, length, room->parts))
+        return *wrong = DAMAGED, 1;
+    const Part *at = in_order(room->parts, room->sorted, n, t->rows + GROUP), *end = at + n;
+    const int32_t *never = t->never, *nevers = t->never + t->nevers, *outs_end = out + outs;
+    best->count = 0, best->bar = 0;
+    int nan = 0;
+    while (at < end && at->row < t->rows) {
+        uint32_t row = at->row;
+        float sum = 0;
+        for (; at < end && at->row == row; at++)
+            sum += at->x;
+        if (t->scale)
+            sum *= t->scale[row];
+        if (sum <= best->bar)
+            continue;
+        while (out < outs_end && (uint32_t)*out < row)
+            out++;
+        while (never < nevers && (uint32_t)*never < row)
+            never++;
+        if ((out < outs_end && (uint32_t)*out == row) || (never < nevers && (uint32_t)*never == row))
+            continue;
+        nan |= sum != sum;
+        best_offer(best, sum, (int32_t)row);
+    }
+    *wrong = nan ? NOT_A_NUMBER : FINE;
+    return nan || best->count == best->k;
+}
+
 /* One request. history, out: ascending. Scores are float32 sums in the order of the items of the history. */
 static int answer(const Neighbours *t, Room *room, const int32_t *history, const float *weights, size_t length,
                   const int32_t *out, size_t outs, Best *best)
 {
     int wrong = FINE;
+    size_t entries = entries_of(t, history, length);
+    if (entries <= FEW && answer_few(t, room, history, weights, length, entries, out, outs, best, &wrong))
+        return wrong;
     for (size_t i = 0; i < length && !wrong; i++) {
         float by = weights ? weights[i] : 1;
         if (t->values)
