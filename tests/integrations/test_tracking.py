@@ -22,6 +22,14 @@ from recprune.planning.plan import Plan
 from recprune.tracing.trace import survey
 
 
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch):
+    """MLflow tells child processes by the environment which experiment is theirs."""
+    for name in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+
 @pytest.fixture
 def compared():
     sides = {

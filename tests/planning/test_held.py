@@ -1,5 +1,6 @@
 """Sparse matrices of a model in plans: what they take as codes, and that it is what is stored."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -106,3 +107,14 @@ def test_a_plan_of_any_other_encoding_is_refused(split):
     plan = replace(Plan(found, {}, Budget(0.0)), encodings={"items.values": "int8_rows"})
     with pytest.raises(recprune.errors.PlanError, match="int8_rows stores matrices"):
         plan.account()
+
+
+@pytest.mark.parametrize("wrong", [["a"], 3, {}])
+def test_a_plan_whose_columns_are_no_texts_is_refused(split, wrong):
+    model = trained(split, "mixture", dim=8, memory="users")
+    said = json.loads(Plan(recprune.survey(model, example(model, split)), {}, Budget(0.0)).to_json())
+    for name, value in (("also", [wrong]), ("column", wrong)):
+        site = {**said["survey"]["sites"][0], name: value}
+        damaged = {**said, "survey": {**said["survey"], "sites": [site]}}
+        with pytest.raises(recprune.errors.PlanError, match="text"):
+            Plan.from_json(json.dumps(damaged))

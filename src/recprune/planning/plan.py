@@ -204,12 +204,12 @@ def _survey_from_dict(content: Mapping[str, Any]) -> Survey:
             Kind(s["kind"]),
             s["size"],
             tuple(Cut(t, d, start, width) for t, d, start, width in s["cuts"]),
-            s["column"],
+            None if s["column"] is None else _text(s["column"]),
             s["fallback"],
             tuple(Cut(t, d, start, width) for t, d, start, width in s["averaged"]),
             tuple(s["attributes"]),
             tuple(s["rescaled"]),
-            tuple(s.get("also", ())),
+            tuple(map(_text, s.get("also", ()))),
             _absent_from_dict(s.get("absent")),
             _matrix_from_list(s.get("matrix")),
         )
@@ -228,6 +228,12 @@ def _survey_from_dict(content: Mapping[str, Any]) -> Survey:
         tuple(content.get("columns", ())),
         dict(content.get("types", {})),
     )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a name of a column is a text, not {value!r}")
+    return value
 
 
 def _matrix_from_list(content: Sequence[int] | None) -> tuple[int, int] | None:
