@@ -203,4 +203,5 @@ def _of_entries(stored: ItemBytes | PairBits, was: Any) -> Table:
 def _table(stored: Codes, was: Tensor | None, now: Tensor, told: Mapping[str, int]) -> Table:
     options = {**type(stored).options(dict(stored.named_buffers())), **told}
     bound = float(type(stored).bound((now if was is None else was).detach().float(), **options).max())
-    return Table(name_of(type(stored)), bound, None if was is None else float((was - now).float().norm(dim=1).max()))
+    moved = None if was is None else float((was - now).detach().float().norm(dim=1).max())
+    return Table(name_of(type(stored)), bound, moved)
