@@ -37,7 +37,7 @@ def table(**changed: Any) -> Any:
         {"rows": None},
         {"stored": 4},
         {"stored": -1},
-        {"scanned": 4},
+        {"scanned": 3},
         {"stored": 2},
         {"stored": 3, "scanned": 3},
         {"columns": 3},

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from recprune.errors import SurgeryError
 
-__all__ = ["Codes", "Layout", "Pick", "is_graph"]
+__all__ = ["Codes", "Layout", "Pick", "is_graph", "some_of"]
 
 Layout = dict[str, tuple[torch.dtype, tuple[int, ...]]]
 """Part -> type and shape."""
@@ -234,6 +234,14 @@ class Codes(nn.Module):
             elif part is not None:
                 self._buffers[name] = fn(part)
         return self
+
+
+def some_of(shape: Sequence[int], entries: int | None) -> int:
+    """How many entries of a matrix are stored where so many are asked for (None: all). Raises SurgeryError below 1."""
+    whole = math.prod(shape)
+    if entries is not None and entries < 1:
+        raise SurgeryError(f"entries are 1 or more, not {entries}")
+    return whole if entries is None else min(entries, whole)
 
 
 def is_graph() -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from recprune.encodings.codes import Codes, Layout, Pick, is_graph
+from recprune.encodings.codes import Codes, Layout, Pick, is_graph, some_of
 from recprune.encodings.int8_rows import signed_bytes
 from recprune.encodings.item_item import ItemItem
 from recprune.encodings.largest import largest
@@ -90,11 +89,7 @@ class ItemBytes(Codes):
     @classmethod
     def stored_entries(cls, shape: Sequence[int], **options: int) -> int:
         """As many as `entries` says. Raises SurgeryError where that is below 1."""
-        whole = math.prod(shape)
-        entries = options.get("entries", whole)
-        if entries < 1:
-            raise SurgeryError(f"entries are 1 or more, not {entries}")
-        return min(entries, whole)
+        return some_of(shape, options.get("entries"))
 
     @property
     def entries(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Self
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from recprune.encodings.codes import Codes, Layout, Pick
+from recprune.encodings.codes import Codes, Layout, some_of
 from recprune.encodings.item_item import ItemItem
 from recprune.encodings.largest import largest
 from recprune.errors import SurgeryError
@@ -91,11 +90,7 @@ class PairBits(Codes):
     @classmethod
     def stored_entries(cls, shape: Sequence[int], **options: int) -> int:
         """As many as `entries` says. Raises SurgeryError where that is below 1."""
-        whole = math.prod(shape)
-        entries = options.get("entries", whole)
-        if entries < 1:
-            raise SurgeryError(f"entries are 1 or more, not {entries}")
-        return min(entries, whole)
+        return some_of(shape, options.get("entries"))
 
     @property
     def entries(self) -> int:
@@ -159,12 +154,6 @@ class PairBits(Codes):
         rounded: Tensor = mean.abs() * 2**-8 * stays.sum(1) ** 0.5
         left: Tensor = (matrix - mean * stays).norm(dim=1)
         return left + rounded
-
-    def numbers(self, pick: Pick, dtype: torch.dtype) -> Tensor:
-        """(picked, columns) numbers of some rows, not yet scaled."""
-        held = self.opened()
-        held.values.data = torch.ones_like(held.values)
-        return pick(held.dense().detach().to(dtype))
 
 
 def _counts(parts: Mapping[str, Tensor]) -> tuple[int, int]:

@@ -62,8 +62,7 @@ def stored(items: Tensor | NDArray[np.floating] | nn.Module, scan: str | None) -
     found = _of_codes(items) if isinstance(items, Codes) else None
     if found is None:
         found = _of_floats(items.dense() if isinstance(items, Codes) else items)
-    coarser = {"float32": ("int8", "int4", "float32", "bf16"), "bf16": ("int8", "int4", "bf16")}
-    fits = coarser.get(found.kind, (found.kind,))
+    fits = {"float32": ("int8", "float32", "bf16"), "bf16": ("int8", "bf16")}.get(found.kind, (found.kind,))
     if scan is not None and scan not in fits:
         raise DataError(f"rows of {found.kind} are passed over as {', '.join(fits)}, not as {scan!r}", scan=scan)
     return Stored(found.rows, found.kind, scan or fits[0], found.columns, found.scale, found.turn)

@@ -54,47 +54,16 @@ static void read_row(const Table *t, const Py_buffer *rows, size_t item, float *
         }
 }
 
-/* Whether the panel holds codes of rows that are numbers, with a scale of its own for every place. */
-static int coarse(const Table *t)
-{
-    return t->stored <= HALVES && (t->scanned == BYTES || t->scanned == NIBBLES);
-}
-
-static float nibble(float x, float scale)
-{
-    float code = rintf(x / scale);
-    return code > 7 ? 7 : code < -8 ? -8 : code;
-}
-
-/* What is clipped and what is rounded weigh up: of some scales the one that leaves least. */
-static float nibble_scale(const float *row, size_t d, float largest)
-{
-    static const float share[] = {1, 0.9f, 0.8f, 0.7f, 0.6f};
-    float best = largest / 7;
-    double least = INFINITY;
-    for (size_t i = 0; i < sizeof share / sizeof *share; i++) {
-        float scale = largest / 7 * share[i];
-        double left = 0;
-        for (size_t j = 0; j < d && scale > 0; j++) {
-            double apart = (double)row[j] - (double)nibble(row[j], scale) * (double)scale;
-            left += apart * apart;
-        }
-        if (left < least)
-            least = left, best = scale;
-    }
-    return best;
-}
-
 /* Writes a row into its place of the panel, and into `row` what stands there. Returns the scale of the place. */
 static float write_row(Table *t, size_t place, float *row)
 {
     size_t lane = place % LANES, d = t->d;
     uint8_t *block = t->panel + place / LANES * t->step;
     float scale = 1, largest = 0;
-    if (coarse(t)) {
+    if (t->scanned == BYTES && t->stored != BYTES) {
         for (size_t i = 0; i < d; i++)
             largest = fabsf(row[i]) > largest ? fabsf(row[i]) : largest;
-        scale = t->scanned == BYTES ? largest / 127 : nibble_scale(row, d, largest);
+        scale = largest / 127;
     }
     for (size_t i = 0; i < d; i++)
         switch (t->scanned) {
@@ -112,11 +81,8 @@ static float write_row(Table *t, size_t place, float *row)
             row[i] = code;
             break;
         }
-        default: {
-            float code = t->stored == NIBBLES ? row[i] : scale > 0 ? nibble(row[i], scale) : 0;
-            block[(i / 8 * LANES + lane) * 4 + i % 4] |= (uint8_t)(((int)code + 8) << (i % 8 < 4 ? 0 : 4));
-            row[i] = code;
-        }
+        default:
+            block[(i / 8 * LANES + lane) * 4 + i % 4] |= (uint8_t)(((int)row[i] + 8) << (i % 8 < 4 ? 0 : 4));
         }
     return scale;
 }
@@ -241,7 +207,7 @@ static int table_fill(Table *t, const Py_buffer *rows)
     t->apart = memory_take(block_bytes(t)), t->reach = memory_take(block_bytes(t));
     t->reach_left = memory_take(block_bytes(t));
     float *room = malloc(2 * t->d * sizeof(float));
-    int scaled = t->weight || coarse(t);
+    int scaled = t->weight || (t->scanned == BYTES && t->stored != BYTES);
     t->scale = scaled ? memory_take(plain_bytes(t)) : NULL;
     if (t->bias)
         t->loud = memory_take(block_bytes(t)), t->bias_left = memory_take(block_bytes(t));
@@ -279,7 +245,7 @@ static PyObject *table_new(PyTypeObject *type, PyObject *args, PyObject *named)
     if (level_of(level, &at))
         return NULL;
     if (stored < 0 || stored >= KINDS || scanned < 0 || scanned >= KINDS ||
-        (scanned != stored && (stored > HALVES || (stored == HALVES && scanned == FLOATS)))) {
+        (scanned != stored && (stored > HALVES || scanned == NIBBLES || (stored == HALVES && scanned == FLOATS)))) {
         PyErr_Format(DataError, "rows of kind %d cannot be scanned as kind %d", stored, scanned);
         return NULL;
     }
