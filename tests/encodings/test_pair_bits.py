@@ -81,3 +81,11 @@ def test_damaged_parts_are_refused(part: str):
             continue  # places may still rise where no two share what is before their low bits
         with pytest.raises(SurgeryError):
             PairBits.rebuilt(damaged)
+
+
+def test_gradients_of_a_walk_are_finite_where_all_of_a_row_has_left():
+    held = pairs(6, 9, 0.4)
+    with torch.no_grad():
+        held.values[: int(held.indptr[1])] = 0.0
+    held.walk(torch.rand(3, 9)).sum().backward()
+    assert held.values.grad.isfinite().all()

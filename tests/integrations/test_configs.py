@@ -10,6 +10,7 @@ from recprune.cli import app
 from recprune.data.store import load_split
 from recprune.errors import DataError
 from recprune.integrations.configs import prepare_config
+from recprune.integrations.yaml_file import read_yaml
 
 INTER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
 ROWS = [(user, item, 1 + (user + item) % 5, 10 * item + user) for user in range(1, 7) for item in range(1, 9)]
@@ -199,3 +200,8 @@ def test_the_command_prepares_and_says_what_it_did_not_read(tmp_path, atomic):
     assert said["settings not read"] == ["learning_rate"]
     assert said["roles"]["multi"] == ["genre"]
     assert lengths(load_split(out)) == [36, 6, 6]
+
+
+def test_a_configuration_that_is_not_there_is_told_as_such(tmp_path):
+    with pytest.raises(DataError, match=r"none\.yaml cannot be read: No such file"):
+        read_yaml(tmp_path / "none.yaml")

@@ -20,6 +20,9 @@ __all__ = ["ItemItem", "by_entries", "stored_bytes"]
 HELD = 2**22
 """Numbers that are held at once when entries get their gradient."""
 
+TINY = 1e-12
+"""Stands for the sum of a row or column without entries."""
+
 FEW = 8
 """Rows up to which a product the other way round goes entry by entry."""
 
@@ -127,8 +130,8 @@ class ItemItem(nn.Module):
         rows, columns = self.rows(), self.indices.long()
         of_rows = self.values.new_zeros(self.out_features).index_add(0, rows, self.values)
         of_columns = self.values.new_zeros(self.in_features).index_add(0, columns, self.values)
-        ways = torch.where(of_rows > 0, 1 / of_rows, 0.0)
-        start = x * torch.where(of_columns > 0, 1 / of_columns, 0.0).to(x.dtype)
+        ways = 1 / of_rows.clamp(min=TINY)
+        start = x / of_columns.clamp(min=TINY).to(x.dtype)
         returns = torch.zeros_like(of_columns).index_add(0, columns, self.values.square() * ways[rows])
         ends = self.back(self(start) * ways.to(x.dtype))
         return (ends - start * returns.to(x.dtype)).clamp(min=0)

@@ -25,7 +25,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         if path.stat().st_size > LARGEST:
             raise ValueError(f"it is larger than {LARGEST:,} bytes")
         said = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise DataError(f"{path} cannot be read: {why}; give the path of a configuration", path=str(path)) from error
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise DataError(f"{path} cannot be read as YAML: {error}", path=str(path)) from error
     if not isinstance(said, dict) or not all(isinstance(name, str) for name in said):
         raise DataError(f"{path} holds no mapping of names", path=str(path))

@@ -112,7 +112,7 @@ def stored_size(
     are.
     """
     if encoding is not None and matrix is not None:
-        return spelled(encoding).kind.stored_bytes(matrix, width, **{"entries": entries}) if entries else 0
+        return spelled(encoding).kind.stored_bytes(matrix, width, entries=entries) if entries else 0
     if encoding == "item_item":
         return stored_bytes(shape, entries, width)
     if encoding is None or not math.prod(shape):
