@@ -49,7 +49,7 @@ class Start(nn.Module):
         for each in self.parameters():
             if each.is_meta:
                 return None
-            found = zlib.crc32(each.detach().contiguous().view(-1).view(torch.uint8).numpy().data, found)
+            found = zlib.crc32(each.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data, found)
         return found
 
 

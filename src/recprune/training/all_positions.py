@@ -12,6 +12,7 @@ from torch.nn.utils import parametrize
 
 from recprune.data.dataset import Dataset, Histories
 from recprune.data.sequences import sequences_before
+from recprune.evaluation.inputs import device_of
 from recprune.training import losses
 from recprune.training.draw import sampler
 from recprune.training.options import FitOptions
@@ -40,6 +41,8 @@ def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) 
     histories = data.histories()
     shown, wanted = (torch.from_numpy(part.astype(np.int64)) for part in windows(histories, sequence_length(model)))
     sum_of, lengths = checksum([shown, wanted]), shown.shape[1] - ((shown > 0) | (wanted > 0)).int().argmax(1)
+    where = device_of(model)
+    shown, wanted = shown.to(where), wanted.to(where)
 
     def answers(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(n, dim) states, (n,) targets, (n_items, dim)."""
@@ -50,9 +53,9 @@ def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) 
         return states[target > 0], target[target > 0], items
 
     if loss == "softmax":
-        space = Workspace()
+        space = Workspace.on(where)
         return Samples(len(shown), lambda rows, _: _softmax(*answers(rows), space), sum_of, lengths)
-    log_q, draw = sampler(histories, options.popularity)
+    log_q, draw = sampler(histories, options.popularity, where)
 
     def sampled(rows: Tensor, generator: torch.Generator) -> Tensor:
         states, target, items = answers(rows)
@@ -93,5 +96,7 @@ def _softmax(states: Tensor, target: Tensor, items: Tensor, space: Workspace) ->
     step, total = max(1, BLOCK // len(items)), states.new_zeros(())
     for begin in range(0, len(states), step):
         some, answer = states[begin : begin + step], target[begin : begin + step]
-        total = total + len(some) * softmax_of_all(some, items, torch.arange(len(some)), answer, 1.0, space)
+        total = total + len(some) * softmax_of_all(
+            some, items, torch.arange(len(some), device=some.device), answer, 1.0, space
+        )
     return total / len(states)

@@ -22,6 +22,7 @@ from recprune.errors import ArtifactError
 from recprune.training.options import FitOptions
 from recprune.training.samples import Samples
 from recprune.training.teacher import Teacher
+from recprune.training.trainable import place_of
 
 __all__ = ["purpose_of", "read_checkpoint", "write_checkpoint"]
 
@@ -51,7 +52,10 @@ def write_checkpoint(
     for number, entries in state["state"].items():
         tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in entries.items()}
     tensors |= {"random.own": generator.get_state(), "random.torch": torch.get_rng_state()}
-    tensors = {name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()}
+    place = place_of(model)
+    if place.type == "cuda":
+        tensors["random.cuda"] = torch.cuda.get_rng_state(place)
+    tensors = {n: v.detach().cpu().clone(memory_format=torch.contiguous_format) for n, v in tensors.items()}
     header = {"format": _FORMAT, "facts": dict(facts), "groups": state["param_groups"]}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, save(tensors, {"recprune": json.dumps(header, sort_keys=True)}))
@@ -74,6 +78,9 @@ def read_checkpoint(
     optimizer.load_state_dict({"state": entries, "param_groups": header["groups"]})
     generator.set_state(tensors["random.own"])
     torch.set_rng_state(tensors["random.torch"])
+    place = place_of(model)
+    if place.type == "cuda" and "random.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random.cuda"], place)
     return header["facts"], _under(tensors, "best.")
 
 

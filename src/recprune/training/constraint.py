@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from recprune.data.dataset import Dataset, Histories
+from recprune.evaluation.inputs import device_of
 from recprune.models._item_item import largest_of_rows, without_own
 from recprune.training.draw import sampler
 from recprune.training.options import FitOptions
@@ -29,6 +30,10 @@ class Neighbours:
     items: Tensor
     weights: Tensor
 
+    def to(self, place: torch.device) -> Neighbours:
+        """The same, there."""
+        return Neighbours(self.items.to(place), self.weights.to(place))
+
 
 def constraint_samples(model: Any, data: Dataset, options: FitOptions) -> Samples:
     """One sample a pair that was had: a weighed bce of the pair, of `options.negatives` items drawn for the batch, and
@@ -40,9 +45,11 @@ def constraint_samples(model: Any, data: Dataset, options: FitOptions) -> Sample
     histories, say = data.histories().once(), model.constraints()
     users = torch.from_numpy(np.repeat(np.arange(histories.n_users), histories.counts()))
     items = torch.from_numpy(histories.items.astype(np.int64))
-    of_users, of_items = pair_weights(histories)
-    near = neighbours_of(histories, int(say["neighbours"])) if say["item_item"] else None
-    _, draw = sampler(histories, options.popularity)
+    sum_of, where = checksum([users, items]), device_of(model)
+    users, items = users.to(where), items.to(where)
+    of_users, of_items = (weights.to(where) for weights in pair_weights(histories))
+    near = neighbours_of(histories, int(say["neighbours"])).to(where) if say["item_item"] else None
+    _, draw = sampler(histories, options.popularity, where)
 
     def of(rows: Tensor, generator: torch.Generator) -> Tensor:
         user, item, drawn = users[rows], items[rows], draw((options.negatives,), generator)
@@ -56,7 +63,7 @@ def constraint_samples(model: Any, data: Dataset, options: FitOptions) -> Sample
         loss = loss + say["item_item"] * drawn_to.sum(1).mean()
         return loss
 
-    return Samples(len(items), of, checksum([users, items]))
+    return Samples(len(items), of, sum_of)
 
 
 def pair_weights(histories: Histories) -> tuple[Tensor, Tensor]:

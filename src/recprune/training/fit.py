@@ -27,7 +27,7 @@ from recprune.training.samples import Samples
 from recprune.training.smoothed import smoothed
 from recprune.training.state import BeforeEpoch, Epoch, Fit, Progress, State
 from recprune.training.teacher import Teacher
-from recprune.training.trainable import check_place, check_trainable
+from recprune.training.trainable import check_place, check_trainable, place_of
 from recprune.training.validate import Validation, validation
 
 __all__ = ["Epoch", "Fit", "FitOptions", "Progress", "fit"]
@@ -53,7 +53,8 @@ def fit(
     that some ids have left (`recprune.surgery.renumber`). teacher: a model of the split's own codes whose answers are
     learned beside what was seen, by the weight `options.distill`. before_epoch: what is done to the model before every
     epoch. The same options, data and models give the same weights; an interrupted training that goes on from its
-    checkpoint gives them too, bit by bit.
+    checkpoint gives them too, bit by bit. It is trained where it is: on the processor, or after `model.cuda()` on a
+    graphics card, whose sums may differ in their last bits from run to run.
     Raises TrainingError when the loss is not finite or does not suit, ArtifactError for another training's checkpoint.
     """
     options = options or FitOptions()
@@ -67,7 +68,12 @@ def fit(
             model.start_(train.histories())
         lessons = _lessons(model, teacher, split.train, renumber, options)
         judge = validation(model, split, options, renumber)
-        with torch.random.fork_rng(devices=[]), _at_rest(lessons), smoothed(model, train), propagated(model, train):
+        with (
+            torch.random.fork_rng(devices=_cards(model)),
+            _at_rest(lessons),
+            smoothed(model, train),
+            propagated(model, train),
+        ):
             data = make_samples(model, train, options, lessons)
             if not data.size:
                 raise TrainingError("the training part has no sample to learn from; look at how the data was split")
@@ -92,7 +98,7 @@ def _lessons(
 ) -> Teacher | None:
     if teacher is None:
         return None
-    check_place(teacher, "the teacher")
+    check_place(teacher, "the teacher", place_of(model))
     lessons = Teacher(teacher, train, renumber or {}, options.distill, options.temperature)
     lessons.suits(model)
     return lessons
@@ -165,6 +171,11 @@ def _epoch(
     model.eval()
     score = judge.value() if judge.due(done + 1, options.epochs) else None
     return Epoch(done + 1, total / data.size, score, time.perf_counter() - begin)
+
+
+def _cards(model: nn.Module) -> list[torch.device]:
+    place = place_of(model)
+    return [place] if place.type == "cuda" else []
 
 
 def _at_rest(lessons: Teacher | None) -> contextlib.AbstractContextManager[None]:

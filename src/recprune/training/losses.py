@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -45,6 +47,5 @@ def sampled_softmax(positive: Tensor, negative: Tensor, log_q: Tensor, same: Ten
     all other items is estimated by sum_j exp(negative_j) / (m q_j) (Bengio & Senécal 2008, section III; the positive
     needs no correction, for it is always there: Khrylchenko et al. 2025, section 3).
     """
-    drawn = negative.shape[1]
-    corrected = (negative - log_q - torch.log(torch.tensor(float(drawn)))).masked_fill(same, -torch.inf)
+    corrected = (negative - log_q - math.log(negative.shape[1])).masked_fill(same, -torch.inf)
     return (torch.logsumexp(torch.cat([positive.unsqueeze(1), corrected], 1), 1) - positive).mean()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from recprune.data.dataset import Dataset, Histories
 from recprune.data.sequences import sequences_before
 from recprune.errors import TrainingError
+from recprune.evaluation.inputs import device_of
 from recprune.training import losses, soft_losses
 from recprune.training.draw import sampler
 from recprune.training.options import FitOptions
@@ -36,7 +37,8 @@ def positive_samples(
     places = _places(model, histories)
     inputs, target = _inputs(model, histories, places), torch.from_numpy(histories.items[places].astype(np.int64))
     shown = [] if teacher is None else _inputs(teacher.model, *_same_moments(data, teacher.data, places))
-    sum_of = checksum([*inputs, target])
+    sum_of, where = checksum([*inputs, target]), device_of(model)
+    inputs, shown, target = [i.to(where) for i in inputs], [i.to(where) for i in shown], target.to(where)
     if loss == "softmax":
 
         def full(rows: Tensor, _: torch.Generator) -> Tensor:
@@ -50,7 +52,7 @@ def positive_samples(
         return Samples(len(target), full, sum_of)
     if not (hasattr(model, "query") and hasattr(model, "match")):
         raise TrainingError(f"the loss {loss!r} needs the methods `query` and `match`; use 'softmax'", loss=loss)
-    log_q, draw = sampler(histories, options.popularity)
+    log_q, draw = sampler(histories, options.popularity, where)
 
     def pairwise(rows: Tensor, generator: torch.Generator) -> Tensor:
         query, drawn = model.query(*(i[rows] for i in inputs)), draw((len(rows), options.negatives), generator)

@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from recprune.data.dataset import Dataset, Histories
 from recprune.data.graph import normal_graph
+from recprune.training.along import Along
 from recprune.training.inverse import inverse
 from recprune.training.mapped import mapped
 
@@ -27,7 +27,7 @@ class Propagation:
 
     def __init__(self, histories: Histories, layers: int) -> None:
         normal, _ = normal_graph(histories)
-        self._down, self._up, self.layers = normal, normal.T.tocsr(), layers
+        self._down, self._up, self.layers = Along(normal), Along(normal.T.tocsr()), layers
 
     def __call__(self, factors: Tensor) -> Tensor:
         found: Tensor = _Propagate.apply(factors, self)  # type: ignore[no-untyped-call]
@@ -35,12 +35,12 @@ class Propagation:
 
     def spread(self, factors: Tensor) -> Tensor:
         """The map, without a gradient."""
-        users, layer = self._down.shape[0], factors.detach().numpy()
-        total = layer.copy()
+        users, layer = self._down.shape[0], factors.detach()
+        total = layer.clone()
         for _ in range(self.layers):
-            layer = np.concatenate([self._down @ layer[users:], self._up @ layer[:users]])
+            layer = torch.cat([self._down(layer[users:]), self._up(layer[:users])])
             total += layer
-        return torch.from_numpy(total / (self.layers + 1)).to(factors.dtype)
+        return total / (self.layers + 1)
 
 
 def propagated(model: Any, data: Dataset) -> contextlib.AbstractContextManager[None]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recprune.data.dataset import Dataset
 from recprune.evaluation.evaluate import row_scores
-from recprune.evaluation.inputs import row_inputs
+from recprune.evaluation.inputs import device_of, row_inputs
 from recprune.training import losses, soft_losses
 from recprune.training.samples import Samples, checksum
 from recprune.training.teacher import Teacher
@@ -31,18 +31,18 @@ def row_samples(model: Any, data: Dataset, loss: str, unknown: float, teacher: T
     row_inputs(model, data, slice(0, 0))  # says what is missing
     columns = [torch.from_numpy(np.require(data[name], requirements=["C", "W"])) for name in model.columns]
     codes = [not column.is_floating_point() for column in columns]
-    hard, soft = getattr(losses, loss), getattr(soft_losses, loss)
+    where, hard, soft = device_of(model), getattr(losses, loss), getattr(soft_losses, loss)
     taught = None if teacher is None else _told(teacher)
 
     def of(rows: Tensor, generator: torch.Generator) -> Tensor:
         batch = [column[rows] for column in columns]
         if unknown:
             batch = [_forget(b, unknown, generator) if c else b for b, c in zip(batch, codes, strict=True)]
-        scores = model(*batch)
-        value: Tensor = hard(scores, target[rows])
+        scores = model(*(column.to(where) for column in batch))
+        value: Tensor = hard(scores, target[rows].to(where))
         if teacher is None or taught is None:
             return value
-        return teacher.mixed(value, soft(scores, taught[rows], teacher.temperature))
+        return teacher.mixed(value, soft(scores, taught[rows].to(where), teacher.temperature))
 
     return Samples(len(data), of, checksum([*columns, target]))
 

@@ -32,6 +32,6 @@ def checksum(parts: Iterable[Tensor | NDArray[Any]]) -> int:
     value = 0
     for part in parts:
         if isinstance(part, Tensor):
-            part = part.detach().contiguous().reshape(-1).view(torch.uint8).numpy()
+            part = part.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
         value = zlib.crc32(np.ascontiguousarray(part).data, value)
     return value

@@ -12,6 +12,8 @@ from torch import Tensor
 from recprune.data.dataset import Dataset, Histories
 from recprune.data.graph import normal_graph
 from recprune.errors import TrainingError
+from recprune.evaluation.inputs import device_of
+from recprune.training.along import Along
 from recprune.training.inverse import inverse
 from recprune.training.mapped import mapped
 
@@ -26,13 +28,12 @@ class Graph:
 
     def __init__(self, histories: Histories) -> None:
         normal, roots = normal_graph(histories)
-        self._down, self._up = normal, normal.T.tocsr()
+        self._down, self._up = Along(normal), Along(normal.T.tocsr())
         self.counts = torch.from_numpy(roots).square()
 
     def spread(self, factors: Tensor) -> Tensor:
         """(n_items, dim): N'N factors. Of the items to those who had them, and back."""
-        rows = factors.detach().numpy()
-        return torch.from_numpy(self._up @ (self._down @ rows)).to(factors.dtype)
+        return self._up(self._down(factors))
 
     def smooth(self, factors: Tensor, share: float) -> Tensor:
         """(1 - share) x + share N'N x, a symmetric map that leaves what neighbours have in common; its eigenvalues are
@@ -69,7 +70,7 @@ def smoothed(model: Any, data: Dataset) -> Iterator[None]:
 def _smoothed(
     model: Any, name: str, graph: Graph, share: float, damp: float
 ) -> contextlib.AbstractContextManager[None]:
-    shorter = graph.counts[:, None] ** -damp
+    shorter = graph.counts[:, None].to(device_of(model)) ** -damp
 
     def smooth(factors: Tensor) -> Tensor:
         return graph.smooth(factors, share)

@@ -153,8 +153,8 @@ def _set_level(soft: Mapping[str, _Soft], stay: int) -> None:
 
 def _largest(soft: Mapping[str, _Soft], stay: int) -> dict[str, Tensor]:
     """Table -> positions of the entries that become 0 last; of equal ones the largest, then the first."""
-    reach = torch.cat([one.reach() for one in soft.values()]).numpy()
-    size = torch.cat([one.raw.abs().flatten() for one in soft.values()]).numpy()
+    reach = torch.cat([one.reach() for one in soft.values()]).cpu().numpy()
+    size = torch.cat([one.raw.abs().flatten() for one in soft.values()]).cpu().numpy()
     chosen = np.sort(np.lexsort((np.arange(len(reach)), -size, -reach))[:stay])
     ends = np.cumsum([one.size for one in soft.values()])
     parts = np.split(chosen, np.searchsorted(chosen, ends[:-1]))

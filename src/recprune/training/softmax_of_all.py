@@ -15,17 +15,24 @@ __all__ = ["Workspace", "softmax_of_all"]
 class Workspace:
     """Room for the scores of a batch, kept from step to step: to ask for it anew each time costs as much as filling it.
 
-    half: whether factors are multiplied in bfloat16, where the processor has instructions for that; sums stay float32.
+    half: whether factors are multiplied in bfloat16; sums stay float32.
     """
 
-    half: bool = field(default_factory=lambda: bool(torch.cpu._is_avx512_bf16_supported()))
+    half: bool = False
     _rooms: dict[torch.dtype, Tensor] = field(default_factory=dict)
 
-    def room(self, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
-        """(rows, columns) of any content."""
+    @classmethod
+    def on(cls, place: torch.device) -> Workspace:
+        """For factors there: in bfloat16 where there are instructions for that."""
+        card = place.type == "cuda"
+        return cls(torch.cuda.is_bf16_supported() if card else bool(torch.cpu._is_avx512_bf16_supported()))
+
+    def room(self, rows: int, columns: int, like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """(rows, columns) of any content, where `like` is, of its dtype or another."""
+        dtype = dtype or like.dtype
         have = self._rooms.get(dtype)
-        if have is None or have.numel() < rows * columns:
-            have = self._rooms[dtype] = torch.empty(rows * columns, dtype=dtype)
+        if have is None or have.numel() < rows * columns or have.device != like.device:
+            have = self._rooms[dtype] = torch.empty(rows * columns, dtype=dtype, device=like.device)
         return have[: rows * columns].view(rows, columns)
 
 
@@ -38,7 +45,7 @@ def softmax_of_all(
     int64: which items are to be found for which query, each pair once. The gradients of both factors are made along
     with the loss, so that no scores are kept for them; there is no second derivative. 0 where there is no pair.
     """
-    found: Tensor = _Softmax.apply(query, items, rows, columns, temperature, space or Workspace(half=False))  # type: ignore[no-untyped-call]
+    found: Tensor = _Softmax.apply(query, items, rows, columns, temperature, space or Workspace())  # type: ignore[no-untyped-call]
     return found
 
 
@@ -69,15 +76,15 @@ def _scores(query: Tensor, items: Tensor, space: Workspace) -> Tensor:
     """(batch, n_items) in float32 or wider."""
     shape = (len(query), len(items))
     if not space.half:
-        return torch.mm(query, items.T, out=space.room(*shape, query.dtype))
-    rough = torch.mm(query.bfloat16(), items.bfloat16().T, out=space.room(*shape, torch.bfloat16))
-    return space.room(*shape, torch.float32).copy_(rough)
+        return torch.mm(query, items.T, out=space.room(*shape, query))
+    rough = torch.mm(query.bfloat16(), items.bfloat16().T, out=space.room(*shape, query, torch.bfloat16))
+    return space.room(*shape, query, torch.float32).copy_(rough)
 
 
 def _products(scores: Tensor, query: Tensor, items: Tensor, space: Workspace, scale: float) -> tuple[Tensor, Tensor]:
     """The gradients of query and items, from that of the scores."""
     if not space.half:
         return torch.mm(scores, items).mul_(scale), torch.mm(scores.T, query).mul_(scale)
-    rough = space.room(len(query), len(items), torch.bfloat16).copy_(scores)
+    rough = space.room(len(query), len(items), query, torch.bfloat16).copy_(scores)
     left, right = torch.mm(rough, items.bfloat16()), torch.mm(rough.T, query.bfloat16())
     return left.to(query.dtype).mul_(scale), right.to(items.dtype).mul_(scale)

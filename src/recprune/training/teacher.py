@@ -14,7 +14,7 @@ from torch import Tensor
 
 from recprune.data.dataset import Dataset
 from recprune.errors import TrainingError
-from recprune.evaluation.inputs import Renumber
+from recprune.evaluation.inputs import Renumber, device_of
 from recprune.models.recommender import ranks_items
 from recprune.training.samples import checksum
 
@@ -39,7 +39,9 @@ class Teacher:
 
     def __post_init__(self) -> None:
         new = self.renumber.get("item")
-        object.__setattr__(self, "_items", None if new is None else torch.from_numpy(_old_codes(new)))
+        object.__setattr__(
+            self, "_items", None if new is None else torch.from_numpy(_old_codes(new)).to(device_of(self.model))
+        )
 
     def mixed(self, hard: Tensor, soft: Tensor) -> Tensor:
         """(1 - share) hard + share soft."""

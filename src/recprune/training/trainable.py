@@ -1,18 +1,19 @@
-"""What AdamW on the processor cannot train."""
+"""What AdamW cannot train, and where it trains."""
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from recprune.encodings.faces import Packed
 from recprune.errors import TrainingError
 
-__all__ = ["check_place", "check_trainable"]
+__all__ = ["check_place", "check_trainable", "place_of"]
 
 
 def check_trainable(model: nn.Module) -> None:
-    """Raise TrainingError for a model on another device, packed weights, or tables that give sparse gradients."""
-    check_place(model, "the model")
+    """Raise TrainingError for a model in several places, packed weights, or tables that give sparse gradients."""
+    place_of(model)
     for name, module in model.named_modules():
         if isinstance(module, Packed):
             raise TrainingError(
@@ -24,8 +25,20 @@ def check_trainable(model: nn.Module) -> None:
             raise TrainingError(f"{name} gives sparse gradients, which AdamW does not take; set its sparse = False")
 
 
-def check_place(model: nn.Module, which: str) -> None:
-    """Raise TrainingError for a model that is not on the processor."""
-    places = {parameter.device.type for parameter in model.parameters()} - {"cpu"}
-    if places:
-        raise TrainingError(f"training runs on the processor and {which} is on {places.pop()}; move it: model.cpu()")
+def place_of(model: nn.Module, which: str = "the model") -> torch.device:
+    """The processor or the graphics card that all of a model is on, which is where it is trained. Raises TrainingError
+    for one in several places, or in a place without AdamW in one step."""
+    places = sorted({str(tensor.device) for tensor in (*model.parameters(), *model.buffers())})
+    if len(places) > 1:
+        raise TrainingError(f"{which} is on {' and '.join(places)}; a model is trained in one place: move it by .to()")
+    place = torch.device(places[0] if places else "cpu")
+    if place.type not in ("cpu", "cuda"):
+        raise TrainingError(f"{which} is on {place}, and training runs on cpu and cuda; move it by .to()")
+    return place
+
+
+def check_place(model: nn.Module, which: str, place: torch.device) -> None:
+    """Raise TrainingError for a model that is not in that place."""
+    there = place_of(model, which)
+    if there != place:
+        raise TrainingError(f"{which} is on {there} and what it teaches on {place}; move it: .to({str(place)!r})")

@@ -12,6 +12,7 @@ from torch.nn.utils import parametrize
 
 from recprune.data.dataset import Dataset, Histories
 from recprune.errors import TrainingError
+from recprune.evaluation.inputs import device_of
 from recprune.training import losses, soft_losses
 from recprune.training.samples import Samples, checksum
 from recprune.training.softmax_of_all import Workspace, softmax_of_all
@@ -26,7 +27,7 @@ def history_samples(model: Any, data: Dataset, hidden: float = 0.5, teacher: Tea
 
     A teacher is shown the same items of the same user, and those that the model no longer knows.
     """
-    histories = data.histories()
+    histories, where = data.histories(), device_of(model)
     users = np.flatnonzero(histories.counts())
     sum_of = checksum([torch.from_numpy(histories.starts), torch.from_numpy(histories.items)])
     if teacher is not None:
@@ -35,7 +36,7 @@ def history_samples(model: Any, data: Dataset, hidden: float = 0.5, teacher: Tea
         return _factored(model, histories, hidden, sum_of)
 
     def of(rows: Tensor, generator: torch.Generator) -> Tensor:
-        whole, shown = _shown(histories, users[rows.numpy()], hidden, generator)
+        whole, shown = (part.to(where) for part in _shown(histories, users[rows.numpy()], hidden, generator))
         return losses.multinomial(_scores(model, shown, users[rows.numpy()]), whole)
 
     return Samples(len(users), of, sum_of)
@@ -43,11 +44,13 @@ def history_samples(model: Any, data: Dataset, hidden: float = 0.5, teacher: Tea
 
 def _factored(model: Any, histories: Histories, hidden: float, sum_of: int) -> Samples:
     once = histories.once()
-    users, space = np.flatnonzero(once.counts()), Workspace()
+    users, place = np.flatnonzero(once.counts()), device_of(model)
+    space = Workspace.on(place)
 
     def of(rows: Tensor, generator: torch.Generator) -> Tensor:
         where, what = (torch.from_numpy(part.astype(np.int64)) for part in once.pairs(users[rows.numpy()]))
         away = torch.rand(len(what), generator=generator) < hidden
+        where, what, away = where.to(place), what.to(place), away.to(place)
         with parametrize.cached():
             query, items = model.of_items(what[~away], where[~away], len(rows)), model.catalogue()
         return softmax_of_all(query, items, where[away], what[away], model.temperature, space)
@@ -56,13 +59,13 @@ def _factored(model: Any, histories: Histories, hidden: float, sum_of: int) -> S
 
 
 def _taught(model: Any, teacher: Teacher, hidden: float, sum_of: int) -> Samples:
-    histories = teacher.data.histories()
+    histories, place = teacher.data.histories(), device_of(model)
     users = np.flatnonzero(histories.counts())
     mine = teacher.renumber.get("user", np.arange(histories.n_users))
 
     def of(rows: Tensor, generator: torch.Generator) -> Tensor:
         chosen = users[rows.numpy()]
-        whole, shown = _shown(histories, chosen, hidden, generator)
+        whole, shown = (part.to(place) for part in _shown(histories, chosen, hidden, generator))
         with torch.no_grad():
             taught = teacher.of_mine(_scores(teacher.model, shown, chosen))
         whole, shown = teacher.of_mine(whole), teacher.of_mine(shown)
@@ -83,7 +86,7 @@ def _shown(
 
 
 def _scores(model: Any, shown: Tensor, users: NDArray[Any]) -> Tensor:
-    there = {"history": shown, "user": torch.from_numpy(users)}
+    there = {"history": shown, "user": torch.from_numpy(users).to(shown.device)}
     if not set(model.columns) <= there.keys():
         raise TrainingError(f"by multinomial a model learns from {', '.join(there)}, not from {model.columns}")
     scores: Tensor = model(*(there[name] for name in model.columns))
