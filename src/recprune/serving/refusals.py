@@ -40,7 +40,7 @@ class Refusal(Exception):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
-        self.status = WORDS[code][0]
+        self.status, self.body = WORDS[code][0], BODIES[code]
 
 
 def body_of(code: str) -> bytes:

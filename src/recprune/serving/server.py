@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
 import signal
-import socket
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
 import torch
-import uvicorn
 
-from recprune.errors import DataError
 from recprune.serving.app import App
 from recprune.serving.gate import gate_of
 from recprune.serving.limits import Limits
 from recprune.serving.metrics import Metrics
 from recprune.serving.offer import Offer
+from recprune.serving.process import Process, bound
 from recprune.serving.protocol import Settings
 
 __all__ = ["serve"]
@@ -49,7 +44,7 @@ def serve(
     DataError where the address is not local and there is no token, or is taken; and what `load` raises.
     """
     limits, gate, metrics = limits or Limits(), gate_of(host, token), Metrics()
-    listener = _bound(host, port)
+    listener = bound(host, port)
     torch.set_num_threads(1)
     offer = load()
     seconds = _time_of(offer)
@@ -68,34 +63,20 @@ def serve(
     return sum(metrics.requests.values())
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server with our signals: one that was told to stop and did so ends with 0."""
+class _Server(Process):
+    """A process that loads again when it is told to."""
 
     def __init__(self, config: Settings, app: App, load: Callable[[], Offer]) -> None:
         super().__init__(config)
         self._app, self._load, self._metrics = app, load, config.metrics
         self._loading: asyncio.Task[None] | None = None
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        for listener in sockets or ():
-            host, port = listener.getsockname()[:2]
-            LOG.info("serving http://%s:%d/", f"[{host}]" if ":" in host else host, port)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        signals = [signal.SIGINT, signal.SIGTERM]
-        for number in signals:
-            loop.add_signal_handler(number, self.handle_exit, number, None)
+    def signals(self) -> Mapping[int, Callable[[], None]]:
+        """Signal -> what it does."""
+        does = dict(super().signals())
         if hasattr(signal, "SIGHUP"):
-            loop.add_signal_handler(signal.SIGHUP, self._reload)
-            signals.append(signal.SIGHUP)
-        try:
-            yield
-        finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
+            does[signal.SIGHUP] = self._reload
+        return does
 
     def _reload(self) -> None:
         if self._loading is None or self._loading.done():
@@ -132,16 +113,3 @@ def _time_of(offer: Offer) -> float:
             took.append(time.perf_counter() - begin)
         slowest = max(slowest, median(took))
     return slowest
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    """A socket that listens. Raises DataError where the address is taken or not of this machine."""
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        if os.name == "posix" and sys.platform != "cygwin":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-    except OSError as error:
-        raise DataError(f"{host}:{port} cannot be listened at: {error}; take another --port", port=port) from error
-    return listener
