@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recprune.data.bins import MISSING, Bins, in_bins
-from recprune.data.dataset import Dataset
+from recprune.data.dataset import Dataset, Roles
 from recprune.data.intern import id_columns, interned
 from recprune.data.log import Log
 from recprune.data.vocabulary import Vocabulary
@@ -32,7 +32,7 @@ def encode(log: Log, vocabularies: Mapping[str, Vocabulary] | None = None) -> Da
     each value once and in the order of the codes.
     Raises DataError where the log is empty or two columns would have the same name.
     """
-    names = renamed(log)
+    names = renamed(log.roles)
     frame = interned(log.frame, log.roles)
     if frame.height == 0:
         raise DataError(f"{log.source or 'log'}: no row to encode", path=log.source)
@@ -54,9 +54,8 @@ def encode(log: Log, vocabularies: Mapping[str, Vocabulary] | None = None) -> Da
     return in_bins(Dataset(columns, found, log.roles), bins)
 
 
-def renamed(log: Log) -> dict[str, str]:
+def renamed(roles: Roles) -> dict[str, str]:
     """Name in the dataset -> column of the log."""
-    roles = log.roles
     names: dict[str, str] = {part: raw for part in FIXED if (raw := getattr(roles, part))}
     for raw in (*roles.categorical, *roles.numeric, *roles.multi):
         if raw in names.values():
@@ -69,18 +68,29 @@ def renamed(log: Log) -> dict[str, str]:
 
 def codes_of(name: str, values: pl.Series, known: Vocabulary | None) -> tuple[Vocabulary, NDArray[np.int32]]:
     """The vocabulary of a Categorical series, and its codes, 0 where it is null or unknown."""
-    distinct = values.drop_nulls().unique()
-    table = pl.DataFrame({"row": distinct.to_physical(), "id": distinct.cast(pl.String)})
-    table = table.filter(pl.col("id") != "").sort(pl.col("id").str.len_bytes(), pl.col("id"))
+    table = distinct(values)
     if known is None:
         vocabulary, codes = Vocabulary(name, table["id"].to_list()), np.arange(1, table.height + 1, dtype=np.int32)
     else:
         vocabulary, codes = known, known.encode(table["id"])
+    return vocabulary, looked_up(values, table, codes)
+
+
+def distinct(values: pl.Series) -> pl.DataFrame:
+    """The ids of a Categorical series, shorter ones first, then by their bytes: columns `row` (its category), `id`."""
+    found = values.drop_nulls().unique()
+    table = pl.DataFrame({"row": found.to_physical(), "id": found.cast(pl.String)})
+    return table.filter(pl.col("id") != "").sort(pl.col("id").str.len_bytes(), pl.col("id"))
+
+
+def looked_up(values: pl.Series, table: pl.DataFrame, codes: NDArray[np.int32]) -> NDArray[np.int32]:
+    """(n,) the codes of a Categorical series, where those of its distinct ids are known; 0 for null and empty ones."""
     rows = values.to_physical()
     top = rows.max()
     lookup = np.zeros(2 + (int(top) if isinstance(top, int) else 0), dtype=np.int32)
     lookup[table["row"].to_numpy()] = codes
-    return vocabulary, lookup[rows.fill_null(len(lookup) - 1).to_numpy()]
+    found: NDArray[np.int32] = lookup[rows.fill_null(len(lookup) - 1).to_numpy()]
+    return found
 
 
 def padded(codes: NDArray[np.int32], lists: pl.Series) -> NDArray[np.int32]:

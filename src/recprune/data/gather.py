@@ -60,18 +60,9 @@ def gather(
     for piece in ahead(iter(pieces)):
         if not total:
             Log(piece.frame.lazy(), roles, source=str(path))  # says at once which column is missing
-        table = typed(piece.frame.lazy(), roles, missing=missing, multi=multi).collect()
-        wrong = np.flatnonzero(table[REASON].is_not_null().to_numpy())
-        if len(wrong):
-            reasons = table[REASON].gather(wrong).to_list()
-            more = [
-                (int(piece.lines[i]), why, text) for i, why, text in zip(wrong, reasons, raw(piece, wrong), strict=True)
-            ]
-            table = table.filter(pl.col(REASON).is_null())
-        else:
-            more = []
-        put_aside(path, [*piece.bad, *more], aside, counts)
-        rows.add(table.drop(REASON))
+        table, bad = usable(piece, roles, missing=missing, multi=multi)
+        put_aside(path, bad, aside, counts)
+        rows.add(table)
         total += table.height
     if total == 0:
         raise DataError(
@@ -81,6 +72,18 @@ def gather(
         )
     rejected = Rejected(counts, aside.table())
     return Log(rows.table(), roles, rejected, str(path), repeats, (rows, aside))
+
+
+def usable(piece: Piece, roles: Roles, *, missing: Sequence[str], multi: str) -> tuple[pl.DataFrame, Bad]:
+    """The rows of a piece that can be used, typed, and all its lines that cannot, in their order."""
+    table = typed(piece.frame.lazy(), roles, missing=missing, multi=multi).collect()
+    wrong = np.flatnonzero(table[REASON].is_not_null().to_numpy())
+    if not len(wrong):
+        return table.drop(REASON), piece.bad
+    reasons, texts = table[REASON].gather(wrong).to_list(), raw(piece, wrong)
+    more = [(int(piece.lines[i]), why, text) for i, why, text in zip(wrong, reasons, texts, strict=True)]
+    bad = sorted([*piece.bad, *more], key=lambda row: row[0])
+    return table.filter(pl.col(REASON).is_null()).drop(REASON), bad
 
 
 def raw(piece: Piece, rows: NDArray[np.int64]) -> list[bytes]:
@@ -95,13 +98,17 @@ def put_aside(path: str | Path, bad: Bad, aside: Spool, counts: dict[str, int]) 
     """Count bad lines by reason, and keep them in the order of their lines."""
     if not bad:
         return
-    bad = sorted(bad, key=lambda row: row[0])
     for _, reason, _ in bad:
         counts[reason] = counts.get(reason, 0) + 1
+    aside.add(told(path, bad))
+
+
+def told(path: str | Path, bad: Bad) -> pl.DataFrame:
+    """Bad lines as rows of `Rejected`."""
     columns = {
         "file": [str(path)] * len(bad),
         "line": [line for line, _, _ in bad],
         "reason": [reason for _, reason, _ in bad],
         "text": [text.decode(errors="backslashreplace") for _, _, text in bad],
     }
-    aside.add(pl.DataFrame(columns, schema=ASIDE))
+    return pl.DataFrame(columns, schema=ASIDE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from recprune.data.dataset import Roles
@@ -24,9 +26,10 @@ def id_columns(roles: Roles) -> list[str]:
     return [name for name in columns_with_a_role(roles) if name not in numbers]
 
 
-def interned(frame: pl.LazyFrame, roles: Roles) -> pl.DataFrame:
+def interned(frame: pl.LazyFrame, roles: Roles, beside: Sequence[str] = ()) -> pl.DataFrame:
     """The columns with a role in memory: ids as Categorical (4 bytes a row), rating, label and numeric columns as
-    float32, time as int64. Rows stay in order. About 20 bytes a row for user, item, rating and time.
+    float32, time as int64; columns `beside` as they are. Rows stay in order. About 20 bytes a row for user,
+    item, rating and time.
     """
     ids, schema = id_columns(roles), frame.collect_schema()
     columns = []
@@ -37,7 +40,7 @@ def interned(frame: pl.LazyFrame, roles: Roles) -> pl.DataFrame:
             columns.append(pl.col(name).cast(pl.Int64))
         else:
             columns.append(pl.col(name).cast(pl.Float32))
-    return frame.select(columns).collect(engine="streaming")
+    return frame.select(*columns, *beside).collect(engine="streaming")
 
 
 def as_categorical(name: str, dtype: pl.DataType) -> pl.Expr:

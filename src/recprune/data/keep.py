@@ -14,10 +14,32 @@ from recprune.data.dataset import Roles
 from recprune.data.positive import positive
 from recprune.errors import DataError
 
-__all__ = ["POLICIES", "common", "once", "positives", "within"]
+__all__ = ["POLICIES", "common", "once", "policy_of", "positives", "tidied", "within"]
 
 POLICIES = ("last", "first", "all", "sum")
 """What can be done about several rows of the same user and item, see `clean`."""
+
+
+def policy_of(said: str | None, roles: Roles, *, repeats: bool) -> str:
+    """What is done about repeated pairs, see `clean`. Raises DataError for a policy that there is not."""
+    policy = said or ("all" if repeats or roles.label else "last")
+    if policy not in POLICIES:
+        raise DataError(f"duplicates: expected one of {', '.join(POLICIES)}, not {policy!r}", duplicates=policy)
+    return policy
+
+
+def tidied(
+    frame: pl.DataFrame, roles: Roles, policy: str, since: float | str | None, until: float | str | None
+) -> tuple[pl.DataFrame, Roles, dict[str, int]]:
+    """The first three steps of `clean`, which look at no user but their own: rows in their order, roles, and what left.
+
+    frame: as `interned` made it, perhaps with further columns. It may be a part of a log that holds its users whole.
+    """
+    counts = {}
+    frame, counts["outside_the_time_window"] = within(frame, roles, since, until)
+    frame, counts["repeated_pair"] = once(frame, roles, policy)
+    frame, roles, counts["not_positive"] = positives(frame, roles)
+    return frame, roles, counts
 
 
 def within(

@@ -10,7 +10,7 @@ import polars as pl
 
 from recprune.data.dataset import Roles
 from recprune.data.intern import columns_with_a_role, interned
-from recprune.data.keep import POLICIES, common, once, positives, within
+from recprune.data.keep import common, policy_of, tidied
 from recprune.errors import DataError
 
 __all__ = ["Log", "Rejected", "clean"]
@@ -105,14 +105,8 @@ def clean(
     Rows keep their order. Raises DataError for an unknown policy, a wrong date, and where no row is left.
     """
     roles = log.roles
-    policy = duplicates or ("all" if log.repeats or roles.label else "last")
-    if policy not in POLICIES:
-        raise DataError(f"duplicates: expected one of {', '.join(POLICIES)}, not {policy!r}", duplicates=policy)
-    frame = interned(log.frame, roles)
-    counts = {}
-    frame, counts["outside_the_time_window"] = within(frame, roles, since, until)
-    frame, counts["repeated_pair"] = once(frame, roles, policy)
-    frame, roles, counts["not_positive"] = positives(frame, roles)
+    policy = policy_of(duplicates, roles, repeats=log.repeats)
+    frame, roles, counts = tidied(interned(log.frame, roles), roles, policy, since, until)
     frame, counts["rare_user_or_item"] = common(frame, roles, max(k_core, min_user), max(k_core, min_item))
     if frame.height == 0:
         gone = ", ".join(f"{reason.replace('_', ' ')}: {count:,}" for reason, count in counts.items() if count)

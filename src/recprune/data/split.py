@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 Rows = NDArray[np.bool_]
+Codes = NDArray[np.integer]
 
 
 def split_by_time(dataset: Dataset, valid: float = 0.1, test: float = 0.2, *, repeats: bool = False) -> Split:
@@ -56,9 +57,8 @@ def split_by_user_time(dataset: Dataset, test: float = 0.2, valid: float = 0.1, 
     ceil(valid k) before them validation; but one row at least stays in train (validation gives way first).
     """
     shares(valid, test)
-    counts = np.bincount(dataset["user"], minlength=dataset.n_users)
-    in_test, in_valid = np.ceil(test * counts - 1e-9), np.ceil(valid * counts - 1e-9)
-    return from_the_end(dataset, in_valid.astype(np.int64), in_test.astype(np.int64), repeats=repeats)
+    rows = last_shares(dataset["user"], times(dataset), dataset["item"], dataset.n_users, test, valid)
+    return parted(dataset, *rows, repeats=repeats)
 
 
 def split_last(dataset: Dataset, n: int = 1, *, repeats: bool = False) -> Split:
@@ -67,10 +67,7 @@ def split_last(dataset: Dataset, n: int = 1, *, repeats: bool = False) -> Split:
     One row at least stays in train: a user of k rows gives min(n, k - 1) to test, then min(n, what is left - 1) to
     validation.
     """
-    if n < 1:
-        raise DataError(f"split_last: n is 1 or more, not {n}", n=n)
-    each = np.full(dataset.n_users, n, dtype=np.int64)
-    return from_the_end(dataset, each, each, by_item=False, repeats=repeats)
+    return parted(dataset, *last_rows(dataset["user"], times(dataset), dataset.n_users, n), repeats=repeats)
 
 
 def split_random(
@@ -79,13 +76,7 @@ def split_random(
     """A permutation of the rows by numpy's PCG64 of `seed`: the first ceil(test n) are test, the next ceil(valid n)
     validation.
     """
-    shares(valid, test)
-    n = len(dataset)
-    order = np.random.default_rng(seed).permutation(n)
-    n_test, n_valid = math.ceil(test * n - 1e-9), math.ceil(valid * n - 1e-9)
-    part = np.zeros(n, dtype=np.int8)
-    part[order[:n_test]] = 2
-    part[order[n_test : n_test + n_valid]] = 1
+    part = drawn_parts(len(dataset), valid, test, seed)
     return parted(dataset, part == 1, part == 2, repeats=repeats)
 
 
@@ -135,24 +126,43 @@ def times(dataset: Dataset) -> NDArray[np.int64]:
     return dataset["time"]
 
 
+def drawn_parts(n: int, valid: float, test: float, seed: int) -> NDArray[np.int8]:
+    """(n,) 0 for train, 1 for validation, 2 for test, as `split_random` draws them."""
+    shares(valid, test)
+    order = np.random.default_rng(seed).permutation(n)
+    n_test, n_valid = math.ceil(test * n - 1e-9), math.ceil(valid * n - 1e-9)
+    part = np.zeros(n, dtype=np.int8)
+    part[order[:n_test]] = 2
+    part[order[n_test : n_test + n_valid]] = 1
+    return part
+
+
+def last_shares(users: Codes, time: Codes, items: Codes, n_users: int, test: float, valid: float) -> tuple[Rows, Rows]:
+    """Which rows `split_by_user_time` gives to validation and to test; of any rows that hold their users whole."""
+    counts = np.bincount(users, minlength=n_users)
+    in_test, in_valid = np.ceil(test * counts - 1e-9), np.ceil(valid * counts - 1e-9)
+    order = np.lexsort((items, time, users))
+    return from_the_end(users, order, counts, in_valid.astype(np.int64), in_test.astype(np.int64))
+
+
+def last_rows(users: Codes, time: Codes, n_users: int, n: int) -> tuple[Rows, Rows]:
+    """Which rows `split_last` gives to validation and to test; of any rows that hold their users whole."""
+    if n < 1:
+        raise DataError(f"split_last: n is 1 or more, not {n}", n=n)
+    each = np.full(n_users, n, dtype=np.int64)
+    return from_the_end(users, np.lexsort((time, users)), np.bincount(users, minlength=n_users), each, each)
+
+
 def from_the_end(
-    dataset: Dataset,
-    valid: NDArray[np.int64],
-    test: NDArray[np.int64],
-    *,
-    by_item: bool = True,
-    repeats: bool = False,
-) -> Split:
-    """Of each user the last test[user] rows, and the valid[user] before them, but one row at least stays."""
-    users, time = dataset["user"], times(dataset)
-    order = np.lexsort((dataset["item"], time, users) if by_item else (time, users))
-    counts = np.bincount(users, minlength=dataset.n_users)
+    users: Codes, order: NDArray[np.int64], counts: NDArray[np.int64], valid: NDArray[np.int64], test: NDArray[np.int64]
+) -> tuple[Rows, Rows]:
+    """Of each user, in that order of the rows, the last test[user], and the valid[user] before them; one row stays."""
     test = np.minimum(test, np.maximum(counts - 1, 0))
     valid = np.minimum(valid, np.maximum(counts - 1 - test, 0))
     left = np.empty(len(users), dtype=np.int64)  # rows of the same user from this one on
     left[order] = np.repeat(np.cumsum(counts), counts) - np.arange(len(users))
     in_test = left <= test[users]
-    return parted(dataset, ~in_test & (left <= (test + valid)[users]), in_test, repeats=repeats)
+    return ~in_test & (left <= (test + valid)[users]), in_test
 
 
 def parted(dataset: Dataset, in_valid: Rows, in_test: Rows, *, repeats: bool) -> Split:
@@ -203,6 +213,11 @@ def leaks(split: Split) -> int:
         mine *= 4
         mine += number
         begin += len(part)
+    return leaked(keys)
+
+
+def leaked(keys: NDArray[np.int64]) -> int:
+    """How many pairs stand in more than one part. keys: four times the number of a pair, and its part; it is sorted."""
     keys.sort()
     same = (keys[1:] >> 2) == (keys[:-1] >> 2)
     return len(np.unique(keys[1:][same & (keys[1:] != keys[:-1])] >> 2))

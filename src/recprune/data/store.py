@@ -65,13 +65,18 @@ def write_into(split: Split, folder: Path) -> None:
     for number, (column, vocabulary) in enumerate(split.vocabularies.items()):
         names[column] = f"vocabulary-{number}.parquet"
         pl.DataFrame({"id": pl.Series(vocabulary.ids, dtype=pl.String)}).write_parquet(folder / names[column])
+    seal(folder, split.train.roles, {name: len(getattr(split, name)) for name in PARTS}, names)
+
+
+def seal(folder: Path, roles: Roles, rows: Mapping[str, int], vocabularies: Mapping[str, str]) -> None:
+    """Write the manifest of a folder whose files are all there. vocabularies: column -> name of its file."""
     files = {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in sorted(folder.iterdir())}
     manifest = {
         "kind": KIND,
         "version": VERSION,
-        "roles": asdict(split.train.roles),
-        "rows": {name: len(getattr(split, name)) for name in PARTS},
-        "vocabularies": names,
+        "roles": asdict(roles),
+        "rows": dict(rows),
+        "vocabularies": dict(vocabularies),
         "files": files,
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False)

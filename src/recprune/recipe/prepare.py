@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recprune.data.bins import binned
-from recprune.data.dataset import Dataset, Split
+from recprune.data.dataset import Dataset, Roles, Split
 from recprune.data.encode import encode, missing
 from recprune.data.intern import columns_with_a_role
 from recprune.data.log import Log, Rejected, clean
@@ -27,7 +27,7 @@ from recprune.data.store import save_split
 from recprune.errors import DataError
 from recprune.recipe.stages import Stage, silent
 
-__all__ = ["PASTS", "WAYS", "Columns", "Prepared", "SplitBy", "counts", "keep", "prepare"]
+__all__ = ["PASTS", "WAYS", "Columns", "Prepared", "SplitBy", "counts", "keep", "prepare", "way_of"]
 
 PASTS = 20
 """Items of the past that are kept where a model needs some and nothing is said."""
@@ -134,7 +134,7 @@ def prepare(
         rejected = sum((part.rejected for part in logs), Rejected())
         say(f"{len(logs[0]):,} rows stay, {len(rejected):,} left out")
     with stage("encode and split") as say:
-        way = "given" if test is not None else _way(by, logs[0])
+        way = "given" if test is not None else way_of(by, logs[0].roles)
         if test is not None:
             split = split_given(logs[0], logs[1], logs[2] if valid is not None else None)
         else:
@@ -157,14 +157,15 @@ def _lacking(split: Split) -> dict[str, int]:
     }
 
 
-def _way(by: SplitBy, log: Log) -> str:
+def way_of(by: SplitBy, roles: Roles) -> str:
+    """The way to split that is meant. Raises DataError for one that there is not."""
     if by.way not in ("auto", *WAYS):
         raise DataError(f"no way to split named {by.way!r}; there are: auto, {', '.join(WAYS)}", split=by.way)
     if by.way != "auto":
         return by.way
-    if log.roles.time is None or log.roles.user is None:
-        return "random" if log.roles.time is None else "time"
-    return "time" if log.roles.label else "user"
+    if roles.time is None or roles.user is None:
+        return "random" if roles.time is None else "time"
+    return "time" if roles.label else "user"
 
 
 def keep(prepared: Prepared, folder: Path) -> None:

@@ -131,19 +131,30 @@ def pieces(path: str | Path, shape: Shape, encoding: str) -> Iterator[Piece]:
     before, skip = 0, shape.header
     for block in blocks(path, encoding):
         if skip:
-            begin = len(block) - len(block.lstrip(b"\n"))
-            end = block.find(b"\n", begin) + 1
-            before, block, skip = block.count(b"\n", 0, end), block[end:], False
-        mark = shape.separator
-        if len(mark) > 1:
-            mark = stand_in(block)
-            block = block.replace(shape.separator, mark)
-        judged = judge(block, len(shape.names), mark, shape.quote)
-        bad = tuple((line, why, text.replace(mark, shape.separator)) for line, why, text in judged.bad)
-        table = parse(judged.text, shape.names, mark, shape.quote)
-        text = judged.text if mark == shape.separator else judged.text.replace(mark, shape.separator)
-        yield piece_of(table, Judged(text, judged.numbers, bad, judged.total), before)
-        before += judged.total
+            (before, block), skip = without_header(block), False
+        piece, lines = piece_of_block(block, shape, before)
+        yield piece
+        before += lines
+
+
+def without_header(block: bytes) -> tuple[int, bytes]:
+    """The first block behind its first line that is not empty, and how many lines that leaves out."""
+    begin = len(block) - len(block.lstrip(b"\n"))
+    end = block.find(b"\n", begin) + 1
+    return block.count(b"\n", 0, end), block[end:]
+
+
+def piece_of_block(block: bytes, shape: Shape, before: int) -> tuple[Piece, int]:
+    """Whole lines as a table of text, and how many they are; `before` lines stand in front of them."""
+    mark = shape.separator
+    if len(mark) > 1:
+        mark = stand_in(block)
+        block = block.replace(shape.separator, mark)
+    judged = judge(block, len(shape.names), mark, shape.quote)
+    bad = tuple((line, why, text.replace(mark, shape.separator)) for line, why, text in judged.bad)
+    table = parse(judged.text, shape.names, mark, shape.quote)
+    text = judged.text if mark == shape.separator else judged.text.replace(mark, shape.separator)
+    return piece_of(table, Judged(text, judged.numbers, bad, judged.total), before), judged.total
 
 
 def parse(text: bytes, names: Sequence[str], separator: bytes, quote: bytes) -> pl.DataFrame:
