@@ -65,7 +65,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def navigation(there: Mapping[str, str]) -> list[Any]:
-    """The headings with those of their pages that are there (path -> title); under "More" every page that none names."""
+    """The headings with those of their pages that are there (path -> title); under "More" the pages that none names."""
     left, out = dict(there), {}
     for name, wanted in NAV.items():
         found = [page for pattern in wanted for page in _matching(pattern, left)]

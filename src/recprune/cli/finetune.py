@@ -49,7 +49,7 @@ def finetune(
             shelved.model,
             split,
             options,
-            progress=epochs(say),
+            progress=epochs(say, options.epochs),
             renumber=codes,
             teacher=None if large is None else large.model,
         )

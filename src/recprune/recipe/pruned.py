@@ -84,9 +84,8 @@ def carry_out(
         with stage("fine-tune") as say:
             options, teacher = options or TUNING, model if distilled else None
             with rounding_in(made, chosen, options, rounding) as steps:
-                fit = finetune(
-                    made, split, options, progress=epochs(say), renumber=codes, teacher=teacher, before_epoch=steps
-                )
+                told = epochs(say, options.epochs)
+                fit = finetune(made, split, options, progress=told, renumber=codes, teacher=teacher, before_epoch=steps)
     small = Pruned(made, chosen, vocabularies, codes, fit)
     return finished(small, model, split, stage=stage) if packed else small
 

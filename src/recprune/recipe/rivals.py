@@ -192,7 +192,7 @@ def from_scratch(
     fresh = fresh_copy(unpack(pruned.model), seed)
     with stage("train from scratch") as say, rounding_in(fresh, pruned.plan, options, rounding) as steps:
         own = restrict(split, pruned.renumber)
-        done = fit(fresh, own, options, progress=epochs(say), before_epoch=steps)
+        done = fit(fresh, own, options, progress=epochs(say, options.epochs), before_epoch=steps)
     return replace(pruned, model=pack_planned(fresh, pruned.plan), fit=done)
 
 

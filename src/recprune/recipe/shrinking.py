@@ -173,7 +173,8 @@ def _further(way: _Way, here: Pruned, budget: Budget, tuning: FitOptions) -> Pru
     with way.stage("fine-tune") as say:
         codes, teacher = renumber(chosen), way.model if way.distilled else None
         with rounding_in(made, chosen, tuning, ROUNDING if budget == way.last else 0.0) as rounded:
+            reported = epochs(say, tuning.epochs)
             done = finetune(
-                made, way.split, tuning, progress=epochs(say), renumber=codes, teacher=teacher, before_epoch=rounded
+                made, way.split, tuning, progress=reported, renumber=codes, teacher=teacher, before_epoch=rounded
             )
     return Pruned(made, chosen, vocabularies, codes, done if here.fit is None else here.fit.then(done))

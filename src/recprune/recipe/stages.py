@@ -25,11 +25,12 @@ def silent(name: str) -> Iterator[Say]:
     yield lambda words: None
 
 
-def epochs(say: Say) -> Progress:
-    """What `fit` reports, in words."""
+def epochs(say: Say, most: int | None = None) -> Progress:
+    """What `fit` reports, in words. most: how many epochs there are, if training does not end before."""
 
     def report(epoch: Epoch) -> None:
         value = "" if epoch.value is None else f", validation {epoch.value:.4f}"
-        say(f"epoch {epoch.number}, loss {epoch.loss:.4f}{value}")
+        of = "" if most is None else f", {epoch.number}/{most}"
+        say(f"epoch {epoch.number}, loss {epoch.loss:.4f}{value}{of}")
 
     return report

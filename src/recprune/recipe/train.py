@@ -34,7 +34,7 @@ def train(
     options = options or FitOptions()
     model = built(name, split, settings or {}, options.seed)
     with stage(f"train {name}") as say:
-        done = fit(model, split, options, progress=epochs(say))
+        done = fit(model, split, options, progress=epochs(say, options.epochs))
     return model, done
 
 
