@@ -11,7 +11,7 @@ from recprune.importance.rules.magnitude import Magnitude
 from recprune.importance.score import score
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
-from recprune.planning.joint import encoding_steps, joint
+from recprune.planning.joint import by_estimate, encoding_steps, joint
 from recprune.planning.measured import measured, rise_without
 from recprune.tracing.site import Kind
 from recprune.tracing.trace import survey
@@ -84,6 +84,19 @@ def test_steps_of_a_tensor_save_more_and_cost_more_from_one_to_the_next():
         assert mine
         assert all(step.saved > 0 for step in mine)
         assert [s.price for s in mine] == sorted(s.price for s in mine)
+
+
+def test_without_measuring_the_plan_of_the_lowest_sum_comes_first():
+    model = Factors()
+    found, probe, told = probed(model)
+    budget, steps = Budget(bytes=1500, kinds=frozenset({Kind.DIM})), encoding_steps(model, found, probe)
+    ranked = by_estimate(found, told, budget, steps[::-1])
+    assert [rise for rise, _ in ranked] == sorted(rise for rise, _ in ranked)
+    assert ranked[0][1] == joint(model, found, told, probe, budget, rounds=1)
+    rise, alone = by_estimate(found, told, budget, [])[0]
+    assert rise == pytest.approx(sum(float(told[n][alone.leaving(found.site(n))].sum()) for n in alone.kept))
+    with pytest.raises(BudgetError, match="at least"):
+        by_estimate(found, told, Budget(bytes=10), steps)
 
 
 def test_bits_need_a_budget_in_bytes():

@@ -25,7 +25,7 @@ from recprune.planning.plan import Plan
 from recprune.tracing.build import named_tensors
 from recprune.tracing.site import Survey
 
-__all__ = ["ENCODINGS", "Step", "encoding_steps", "joint"]
+__all__ = ["ENCODINGS", "Step", "by_estimate", "encoding_steps", "joint"]
 
 ENCODINGS = ("int8_rows", "int4_rows", "int4_rotated_rows", "int2_rotated_rows", "bf16")
 """Encodings that a plan tries where none are named; of a table of one column bf16 is the smallest."""
@@ -79,7 +79,33 @@ def joint(
     if budget.bytes is None:
         raise BudgetError(f"bits count for a budget in bytes, not for {budget.amount}", budget=budget.amount)
     tell = say or _silent
-    steps = sorted(encoding_steps(model, survey, probe, names, tell), key=lambda s: (s.price, s.tensor, s.encoding))
+    steps = encoding_steps(model, survey, probe, names, tell)
+    found = by_estimate(survey, scores, budget, steps, rule=rule, left=left)
+    tries = MEASURED if rounds > 1 else 1
+    measured = [(_rise(model, survey, plan, probe, counts), n, plan) for n, (_, plan) in enumerate(found[:tries])]
+    rise, _, best = min(measured, key=lambda one: one[:2])
+    tell(f"{len(found)} plans, {len(measured)} measured, rise {rise:.4g}")
+    sparse = sparse_matrices(survey)
+    stored = {tensor: name for tensor, name in best.encodings.items() if tensor in sparse or not by_entries(name)}
+    if not best.kept or rounds < 2:
+        return best
+    again = corrected(model, survey, scores, probe, budget, rule=rule, encodings=stored, rounds=rounds, counts=counts)
+    return again if _rise(model, survey, again, probe, counts) < rise else best
+
+
+def by_estimate(
+    survey: Survey,
+    scores: Mapping[str, Tensor],
+    budget: Budget,
+    steps: Sequence[Step],
+    *,
+    rule: str = "",
+    left: float = 1.0,
+) -> list[tuple[float, Plan]]:
+    """(estimated rise of the loss, plan) for none of the steps, the first, the first two and so on, in the order of
+    their prices; the cheapest plan first. The arguments are those of `joint`. Raises BudgetError where none meets it.
+    """
+    steps = sorted(steps, key=lambda s: (s.price, s.tensor, s.encoding))
     found: list[tuple[float, Plan]] = []
     refused: BudgetError | None = None
     for taken in range(len(steps) + 1):
@@ -95,17 +121,7 @@ def joint(
             break
     if not found:
         raise refused or BudgetError(f"{budget.amount} cannot be met: nothing can leave")
-    found.sort(key=lambda pair: pair[0])
-    tries = MEASURED if rounds > 1 else 1
-    measured = [(_rise(model, survey, plan, probe, counts), n, plan) for n, (_, plan) in enumerate(found[:tries])]
-    rise, _, best = min(measured, key=lambda one: one[:2])
-    tell(f"{len(found)} plans, {len(measured)} measured, rise {rise:.4g}")
-    sparse = sparse_matrices(survey)
-    stored = {tensor: name for tensor, name in best.encodings.items() if tensor in sparse or not by_entries(name)}
-    if not best.kept or rounds < 2:
-        return best
-    again = corrected(model, survey, scores, probe, budget, rule=rule, encodings=stored, rounds=rounds, counts=counts)
-    return again if _rise(model, survey, again, probe, counts) < rise else best
+    return sorted(found, key=lambda pair: pair[0])
 
 
 def encoding_steps(
