@@ -28,6 +28,7 @@ SEES: dict[str, set[str]] = {
     "surgery": BASE | {"rewrites", "tracing", "importance", "planning", "encodings", "packing"},
     "models": BASE | {"data", "encodings"},
     "kernels": BASE | {"encodings"},
+    "doctor": BASE | {"kernels"},
     "evaluation": BASE | {"data", "encodings", "models", "kernels"},
     "training": BASE | {"data", "encodings", "models", "evaluation"},
     "large": BASE | {"data"},

@@ -78,7 +78,7 @@ def _print(answer: Answer, common: Common) -> None:
 
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     for part in answer.shown:
-        console.print(part)
+        console.print(part, markup=False)
 
 
 def _fail(error: Exception) -> NoReturn:

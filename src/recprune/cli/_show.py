@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -48,7 +49,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str |
         right = bool(rows) and all(not isinstance(row[place], str) for row in rows)
         out.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in rows:
-        out.add_row(*(number(value) for value in row))
+        out.add_row(*(Text(number(value)) for value in row))
     return out
 
 
