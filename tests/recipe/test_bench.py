@@ -4,15 +4,18 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from recprune.artifact import load
 from recprune.data.store import save_split
-from recprune.errors import ArtifactError, DataError
+from recprune.errors import ArtifactError
 from recprune.models.build import build
 from recprune.recipe.bench import bench
-from recprune.recipe.served import offer_of, scorer_of
+from recprune.recipe.served import offer_of, scorer_of, service_of
 from recprune.recipe.shelf import Shelved, put, take
+from recprune.serving.eager import Eager
+from recprune.serving.fast import ByNeighbours
 from recprune.testing import tiny_mixed, tiny_split
 
 FEW = {"batches": (1, 9), "only": ("kernels",), "repeats": 5, "seconds": 0.0}
@@ -48,12 +51,67 @@ def test_without_data_codes_are_drawn(folder: Path):
     assert bench(folder, **FEW).asked == "drawn codes"
 
 
-def test_models_that_rank_are_refused(tmp_path: Path):
+@pytest.fixture
+def lists(tmp_path: Path) -> Path:
+    """Neighbours, on the data that they were counted in."""
     split = tiny_split()
-    at = tmp_path / "mf"
-    put(at, Shelved(at, build("mf", split), split.vocabularies, None, (), None))
-    with pytest.raises(DataError, match="ranks items"):
-        bench(at)
+    save_split(split, tmp_path / "prepared")
+    model = build("item_knn", split)
+    model.refit_(split.train.histories())
+    at = tmp_path / "lists"
+    put(at, Shelved(at, model, split.vocabularies, None, (), tmp_path / "prepared"))
+    return at
+
+
+def test_of_models_that_rank_lists_are_timed_and_recorded(lists: Path):
+    found = bench(lists, k=3, **FEW)
+    assert load(lists).speeds == found.speeds
+    assert {rows: set(took) for rows, took in found.speeds.took.items()} == {1: {"eager", "kernels"}} | {
+        9: {"eager", "kernels"}
+    }
+    assert (found.asked, found.unit) == ("users of the data", "users")
+
+
+@pytest.mark.parametrize("name", ["mf", "sasrec", "item_knn"])
+def test_without_data_histories_and_users_are_drawn(name: str, tmp_path: Path):
+    split = tiny_split()
+    put(tmp_path / "m", Shelved(tmp_path / "m", build(name, split), split.vocabularies, None, (), None))
+    found = bench(tmp_path / "m", keep=False, **FEW)
+    assert found.asked == "drawn histories"
+    assert "kernels" in found.speeds.took[9]
+
+
+def test_a_model_that_ranks_needs_its_items(tmp_path: Path):
+    put(tmp_path / "mf", Shelved(tmp_path / "mf", build("mf", tiny_split()), {}, None, (), None))
+    with pytest.raises(ArtifactError, match="without the ids of its items"):
+        bench(tmp_path / "mf")
+
+
+def test_a_server_lists_by_the_record(lists: Path):
+    plain = service_of(take(lists), take(lists).split(), "train")
+    assert isinstance(plain.recommender, ByNeighbours)
+    found = bench(lists, **FEW)
+    use = {1: "kernels", 9: "eager"}
+    shelved = replace(take(lists), speeds=replace(found.speeds, use=use))
+    service = service_of(shelved, shelved.split(), "train")
+    assert service.recommender.names == use
+    assert isinstance(service.recommender.listing[9], Eager)
+    assert service.by_user("u3", 4).items == plain.by_user("u3", 4).items
+    written = service.recommender.many(np.arange(1, 8), service.known.histories, service.known.codes, 4, False)
+    assert np.array_equal(written[0], plain.recommender.many(np.arange(1, 8), *_of(service), 4, False)[0])
+
+
+def _of(service):
+    return service.known.histories, service.known.codes
+
+
+def test_a_server_says_which_way_to_list_it_does_not_take(lists: Path, caplog: pytest.LogCaptureFixture):
+    found = bench(lists, **FEW)
+    with caplog.at_level(logging.WARNING, "recprune.serving"):
+        shelved = replace(take(lists), speeds=replace(found.speeds, use={1: "gone", 9: "kernels"}))
+        service = service_of(shelved, None)
+    assert service.recommender.names == {1: "eager", 9: "kernels"}
+    assert "the runtime gone was measured to be the fastest, and is not taken: there is none" in caplog.text
 
 
 def test_a_server_scores_by_the_record(folder: Path):

@@ -8,7 +8,7 @@ import pytest
 from recprune import runtimes
 from recprune.errors import ExtensionError
 from recprune.runtimes import kernels as kernels_file
-from recprune.runtimes.choice import chosen
+from recprune.runtimes.choice import chosen, nearest
 from recprune.runtimes.eager import eager
 from recprune.runtimes.measure import BATCHES, Measured, measure
 
@@ -61,7 +61,7 @@ def test_a_runtime_that_there_is_not_is_refused(mixed, trained, asked):
 def test_the_nearest_number_of_rows_decides(mixed, trained, asked):
     model = trained("lr", mixed)
     run = chosen(model, {1: "kernels", 64: "eager", 256: "kernels"}, asked(model, mixed))
-    assert [run.nearest(n) for n in (0, 1, 7, 9, 100, 200, 9999)] == [1, 1, 1, 64, 64, 256, 256]
+    assert [nearest(run.runs, n) for n in (0, 1, 7, 9, 100, 200, 9999)] == [1, 1, 1, 64, 64, 256, 256]
     columns = asked(model, mixed)
     np.testing.assert_allclose(run(columns), eager(model, columns)(columns), rtol=1e-5, atol=1e-5)
     assert not run.refused

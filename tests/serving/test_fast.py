@@ -38,7 +38,7 @@ def same(fast, eager, k=6):
         np.testing.assert_allclose(one.scores, other.scores, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["mf", "als", "sasrec", "gru4rec"])
+@pytest.mark.parametrize("name", ["mf", "als", "sasrec", "gru4rec", "caser"])
 def test_products_of_a_query_and_a_table_are_found_by_rows(name):
     model = trained(name, dim=8)
     fast = recommender_of(model, N, SPLIT.train.n_users)

@@ -25,7 +25,9 @@ def bench(
     common: Common,
     data: Data = None,
     own: Own = None,
-    batch: Annotated[list[int] | None, typer.Option("--batch", min=1, help="Rows of a call; repeat for more.")] = None,
+    batch: Annotated[
+        list[int] | None, typer.Option("--batch", min=1, help="Rows, or users, of a call; repeat for more.")
+    ] = None,
     runtime: Annotated[
         list[str] | None, typer.Option("--runtime", help="Runtime beside eager; repeat for more. Default: all.")
     ] = None,
@@ -33,6 +35,7 @@ def bench(
     seconds: Annotated[
         float, typer.Option("--seconds", min=0, help="After which no more calls are made of one.")
     ] = 3.0,
+    k: Annotated[int, typer.Option("--k", min=1, help="Length of a list, for models that rank.")] = 20,
     keep: Annotated[bool, typer.Option("--record/--no-record", help="Keep what was found in the folder.")] = True,
 ) -> Answer:
     """Time every runtime that answers as the model does, in turn, and keep in its folder which one is to be used."""
@@ -48,18 +51,20 @@ def bench(
             repeats=repeats,
             seconds=seconds,
             seed=common.seed,
+            k=k,
             keep=keep,
             say=say,
         )
     facts: dict[str, Any] = {"folder": str(model), "seed": common.seed, "recorded": keep, **asdict(found.speeds)}
-    facts |= {"asked": found.asked, "refused": dict(found.refused)}
+    facts |= {"asked": found.asked, "unit": found.unit, "refused": dict(found.refused)}
     shown = [f"{name} is not offered: {reason}" for name, reason in found.refused.items()]
     last = f"{model}: recorded, `recprune serve` goes by it" if keep else "nothing was recorded"
-    where = f"{found.speeds.machine}; one thread; {found.asked}"
-    return Answer(facts, (where, _table(found.speeds), *shown, last))
+    lists = f"; lists of {k}" if found.unit == "users" else ""
+    where = f"{found.speeds.machine}; one thread; {found.asked}{lists}"
+    return Answer(facts, (where, _table(found.speeds, found.unit), *shown, last))
 
 
-def _table(speeds: Speeds) -> Table:
+def _table(speeds: Speeds, unit: str) -> Table:
     from recprune.cli._show import table
 
     rows = [
@@ -67,7 +72,7 @@ def _table(speeds: Speeds) -> Table:
         for size, took in speeds.took.items()
         for name, one in took.items()
     ]
-    return table(["rows", "runtime", "ms a call", "10 %", "90 %", "times eager", "use"], rows)
+    return table([unit, "runtime", "ms a call", "10 %", "90 %", "times eager", "use"], rows)
 
 
 def _mark(used: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from recprune.runtimes.choice import Chosen, chosen
 from recprune.serving.fast import recommender_of
 from recprune.serving.known import known_of
 from recprune.serving.offer import Offer
+from recprune.serving.recommender import Recommender
 from recprune.serving.scorer import Scorer
 from recprune.serving.service import Service
+from recprune.serving.ways import recorded
 
 __all__ = ["made_from", "offer_of", "runs_of", "scorer_of", "service_of"]
 
@@ -39,18 +42,31 @@ def service_of(shelved: Shelved, split: Split | None, known: str = "all") -> Ser
             path=str(shelved.folder),
         )
     users = shelved.vocabularies.get("user")
-    recommender = recommender_of(shelved.model, len(items), 1 if users is None else len(users))
+    recommender = _lists_of(shelved, len(items), 1 if users is None else len(users))
     if split is None:
         return Service(recommender, items, None, users)
     return Service(recommender, items, known_of(split, shelved.codes(split), known))
+
+
+def _lists_of(shelved: Shelved, n_items: int, n_users: int) -> Recommender:
+    """What lists items, by the record of `recprune bench` where there is one."""
+    if shelved.speeds is None:
+        return recommender_of(shelved.model, n_items, n_users)
+    found = recorded(shelved.model, shelved.speeds.use, n_items, n_users)
+    _warn(found.refused)
+    return found
+
+
+def _warn(refused: Mapping[str, str]) -> None:
+    for name, reason in refused.items():
+        log.warning("the runtime %s was measured to be the fastest, and is not taken: %s", name, reason)
 
 
 def scorer_of(shelved: Shelved) -> Scorer:
     """What gives probabilities of rows, by the runtimes that `recprune bench` has recorded, where it has."""
     many = getattr(shelved.model, "config", {}).get("multi", ())
     runs = runs_of(shelved)
-    for name, reason in ({} if runs is None else runs.refused).items():
-        log.warning("the runtime %s was measured to be the fastest, and is not taken: %s", name, reason)
+    _warn({} if runs is None else runs.refused)
     return Scorer(shelved.model, shelved.vocabularies, frozenset(many), runs)
 
 

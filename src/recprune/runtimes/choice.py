@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from torch import nn
@@ -13,7 +13,12 @@ from recprune import discover
 from recprune.runtimes.asking import Answer, Columns, Compiled
 from recprune.runtimes.measure import compiled
 
-__all__ = ["Chosen", "chosen"]
+__all__ = ["Chosen", "chosen", "nearest"]
+
+
+def nearest(sizes: Iterable[int], rows: int) -> int:
+    """The size that is the fewest times larger or smaller than a number of rows."""
+    return min(sizes, key=lambda n: abs(math.log(n / max(rows, 1))))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,11 +32,7 @@ class Chosen:
 
     def __call__(self, columns: Columns) -> Answer:
         """What the model gives for these columns, by the runtime that was measured at the nearest number of rows."""
-        return self.runs[self.nearest(len(columns[0]))](columns)
-
-    def nearest(self, rows: int) -> int:
-        """The measured number of rows that is the fewest times larger or smaller."""
-        return min(self.runs, key=lambda n: abs(math.log(n / max(rows, 1))))
+        return self.runs[nearest(self.runs, len(columns[0]))](columns)
 
 
 def chosen(model: nn.Module, use: Mapping[int, str], columns: Columns) -> Chosen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import logging
 import warnings
@@ -39,7 +40,7 @@ def to_onnx(model: nn.Module, example: Columns) -> bytes:
     rows = Dim("rows", min=1)
     shapes = tuple({0: rows, **({1: Dim.AUTO} if x.dim() == 2 else {})} for x in inputs)
     with _quiet(), torch.no_grad():
-        program = torch.export.export(model.eval(), inputs, dynamic_shapes=_as_taken(shapes))
+        program = torch.export.export(model.eval(), inputs, dynamic_shapes=_as_taken(model, shapes))
         made: Any = torch.onnx.export(program, dynamo=True, verbose=False)
     data: bytes = made.model_proto.SerializeToString()
     return data
@@ -60,9 +61,10 @@ def session_of(file: bytes, runtime: Any) -> Compiled:
     return call
 
 
-def _as_taken(shapes: tuple[Any, ...]) -> Any:
-    """Shapes of positional arguments, which forward takes as `*columns`."""
-    return (shapes,)
+def _as_taken(model: nn.Module, shapes: tuple[Any, ...]) -> Any:
+    """Shapes of positional arguments as forward takes them: one by one, or together as `*columns`."""
+    kinds = [parameter.kind for parameter in inspect.signature(model.forward).parameters.values()]
+    return (shapes,) if inspect.Parameter.VAR_POSITIONAL in kinds else shapes
 
 
 def _installed() -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,10 +23,11 @@ FIRST = np.zeros(1, dtype=np.int64)
 class Eager:
     """A `Recommender` that runs forward and takes the highest scores.
 
-    n_items: rows of its item vocabulary. Raises DataError for a model that scores rows and not items.
+    n_items: rows of its item vocabulary. forward: what runs in the place of the model, and gives the same. Raises
+    DataError for a model that scores rows and not items.
     """
 
-    def __init__(self, model: nn.Module, n_items: int) -> None:
+    def __init__(self, model: nn.Module, n_items: int, forward: Callable[..., Tensor] | None = None) -> None:
         if not ranks(model):
             raise DataError(
                 f"{type(model).__name__} scores rows ({', '.join(columns_of(model))}) and gives no lists; "
@@ -32,6 +35,7 @@ class Eager:
                 model=type(model).__name__,
             )
         self.model, self.n_items = model.eval(), n_items
+        self.forward: Callable[..., Tensor] = forward or self.model
         self.by_user = "user" in columns_of(model)
         self.by_history = bool({"history", "sequence"} & set(columns_of(model)))
 
@@ -57,7 +61,7 @@ class Eager:
 
     def _scores(self, rows: Codes, histories: Histories, codes: Codes) -> Tensor:
         """(n, n_items) float32 on the processor, its own, -inf for the unknown item."""
-        scores: Tensor = self.model(*user_inputs(self.model, histories, rows, renumber={"user": codes}))
+        scores: Tensor = self.forward(*user_inputs(self.model, histories, rows, renumber={"user": codes}))
         if scores.shape != (len(rows), self.n_items):
             raise DataError(
                 f"expected scores of shape {(len(rows), self.n_items)}, one an item and row 0 for the unknown one; "

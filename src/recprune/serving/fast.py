@@ -14,26 +14,31 @@ from recprune.data.dataset import Histories
 from recprune.encodings.faces import Packed
 from recprune.encodings.item_bytes import ItemBytes
 from recprune.encodings.item_item import ItemItem
-from recprune.errors import DataError
+from recprune.errors import DataError, ExtensionError
 from recprune.evaluation.inputs import columns_of, user_inputs
 from recprune.kernels.catalogue import Catalogue
 from recprune.kernels.neighbours import Neighbours
 from recprune.kernels.top import Top
+from recprune.serving.agreement import differ, drawn_requests
 from recprune.serving.eager import FIRST, Eager
 from recprune.serving.recommender import Codes, Listed, Recommender
 
-__all__ = ["ByNeighbours", "ByRows", "recommender_of"]
+__all__ = ["ByNeighbours", "ByRows", "fast_of", "has_rows", "padded", "part_of", "recommender_of"]
 
 
 class ByRows:
-    """A `Recommender` of score(query, i) = query · row_i + bias_i, for a model with `query` and a table `item`."""
+    """A `Recommender` of score(query, i) = query · row_i + bias_i, for a model with `query` and rows of items: of a
+    layer `output`, or of a table `item`.
 
-    def __init__(self, eager: Eager) -> None:
+    query: what runs in the place of that of the model, and gives the same.
+    """
+
+    def __init__(self, eager: Eager, query: Callable[..., Tensor] | None = None) -> None:
         self.model, self.n_items = eager.model, eager.n_items
         self.by_user, self.by_history = eager.by_user, eager.by_history
-        self.query: Callable[..., Tensor] = self.model.query  # type: ignore[assignment]
-        bias = getattr(self.model, "bias", None)
-        table: nn.Module = self.model.item  # type: ignore[assignment]
+        self.query: Callable[..., Tensor] = query or self.model.query  # type: ignore[assignment]
+        table = _rows(self.model)
+        bias = getattr(self.model if table is getattr(self.model, "item", None) else table, "bias", None)
         self.catalogue = Catalogue.of(table, bias=bias if isinstance(bias, Tensor) else None, without=[0])
 
     def lists(self, user: int, history: Codes, k: int, exclude: Codes) -> Listed:
@@ -47,8 +52,8 @@ class ByRows:
     def many(
         self, rows: Codes, histories: Histories, codes: Codes, k: int, with_seen: bool
     ) -> tuple[Codes, NDArray[np.float32]]:
-        exclude = None if with_seen else _part(histories, rows)
-        return _padded(self.catalogue.top_of_all(self._queries(rows, histories, codes), k, exclude))
+        exclude = None if with_seen else part_of(histories, rows)
+        return padded(self.catalogue.top_of_all(self._queries(rows, histories, codes), k, exclude))
 
     @torch.inference_mode()
     def _queries(self, rows: Codes, histories: Histories, codes: Codes) -> Tensor:
@@ -71,60 +76,76 @@ class ByNeighbours:
     def many(
         self, rows: Codes, histories: Histories, codes: Codes, k: int, with_seen: bool
     ) -> tuple[Codes, NDArray[np.float32]]:
-        starts, items = _part(histories, rows)
+        starts, items = part_of(histories, rows)
         place = np.repeat(np.arange(len(rows)), np.diff(starts))
         once = np.unique(place * self.n_items + items)
         counts = np.bincount(once // self.n_items, minlength=len(rows))
         mine = np.concatenate([[0], np.cumsum(counts)]), once % self.n_items
-        return _padded(self.neighbours.top_of_all(mine, k, (np.zeros_like(starts), items[:0]) if with_seen else mine))
+        return padded(self.neighbours.top_of_all(mine, k, (np.zeros_like(starts), items[:0]) if with_seen else mine))
 
 
 def recommender_of(model: nn.Module, n_items: int, n_users: int = 1) -> Recommender:
-    """What gives the lists of a model fastest: a kernel where the model's scores are such a product, else torch.
-
-    Whether they are is found by trial, on users and histories that are drawn. n_users: rows of its users, if it has
-    any. Raises DataError for a model of rows.
+    """What gives the lists of a model without having been timed: a kernel where there is one that lists the same, else
+    torch. n_users: rows of its users, if it has any. Raises DataError for a model of rows.
     """
     eager = Eager(model, n_items)
+    try:
+        return fast_of(eager, n_users)
+    except ExtensionError:
+        return eager
+
+
+def fast_of(eager: Eager, n_users: int = 1) -> Recommender:
+    """The kernel that lists the same as the model, which is found by trial, on users and histories that are drawn.
+
+    Raises ExtensionError, with the reason, where there is none.
+    """
+    said = f"a {type(eager.model).__name__} has neither rows of items and a query, nor entries of items alone"
     for fast in _candidates(eager):
-        if _agree(fast, eager, n_users):
+        said = _differ(fast, eager, n_users)
+        if not said:
             return fast
-    return eager
+    raise ExtensionError(f"no kernel lists the same: {said}", name="kernels")
+
+
+def has_rows(model: nn.Module) -> bool:
+    """Whether a model has a query and rows of items to go with it."""
+    return isinstance(_rows(model), nn.Embedding | nn.Linear | Packed) and callable(getattr(model, "query", None))
+
+
+def _rows(model: nn.Module) -> Any:
+    table, layer = getattr(model, "item", None), getattr(model, "output", None)
+    there = getattr(table, "num_embeddings", None)
+    return layer if there is not None and getattr(layer, "out_features", None) == there else table
 
 
 def _candidates(eager: Eager) -> Iterator[Recommender]:
-    table, matrix = getattr(eager.model, "item", None), getattr(eager.model, "items", None)
-    stored = matrix.stored if isinstance(matrix, Packed) else matrix
-    if isinstance(stored, ItemItem | ItemBytes) and columns_of(eager.model) == ("history",):
+    matrix = getattr(eager.model, "items", None)
+    held = matrix.stored if isinstance(matrix, Packed) else matrix
+    if isinstance(held, ItemItem | ItemBytes) and columns_of(eager.model) == ("history",):
         yield ByNeighbours(eager)
-    if isinstance(table, nn.Embedding | Packed) and callable(getattr(eager.model, "query", None)):
+    if has_rows(eager.model):
         yield ByRows(eager)
 
 
-def _agree(fast: Recommender, eager: Eager, n_users: int, trials: int = 8, k: int = 20) -> bool:
-    """Whether both give the same scores, place by place: equal up to float32, where they may change places."""
-    rng = np.random.default_rng(0)
-    for length in rng.integers(0, 12, trials):
-        history = rng.integers(min(1, eager.n_items - 1), eager.n_items, length)
-        asked = int(rng.integers(0, n_users)), history, k, history[: length // 2]
+def _differ(fast: Recommender, eager: Eager, n_users: int) -> str:
+    for asked in drawn_requests(eager, n_users):
         try:
-            one, other = fast.lists(*asked), eager.lists(*asked)
-        except DataError:
-            return False
-        if one.scores.shape != other.scores.shape:
-            return False
-        if not np.allclose(one.scores, other.scores, rtol=1e-4, atol=1e-5 * float(np.abs(other.scores).max(initial=0))):
-            return False
-    return True
+            said = differ(fast.lists(*asked), eager.lists(*asked))
+        except DataError as error:
+            said = str(error)
+        if said:
+            return said
+    return ""
 
 
-def _part(histories: Histories, rows: Codes) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def part_of(histories: Histories, rows: Codes) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Starts and items of some rows."""
     place, items = histories.pairs(rows)
     counts = np.bincount(place, minlength=len(rows))
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), items
 
 
-def _padded(top: Top) -> tuple[Codes, NDArray[np.float32]]:
+def padded(top: Top) -> tuple[Codes, NDArray[np.float32]]:
     """With 0 in the place of -1."""
     return np.maximum(top.items, 0), top.scores

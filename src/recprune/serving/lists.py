@@ -18,14 +18,12 @@ from numpy.typing import NDArray
 from recprune.atomic import write_bytes
 from recprune.errors import DataError
 from recprune.serving.known import Known
-from recprune.serving.recommender import Codes
+from recprune.serving.recommender import Codes, many_of
 from recprune.serving.service import Service
 from recprune.serving.table import SUFFIXES, join, packed
 
 __all__ = ["Written", "write_lists"]
 
-SCORES = 16_000_000
-"""Scores held at once: 64 MB in float32."""
 STATE = "state.json"
 
 
@@ -133,15 +131,11 @@ def _block(
     service: Service, known: Known, rows: Codes, names: Sequence[str] | None, k: int, with_seen: bool
 ) -> pl.DataFrame:
     """The lists of some users, best first, in the order of the users."""
-    n_items = known.histories.n_items
     items = np.zeros((len(rows), k), dtype=np.int64)
     scores = np.full((len(rows), k), -np.inf, dtype=np.float32)
     cold = _cold(service, known, rows)
     warm = np.flatnonzero(~cold)
-    step = max(1, SCORES // n_items)
-    for begin in range(0, len(warm), step):
-        some = warm[begin : begin + step]
-        items[some], scores[some] = service.recommender.many(rows[some], known.histories, known.codes, k, with_seen)
+    items[warm], scores[warm] = many_of(service.recommender, rows[warm], known.histories, known.codes, k, with_seen)
     for place in np.flatnonzero(cold):
         listed = known.most_had(k, np.zeros(0, dtype=np.int64) if with_seen else _had(known, int(rows[place])))
         items[place, : len(listed.items)], scores[place, : len(listed.items)] = listed

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from recprune.data.dataset import Histories
 
-__all__ = ["Listed", "Recommender"]
+__all__ = ["SCORES", "Codes", "Listed", "Recommender", "many_of"]
 
 Codes = NDArray[np.int64]
+SCORES = 16_000_000
+"""Scores held at once: 64 MB in float32."""
 
 
 class Listed(NamedTuple):
@@ -29,9 +31,14 @@ class Recommender(Protocol):
     the items of a history, make a difference.
     """
 
-    n_items: int
-    by_user: bool
-    by_history: bool
+    @property
+    def n_items(self) -> int: ...
+
+    @property
+    def by_user(self) -> bool: ...
+
+    @property
+    def by_history(self) -> bool: ...
 
     def lists(self, user: int, history: Codes, k: int, exclude: Codes) -> Listed:
         """The k best items of one user, fewer where there are fewer.
@@ -49,3 +56,15 @@ class Recommender(Protocol):
         they are not listed but with `with_seen`. codes: (rows of the histories,) the user code of each, 0 where it is
         unknown. Raises DataError for NaN.
         """
+
+
+def many_of(
+    recommender: Recommender, rows: Codes, histories: Histories, codes: Codes, k: int, with_seen: bool
+) -> tuple[Codes, NDArray[np.float32]]:
+    """What `many` gives, of so many users at a time that no more than SCORES numbers are held."""
+    items, scores = np.zeros((len(rows), k), dtype=np.int64), np.full((len(rows), k), -np.inf, dtype=np.float32)
+    step = max(1, SCORES // recommender.n_items)
+    for begin in range(0, len(rows), step):
+        part = slice(begin, begin + step)
+        items[part], scores[part] = recommender.many(rows[part], histories, codes, k, with_seen)
+    return items, scores
