@@ -25,7 +25,7 @@ from benchmarks import peers_deepctr, peers_fuxictr, peers_keras, peers_recbole,
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.plan import Plan
-from recprune.surgery import apply, masked, shrink_inputs
+from recprune.surgery import apply, masked, shrink_inputs, shrink_outputs
 from recprune.tracing.comparing import difference
 from recprune.tracing.inputs import Example, call, changed
 from recprune.tracing.kept_width import still
@@ -107,7 +107,8 @@ def _apart(model: nn.Module, small: nn.Module, plan: Plan, example: Example, row
             call(model, inputs)
         except (RuntimeError, IndexError):
             return 0.0
-        return difference(call(reference, inputs), call(small, shrink_inputs(plan, inputs)))
+        wanted = shrink_outputs(plan, call(reference, inputs))
+        return difference(wanted, call(small, shrink_inputs(plan, inputs)))
 
 
 def _varies(small: nn.Module, plan: Plan, example: Example) -> bool:

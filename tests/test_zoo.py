@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.plan import Plan
-from recprune.surgery import apply, masked, shrink_inputs
+from recprune.surgery import apply, masked, shrink_inputs, shrink_outputs
 from recprune.tracing.build import named_tensors
 from recprune.tracing.inputs import Example, call, changed
 from recprune.tracing.site import Kind, Site, Survey
@@ -94,7 +94,8 @@ def cut_exactly(model: nn.Module, plan: Plan, example: Example) -> nn.Module:
     for rows in BATCHES:
         inputs = fresh(plan.survey, example, rows)
         with torch.no_grad():
-            got, wanted = call(small, shrink_inputs(plan, inputs)), call(reference, inputs)
+            got = call(small, shrink_inputs(plan, inputs))
+            wanted = shrink_outputs(plan, call(reference, inputs))
         assert apart(got, wanted) <= tolerance(model), rows
     return small
 
@@ -303,9 +304,9 @@ FOUND: dict[str, set[str]] = {
     "ple": {"user.dim", "first.own.0.neuron", "second.own.0.neuron"},
     "pnn": {"tables.0+tables.1+tables.2.dim", "linear.neuron", "input2.id"},
     "pruned_before": {"tables.0.dim", "tables.1.dim", "second.neuron", "input2.id"},
-    "sasrec_fused": {"item+position.dim", "blocks.0.head", "blocks.1.inside.neuron"},
-    "sasrec_mha": {"item+position.dim", "up.neuron", "attention.head", "attention.inside.neuron"},
-    "sasrec_plain": {"item+position.dim", "blocks.0.up.neuron", "blocks.0.head", "blocks.1.inside.neuron"},
+    "sasrec_fused": {"input0.id", "item+position.dim", "blocks.0.head", "blocks.1.inside.neuron"},
+    "sasrec_mha": {"input0.id", "item+position.dim", "up.neuron", "attention.head", "attention.inside.neuron"},
+    "sasrec_plain": {"input0.id", "item+position.dim", "blocks.0.up.neuron", "blocks.0.head", "blocks.1.inside.neuron"},
     "sasrec_untied": {"item+position.dim", "input0.id", "up.neuron", "forward.head", "forward.inside.neuron"},
     "shared_bottom": {"user.dim", "bottom.0.neuron", "bottom.3.neuron", "click.0.neuron", "buy.0.neuron"},
     "shared_tables": {"item.dim", "tower.0.neuron"},

@@ -25,6 +25,7 @@ from recprune.tracing.cutting import (
     fallback_rows,
     inputs_after,
     masked_copy,
+    outputs_after,
     smaller_copy,
 )
 from recprune.tracing.inputs import Example, call
@@ -41,6 +42,7 @@ __all__ = [
     "pack_planned",
     "renumber",
     "shrink_inputs",
+    "shrink_outputs",
 ]
 
 
@@ -116,8 +118,13 @@ def dense_tensors(model: nn.Module, names: Container[str]) -> dict[str, Tensor]:
 
 
 def renumber(plan: Plan) -> dict[str, NDArray[np.int64]]:
-    """Column -> (old rows,) the new code of each old code, for columns whose ids leave; 0 for those that left."""
-    return codes_after(plan.survey, _leaving(plan))
+    """Column -> (old rows,) the new code of each old code, for columns whose ids leave; 0 for those that left.
+
+    Ids that are answers too are items: their codes stand under `item` as well, by which lists are read and judged.
+    """
+    codes = codes_after(plan.survey, _leaving(plan))
+    found = [codes[site.columns[0]] for site in plan.survey.sites if site.answers and site.columns[0] in codes]
+    return {"item": found[0], **codes} if found else codes
 
 
 def shrink_inputs(plan: Plan, inputs: Example, columns: Sequence[str] = ()) -> Any:
@@ -127,6 +134,14 @@ def shrink_inputs(plan: Plan, inputs: Example, columns: Sequence[str] = ()) -> A
     as a dict.
     """
     return inputs_after(plan.survey, _leaving(plan), inputs, columns)
+
+
+def shrink_outputs(plan: Plan, output: Any) -> Any:
+    """What the old model gives, or the masked one, as the smaller one gives it: without the answers that left.
+
+    Only ids that are read and found in one table leave the answers; otherwise it is the output as it is.
+    """
+    return outputs_after(plan.survey, _leaving(plan), output)
 
 
 def attributes_after(plan: Plan) -> dict[str, int]:
@@ -253,7 +268,7 @@ def _check(reference: nn.Module, small: nn.Module, plan: Plan, example: Example)
     tolerance = 1e-5 if all(t in (torch.float32, torch.float64) for t in floats) else 2e-2
     for inputs in (example, larger_batch(plan.survey, example, columns)):
         with still(reference), still(small):
-            before = call(reference, inputs)
+            before = shrink_outputs(plan, call(reference, inputs))
             after = _run(small, plan, shrink_inputs(plan, inputs, columns))
         apart = difference(before, after)
         if not apart <= tolerance:

@@ -181,6 +181,7 @@ def _survey_to_dict(survey: Survey) -> dict[str, Any]:
             "also": list(s.also),
             "absent": None if s.absent is None else asdict(s.absent),
             "matrix": None if s.matrix is None else list(s.matrix),
+            "answers": [[c.tensor, c.dim, c.start, c.width] for c in s.answers],
         }
         for s in survey.sites
     ]
@@ -212,6 +213,7 @@ def _survey_from_dict(content: Mapping[str, Any]) -> Survey:
             tuple(map(_text, s.get("also", ()))),
             _absent_from_dict(s.get("absent")),
             _matrix_from_list(s.get("matrix")),
+            tuple(Cut(t, d, start, width) for t, d, start, width in s.get("answers", ())),
         )
         for s in content["sites"]
     )

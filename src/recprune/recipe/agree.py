@@ -24,7 +24,7 @@ from recprune.planning.plan import Plan
 from recprune.recipe.probing import code_counts
 from recprune.recipe.shelf import drawn
 from recprune.recipe.stages import Stage, silent
-from recprune.surgery import apply, dense_tensors, masked, shrink_inputs
+from recprune.surgery import apply, dense_tensors, masked, shrink_inputs, shrink_outputs
 from recprune.tracing.build import fingerprint, named_tensors
 from recprune.tracing.inputs import call, laid_flat
 from recprune.tracing.kept_width import still
@@ -128,7 +128,7 @@ def agreement(reference: nn.Module, small: nn.Module, plan: Plan, batches: Itera
     largest, allowed, longest = 0.0, share, 0
     for inputs in batches:
         with torch.no_grad(), still(reference), still(small):
-            before = _scores(call(reference, inputs))
+            before = _scores(shrink_outputs(plan, call(reference, inputs)))
             after = _scores(call(small, shrink_inputs(plan, inputs, plan.survey.columns)))
         requests += len(inputs[0])
         lists += len(before)

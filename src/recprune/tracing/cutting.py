@@ -11,14 +11,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recprune.tracing.absent import fill_absent_
+from recprune.tracing.answers import answers_after, answers_gone, withdrawn
 from recprune.tracing.attributes import correct_attributes, set_number
 from recprune.tracing.build import named_tensors
 from recprune.tracing.copying import copied, wrap_call
 from recprune.tracing.inputs import Example, recoded
 from recprune.tracing.kept_width import KeptWidth, still
-from recprune.tracing.site import FLAT, Kind, Site, Survey
+from recprune.tracing.site import FLAT, Cut, Kind, Site, Survey
 
-__all__ = ["Leaving", "codes_after", "fallback_rows", "inputs_after", "masked_copy", "positions_gone", "smaller_copy"]
+__all__ = [
+    "Leaving",
+    "codes_after",
+    "fallback_rows",
+    "inputs_after",
+    "masked_copy",
+    "outputs_after",
+    "positions_gone",
+    "smaller_copy",
+]
 
 Leaving = Mapping[str, NDArray[np.int64]]
 """Site -> the units that leave; sites that keep all are not named."""
@@ -27,10 +37,11 @@ Fallback = Mapping[tuple[str, int], Tensor]
 
 
 def positions_gone(survey: Survey, leaving: Leaving, *, ids: bool = True) -> dict[tuple[str, int], NDArray[np.int64]]:
-    """(tensor, axis) -> positions that leave, ascending; where `ids` is False, without rows for which one answers."""
+    """(tensor, axis) -> positions that leave, ascending; where `ids` is False, without rows in whose place another is
+    looked up and that are not read otherwise."""
     found: dict[tuple[str, int], list[NDArray[np.int64]]] = {}
     for site in _sites(survey, leaving):
-        for cut in site.cuts if ids or site.fallback is None else ():
+        for cut in site.cuts if ids or site.fallback is None or site.answers else ():
             found.setdefault((cut.tensor, cut.dim), []).append(cut.positions(leaving[site.name]))
     return {key: _ascending(parts) for key, parts in found.items()}
 
@@ -74,7 +85,8 @@ def masked_copy(
     fallback: Fallback,
     tensors: Mapping[str, Tensor] | None = None,
 ) -> nn.Module:
-    """Zeros where units leave, the fall-back row where ids leave; averages are taken over the units that stay.
+    """Zeros where units leave, the fall-back row where ids leave; averages are taken over the units that stay. Ids that
+    are answers too score -inf, so that nobody is recommended them.
 
     tensors: name -> the numbers to begin with, in the place of the model's own.
     """
@@ -90,7 +102,7 @@ def masked_copy(
             new[tensor].view(-1)[index] = 0
         elif tensor not in survey.pointers:
             new[tensor].index_fill_(dim, index, 0)
-    return _folding(_averaging(_copy(model, own, new), survey, leaving), survey, leaving)
+    return _folding(_withdrawing(_averaging(_copy(model, own, new), survey, leaving), survey, leaving), survey, leaving)
 
 
 def smaller_copy(
@@ -157,15 +169,26 @@ def inputs_after(survey: Survey, leaving: Leaving, inputs: Example, columns: Seq
     return recoded(inputs, codes_after(survey, leaving), columns or survey.columns, gone)
 
 
+def outputs_after(survey: Survey, leaving: Leaving, output: Any) -> Any:
+    """What the old model (or a masked copy) gives, without the answers that left, as the smaller one gives it."""
+    return answers_after(answers_gone(survey.sites, leaving), output)
+
+
 def _sites(survey: Survey, leaving: Leaving) -> list[Site]:
     return [site for site in survey.sites if len(leaving.get(site.name, ()))]
 
 
 def _id_rows(survey: Survey, leaving: Leaving) -> list[tuple[Site, str, int, NDArray[np.int64]]]:
-    """For each table that loses ids: its site, its name, its fall-back row, the rows that leave; whole fields last."""
+    """For each table that loses ids: its site, its name, its fall-back row, the rows that leave; whole fields last.
+    What only meets the rows of a tied table, as a bias does, has no row that answers."""
     sites = [site for site in _sites(survey, leaving) if site.fallback is not None]
     sites.sort(key=lambda site: site.kind is Kind.FIELD)
-    return [(s, cut.tensor, cut.start - 1, cut.positions(leaving[s.name])) for s in sites for cut in s.cuts]
+    tables = [(s, cut) for s in sites for cut in s.cuts if not s.answers or _looked_up(survey, cut)]
+    return [(s, cut.tensor, cut.start - 1, cut.positions(leaving[s.name])) for s, cut in tables]
+
+
+def _looked_up(survey: Survey, cut: Cut) -> bool:
+    return cut.dim == 0 and cut.tensor in survey.features
 
 
 def _pointer(values: Tensor, gone: NDArray[np.int64]) -> Tensor:
@@ -209,6 +232,19 @@ def _folding(model: nn.Module, survey: Survey, leaving: Leaving) -> nn.Module:
         return plain(*args, **kwargs)
 
     setattr(model, "call", called)  # noqa: B010
+    return model
+
+
+def _withdrawing(model: nn.Module, survey: Survey, leaving: Leaving) -> nn.Module:
+    """Answers that leave are -inf in what this copy gives back."""
+    gone = answers_gone(survey.sites, leaving)
+    if gone:
+        plain = getattr(model, wrap_call(model))
+
+        def forward(*inputs: Any, **named: Any) -> Any:
+            return withdrawn(gone, plain(*inputs, **named))
+
+        setattr(model, wrap_call(model), forward)
     return model
 
 

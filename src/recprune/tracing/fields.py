@@ -24,7 +24,7 @@ def fields_of_mappings(
     """
     for column, absent in ((name, absent) for name, absent in seen.absent.items() if name in seen.read):
         own = next((site for site in ids if column in site.columns), None)
-        if own is None or own.also:
+        if own is None or own.also or own.answers:
             whole[f"{column}.field"] = _reason(seen, ids, column, whole)
             continue
         nodes = _own_dims(seen, {cut.tensor for cut in own.cuts})
@@ -55,6 +55,8 @@ def _own_dims(seen: Seen, tables: set[str]) -> Labels | None:
 
 
 def _reason(seen: Seen, ids: Sequence[Site], column: str, whole: Mapping[str, str]) -> str:
+    if any(site.answers for site in ids if column in site.columns):
+        return "its rows are answers too"
     known = [c for site in ids for c in site.columns if column in site.columns or c.startswith(f"{column}.")]
     if known:
         shared = f"its rows are also looked up by {', '.join(c for c in known if c != column)}"

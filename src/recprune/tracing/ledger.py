@@ -112,6 +112,11 @@ class Ledger:
             self._sets.append(nodes)
         return self._index[nodes]
 
+    def alone(self, labels: Labels) -> Labels | None:
+        """The one node that each position of an axis leaves with; None where one stays, or leaves with several."""
+        nodes, places = self.depends(labels)
+        return nodes if np.array_equal(places, np.arange(len(labels))) else None
+
     def live(self, labels: Labels) -> bool:
         """True where any position may leave."""
         plain = labels[labels >= 0]

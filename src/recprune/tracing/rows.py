@@ -13,7 +13,7 @@ from recprune.tracing.places import Places
 from recprune.tracing.seen import Lookup, Seen
 from recprune.tracing.site import Cut, Kind, Site
 from recprune.tracing.step import Source
-from recprune.tracing.structures.embedding import LOOKUPS
+from recprune.tracing.tied import Tied
 
 __all__ = ["Rows"]
 
@@ -25,7 +25,7 @@ class Rows:
         self._seen, self._tensors, self._whole = seen, tensors, whole
         self.pointers: dict[str, str] = {}
         self._ranges: dict[str, list[tuple[str, int, int]]] = defaultdict(list)  # column -> (table, start, rows)
-        self._split = _taken_apart(seen)
+        self._split, self._tied = _taken_apart(seen), Tied(seen)
         by_table: dict[str, list[Lookup]] = defaultdict(list)
         for lookup in seen.lookups:
             by_table[lookup.table].append(lookup)
@@ -33,30 +33,33 @@ class Rows:
             self._table(table, lookups)
 
     def _table(self, table: str, lookups: list[Lookup]) -> None:
-        others = self._seen.readers[table] - set(LOOKUPS)
+        others = self._tied.read(table)
         sources = {lookup.source for lookup in lookups}
         source = next(iter(sources))
-        if others or None in sources or source is None:
-            reason = f"rows are also read by {', '.join(sorted(others))}" if others else "rows are read by position"
-            self._whole[f"{table}:0"] = reason
-            return
+        if None in sources or source is None:
+            return self._stays(table, "rows are read by position")
+        if others and (reason := self._tied.why_not(table)):
+            return self._stays(table, f"rows are also read by {', '.join(sorted(others))}: {reason}")
         rows = self._tensors[table].shape[0]
         if all(s is not None and s.pointer is None for s in sources):
             for column in sorted({c for s in sources if s is not None for c in self._columns(s)}, key=self._place):
                 self._ranges[column].append((table, 0, rows))
             return
-        if len(sources) != 1 or source.pointer is None:
-            self._whole[f"{table}:0"] = "rows are shared by several inputs in several ways"
-            return
+        if len(sources) != 1 or source.pointer is None or others:
+            return self._stays(table, "rows are shared by several inputs in several ways")
         fields = [f for f in self._seen.fields if f.pointer == source.pointer]
         starts = self._tensors[source.pointer].tolist()
         ends = [*starts[1:], rows]
         if len(fields) != len(starts) or any(b <= a for a, b in zip(starts, ends, strict=True)):
-            self._whole[f"{table}:0"] = "row offsets do not rise field by field"
-            return
+            return self._stays(table, "row offsets do not rise field by field")
         self.pointers[source.pointer] = table
         for f, a, b in zip(fields, starts, ends, strict=True):
             self._ranges[f.column].append((table, a, b - a))
+
+    def _stays(self, table: str, because: str) -> None:
+        """All rows of a table stay, and what meets them."""
+        self._seen.ledger.freeze(self._seen.axes[table].labels[0], because)
+        self._whole[f"{table}:0"] = because
 
     def _columns(self, source: Source) -> tuple[str, ...]:
         """The input columns of a look-up: those of a matrix by themselves where each has tables of its own."""
@@ -79,8 +82,13 @@ class Rows:
             elif sizes != {1}:
                 cuts = tuple(Cut(table, 0, start + 1) for table, start, _ in ranges)
                 name = "+".join(columns) if len(columns) < 4 else f"{first}+{len(columns) - 1}"
-                also = tuple(columns[1:])
-                yield Site(f"{name}.id", Kind.ID, sizes.pop() - 1, cuts, first, ranges[0][1], also=also)
+                site = Site(f"{name}.id", Kind.ID, sizes.pop() - 1, cuts, first, ranges[0][1], also=tuple(columns[1:]))
+                found = self._tied.whole(site)
+                if isinstance(found, Site):
+                    yield found
+                else:
+                    for table, _, _ in ranges:
+                        self._stays(table, found)
 
     def _together(self) -> list[list[str]]:
         """Columns that are looked up in the same rows, directly or by way of others."""

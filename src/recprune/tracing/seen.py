@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 from torch import Tensor, nn
 
 from recprune.tracing.ledger import Labels, Ledger
@@ -36,7 +37,8 @@ class Lookup:
 class Seen:
     """inputs: the example, laid flat. axes: tensor of the model -> its axes. readers: tensor -> what reads it.
     averages: ("@operation#number", axis) -> the labels that the operation averages over. item_item: square Linear
-    modules between an input and the output. absent: what would stand for the columns of a mapping. read: the inputs
+    modules between an input and the output. answers: (tensor of the output, axis) -> its labels, where they are rows of
+    tables that are looked up. absent: what would stand for the columns of a mapping. read: the inputs
     that forward reads.
     """
 
@@ -50,7 +52,17 @@ class Seen:
     lookups: list[Lookup] = field(default_factory=list)
     item_item: list[str] = field(default_factory=list)
     averages: dict[tuple[str, int], Labels] = field(default_factory=dict)
+    answers: dict[tuple[str, int], Labels] = field(default_factory=dict)
     read: set[str] = field(default_factory=set)
+
+    def rows_of(self, labels: Labels) -> tuple[str, ...]:
+        """The tables that are looked up and whose rows an axis is, row by row, as long as all of them may leave."""
+        nodes = self.ledger.alone(labels)
+        if nodes is None:
+            return ()
+        tables = dict.fromkeys(lookup.table for lookup in self.lookups)
+        rows = {table: self.ledger.alone(self.axes[table].labels[0]) for table in tables}
+        return tuple(table for table, own in rows.items() if own is not None and np.array_equal(own, nodes))
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -74,6 +74,8 @@ class Site:
     width that is left, so that its scores stay as they were.
     `absent` is, for fields of a mapping, what forward is given when their column does not come any more.
     `matrix` is, for the stored entries of a sparse matrix, (rows, columns) of it; its values are of the first cut.
+    `answers` are axes of what forward gives back on which the units stand ("@output#0" is its first tensor), as items
+    do that are read and found in one table: what leaves is read as the fall-back row and is no answer any more.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Site:
     also: tuple[str, ...] = ()
     absent: Absent | None = None
     matrix: tuple[int, int] | None = None
+    answers: tuple[Cut, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from recprune.tracing.attributes import numbers
 from recprune.tracing.build import named_tensors
 from recprune.tracing.comparing import difference, larger_batch
-from recprune.tracing.cutting import Leaving, inputs_after, masked_copy, smaller_copy
+from recprune.tracing.cutting import Leaving, inputs_after, masked_copy, outputs_after, smaller_copy
 from recprune.tracing.fields import by_rows
 from recprune.tracing.inputs import Example, call
 from recprune.tracing.joining import alike, folded, joined, scales
@@ -78,7 +78,7 @@ class _Trial:
                 wanted, got = call(masked, self._inputs), call(small, after)
         except Exception:
             return None
-        return difference(wanted, got)
+        return difference(outputs_after(survey, leaving, wanted), got)
 
     def _leave(self, sites: Sequence[Site]) -> list[Site]:
         """Sites that can spare units; of the fields, one, but of those in a mapping all."""

@@ -32,9 +32,12 @@ def units(seen: Seen, tables: set[str], places: Places, averaged: Places, whole:
 
 
 def _together(seen: Seen, places: Places) -> Iterator[tuple[Group, int, int]]:
-    """(group, first, last) of nodes that live side by side in one group; those of whole fields are sites already."""
+    """(group, first, last) of nodes that live side by side in one group; those of whole fields and of rows of tables
+    are sites already."""
     fields = np.array([seen.ledger.find(f.node) for f in seen.fields], dtype=np.int64)
-    alive = np.setdiff1d(places.nodes, fields, assume_unique=False)
+    tables = dict.fromkeys(lookup.table for lookup in seen.lookups)
+    rows = [seen.ledger.roots(seen.axes[table].labels[0]) for table in tables]
+    alive = np.setdiff1d(places.nodes, np.concatenate([fields, *rows]), assume_unique=False)
     groups = sorted(seen.ledger.groups, key=lambda g: g.first)
     owner = np.searchsorted(np.array([g.first for g in groups]), alive, side="right") - 1
     for number in np.unique(owner).tolist():

@@ -20,6 +20,7 @@ import recprune.tracing.structures as structures
 from recprune.discover import module as load_module
 from recprune.discover import names
 from recprune.errors import SurveyError
+from recprune.tracing.answers import output_name
 from recprune.tracing.seen import Field, Lookup, Seen
 from recprune.tracing.step import Axes, Source, Step, never
 from recprune.tracing.structures.embedding import LOOKUPS
@@ -202,9 +203,12 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """What the model gives back stays whole; parameters that nobody read stay whole."""
         outputs = list(_tensors(output))
         self.seen.item_item = [n for n, o in self._linear_output.items() if any(id(t) == o for t in outputs)]
-        for tensor in outputs:
-            for labels in self.look(tensor).labels:
-                self.seen.ledger.freeze(labels, "it is what the model gives back")
+        for number, tensor in enumerate(outputs):
+            for dim, labels in enumerate(self.look(tensor).labels):
+                if self.seen.rows_of(labels):
+                    self.seen.answers[output_name(number), dim] = labels
+                else:
+                    self.seen.ledger.freeze(labels, "it is what the model gives back")
 
 
 class Functions(TorchFunctionMode):
