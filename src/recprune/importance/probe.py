@@ -52,8 +52,8 @@ class Probe:
         id_batches: Iterable[Batch] = (),
         products: Products | None = None,
     ) -> None:
-        self.model, self.survey, self.batches = model, survey, tuple(batches)
-        self._id_batches = tuple(id_batches) or self.batches
+        self.model, self.survey, self.batches = model, survey, _together(batches)
+        self._id_batches = _together(id_batches) or self.batches
         self._loss, self._counts, self._metric = loss, dict(counts or {}), metric
         self._products = products
         self._parameters = dict(model.named_parameters(remove_duplicate=False))
@@ -249,3 +249,8 @@ class Probe:
                 f"{'missing' if here is None else here} here. Survey this model again.",
                 tensor=cut.tensor,
             )
+
+
+def _together(batches: Iterable[Batch]) -> tuple[Batch, ...]:
+    """Targets where the inputs are."""
+    return tuple((inputs, target.to(inputs[0].device) if inputs else target) for inputs, target in batches)

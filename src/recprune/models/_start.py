@@ -78,6 +78,7 @@ def spectral_rows(histories: Histories, drawn: Tensor) -> tuple[Tensor, Tensor]:
     4.2). Raises DataError where the histories are of another number of items.
     """
     check_items(histories, len(drawn))
+    drawn = drawn.detach().cpu()
     graph, _ = normal_graph(histories)
     vectors = right_vectors(graph, drawn.shape[1])
     length = float(np.linalg.norm(vectors[1:], axis=1).mean()) if len(vectors) > 1 else 0.0
