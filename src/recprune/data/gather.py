@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,13 +29,15 @@ class Piece:
     """Rows of one block, and the lines that became none.
 
     frame: text columns. lines: (rows,) the line of each row, counted from 1. text: the lines themselves, one a row;
-    empty where a line becomes several rows. bad: line, reason, bytes.
+    empty where a line becomes several rows. bad: line, reason, bytes. as_json: of rows that have no line, JSON stands
+    aside.
     """
 
     frame: pl.DataFrame
     lines: NDArray[np.int64]
     text: bytes
     bad: Bad
+    as_json: bool = False
 
 
 def piece_of(frame: pl.DataFrame, judged: Judged, before: int) -> Piece:
@@ -57,13 +60,14 @@ def gather(
     Raises DataError where a column is missing, or where no line can be used.
     """
     rows, aside, counts, total = Spool(), Spool(ASIDE), dict[str, int](), 0
-    for piece in ahead(iter(pieces)):
-        if not total:
-            Log(piece.frame.lazy(), roles, source=str(path))  # says at once which column is missing
-        table, bad = usable(piece, roles, missing=missing, multi=multi)
-        put_aside(path, bad, aside, counts)
-        rows.add(table)
-        total += table.height
+    with closing(ahead(iter(pieces))) as coming:
+        for piece in coming:
+            if not total:
+                Log(piece.frame.lazy(), roles, source=str(path))  # says at once which column is missing
+            table, bad = usable(piece, roles, missing=missing, multi=multi)
+            put_aside(path, bad, aside, counts)
+            rows.add(table)
+            total += table.height
     if total == 0:
         raise DataError(
             f"{path}: no line can be used ({', '.join(f'{why}: {n:,}' for why, n in counts.items()) or 'it is empty'})",
@@ -91,6 +95,9 @@ def raw(piece: Piece, rows: NDArray[np.int64]) -> list[bytes]:
     if piece.text:
         lines = piece.text.split(b"\n")
         return [lines[row] for row in rows]
+    if piece.as_json:
+        texts = piece.frame[rows].select(pl.struct(pl.all()).struct.json_encode()).to_series()
+        return [text.encode() for text in texts]
     return [" ".join(map(str, piece.frame.row(row))).encode() for row in rows.tolist()]
 
 

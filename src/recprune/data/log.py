@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -57,6 +58,8 @@ class Log:
     roles: which column plays which part. rejected: what could not be read. source: where it came from, for messages.
     repeats: the same user may have the same item several times and mean it (sessions, baskets, sequences).
     spool: keeps temporary files of a large text alive as long as the log; None where there are none.
+    origin: what was read, where that is no file of this machine: of a query its text, its number of rows and their
+    checksum; of files from a storage the checksum of each. Plain data, without a password.
     """
 
     frame: pl.LazyFrame
@@ -65,6 +68,7 @@ class Log:
     source: str = ""
     repeats: bool = False
     spool: object = None
+    origin: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         there = self.frame.collect_schema().names()

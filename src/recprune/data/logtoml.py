@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from recprune.data.address import Address, located
 from recprune.data.dataset import Roles
 from recprune.errors import DataError
 
@@ -19,10 +20,10 @@ KEYS = ("path", "format", "roles", "options", "bins")
 
 @dataclass(frozen=True, slots=True)
 class LogToml:
-    """What a log.toml says. path: of the log, or None; format: or None to guess; options: of that format; bins: numeric
-    field -> most bins, or "squared_log", for `prepare`."""
+    """What a log.toml says. path: of the log, or its URL, or None; format: or None to guess; options: of that format;
+    bins: numeric field -> most bins, or "squared_log", for `prepare`."""
 
-    path: Path | None = None
+    path: Path | str | None = None
     format: str | None = None
     roles: Roles | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -32,7 +33,7 @@ class LogToml:
 def read_log_toml(path: str | Path) -> LogToml:
     """Read a description like this one, in which everything may be left out:
 
-        path = "ratings.csv.gz"     # beside this file
+        path = "ratings.csv.gz"     # beside this file, or a URL
         format = "delimited"
         [roles]
         user = "userId"
@@ -60,7 +61,8 @@ def read_log_toml(path: str | Path) -> LogToml:
     if not all(text is None or isinstance(text, str) for text in (where, kind)) or not tables:
         raise DataError(f"{path}: path and format are texts, options and bins tables", path=str(path))
     roles = roles_from(path, said["roles"]) if "roles" in said else None
-    return LogToml(path.parent / where if where else None, kind, roles, options, bins)
+    there = located(where, path.parent) if where else None
+    return LogToml(there.text if isinstance(there, Address) else there, kind, roles, options, bins)
 
 
 def roles_from(path: Path, said: Any) -> Roles:

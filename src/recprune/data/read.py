@@ -1,4 +1,4 @@
-"""read: any file or folder that recprune knows, as a log; read_parts: train, validation and test side by side."""
+"""read: what recprune knows, files, databases and storages, as a log; read_parts: train, validation and test apart."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from recprune.data import formats
+from recprune.data.address import Address, located
 from recprune.data.dataset import Roles
 from recprune.data.log import Log
 from recprune.data.logtoml import read_log_toml
 from recprune.data.recognise import parts_of, recognise
+from recprune.data.storage import copied
 from recprune.discover import load
 from recprune.errors import DataError
 
@@ -20,26 +22,44 @@ __all__ = ["read", "read_parts"]
 
 
 def read(path: str | Path, format: str | None = None, roles: Roles | None = None, **options: Any) -> Log:
-    """A log from a file or a folder.
+    """A log from a file, a folder, a database or an object storage.
 
-    format: the name of a file in `recprune.data.formats`, or somebody's own `package.module:read`; None recognises it
-    (`recognise` says by what). roles: which column plays which part; None takes what the format or well-known column
-    names suggest. options: those of the format; where one takes several values, "a,b" says two. A `log.toml` as path
-    says all of this itself; what is said here goes before.
-    Raises DataError where nothing is recognised, for an option that the format has not, and what the format raises;
-    ExtensionError for a format that there is not.
+    path: of a file or a folder, or a URL: `postgresql://host/database`, `sqlite:///log.db`, `duckdb:///log.duckdb`
+    (with the options `query` or `table`), or one of files that fsspec reads, such as `s3://bucket/logs/`, which are
+    copied to a temporary folder. format: the name of a file in `recprune.data.formats`, or somebody's own
+    `package.module:read`; None recognises it (`recognise` says by what). roles: which column plays which part; None
+    takes what the format or well-known column names suggest. options: those of the format; where one takes several
+    values, "a,b" says two. A `log.toml` as path says all of this itself; what is said here goes before.
+    Raises DataError where nothing is recognised, for an option that the format has not, for a URL with a password in
+    it, and what the format raises; ExtensionError for a format that there is not, and for a package that is missing.
     """
-    if Path(path).suffix == ".toml":
-        said = read_log_toml(path)
+    there = located(path)
+    if isinstance(there, Address):
+        return from_address(there, format, roles, options)
+    if there.suffix == ".toml":
+        said = read_log_toml(there)
         if said.path is None:
             raise DataError(f'{path} names no path to a log: add path = "..."', path=str(path))
         return read(said.path, format or said.format, roles or said.roles, **{**said.options, **options})
-    where = Path(path)
     if format is None:
-        where, format, found = recognise(where)
+        there, format, found = recognise(there)
         options = {**found, **options}
+    return by_format(there, format, roles, options)
+
+
+def from_address(address: Address, format: str | None, roles: Roles | None, options: Mapping[str, Any]) -> Log:
+    """A log from a server, or from files of a storage, which are copied first."""
+    if address.format is not None:
+        return by_format(address.text, format or address.format, roles, options)
+    copy = copied(address)
+    with copy.told():
+        return copy.of(read(copy.path, format, roles, **options))
+
+
+def by_format(path: str | Path, format: str, roles: Roles | None, options: Mapping[str, Any]) -> Log:
+    """What the reader of a format makes of it. Raises DataError where that is no log."""
     reader = load(formats, format)
-    log = reader(where, roles, **understood(format, reader, options))
+    log = reader(path, roles, **understood(format, reader, options))
     if not isinstance(log, Log):
         raise DataError(f"format {format!r} gave {type(log).__name__}, expected a Log", format=format)
     return log
@@ -50,12 +70,20 @@ def read_parts(
 ) -> Mapping[str, Log]:
     """The parts of a split that somebody else made: "train", "test" and, where it is there, "valid".
 
-    path: a folder with one file for each part, whose name has the word train, test, valid, validation or dev in it.
-    Made for `split_given`. Of formats with an option `name` (sessions, msweb) it is the part, so that the first session
-    of train is not the first one of test. Raises DataError where train or test is missing or stands there twice.
+    path: a folder, or the URL of one, with one file for each part, whose name has the word train, test, valid,
+    validation or dev in it. Made for `split_given`. Of formats with an option `name` (sessions, msweb) it is the part,
+    so that the first session of train is not the first one of test. Raises DataError where train or test is missing or
+    stands there twice, and for a database, which has no files.
     """
+    there = located(path)
+    if isinstance(there, Address):
+        if there.format is not None:
+            raise DataError(f"{there}: a database holds no files called train and test", path=there.text)
+        copy = copied(there)
+        with copy.told():
+            return {part: copy.of(log) for part, log in read_parts(copy.path, format, roles, **options).items()}
     logs = {}
-    for part, file in parts_of(Path(path)).items():
+    for part, file in parts_of(there).items():
         named = "name" in inspect.signature(load(formats, format or recognise(file)[1])).parameters
         log = read(file, format, roles, **{**({"name": f"{part} "} if named else {}), **options})
         logs[part] = replace(log, source=str(file))

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from recprune.data.address import redacted
 from recprune.data.guess import fields, guess_header, guess_roles, guess_separator, quote_of
 from recprune.data.unpack import first_lines
 from recprune.errors import DataError
@@ -17,23 +18,30 @@ WORDS = {"train": "train", "training": "train", "test": "test", "valid": "valid"
 LIBFM = re.compile(r"^[^ \t:]+([ \t]+\d+:[^ \t:]+)+[ \t]*$")
 MSWEB = re.compile(r"^[ITNACV],")
 TABLES = ("transactions", "products", "demographics")
+FIRST = ((0, b"PAR1", "parquet"), (0, b"SQLite format 3\0", "sqlite"), (8, b"DUCK", "duckdb"))
+"""Where a format's own bytes stand, the bytes, the format."""
+MAGIC = frozenset("*?[")
 INTEGERS = re.compile(r"^\d+( +\d+)* *$")
 
 
 def recognise(path: Path) -> tuple[Path, str, dict[str, Any]]:
     """Where the log is, its format, and options that go with it.
 
-    A folder: movielens where it holds u.data or ratings*.dat, recbole where it holds one .inter file, parquet where it
-    holds Parquet files, completejourney where it holds its three tables; otherwise its one file of interactions, which
-    is the one called sequences, transactions, ratings, interactions or log, or the only one, or the only one whose
-    header names a user and an item.
-    A file: parquet by its first bytes, recbole by its name; then by its first lines: jsonlines (objects), libfm
-    (`label id:value`), msweb, lines of whole numbers in differing count (adjacency; ordered where the file is called
-    sequences), and delimited where a separator is found. Session lines look like adjacency lines: name that format.
+    A pattern (`*`, `?`, `[...]`) that is no name of a file: parquet.
+    A folder: movielens where it holds u.data or ratings*.dat, recbole where it holds one .inter file, completejourney
+    where it holds its three tables, parquet where it or the folders in it hold Parquet files; otherwise its one file of
+    interactions, which is the one called sequences, transactions, ratings, interactions or log, or the only one, or the
+    only one whose header names a user and an item.
+    A file: parquet, sqlite and duckdb by their first bytes, recbole by its name; then by its first lines: jsonlines
+    (objects), libfm (`label id:value`), msweb, lines of whole numbers in differing count (adjacency; ordered where the
+    file is called sequences), and delimited where a separator is found. Session lines look like adjacency lines: name
+    that format.
     Raises DataError where nothing fits.
     """
     if not path.exists():
-        raise DataError(f"{path}: no such file or folder", path=str(path))
+        if MAGIC & set(str(path)):
+            return path, "parquet", {}
+        raise DataError(redacted(f"{path}: no such file or folder"), path=redacted(str(path)))
     return folder(path) if path.is_dir() else (path, *file(path))
 
 
@@ -46,7 +54,7 @@ def folder(path: Path) -> tuple[Path, str, dict[str, Any]]:
     names = [file.name for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith(".")]
     if all(any(name.startswith(f"{table}.") for name in names) for table in TABLES):
         return path, "completejourney", {}
-    if any(path.glob("*.parquet")):
+    if any(path.rglob("*.parquet")):
         return path, "parquet", {}
     for word in ("sequences", "transactions", "ratings", "interactions", "log"):
         found = [name for name in names if name.split(".")[0] == word]
@@ -66,8 +74,10 @@ def folder(path: Path) -> tuple[Path, str, dict[str, Any]]:
 def file(path: Path) -> tuple[str, dict[str, Any]]:
     """The format of a file."""
     with path.open("rb") as opened:
-        if opened.read(4) == b"PAR1":
-            return "parquet", {}
+        head = opened.read(16)
+    for place, magic, format in FIRST:
+        if head[place:].startswith(magic):
+            return format, {}
     if path.suffix == ".inter":
         return "recbole", {}
     lines = first_lines(path)

@@ -39,6 +39,14 @@ EXTRAS: Mapping[str, Extra] = {
     "pandas": Extra("logs from pandas tables, lists and features as such", ("pandas", "pyarrow")),
     "arrow": Extra("logs from Arrow tables, lists and features as such", ("pyarrow",)),
     "configs": Extra("`recprune import config.yaml` of RecBole and FuxiCTR", ("pyyaml",)),
+    "sources": Extra(
+        "logs from PostgreSQL, DuckDB and object storages", ("adbc-driver-postgresql", "duckdb", "fsspec", "pyarrow")
+    ),
+    "postgresql": Extra("`recprune prepare postgresql://...`", ("adbc-driver-postgresql", "pyarrow")),
+    "duckdb": Extra("logs from DuckDB", ("duckdb", "pyarrow")),
+    "storage": Extra("`recprune prepare memory://...`: logs from what fsspec reads", ("fsspec",)),
+    "s3": Extra("`recprune prepare s3://...`: logs from S3", ("s3fs",)),
+    "gs": Extra("`recprune prepare gs://...`: logs from Google Cloud Storage", ("gcsfs",)),
     "docs": Extra("the site of all pages, `mkdocs serve`", ("mkdocs-material", "mkdocstrings", "latex2mathml")),
     "bench": Extra(
         "the rivals of the benchmarks", ("duckdb", "psutil", "faiss-cpu", "implicit", "fastapi", "torch-pruning")

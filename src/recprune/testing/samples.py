@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 
 import polars as pl
 
@@ -16,6 +18,12 @@ def _parquet(columns: Mapping[str, list[str | int | float | None]]) -> bytes:
     out = io.BytesIO()
     pl.DataFrame(columns).write_parquet(out)
     return out.getvalue()
+
+
+def _sqlite(statements: str) -> bytes:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(statements)
+        return connection.serialize()
 
 
 def _lines(*lines: str) -> bytes:
@@ -106,5 +114,17 @@ SAMPLES: Mapping[str, Sample] = {
         rejected=1,
     ),
     "sessions": Sample({"train.txt": _lines("1 2 3", "", "4 1")}, "train.txt", rows=5, rejected=1),
+    "sqlite": Sample(
+        {
+            "log.db": _sqlite(
+                "CREATE TABLE log (user, item, rating); CREATE TABLE users (user, city);"
+                "INSERT INTO log VALUES (1, 'x', 5), (2, NULL, 4), ('2', 'y', '3.5'), (3, 'y', 'much'), (3, 'x', 1);"
+            )
+        },
+        "log.db",
+        rows=3,
+        rejected=2,
+        options={"table": "log"},
+    ),
 }
 """Format -> its sample."""

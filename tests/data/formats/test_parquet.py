@@ -71,3 +71,76 @@ def test_a_table_without_a_usable_row_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match="user is empty"):
         read(tmp_path / "p")
+
+
+def parts(folder: Path, **files: pl.DataFrame) -> Path:
+    for name, table in files.items():
+        path = folder / name.replace("__", "/").replace("_is_", "=")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.write_parquet(f"{path}.parquet")
+    return folder
+
+
+def one(user: int, item: str = "x") -> pl.DataFrame:
+    return pl.DataFrame({"user": [user], "item": [item]})
+
+
+def test_folders_that_say_a_value_give_a_column_of_text(tmp_path: Path) -> None:
+    parts(tmp_path / "run=3", store_is_007__day_is_2__a=one(2), store_is_007__day_is_1__a=one(1))
+    (tmp_path / "run=3" / "store=__HIVE_DEFAULT_PARTITION__" / "day=1").mkdir(parents=True, exist_ok=True)
+    one(3).write_parquet(tmp_path / "run=3" / "store=__HIVE_DEFAULT_PARTITION__" / "day=1" / "a.parquet")
+    (tmp_path / "run=3" / "store=a%2Fb c" / "day=1").mkdir(parents=True)
+    one(4).write_parquet(tmp_path / "run=3" / "store=a%2Fb c" / "day=1" / "a.parquet")
+    frame = read(tmp_path / "run=3", Roles("user", "item", time="day", categorical=("store",))).frame.collect()
+    assert "run" not in frame.columns
+    assert frame.select("user", "store", "day").rows() == [
+        ("1", "007", 1),
+        ("2", "007", 2),
+        ("3", None, 1),
+        ("4", "a/b c", 1),
+    ]
+
+
+def test_a_pattern_finds_files_and_folders(tmp_path: Path) -> None:
+    parts(tmp_path, day_is_1__b=one(2), day_is_1__a=one(1), day_is_2__a=one(3), other__a=one(4))
+    users = {
+        "day=*": ["1", "2", "3"],
+        "day=*/a.parquet": ["1", "3"],
+        "**/b.parquet": ["2"],
+        "day=[2]": ["3"],
+    }
+    assert {name: read(tmp_path / name).frame.collect()["user"].to_list() for name in users} == users
+    with pytest.raises(DataError, match="no such Parquet file"):
+        read(tmp_path / "week=*")
+
+
+def test_files_that_hive_does_not_look_at_are_left_out(tmp_path: Path) -> None:
+    parts(tmp_path, a=one(1), _temporary__b=one(2), _b=one(3), day__c=one(4))
+    one(5).write_parquet(tmp_path / ".d.parquet")
+    (tmp_path / "_SUCCESS").write_bytes(b"")
+    assert read(tmp_path).frame.collect()["user"].to_list() == ["1", "4"]
+
+
+def test_files_may_lack_columns_and_hold_narrower_numbers(tmp_path: Path) -> None:
+    later = pl.DataFrame({"item": ["y"], "user": [2**40], "rating": [4.5]})
+    parts(tmp_path, a=one(1).cast({"user": pl.Int32}), b=later)
+    log = read(tmp_path, Roles("user", "item", numeric=("rating",)))
+    assert log.frame.collect().select("user", "item", "rating").rows() == [("1", "x", None), (str(2**40), "y", 4.5)]
+    assert read(tmp_path).rejected.counts == {"rating is no number": 1}
+
+
+def test_a_damaged_file_among_others_is_named(tmp_path: Path) -> None:
+    parts(tmp_path, a=one(1), b=one(2))
+    whole = (tmp_path / "b.parquet").read_bytes()
+    (tmp_path / "b.parquet").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"b\.parquet cannot be read as Parquet"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["_delta_log/0.json", "metadata/v1.metadata.json", ".hoodie/hoodie.properties"])
+def test_a_folder_in_which_not_all_files_count_is_refused(place: str, tmp_path: Path) -> None:
+    parts(tmp_path, data__a=one(1))
+    (tmp_path / place).parent.mkdir()
+    (tmp_path / place).write_text("{}")
+    with pytest.raises(DataError, match=r"rows that were removed"):
+        read(tmp_path)
