@@ -141,31 +141,36 @@ def learning(epochs: int, **more: Any) -> FitOptions:
     return FitOptions(epochs=epochs, patience=epochs, **{"schedule": "linear", "k": 10, **more})
 
 
-def users_models(epochs: int, length: int = 50) -> dict[str, Recipe]:
-    """The models of sets of users. Caser is that of `beauty_caser`, whose settings validation chose on Beauty."""
+def users_models(sasrec: dict[str, Any], gru4rec: dict[str, Any], length: int = 50, **how: Any) -> dict[str, Recipe]:
+    """The models of sets of users, with options of SASRec and GRU4Rec; `how` of training. Caser is that of
+    `beauty_caser`, whose settings validation chose on Beauty."""
+    long = learning(**{"batch": 256, "lr": 3e-3, "epochs": 30, "every": 3, **how})
     return {
         "popularity": Recipe("popularity"),
         "item_knn": Recipe("item_knn"),
         "caser": Recipe("caser", {"dropout": 0.5}, learning(12, batch=512, lr=2e-3, decay=0.3)),
-        "gru4rec": Recipe("gru4rec", {"length": length, "dropout": 0.3}, learning(epochs, batch=64, lr=3e-3)),
-        "nextitnet": Recipe("nextitnet", {"length": length, "dropout": 0.3}, learning(epochs, batch=64, lr=3e-3)),
-        "sasrec": Recipe("sasrec", {"length": length, "dropout": 0.3}, learning(epochs, batch=64, lr=3e-3)),
+        "gru4rec": Recipe("gru4rec", {"length": length, **gru4rec}, replace(long, decay=0.01)),
+        "nextitnet": Recipe("nextitnet", {"length": length, "dropout": 0.3}, replace(long, decay=0.01)),
+        "sasrec": Recipe("sasrec", {"length": length, **sasrec}, long),
     }
 
 
-def sessions_models(epochs: int, **loss: Any) -> dict[str, Recipe]:
-    """The models of sets of sessions, whose last 20 clicks are read: hardly 1 in 100 sessions has more."""
-    how = learning(epochs, batch=512, lr=3e-3, k=20, **loss)
+def sessions_models(gru4rec: int, **loss: Any) -> dict[str, Recipe]:
+    """The models of sets of sessions, whose last 20 clicks are read: hardly 1 in 100 sessions has more. gru4rec: its
+    epochs."""
+    how = learning(8, batch=512, lr=3e-3, k=20, **loss)
+    wide = {"length": 20, "dim": 128, "hidden": 256, "dropout": 0.5}
     return {
         "popularity": Recipe("popularity"),
         "item_knn": Recipe("item_knn"),
         "caser": Recipe("caser", {"dropout": 0.5}, replace(how, lr=2e-3)),
-        "gru4rec": Recipe("gru4rec", {"length": 20, "dropout": 0.3}, how),
+        "gru4rec": Recipe("gru4rec", wide, replace(how, epochs=gru4rec, patience=gru4rec)),
         "nextitnet": Recipe("nextitnet", {"length": 20, "dropout": 0.3, "dilations": (1, 2, 1, 2)}, how),
         "sasrec": Recipe("sasrec", {"length": 20, "dropout": 0.3}, how),
     }
 
 
+WIDE = {"dim": 128, "hidden": 256, "dropout": 0.6}
 LASTS = ("recall@10", "ndcg@10")
 CLICKS = ("recall@20", "mrr@20")
 S3 = "{} (in Zhou et al. 2020)"
@@ -187,10 +192,17 @@ SETS: Mapping[str, SequenceData] = {
         partial(of_users, "amazon-beauty-seq"),
         10,
         LASTS,
-        users_models(20),
+        users_models({"layers": 1, "dropout": 0.5}, WIDE),
         "sasrec",
         _published(SASRec=(0.0605, 0.0318), Caser=(0.0347, 0.0176), GRU4Rec=(0.0283, 0.0137), PopRec=(0.0152, 0.0068)),
-        (ALL_RANKED,),
+        (
+            ALL_RANKED,
+            "Of sasrec on validation, HR@10 / NDCG@10 of one seed, batches of 256: 2 layers, dropout 0.3, 40 "
+            "epochs: 0.0875 / 0.0521; dropout 0.5: 0.0765 / 0.0429, 80 epochs: 0.0986 / 0.0592; 1 layer, dropout "
+            "0.5, 40 epochs: 0.0992 / 0.0590, 70 epochs: 0.0976 / 0.0574; dim 128, dropout 0.6, decay 0.3: 0.0990 "
+            "/ 0.0583. Of gru4rec: dim 64, hidden 128, dropout 0.5: 0.0900 / 0.0534; dim 128, hidden 256, dropout "
+            "0.6: 0.0944 / 0.0575",
+        ),
     ),
     "toys": SequenceData(
         "Amazon Toys",
@@ -198,10 +210,15 @@ SETS: Mapping[str, SequenceData] = {
         partial(of_users, "amazon-toys-seq"),
         10,
         LASTS,
-        users_models(20),
+        users_models({"layers": 1, "dim": 128, "dropout": 0.6}, WIDE, decay=0.3),
         "sasrec",
         _published(SASRec=(0.0675, 0.0374), Caser=(0.0270, 0.0141), GRU4Rec=(0.0176, 0.0084), PopRec=(0.0113, 0.0061)),
-        (ALL_RANKED,),
+        (
+            ALL_RANKED,
+            "Of sasrec on validation, HR@10 / NDCG@10 of one seed, batches of 256: 2 layers, dropout 0.3: 0.0852 "
+            "/ 0.0539, dropout 0.5: 0.0713 / 0.0416; 1 layer, dropout 0.5: 0.0959 / 0.0601; dim 128, dropout 0.6, "
+            "decay 0.3: 0.1010 / 0.0629, the best of 70 epochs after 21",
+        ),
     ),
     "lastfm": SequenceData(
         "Last.fm",
@@ -209,10 +226,18 @@ SETS: Mapping[str, SequenceData] = {
         partial(of_users, "lastfm-seq"),
         10,
         LASTS,
-        users_models(40),
+        users_models(
+            {"layers": 1, "dropout": 0.6}, {"dropout": 0.7}, batch=64, lr=2e-3, epochs=100, every=10, decay=1.0
+        ),
         "sasrec",
         _published(SASRec=(0.0688, 0.0390), Caser=(0.0413, 0.0214), GRU4Rec=(0.0367, 0.0187), PopRec=(0.0440, 0.0203)),
-        (ALL_RANKED,),
+        (
+            ALL_RANKED,
+            "Of sasrec on validation, HR@10 / NDCG@10 of one seed: 2 layers, dropout 0.5, 0.7, 0.8: 0.0716 / "
+            "0.0369, 0.0872 / 0.0419, 0.0688 / 0.0353; dropout 0.7, decay 1: 0.0890 / 0.0463; 1 layer, dropout "
+            "0.7, decay 0.1: 0.0826 / 0.0440; dropout 0.6, decay 1: 0.0890 / 0.0500. Of gru4rec, dropout 0.7: "
+            "0.0890 / 0.0446",
+        ),
     ),
     "diginetica": SequenceData(
         "Diginetica",
@@ -223,7 +248,12 @@ SETS: Mapping[str, SequenceData] = {
         sessions_models(8, loss="sampled_softmax", negatives=4096),
         "gru4rec",
         (("SR-GNN", 0.507, 0.176), ("GCE-GNN", 0.542, 0.190)),
-        ALL_AGAIN,
+        (
+            *ALL_AGAIN,
+            "Of gru4rec on validation, recall@20 / MRR@20 of one seed: softmax over all items, dim 64, hidden "
+            "128, dropout 0.3: 0.5017 / 0.1997; dim 128, hidden 256, dropout 0.5: 0.5111 / 0.2021; by 4,096 drawn "
+            "items: 0.5119 / 0.2028. Of sasrec: 0.4991 / 0.1980",
+        ),
     ),
     "yoochoose": SequenceData(
         "Yoochoose 1/64",
@@ -231,9 +261,15 @@ SETS: Mapping[str, SequenceData] = {
         partial(of_sessions, "yoochoose1-64"),
         20,
         CLICKS,
-        sessions_models(10, loss="softmax"),
+        sessions_models(14, loss="softmax"),
         "gru4rec",
         (("SR-GNN", 0.706, 0.309),),
-        ALL_AGAIN,
+        (
+            *ALL_AGAIN,
+            "Of gru4rec on validation, recall@20 / MRR@20 of one seed: dim 64, hidden 128, dropout 0.3, 8 epochs: "
+            "0.6843 / 0.3432; dim 128, hidden 256, dropout 0.5: 0.6930 / 0.3466, 14 epochs: 0.7008 / 0.3483; "
+            "dropout 0.6, decay 0.3: 0.6838 / 0.3312. Of sasrec: 0.6857 / 0.3396; dim 128, dropout 0.5: 0.6788 / "
+            "0.3353. Of nextitnet: 0.6860 / 0.3484",
+        ),
     ),
 }

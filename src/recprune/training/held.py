@@ -39,7 +39,7 @@ class _Mask(nn.Module):
 
     def __init__(self, table: Tensor, kept: Tensor) -> None:
         super().__init__()
-        mask = torch.zeros(table.numel(), dtype=torch.bool)
+        mask = torch.zeros(table.numel(), dtype=torch.bool, device=table.device)
         mask[kept] = True
         self.mask: Tensor
         self.register_buffer("mask", mask.view_as(table))

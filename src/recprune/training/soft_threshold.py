@@ -137,7 +137,7 @@ def _soften(model: nn.Module, name: str, granularity: Granularity) -> _Soft:
     if len(shape) != 2:
         raise TrainingError(f"{name!r} is {tuple(shape)}, no table of rows and columns", tensor=name)
     shapes = {"global": (), "row": (shape[0], 1), "dim": (1, shape[1]), "entry": tuple(shape)}
-    threshold = _Threshold(shapes[granularity])
+    threshold = _Threshold(shapes[granularity]).to(getattr(module, attribute).device)
     parametrize.register_parametrization(module, attribute, threshold)
     return _Soft(module, attribute, threshold)
 
