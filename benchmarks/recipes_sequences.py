@@ -24,7 +24,7 @@ from recprune.data.dataset import Dataset, Split
 from recprune.data.encode import encode, joint_vocabularies
 from recprune.data.log import clean
 from recprune.data.read import read
-from recprune.data.split import from_the_end, split_last
+from recprune.data.split import from_the_end, parted, split_last
 from recprune.discover import load
 from recprune.evaluation.evaluate import evaluate
 from recprune.evaluation.inputs import Renumber
@@ -124,8 +124,9 @@ def of_sessions(name: str, valid: bool) -> Parts:
     if valid:
         first = later(train, HELD)
         train, test = train.take(np.arange(first)), train.take(np.arange(first, len(train)))
-    ones = np.ones(train.n_users, dtype=np.int64)
-    ahead = from_the_end(test, 0 * ones, ones, by_item=False, repeats=True)
+    users, ones = test["user"], np.ones(train.n_users, dtype=np.int64)
+    order, counts = np.lexsort((test["time"], users)), np.bincount(users, minlength=train.n_users)
+    ahead = parted(test, *from_the_end(users, order, counts, 0 * ones, ones), repeats=True)
     nothing = train.take(np.zeros(0, dtype=np.int64))
     return Parts(Split(train, nothing, nothing), Split(train, ahead.train, ahead.test), "test", mask_seen=False)
 
