@@ -4,7 +4,7 @@ Between `<!-- table: NAME -->` and `<!-- end -->` comes the table of results/NAM
 `<!-- end -->` come all those that no marker names; between `<!-- measured: MODEL -->` and `<!-- end -->` comes what
 there is about one model: whole tables whose title begins with it (or names it after a colon), or that the marker names
 behind it, and of other tables of models its rows. A result is an object with `title`, `command`, `columns`, `rows`,
-`notes`, `commit`, `machine`, `threads`, `seeds` and `data`.
+`notes`, `commit`, `machine`, `threads`, `seeds` and `data`. README.zh-CN.md and docs/zh get them in Chinese.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from benchmarks.chinese import chinese
 
 __all__ = ["cell", "main", "measured", "rewrite", "table"]
 
@@ -36,8 +38,11 @@ def cell(value: object) -> str:
     return f"{value:,}"
 
 
-def table(result: dict[str, Any]) -> str:
-    """A result as Markdown: what it is, the command that made it, the numbers, the notes."""
+def table(result: dict[str, Any], *, in_chinese: bool = False) -> str:
+    """A result as Markdown: what it is, the command that made it, the numbers, the notes.
+
+    in_chinese: title, columns and words are translated; the notes fold up behind it as they are.
+    """
     missing = [key for key in NEEDED if key not in result]
     if missing:
         raise ValueError(f"result {result.get('title', '?')!r} lacks {', '.join(missing)}")
@@ -47,13 +52,36 @@ def table(result: dict[str, Any]) -> str:
         raise ValueError(
             f"result {result['title']!r}: {len(columns)} columns, but a row has {len(wrong[0])}: {wrong[0]}"
         )
+    said = [*result["notes"], _made(result)]
+    if in_chinese:
+        said, result = [_folded(result), _made_in_chinese(result)], chinese(result)
+        columns, rows = result["columns"], result["rows"]
     numeric = [bool(rows) and all(not isinstance(row[i], str) for row in rows) for i in range(len(columns))]
     lines = [f"**{result['title']}**", "", f"`{result['command']}`", ""]
     lines.append("| " + " | ".join(cell(name) for name in columns) + " |")
     lines.append("|" + "|".join("---:" if right else "---" for right in numeric) + "|")
     lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in rows]
-    said = [*result["notes"], _made(result)]
-    return "\n".join([*lines, "", " ".join(note.rstrip(".") + "." for note in said if note), ""])
+    if in_chinese:
+        return "\n".join([*lines, *("\n" + note for note in said if note), ""])
+    return "\n".join([*lines, "", _sentences(said), ""])
+
+
+def _sentences(notes: Sequence[str]) -> str:
+    return " ".join(note.rstrip(".") + "." for note in notes if note)
+
+
+def _folded(result: dict[str, Any]) -> str:
+    """The notes, which the program wrote in English."""
+    if not result["notes"]:
+        return ""
+    return f"<details><summary>说明（程序生成，英文）</summary>{_sentences(result['notes'])}</details>"
+
+
+def _made_in_chinese(result: dict[str, Any]) -> str:
+    data = result["data"] if isinstance(result["data"], str) else "、".join(result["data"])
+    seeds = "、".join(str(seed) for seed in result["seeds"])
+    parts = {"数据": data, "随机种子": seeds, "线程": result["threads"], "机器": result["machine"]}
+    return "；".join(f"{name}：{value}" for name, value in parts.items() if value not in (None, "")) + "。"
 
 
 def _made(result: dict[str, Any]) -> str:
@@ -91,11 +119,11 @@ def _rows_of(model: str, result: dict[str, Any]) -> dict[str, Any]:
     return {**result, "title": f"{result['title']} (rows of {model})", "rows": rows, "notes": notes}
 
 
-def rewrite(text: str, results: dict[str, dict[str, Any]]) -> str:
+def rewrite(text: str, results: dict[str, dict[str, Any]], *, in_chinese: bool = False) -> str:
     """A page with its tables made anew. Raises KeyError for a marker that names no result."""
     named = {match[2] for match in ONE.finditer(text)}
     rest = "\n".join(table(results[name]) for name in sorted(results) if name not in named)
-    text = ONE.sub(lambda match: match[1] + table(results[match[2]]) + match[4], text)
+    text = ONE.sub(lambda match: match[1] + table(results[match[2]], in_chinese=in_chinese) + match[4], text)
     text = ABOUT.sub(lambda match: match[1] + _about(match[2].split(), results) + match[4], text)
     return REST.sub(lambda match: match[1] + rest + match[3], text)
 
@@ -109,9 +137,9 @@ def main(arguments: list[str]) -> int:
     found = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
     results = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in found}
     apart = []
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
+    for page in (*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").rglob("*.md"))):
         before = page.read_text(encoding="utf-8")
-        after = rewrite(before, results)
+        after = rewrite(before, results, in_chinese=page.name == "README.zh-CN.md" or page.parent.name == "zh")
         if after != before:
             apart.append(page.relative_to(ROOT).as_posix())
             if "--check" not in arguments:

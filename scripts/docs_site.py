@@ -50,6 +50,7 @@ NAV: dict[str, tuple[str, ...]] = {
 INLINE = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
 BLOCK = re.compile(r'<div class="arithmatex">\\\[(.*?)\\\]</div>', re.DOTALL)
 FENCE = re.compile(r"^(```\w+) (\S+\.\w+)$", re.MULTILINE)
+NEEDS = re.compile(r"^(```\w+) needs=\w+$", re.MULTILINE)
 ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
 
 
@@ -103,11 +104,9 @@ def moved(text: str, page: str) -> str:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """A block that becomes a file shows the file's name; links to what lies beside docs/ become links to its page."""
-    markdown = FENCE.sub(r'\1 title="\2"', markdown)
+    markdown = NEEDS.sub(r"\1", FENCE.sub(r'\1 title="\2"', markdown))
     for source, page in READMES.items():
-        markdown = re.sub(rf"\]\(((?:\.\./)+){re.escape(source)}", rf"](\g<1>{page}", markdown).replace(
-            f"](../{page}", f"]({page}"
-        )
+        markdown = re.sub(rf"\]\(\.\./((?:\.\./)*){re.escape(source)}", rf"](\g<1>{page}", markdown)
     return markdown
 
 

@@ -2,9 +2,11 @@
 
 A page is run from top to bottom in an empty folder; those of a folder below docs/ one after the other. Python blocks
 share their names; where a block prints, the `text` block behind it is what came out. A line `recprune ...` of a `sh`
-block is run as a command. A block with a file name behind its language (```toml log.toml) becomes that file.
+block is run as a command. A block with a file name behind its language (```toml log.toml) becomes that file; one with
+`needs=PACKAGE` there is run where that package is installed.
 """
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import pytest
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 BELOW = sorted(DOCS.glob("*/*.md"))
+FOLDERS = sorted({page.parent.name for page in BELOW})
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 RUNNER = """
@@ -59,8 +62,13 @@ def program(page: Path) -> list[str]:
     """The blocks of a page, line by line."""
     text, lines, printed = page.read_text(encoding="utf-8"), [], False
     for found in BLOCK.finditer(text):
-        kind, name, code = found.groups()
+        kind, name, code = found[1], found[2] or "", found[3]
         where = f"{page.name}:{text.count(chr(10), 0, found.start()) + 1}"
+        if name.startswith("needs="):
+            if importlib.util.find_spec(name.removeprefix("needs=")) is None:
+                printed = False
+                continue
+            name = ""
         if name:
             lines.append(f"Path({name!r}).parent.mkdir(parents=True, exist_ok=True)")
             lines.append(f"Path({name!r}).write_text({code!r}, encoding='utf-8')")
@@ -82,8 +90,10 @@ def test_a_page_does_what_it_says(page: Path, tmp_path: Path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_pages_of_models_do_what_they_say(tmp_path: Path):
-    done = subprocess.run([sys.executable, "-c", script(*BELOW)], cwd=tmp_path, capture_output=True, text=True)
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_pages_of_a_folder_do_what_they_say(folder: str, tmp_path: Path):
+    pages = [page for page in BELOW if page.parent.name == folder]
+    done = subprocess.run([sys.executable, "-c", script(*pages)], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -1,4 +1,5 @@
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def load_tables():
+    sys.path.insert(0, str(ROOT))  # it asks benchmarks.chinese for words
     spec = importlib.util.spec_from_file_location("benchmarks_tables", ROOT / "benchmarks" / "tables.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -114,3 +116,84 @@ def test_the_whole_street_in_python_runs_as_the_readme_shows(tmp_path):
     done = subprocess.run([sys.executable, "-c", blocks()[1]], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "ndcg@20" in done.stdout
+
+
+ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
+
+
+def text_of(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def tables_of(name):
+    """Name of a table -> its rows of cells, header and rule left out."""
+    found = re.findall(r"<!-- table: ([\w.-]+) -->\n(.*?)<!-- end -->", text_of(name), re.DOTALL)
+    lines = {table: [line for line in text.splitlines() if line.startswith("|")] for table, text in found}
+    return {
+        table: [[cell.strip() for cell in line.strip("|").split("|")] for line in rows] for table, rows in lines.items()
+    }
+
+
+def test_both_readmes_have_the_same_tables_with_the_same_numbers():
+    english, chinese = tables_of(ENGLISH), tables_of(CHINESE)
+    assert list(english) == list(chinese)
+    for name, rows in english.items():
+        assert len(rows) == len(chinese[name]) > 3
+        for one, other in zip(rows[1:], chinese[name][1:], strict=True):
+            numbers = [(a, b) for a, b in zip(one, other, strict=True) if re.fullmatch(r"[-\d.,e]+", a)]
+            assert numbers
+            assert all(a == b for a, b in numbers), name
+
+
+def test_every_word_of_a_chinese_table_is_chinese_or_the_name_of_a_thing():
+    names = {"ease", "F1@20", "NDCG@20", "NDCG@10", "AUC", "caser", "select_fields", "–", ""}
+    for table, (head, _, *rows) in tables_of(CHINESE).items():
+        for cell in [*head, *(cell for row in rows for cell in row)]:
+            plain = re.fullmatch(r"[-:\d.,/%e]+|\d+\.\d+ of \d+", cell)
+            assert plain or cell in names or re.search(r"[\u4e00-\u9fff]", cell), f"{table}: {cell}"
+
+
+def test_both_readmes_say_the_same_numbers_run_the_same_code_and_lead_to_each_other():
+    english, chinese = text_of(ENGLISH), text_of(CHINESE)
+    assert f"]({CHINESE})" in english
+    assert f"]({ENGLISH})" in chinese
+    numbers = [set(re.findall(r"\d+\.\d+", text)) for text in (english, chinese)]
+    assert numbers[0] == numbers[1]
+    code = [
+        re.sub(r" *#.*", "", "".join(re.findall(r"```(?:python|sh|toml)\n(.*?)```", text, re.DOTALL)))
+        for text in (english, chinese)
+    ]
+    assert code[0] == code[1]
+
+
+def test_links_of_both_readmes_lead_somewhere():
+    for name in (ENGLISH, CHINESE):
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text_of(name)):
+            assert (ROOT / link).exists(), f"{name}: {link} leads nowhere"
+
+
+def result(name):
+    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_what_is_said_of_results_in_words_is_so():
+    demo = {tuple(row[:2]): row[-1] for row in result("demo")["rows"]}
+    assert abs(demo["caser", "random pruning"] / demo["caser", "pruned"] - 1) < 0.01
+    assert demo["caser", "same size from scratch"] > demo["caser", "pruned"] > demo["caser", "before"]
+    assert demo["ease", "pruned"] > 1.2 * demo["ease", "random pruning"]
+    assert demo["ease", "pruned"] > 0.99 * demo["ease", "before"]
+    small = {row[0]: row for row in result("few_bytes_deepfm")["rows"]}
+    auc = result("few_bytes_deepfm")["columns"].index("auc")
+    assert small["5%, pruned"][auc] < small["dense"][auc] - 0.005
+    lastfm = {row[0].split(" (")[0]: row[3] for row in result("sequences_lastfm")["rows"]}
+    short = [
+        name
+        for name in ("caser", "gru4rec", "sasrec")
+        for row in lastfm
+        if row.lower() == f"published: {name}" and lastfm[name] < lastfm[row]
+    ]
+    assert short == ["caser", "sasrec"]
+    assert lastfm["item_knn"] == max(lastfm.values())
+    book = {row[0]: row[3] for row in result("lists_amazon-book")["rows"]}
+    cut = [row[4] for row in result("item_item_amazon-book")["rows"]]
+    assert max(*(value for name, value in book.items() if not name.startswith("published")), *cut) < 0.178

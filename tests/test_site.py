@@ -82,6 +82,13 @@ def test_no_page_loads_anything_from_elsewhere(site: Path):
         assert not re.search(r"url\([\"']?(https?:)?//|@import", read(style)), style
 
 
+def test_formulas_are_mathml_and_none_is_left_as_it_was_written(site: Path):
+    text = read(site / "zh" / "walkthrough.html")
+    assert text.count("<math") > 20
+    for page in site.rglob("*.html"):
+        assert not re.search(r"arithmatex|<mi>&(amp;)?</mi>|<m[ino]>\\\\", read(page)), page
+
+
 def test_every_command_has_a_page_with_all_of_its_options(site: Path):
     import typer
 
