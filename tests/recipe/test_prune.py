@@ -5,6 +5,7 @@ import pytest
 import torch
 from safetensors.torch import save as to_bytes
 
+from recprune.artifact import load, save
 from recprune.errors import BudgetError
 from recprune.evaluation.evaluate import evaluate
 from recprune.evaluation.size import size_of
@@ -15,6 +16,7 @@ from recprune.planning.budget import Budget
 from recprune.recipe.prune import plan, prune
 from recprune.recipe.pruned import as_rule, carry_out, finished
 from recprune.recipe.rivals import by_chance, from_scratch, work_of
+from recprune.surgery import renumber
 from recprune.testing.data import tiny_clicks, tiny_split
 from recprune.tracing.build import named_tensors
 from recprune.tracing.site import Kind
@@ -189,3 +191,41 @@ def test_where_entries_alone_can_leave_no_bits_are_tried(monkeypatch):
     }
     with pytest.raises(AssertionError, match="fewest bits"):
         plan(build("mf", split, dim=8), split, budget=Budget(bytes=2000), tuning=FitOptions())
+
+
+SEQUENCES = {"sasrec": {"length": 5, "dim": 8, "layers": 1}, "gru4rec": {"length": 5, "dim": 8, "hidden": 12}}
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_items_leave_what_reads_and_finds_them_and_lists_hold_those_that_stay(name, tmp_path):
+    split = tiny_split(users=60, items=80)
+    model = build(name, split, **SEQUENCES[name])
+    fit(model, split, FitOptions(epochs=8, lr=0.01))
+    small = prune(model, split, budget=Budget(0.4, kinds=frozenset({Kind.ID})), options=ONE)
+    items, gone = split.vocabularies["item"], small.plan.leaving(small.plan.survey.site("sequence.id")) + 1
+    assert len(gone) > 20
+    counts = torch.bincount(torch.from_numpy(split.train["item"]).long(), minlength=len(items))
+    stays = [code for code in range(1, len(items)) if code not in gone]
+    assert counts[gone].max() <= counts[stays].min()
+    assert list(small.vocabularies["item"].ids) == items.decode(stays)
+    assert small.renumber["item"].tolist() == small.renumber["sequence"].tolist()
+    found = evaluate(small.model, split, renumber=small.renumber)
+    assert not set(found.raw["top"].ravel().tolist()) & set(gone.tolist())
+    save(tmp_path / "small", small.model, vocabularies=small.vocabularies, plan=small.plan)
+    again = load(tmp_path / "small")
+    assert (evaluate(again.model, split, renumber=renumber(again.plan)).raw["top"] == found.raw["top"]).all()
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_rows_and_bits_of_a_tied_table_share_the_bytes(name):
+    split = tiny_split(users=120, items=400)
+    model = build(name, split, **SEQUENCES[name])
+    fit(model, split, FitOptions(epochs=4, lr=0.01))
+    limit = len(to_bytes(named_tensors(model))) - 9_000
+    budget = Budget(bytes=limit, kinds=frozenset({Kind.ID}))
+    small = prune(model, split, budget=budget, encodings=["int8_rows"], options=FitOptions(epochs=2, patience=2))
+    assert len(to_bytes(named_tensors(small.model))) <= small.plan.file_bytes() <= limit
+    assert 1 <= len(small.plan.kept["sequence.id"]) < 400
+    assert small.plan.encodings["item.weight"] == "int8_rows"
+    assert "Tied" in small.plan.rule
+    assert evaluate(small.model, split, renumber=small.renumber).mean

@@ -2,17 +2,20 @@
 
 import contextlib
 
+import numpy as np
 import pytest
 import torch
 
 from recprune.evaluation.inputs import example
 from recprune.importance.rules.taylor import Taylor
+from recprune.importance.rules.tied import Tied
 from recprune.importance.score import score
 from recprune.models.build import build
+from recprune.planning.measured import rise_without
 from recprune.recipe.probing import probe
 from recprune.recipe.pruned import carry_out, followed
 from recprune.recipe.recovery import LEAST, recovered, recovery, recovery_of_bits
-from recprune.testing.data import tiny_clicks
+from recprune.testing.data import tiny_clicks, tiny_split
 from recprune.tracing.site import Kind
 from recprune.tracing.trace import survey
 from recprune.training.fit import FitOptions, fit
@@ -99,3 +102,16 @@ def test_a_trial_is_made_on_sixteen_times_as_many_rows_as_the_loss_is_measured_o
     recovery(model, split, found, scores, asked)
     kinds = len({found.site(name).kind for name in scores} - {Kind.FIELD})
     assert seen == [32] * kinds + [len(split.train)] * kinds
+
+
+def test_items_that_left_are_asked_for_after_fine_tuning_too(monkeypatch):
+    split = tiny_split(users=60, items=40)
+    model = build("gru4rec", split, length=5, dim=8, hidden=8)
+    fit(model, split, FitOptions(epochs=8, lr=0.01))
+    found = survey(model, example(model, split))
+    asked = probe(model, found, split)
+    scores = score(followed(found, split), Tied(), asked)
+    before = rise_without(model, found, {"sequence.id": np.arange(20)}, asked)
+    assert before > 0
+    shares = recovery(model, split, found, scores, asked, options=FitOptions(lr=1e-12, decay=0.0))
+    assert shares[Kind.ID] == pytest.approx(1.0, abs=1e-3)

@@ -50,3 +50,18 @@ def test_multinomial_is_the_mean_cross_entropy_of_the_entries():
 
 def test_multinomial_of_empty_histories_is_zero():
     assert losses.multinomial(torch.zeros(1, 3), torch.zeros(1, 3)).item() == 0.0
+
+
+def test_the_smoothed_multinomial_is_an_even_mixture_with_a_blind_guess():
+    scores, history = torch.tensor([[1.0, 3.0, -2.0, 0.5]]), torch.tensor([[0.0, 1.0, 0.0, 1.0]])
+    shares = torch.softmax(scores, 1)[0]
+    wanted = -(math.log(shares[1] / 2 + 1 / 8) + math.log(shares[3] / 2 + 1 / 8)) / 2
+    assert math.isclose(losses.smoothed_multinomial(scores, history).item(), wanted, rel_tol=1e-6)
+
+
+def test_an_item_that_cannot_be_recommended_costs_as_much_as_a_blind_guess_and_no_more():
+    scores = torch.tensor([[0.0, 2.0, -torch.inf, 1.0]])
+    lost = losses.smoothed_multinomial(scores, torch.tensor([[0.0, 0.0, 1.0, 0.0]])).item()
+    assert math.isclose(lost, math.log(8), rel_tol=1e-6)
+    found = losses.smoothed_multinomial(scores, torch.tensor([[0.0, 1.0, 0.0, 0.0]])).item()
+    assert found < losses.smoothed_multinomial(scores, torch.tensor([[1.0, 0.0, 0.0, 0.0]])).item() < lost

@@ -37,11 +37,12 @@ def probe(
     Models of rows: up to `most` rows of validation (of train where there is none), drawn by the seed, with their label
     (or rating): on train, what the model has learned by heart looks useful. Ids are rated on 16 times as many rows of
     train, since each needs rows that hold it. Models that rank: up to `most` users with what they did in train, and as
-    target what they did in validation (the last item of train where there is no validation); a model that is solved in
-    closed form is rated by the squared error of its histories.
+    target what they did in validation (the last item of train where there is no validation), by the multinomial loss,
+    smoothed where items can leave the answers; a model that is solved in closed form is rated by the squared error of
+    its histories.
     """
     if ranks(model):
-        batches, loss = _of_users(model, split, most, batch, seed)
+        batches, loss = _of_users(model, survey, split, most, batch, seed)
         solved_on = gram_rows(split.train.histories(), _errors(model)) if hasattr(model, "refit_") else None
         return Probe(model, survey, batches, loss, code_counts(split), products=solved_on)
     part = split.valid if len(split.valid) else split.train
@@ -81,14 +82,16 @@ def row_batches(model: nn.Module, part: Dataset, most: int, batch: int, seed: in
     return batches, losses.bce if target == "label" else losses.mse
 
 
-def _of_users(model: nn.Module, split: Split, most: int, batch: int, seed: int) -> tuple[list[Batch], Loss]:
+def _of_users(
+    model: nn.Module, survey: Survey, split: Split, most: int, batch: int, seed: int
+) -> tuple[list[Batch], Loss]:
     if hasattr(model, "refit_"):
         known = wanted = split.train.histories()
         loss: Loss = losses.mse
     else:
         split = split if len(split.valid) else _part_of_train(split.train, seed)
         known, wanted = split.train.histories(), (split.valid if len(split.valid) else split.test).histories()
-        loss = losses.multinomial
+        loss = losses.smoothed_multinomial if any(site.answers for site in survey.sites) else losses.multinomial
     most = min(most, max(256, SCORES // known.n_items))
     users = np.flatnonzero((known.counts() > 0) & (wanted.counts() > 0))
     return [_ranked(model, known, wanted, chosen) for chosen in _drawn(users, most, batch, seed)], loss

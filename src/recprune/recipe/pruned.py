@@ -23,7 +23,7 @@ from recprune.recipe.rounding import ROUNDING, rounding_in
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.recipe.train import TUNING
 from recprune.surgery import apply, pack_planned, renumber, shrink_inputs
-from recprune.tracing.site import Kind, Survey
+from recprune.tracing.site import Kind, Site, Survey
 from recprune.training.finetune import finetune
 from recprune.training.fit import Fit, FitOptions
 
@@ -117,8 +117,16 @@ def smaller(
 
 def followed(found: Survey, split: Split) -> Survey:
     """The survey without the ids that no vocabulary of the split can follow: their tables keep their rows."""
-    sites = tuple(s for s in found.sites if s.kind is not Kind.ID or s.column in split.vocabularies)
+    known = split.vocabularies
+    sites = tuple(
+        s for s in found.sites if s.kind is not Kind.ID or s.column in known or _are_items(s, known.get("item"))
+    )
     return replace(found, sites=sites)
+
+
+def _are_items(site: Site, items: Vocabulary | None) -> bool:
+    """Whether ids are answers, one an item of that vocabulary and one for the unknown."""
+    return bool(site.answers) and items is not None and site.size + 1 == len(items)
 
 
 def usual_budget(factor: float) -> Budget:
@@ -128,12 +136,14 @@ def usual_budget(factor: float) -> Budget:
 
 def usual_rule(found: Survey, budget: Budget) -> str:
     """Where entries are all that can leave, `refit_increase`, or `coherence` if they are not of items with items;
-    otherwise `mse_increase`, the measured rise of the error, up to MEASURED units (ids and entries come
-    cheaper and do not count), and `taylor`, its estimate in one pass, above."""
+    `tied` where ids can leave the answers; otherwise `mse_increase`, the measured rise of the error, up to MEASURED
+    units (ids and entries come cheaper and do not count), and `taylor`, its estimate in one pass, above."""
     open_ = [s for s in found.sites if s.kind in budget.kinds]
     if {s.kind for s in open_} == {Kind.ENTRY}:
         other = any(s.matrix is not None and s.matrix[0] != s.matrix[1] for s in open_)
         return "coherence" if other else "refit_increase"
+    if any(s.answers for s in open_):
+        return "tied"
     units = sum(s.size for s in open_ if s.kind not in (Kind.ID, Kind.ENTRY))
     return "mse_increase" if units <= MEASURED else "taylor"
 

@@ -18,10 +18,11 @@ from recprune.planning.budget import Budget
 from recprune.planning.measured import Counts, rise_without
 from recprune.planning.plan import Plan
 from recprune.recipe.probing import MOST, PER_ID, probe
-from recprune.recipe.pruned import carry_out
+from recprune.recipe.pruned import Pruned, carry_out
 from recprune.recipe.restrict import restrict
 from recprune.recipe.stages import Say, Stage, silent
 from recprune.recipe.train import TUNING
+from recprune.surgery import masked
 from recprune.tracing.site import Kind, Survey
 from recprune.training.options import FitOptions
 
@@ -110,10 +111,18 @@ def _share_left(
     leaving = {site.name: plan.leaving(site) for site in plan.survey.sites if site.name in plan.kept}
     before = rise_without(model, plan.survey, leaving, asked, counts=counts, encodings=plan.encodings)
     small = carry_out(model, split, plan, options=tuning)
-    own = restrict(split, small.renumber)
-    after = probe(small.model, Survey((), {}, {}, {}, ""), own, most=most, seed=seed).loss - asked.loss
+    after = _loss_of(model, split, small, asked, most, seed) - asked.loss
     say(f"the loss rises by {before:.4g}, after an epoch by {after:.4g}")
     return float(np.clip(after / before, LEAST, 1.0)) if before > 0 else 1.0
+
+
+def _loss_of(model: nn.Module, split: Split, small: Pruned, asked: Probe, most: int, seed: int) -> float:
+    """That of a smaller model on the rows of the probe. Where items can leave the answers it is that of the larger one
+    with the same numbers, in which those that left are still asked for."""
+    if any(site.answers for site in small.plan.survey.sites):
+        return asked.loss_of(masked(model, small.plan, small=small.model))
+    own = restrict(split, small.renumber)
+    return probe(small.model, Survey((), {}, {}, {}, ""), own, most=most, seed=seed).loss
 
 
 def _some_rows(model: nn.Module, split: Split, most: int, seed: int) -> Split:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["bce", "bpr", "mse", "multinomial", "sampled_softmax", "softmax"]
+__all__ = ["bce", "bpr", "mse", "multinomial", "sampled_softmax", "smoothed_multinomial", "softmax"]
 
 
 def bce(logits: Tensor, labels: Tensor) -> Tensor:
@@ -37,6 +37,17 @@ def multinomial(scores: Tensor, history: Tensor) -> Tensor:
     The mean over all positive entries of the batch; 0 where there are none.
     """
     return -(F.log_softmax(scores, 1) * history).sum() / history.sum().clamp(min=1)
+
+
+def smoothed_multinomial(scores: Tensor, history: Tensor) -> Tensor:
+    """`multinomial` of an even mixture of the softmax and of a blind guess, 1 / n_items for each: scores may be -inf.
+
+    An item that cannot be recommended costs log(2 n_items), and one that would not have been found costs little less,
+    as in a list of the best. Linear interpolation: Jelinek & Mercer 1980; Zhai & Lafferty 2004, section 3.1.
+    """
+    blind = torch.full_like(scores, -math.log(scores.shape[1]))
+    mixed = torch.logaddexp(F.log_softmax(scores, 1), blind) - math.log(2.0)
+    return -(mixed * history).sum() / history.sum().clamp(min=1)
 
 
 def sampled_softmax(positive: Tensor, negative: Tensor, log_q: Tensor, same: Tensor) -> Tensor:
