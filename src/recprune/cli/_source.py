@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from recprune.data.log import Log
     from recprune.recipe.prepare import Columns, SplitBy
 
-__all__ = ["Making", "Parting", "Source"]
+__all__ = ["Making", "Parting", "Source", "named"]
 
 EMBEDDED = Path("completejourney")
 """The word that stands for the embedded default, a package that is installed."""
@@ -44,24 +44,28 @@ class Source:
         str | None, typer.Option("--positive", help='What counts as positive, as in "rating >= 4". Default: every row.')
     ] = None
     log: Annotated[Path | None, typer.Option("--log", help="A log.toml that says the columns' roles.")] = None
+    query: Annotated[
+        str | None, typer.Option("--query", help="Of a database (PostgreSQL, SQLite, DuckDB): one SELECT.")
+    ] = None
+    table: Annotated[
+        str | None, typer.Option("--table", help="A table of it, as in log or schema.log. Default: the only one.")
+    ] = None
     setting: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Option of the format, as in separator=; or header=false."),
     ] = None
 
-    def read(self, path: Path) -> Log:
-        """The log at that path; roles that are not said are those the format knows or guesses."""
+    def read(self, path: Path | str) -> Log:
+        """The log at that path or URL; roles that are not said are those the format knows or guesses."""
         from recprune.data.formats import completejourney
-        from recprune.data.read import read
+        from recprune.data.read import read_completed
 
         format, roles, options = self._said()
-        if path == EMBEDDED and not path.exists():
+        if path == EMBEDDED and not EMBEDDED.exists():
             return self._with_positive(completejourney.read(None, roles))
-        if roles is not None and not (roles.label or (roles.user and roles.item)):
-            roles = _completed(roles, read(path, format, None, **options).roles)
-        return self._with_positive(read(path, format, roles, **options))
+        return self._with_positive(read_completed(path, format, roles, **options))
 
-    def parts(self, path: Path) -> Mapping[str, Log]:
+    def parts(self, path: Path | str) -> Mapping[str, Log]:
         """The parts in a folder whose files are named after them: train, test and perhaps valid."""
         from recprune.data.read import read_parts
 
@@ -84,15 +88,17 @@ class Source:
         if self.positive and (said or start):
             said["positive"] = self.positive
         roles = replace(start or Roles(), **said) if said else start
-        options = {**(there.options if there else {}), **settings(self.setting or ())}
+        asked = {name: value for name in ("query", "table") if (value := getattr(self, name)) is not None}
+        options = {**(there.options if there else {}), **settings(self.setting or ()), **asked}
         return self.format or (there.format if there else None), roles, options
 
 
-def _completed(roles: Roles, known: Roles) -> Roles:
-    """The roles that were said; user, item, rating, label and time from what is known, where they were not said."""
-    taken = {roles.user, roles.item, roles.rating, roles.label, roles.time, *roles.categorical, *roles.numeric}
-    free = {name: column for name in SINGLE if (column := getattr(known, name)) not in taken | set(roles.multi)}
-    return replace(roles, **{name: column for name, column in free.items() if getattr(roles, name) is None})
+def named(path: Path | str) -> Path | str:
+    """A path, or a URL as it is. Raises DataError for one with a password in it, which is not repeated."""
+    from recprune.data.address import Address, located
+
+    there = located(path)
+    return there.text if isinstance(there, Address) else there
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +120,12 @@ class Making:
         int, typer.Option("--pasts", min=0, help="Keep the items that a user had before each row, so many (for din).")
     ] = 0
 
-    def columns(self, source: Source, path: Path) -> Columns:
+    def columns(self, source: Source, path: Path | str) -> Columns:
         """What is said here, and what a log.toml (`source.log`, or the log itself) says of bins where it is not."""
         from recprune.data.logtoml import read_log_toml
         from recprune.recipe.prepare import Columns
 
-        log = path if path.suffix == ".toml" else source.log
+        log = path if isinstance(path, Path) and path.suffix == ".toml" else source.log
         there = read_log_toml(log).bins if log is not None else {}
         said = settings([pair for part in self.bins or () for pair in part.split(",")], "--bins")
         return Columns({**there, **said}, self.impute, self.pasts)
@@ -138,8 +144,8 @@ class Parting:
     ] = "auto"
     valid_share: Annotated[float, typer.Option("--valid-share", help="Share of the rows for validation.")] = 0.1
     test_share: Annotated[float, typer.Option("--test-share", help="Share of the rows for test.")] = 0.2
-    test_log: Annotated[Path | None, typer.Option("--test-log", help="Test rows as given, alike.")] = None
-    valid_log: Annotated[Path | None, typer.Option("--valid-log", help="Validation rows as given.")] = None
+    test_log: Annotated[str | None, typer.Option("--test-log", help="Test rows as given, alike.")] = None
+    valid_log: Annotated[str | None, typer.Option("--valid-log", help="Validation rows as given.")] = None
     negatives: Annotated[int | None, typer.Option("--negatives", min=0, help="Negatives drawn a positive.")] = None
     duplicates: Annotated[
         str | None, typer.Option("--duplicates", help="Rows of the same user and item: last, first, sum or all.")
@@ -150,7 +156,7 @@ class Parting:
     since: Annotated[str | None, typer.Option("--since", help="Rows from this time on: a number or a date.")] = None
     until: Annotated[str | None, typer.Option("--until", help="Rows before this time.")] = None
 
-    def read(self, source: Source, path: Path) -> dict[str, Log]:
+    def read(self, source: Source, path: Path | str) -> dict[str, Log]:
         """The logs that `recprune.recipe.prepare` takes: log, and test and valid where they are given."""
         if self.valid_log and not self.test_log:
             raise DataError("--valid-log needs --test-log beside it")
@@ -158,7 +164,7 @@ class Parting:
             parts = source.parts(path)
             return {"log" if name == "train" else name: log for name, log in parts.items()}
         given = {"log": path, "test": self.test_log, "valid": self.valid_log}
-        return {name: source.read(where) for name, where in given.items() if where is not None}
+        return {name: source.read(named(where)) for name, where in given.items() if where is not None}
 
     def cleaning(self) -> dict[str, Any]:
         """The options of `clean`."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from recprune.cli._guard import Answer
 from recprune.cli._options import Common, Out
 from recprune.cli._progress import stage
-from recprune.cli._source import Making, Parting, Source
+from recprune.cli._source import Making, Parting, Source, named
 from recprune.errors import DataError
 
 __all__ = ["prepare"]
@@ -18,7 +19,7 @@ PLACE = 1
 
 
 def prepare(
-    path: Annotated[Path, typer.Argument(metavar="LOG", help="A file or folder with the raw log.")],
+    given: Annotated[str, typer.Argument(metavar="LOG", help="A file, a folder or a URL with the raw log.")],
     out: Out,
     source: Source,
     parting: Parting,
@@ -31,7 +32,8 @@ def prepare(
     from recprune.recipe.prepare import keep, prepare
     from recprune.recipe.shelf import kind_of
 
-    if kind_of(path) == KIND:
+    path = named(given)
+    if isinstance(path, Path) and kind_of(path) == KIND:
         raise DataError(f"{path} is prepared already; `recprune train` takes it as it is", path=str(path))
     refuse_others(out)
     with stage(f"read {path}"):
@@ -41,4 +43,11 @@ def prepare(
     prepared = prepare(**parts, cleaning=cleaning, by=by, negatives=negatives, columns=columns, stage=stage)
     keep(prepared, out)
     facts = {"folder": str(out), "seed": common.seed, **prepared.facts()}
-    return Answer(facts, tuple(pairs(facts)))
+    return Answer(facts, tuple(pairs({**facts, **({"sources": told(prepared.sources)} if prepared.sources else {})})))
+
+
+def told(sources: Sequence[Mapping[str, Any]]) -> str:
+    """What was read, in words."""
+    read = (f"{one['rows']:,} rows of" if "rows" in one else f"{len(one['files']):,} files of" for one in sources)
+    sums = (f", sha256 {one['sha256'][:12]}…" if "sha256" in one else "" for one in sources)
+    return "; ".join(f"{what} {one['source']}{how}" for what, one, how in zip(read, sources, sums, strict=True))

@@ -14,15 +14,15 @@ from recprune.cli._guard import Answer
 from recprune.cli._options import Common, K, Out, Training, settings
 from recprune.cli._progress import stage
 from recprune.cli._schedule import ScheduleOptions
-from recprune.cli._source import Making, Parting, Source
+from recprune.cli._source import Making, Parting, Source, named
 
 __all__ = ["run"]
 PLACE = 9
 
 
 def run(
-    path: Annotated[
-        Path, typer.Argument(metavar="LOG", help="A file or folder with the raw log, or the word completejourney.")
+    given: Annotated[
+        str, typer.Argument(metavar="LOG", help="A file, folder or URL with the raw log, or the word completejourney.")
     ],
     out: Out,
     source: Source,
@@ -55,6 +55,7 @@ def run(
     from recprune.recipe.train import TUNING
     from recprune.report.of_run import of_run
 
+    path = named(given)
     order = Order(
         model,
         settings(model_set or (), "--model-set"),
@@ -72,7 +73,7 @@ def run(
         wanted.encodings,
         making.columns(source, path),
     )
-    described = [*_files(path, parting.test_log, parting.valid_log), asdict(source)]
+    described = _described(path, parting, source)
     read, numbers = lambda: _read(source, parting, path), range(common.seed, common.seed + seeds)
     result = (
         run(read, order, out, source=described, stage=stage)
@@ -92,13 +93,31 @@ def run(
     return Answer(facts, (*compared(result.comparison), *where))
 
 
-def _read(source: Source, parting: Parting, path: Path) -> Any:
+def _read(source: Source, parting: Parting, path: Path | str) -> Any:
     with stage(f"read {path}"):
         return parting.read(source, path)
 
 
-def _files(*paths: Path | None) -> list[list[object]]:
+def _described(path: Path | str, parting: Parting, source: Source) -> list[object] | None:
+    """What tells one state of what is read from another; None where nothing does, as of a server."""
+    from recprune.data.address import Address, located
+    from recprune.data.logtoml import read_log_toml
+    from recprune.data.storage import state_of
+
+    asked = [where for where in (path, parting.test_log, parting.valid_log) if where is not None]
+    for toml in [where for where in (path, source.log) if where is not None and Path(where).suffix == ".toml"]:
+        there = read_log_toml(toml).path
+        asked += [there] if there is not None else []
+    found = [located(where) for where in asked]
+    servers = [one for one in found if isinstance(one, Address) and one.format is not None]
+    if servers:
+        return None
+    states = [state_of(one) for one in found if isinstance(one, Address)]
+    return [*_files(*(one for one in found if isinstance(one, Path))), *([states] if states else []), asdict(source)]
+
+
+def _files(*paths: Path) -> list[list[object]]:
     """What tells one state of the raw files from another: names, sizes, times of change."""
-    named = [p for p in paths if p is not None]
-    there = [f for p in named for f in ([p] if p.is_file() else sorted(p.rglob("*"))) if f.is_file()]
-    return [[str(p.resolve()) for p in named], [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in there]]
+    logs = [Path(f"{p}-wal") for p in paths]
+    there = [f for p in (*paths, *logs) for f in ([p] if p.is_file() else sorted(p.rglob("*"))) if f.is_file()]
+    return [[str(p.resolve()) for p in paths], [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in there]]

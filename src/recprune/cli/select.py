@@ -36,7 +36,7 @@ def select(
     """
     from recprune.cli._show import pairs, table
     from recprune.data.dataset import Split
-    from recprune.data.store import load_split, refuse_others, save_split
+    from recprune.data.store import load_split, refuse_others, save_split, sources_of
     from recprune.recipe.select_fields import select_fields
     from recprune.recipe.train import train
 
@@ -48,7 +48,7 @@ def select(
         return train(model, part, settings=chosen, options=training.options(seed), stage=stage)[0]
 
     found = select_fields(build_and_fit, split, keep=held, level=level, seed=common.seed, stage=stage)
-    save_split(found.split, out)
+    save_split(found.split, out, sources_of(data))
     facts = {
         "folder": str(out),
         "kept": list(found.kept),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from recprune.data.dataset import Roles
 from recprune.data.lines import split_quoted
 
-__all__ = ["fields", "guess_header", "guess_roles", "guess_separator", "is_number", "quote_of"]
+__all__ = ["completed", "fields", "guess_header", "guess_roles", "guess_separator", "is_number", "quote_of"]
 
+SINGLE = ("user", "item", "rating", "label", "time")
 SEPARATORS = ("\t", "::", ", ", ",", ";", "|", " ")
 """Tried in this order; the one that gives most lines the same number of fields, more than one, wins."""
 
@@ -99,6 +101,13 @@ def guess_roles(names: Sequence[str], rows: Sequence[Sequence[str]], *, header: 
         label=found.get("label"),
         time=found.get("time"),
     )
+
+
+def completed(roles: Roles, known: Roles) -> Roles:
+    """The roles that were said; user, item, rating, label and time from what is known, where they were not said."""
+    taken = {roles.user, roles.item, roles.rating, roles.label, roles.time, *roles.categorical, *roles.numeric}
+    free = {name: column for name in SINGLE if (column := getattr(known, name)) not in taken | set(roles.multi)}
+    return replace(roles, **{name: column for name, column in free.items() if getattr(roles, name) is None})
 
 
 def plain(name: str) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from recprune.data import formats
-from recprune.data.address import Address, located
+from recprune.data.address import DATABASES, Address, located
 from recprune.data.dataset import Roles
+from recprune.data.guess import completed, guess_roles
 from recprune.data.log import Log
 from recprune.data.logtoml import read_log_toml
 from recprune.data.recognise import parts_of, recognise
@@ -18,7 +19,7 @@ from recprune.data.storage import copied
 from recprune.discover import load
 from recprune.errors import DataError
 
-__all__ = ["read", "read_parts"]
+__all__ = ["read", "read_completed", "read_parts"]
 
 
 def read(path: str | Path, format: str | None = None, roles: Roles | None = None, **options: Any) -> Log:
@@ -45,6 +46,34 @@ def read(path: str | Path, format: str | None = None, roles: Roles | None = None
         there, format, found = recognise(there)
         options = {**found, **options}
     return by_format(there, format, roles, options)
+
+
+def read_completed(path: str | Path, format: str | None = None, roles: Roles | None = None, **options: Any) -> Log:
+    """As `read`; and where roles are said, but neither a label nor a user and an item, those of user, item, rating,
+    label and time that are not said are what the log suggests. Files of a storage are copied once; of a database the
+    names of the columns are asked first."""
+    there = located(path)
+    if isinstance(there, Address) and there.format is None:
+        copy = copied(there)
+        with copy.told():
+            return copy.of(read_completed(copy.path, format, roles, **options))
+    if roles is not None and not (roles.label or (roles.user and roles.item)):
+        roles = completed(roles, suggested(path, format, **options))
+    return read(path, format, roles, **options)
+
+
+def suggested(path: str | Path, format: str | None = None, **options: Any) -> Roles:
+    """The roles that a log suggests; of a database no row is read for it."""
+    there = located(path)
+    if isinstance(there, Path) and there.suffix == ".toml":
+        said = read_log_toml(there)
+        if said.roles is None and said.path is not None:
+            return suggested(said.path, format or said.format, **{**said.options, **options})
+        return said.roles or Roles()
+    kind = format or (there.format if isinstance(there, Address) else recognise(there)[1])
+    if kind in DATABASES.values():
+        return guess_roles(read(path, format, Roles(), **options).frame.collect_schema().names(), [], header=True)
+    return read(path, format, None, **options).roles
 
 
 def from_address(address: Address, format: str | None, roles: Roles | None, options: Mapping[str, Any]) -> Log:

@@ -1,6 +1,6 @@
 """A prepared folder: a split on disk, as Parquet and JSON, written whole or not at all.
 
-manifest.json            format version, roles, and of every file its size and sha256
+manifest.json            format version, roles, what it was made of, and of every file its size and sha256
 train.parquet ...        columns of numbers, one row an interaction
 vocabulary-0.parquet ... the ids of one column, in the order of their codes
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,14 @@ KIND = "recprune prepared data"
 PARTS = ("train", "valid", "test")
 
 
-def save_split(split: Split, folder: str | Path) -> Path:
-    """Write a split. A prepared folder of that name is replaced; any other folder that is not empty is refused."""
+def save_split(split: Split, folder: str | Path, sources: Sequence[Mapping[str, Any]] = ()) -> Path:
+    """Write a split. A prepared folder of that name is replaced; any other folder that is not empty is refused.
+
+    sources: what it was made of (`Log.origin`), kept in the manifest as it is.
+    """
     folder = Path(folder)
     refuse_others(folder)
-    replace_folder(folder, lambda fresh: write_into(split, fresh))
+    replace_folder(folder, lambda fresh: write_into(split, fresh, sources))
     return folder
 
 
@@ -56,7 +59,7 @@ def roles_from(said: Mapping[str, Any]) -> Roles:
     return Roles(**parts)
 
 
-def write_into(split: Split, folder: Path) -> None:
+def write_into(split: Split, folder: Path, sources: Sequence[Mapping[str, Any]] = ()) -> None:
     """All files of a split, the manifest last."""
     for name in PARTS:
         columns = {key: pl.Series(key, values) for key, values in getattr(split, name).columns.items()}
@@ -65,11 +68,18 @@ def write_into(split: Split, folder: Path) -> None:
     for number, (column, vocabulary) in enumerate(split.vocabularies.items()):
         names[column] = f"vocabulary-{number}.parquet"
         pl.DataFrame({"id": pl.Series(vocabulary.ids, dtype=pl.String)}).write_parquet(folder / names[column])
-    seal(folder, split.train.roles, {name: len(getattr(split, name)) for name in PARTS}, names)
+    seal(folder, split.train.roles, {name: len(getattr(split, name)) for name in PARTS}, names, sources)
 
 
-def seal(folder: Path, roles: Roles, rows: Mapping[str, int], vocabularies: Mapping[str, str]) -> None:
-    """Write the manifest of a folder whose files are all there. vocabularies: column -> name of its file."""
+def seal(
+    folder: Path,
+    roles: Roles,
+    rows: Mapping[str, int],
+    vocabularies: Mapping[str, str],
+    sources: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Write the manifest of a folder whose files are all there. vocabularies: column -> name of its file. sources: what
+    they were made of, where that is no file of this machine."""
     files = {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in sorted(folder.iterdir())}
     manifest = {
         "kind": KIND,
@@ -77,6 +87,7 @@ def seal(folder: Path, roles: Roles, rows: Mapping[str, int], vocabularies: Mapp
         "roles": asdict(roles),
         "rows": dict(rows),
         "vocabularies": dict(vocabularies),
+        **({"sources": list(sources)} if sources else {}),
         "files": files,
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False)
@@ -115,6 +126,11 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     if not needed <= files or any(Path(name).name != name for name in files):
         raise DataError(f"{path}: this manifest does not list the files of a prepared folder", path=str(path))
     return manifest
+
+
+def sources_of(folder: str | Path) -> tuple[Mapping[str, Any], ...]:
+    """What a prepared folder was made of, as `save_split` was told. Raises DataError where it is none."""
+    return tuple(manifest_of(standing(folder)).get("sources", ()))
 
 
 def check(path: Path, said: dict[str, Any]) -> None:

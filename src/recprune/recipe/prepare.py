@@ -71,17 +71,18 @@ class Columns:
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
     """split: what models learn from. way: how it was parted. rejected: what was left out, and why. missing: fields that
-    lack values in the log -> in how many rows."""
+    lack values in the log -> in how many rows. sources: what it was made of, where that is no file of this machine."""
 
     split: Split
     way: str
     rejected: Rejected
     missing: Mapping[str, int] = field(default_factory=dict)
+    sources: tuple[Mapping[str, Any], ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """Counts, as plain data."""
-        left_out = dict(self.rejected.counts)
-        return {"split": self.way, **counts(self.split), "missing": dict(self.missing), "left out": left_out}
+        left_out, sources = dict(self.rejected.counts), {"sources": list(self.sources)} if self.sources else {}
+        return {"split": self.way, **counts(self.split), "missing": dict(self.missing), "left out": left_out, **sources}
 
 
 WAYS: Mapping[str, Callable[[Dataset, SplitBy, bool], Split]] = {
@@ -132,6 +133,7 @@ def prepare(
     with stage("clean") as say:
         logs = [clean(part, **(cleaning or {})) for part in (log, test, valid) if part is not None]
         rejected = sum((part.rejected for part in logs), Rejected())
+        sources = tuple(source for part in logs for source in part.origin)
         say(f"{len(logs[0]):,} rows stay, {len(rejected):,} left out")
     with stage("encode and split") as say:
         way = "given" if test is not None else way_of(by, logs[0].roles)
@@ -147,7 +149,7 @@ def prepare(
         if negatives:
             split = with_negatives(split, negatives, by.seed)
         say(f"{way}: {len(split.train):,} train, {len(split.valid):,} validation, {len(split.test):,} test")
-    return Prepared(split, way, rejected, lacking)
+    return Prepared(split, way, rejected, lacking, sources)
 
 
 def _lacking(split: Split) -> dict[str, int]:
@@ -170,5 +172,5 @@ def way_of(by: SplitBy, roles: Roles) -> str:
 
 def keep(prepared: Prepared, folder: Path) -> None:
     """Write the split, and beside it the lines that could not be read (rejected.tsv)."""
-    save_split(prepared.split, folder)
+    save_split(prepared.split, folder, prepared.sources)
     prepared.rejected.write(folder / "rejected.tsv")

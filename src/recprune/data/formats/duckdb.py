@@ -21,7 +21,7 @@ from recprune.errors import DataError
 
 __all__ = ["read"]
 
-ROWS = 1 << 16
+ROWS = 1 << 14
 """Rows that come at a time."""
 MEMORY = "1GB"
 """What a query that sorts or groups may take; more goes to a temporary folder (`TMPDIR` says where)."""
@@ -72,6 +72,7 @@ def opened(where: str, duckdb: Any, spill: str) -> Iterator[Any]:
         told(where, duckdb),
         closing(duckdb.connect(where, read_only=True, config={**SAFE, "temp_directory": spill})) as connection,
     ):
+        connection.execute("SET enable_progress_bar = false")
         connection.execute("BEGIN TRANSACTION READ ONLY")
         yield connection
 

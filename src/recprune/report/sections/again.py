@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
+from typing import Any
 
 from recprune.data.store import manifest_of
 from recprune.report.blocks import Block, Cell, Code, Section, Table, Value, Words
@@ -71,6 +72,18 @@ def _files(found: Found) -> Table:
     return Table("Checksums of the models", ("file", "size", "sha256"), tuple(rows), folded=True)
 
 
+def _sources(sources: list[dict[str, Any]]) -> Table:
+    """What the data was made of, where that was no file of one machine."""
+    rows: list[tuple[Cell, ...]] = []
+    for one in sources:
+        where = str(one["source"])
+        if "files" in one:
+            rows += [(f"{where}: {name}", "", "", facts["sha256"]) for name, facts in one["files"].items()]
+        else:
+            rows.append((where, one["query"], f"{one['rows']:,}", one["sha256"]))
+    return Table("What was read", ("source", "query", "rows", "sha256"), tuple(rows), folded=True)
+
+
 def _data(found: Found) -> Iterator[Block]:
     if found.split is None or found.places.data is None:
         yield no_data(found, "Checksums of the data")
@@ -80,5 +93,7 @@ def _data(found: Found) -> Iterator[Block]:
         (f"{found.places.data}/{name}", Value(facts["bytes"], "bytes"), facts["sha256"])
         for name, facts in said["files"].items()
     ]
+    if sources := said.get("sources"):
+        yield _sources(sources)
     parts = ", ".join(f"{count:,} {name}" for name, count in said["rows"].items())
     yield Table(f"Checksums of the data ({parts})", ("file", "size", "sha256"), tuple(rows), folded=True)
