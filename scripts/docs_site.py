@@ -16,8 +16,9 @@ from docs_pages import pages
 from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
-__all__ = ["on_files", "on_page_content", "on_page_markdown"]
+__all__ = ["on_files", "on_page_content", "on_page_markdown", "on_post_page"]
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = {
@@ -120,3 +121,8 @@ def _plain(formula: str) -> str:
     for entity, sign in ENTITIES:
         formula = formula.replace(entity, sign)
     return formula.strip()
+
+
+def on_post_page(output: str, *, page: Page, **_: Any) -> str:
+    """A page in Chinese says so, for fonts and for screen readers."""
+    return output.replace('<html lang="en"', '<html lang="zh-CN"', 1) if page.file.src_uri.startswith("zh/") else output

@@ -89,6 +89,11 @@ def test_formulas_are_mathml_and_none_is_left_as_it_was_written(site: Path):
         assert not re.search(r"arithmatex|<mi>&(amp;)?</mi>|<m[ino]>\\\\", read(page)), page
 
 
+def test_a_page_in_chinese_says_so(site: Path):
+    assert '<html lang="zh-CN"' in read(site / "zh" / "walkthrough.html")
+    assert '<html lang="en"' in read(site / "quickstart.html")
+
+
 def test_every_command_has_a_page_with_all_of_its_options(site: Path):
     import typer
 
