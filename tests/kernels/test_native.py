@@ -239,3 +239,97 @@ def test_room_for_the_best_of_scores_is_checked() -> None:
     for items in (np.empty((2, 2), dtype=np.int64), np.empty((3, 0), dtype=np.int64), np.empty((3, 2), dtype=np.int32)):
         with pytest.raises(DataError):
             native.top_of_scores(0, scores, items)
+
+
+STARTS, PLACES = np.array([0, 2, 3, 3, 3, 3, 4]), np.array([0, 1, 0, 1], dtype=np.int32)
+OF_USERS = np.array([0, 2, 4]), np.array([0, 1, 0, 5], dtype=np.int32)
+BOOK = np.ones((256, 4), dtype=np.float32)
+CODES = np.zeros((6, 3), dtype=np.uint8)
+BOOKS = BOOK, BOOK, np.array([0, 2, 4])
+WALKS: dict[str, Any] = {
+    "level": 0, "temperature": 0.1, "share": 1.0, "never": np.array([0]), "rows": ROWS, "books": None,
+    "inverse": np.ones(6, dtype=np.float32), "had": (STARTS, PLACES, None), "by": OF_USERS
+}  # fmt: skip
+
+
+def walks(**changed: Any) -> Any:
+    return native.Walks(*{**WALKS, **changed}.values())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"level": 9},
+        {"temperature": 0.0},
+        {"temperature": np.nan},
+        {"share": -1.0},
+        {"share": np.inf},
+        {"never": np.array([6])},
+        {"rows": ROWS.astype(np.float64)},
+        {"rows": ROWS[:0]},
+        {"rows": np.full((6, 4), np.inf, dtype=np.float32)},
+        {"rows": CODES},
+        {"rows": CODES[:, :1], "books": (BOOK, BOOK, np.array([0]))},
+        {"rows": CODES, "books": (BOOK[:255], BOOK, BOOKS[2])},
+        {"rows": CODES, "books": (BOOK, BOOK[:, :3], BOOKS[2])},
+        {"rows": CODES, "books": (BOOK, BOOK * np.float32(np.nan), BOOKS[2])},
+        {"rows": CODES, "books": (BOOK, BOOK, np.array([0, 4]))},
+        {"rows": CODES, "books": (BOOK, BOOK, np.array([0, 5, 4]))},
+        {"rows": CODES, "books": (BOOK, BOOK, np.array([1, 2, 4]))},
+        {"rows": CODES, "books": (BOOK, BOOK, np.array([0, 2, 3]))},
+        {"rows": CODES, "books": (BOOK, BOOK, np.array([0, -2, 4]))},
+        {"inverse": np.ones(5, dtype=np.float32)},
+        {"inverse": -np.ones(6, dtype=np.float32)},
+        {"had": (STARTS[:-1], PLACES, None)},
+        {"had": (STARTS[::-1].copy(), PLACES, None)},
+        {"had": (STARTS + 1, PLACES, None)},
+        {"had": (STARTS, PLACES + 2, None)},
+        {"had": (STARTS, PLACES - 1, None)},
+        {"had": (STARTS, PLACES, np.ones(4, dtype=np.float32))},
+        {"had": (STARTS, PLACES, np.ones(3, dtype=np.float32)), "by": None},
+        {"had": (STARTS, PLACES, -np.ones(4, dtype=np.float32)), "by": None},
+        {"by": (OF_USERS[0], OF_USERS[1] + 1)},
+        {"by": (np.array([0, 4, 4]), OF_USERS[1])},
+        {"by": (np.array([0, 4]), OF_USERS[1])},
+        {"by": (OF_USERS[0][:0], OF_USERS[1])},
+    ],
+)
+def test_walks_of_wrong_parts_are_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises(DataError):
+        walks(**changed)
+
+
+@pytest.mark.parametrize("changed", [{"books": (BOOK,)}, {"had": (STARTS,)}, {"by": (STARTS,)}, {"had": None}])
+def test_walks_of_too_few_parts_are_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises((TypeError, SystemError)):
+        walks(**changed)
+
+
+def test_walks_check_what_they_are_asked() -> None:
+    for made in (walks(), walks(rows=CODES, books=BOOKS)):
+        items, scores = np.empty(3, dtype=np.int64), np.empty(3, dtype=np.float32)
+        mine = np.array([1, 5])
+        assert made.top(mine, 3, None, items, scores) == 3
+        for asked in (
+            (mine.astype(np.float32), 3, None, items, scores),
+            (mine, 0, None, items, scores),
+            (mine, 4, None, items, scores),
+            (mine, 3, None, items[:2], scores),
+            (mine, 3, None, items.astype(np.int32), scores),
+            (np.array([6]), 3, None, items, scores),
+        ):
+            with pytest.raises(DataError):
+                made.top(*asked)
+        wide = np.empty((1, 3), dtype=np.int64), np.empty((1, 3), dtype=np.float32)
+        made.top_of_all(np.array([0, 2]), mine, 3, None, None, *wide)
+        for asked in (
+            (np.array([0, 3]), mine, 3, None, None, *wide),
+            (np.array([0, 2, 2]), mine, 3, None, None, *wide),
+            (np.array([0, 2]), mine, 2, None, None, *wide),
+            (np.array([0, 2]), mine, 3, np.array([0, 2]), None, *wide),
+            (np.array([0, 2]), mine, 3, np.array([0, 3]), mine, *wide),
+        ):
+            with pytest.raises(DataError):
+                made.top_of_all(*asked)
+        with pytest.raises(TypeError):
+            made.top(mine, 3)

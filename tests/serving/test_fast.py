@@ -3,11 +3,16 @@ import pytest
 import torch
 
 from recprune.data.dataset import Histories
+from recprune.encodings.faces import PackedEmbedding, PackedLinear
+from recprune.encodings.item_bytes import ItemBytes
 from recprune.encodings.item_item import ItemItem
+from recprune.encodings.pair_bits import PairBits
+from recprune.encodings.product_rows import ProductRows
 from recprune.models.build import build
 from recprune.packing import pack
 from recprune.serving.eager import Eager
 from recprune.serving.fast import ByNeighbours, ByRows, recommender_of
+from recprune.serving.walks import ByFactors, ByWalks
 from recprune.testing import tiny_split
 
 SPLIT = tiny_split()
@@ -60,6 +65,40 @@ def test_packed_rows_are_served_from_their_codes():
     fast = recommender_of(model, N, SPLIT.train.n_users)
     assert isinstance(fast, ByRows)
     same(fast, Eager(model, N))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("memory", ["users", "items"])
+def test_factors_beside_a_memory_are_found_in_one_call(memory, packed):
+    model = build("mixture", SPLIT, dim=8, memory=memory, k=9, share=0.7, start="random", seed=3).eval()
+    model.start_(SPLIT.train.histories())
+    if packed:
+        codes = {"users": PairBits, "items": ItemBytes}[memory]
+        model.items = PackedLinear(codes.of(model.items), None)
+        model.item = PackedEmbedding(ProductRows.encode(model.item.weight, m=3), None)
+    fast = recommender_of(model, N)
+    assert isinstance(fast, ByWalks)
+    same(fast, Eager(model, N))
+
+
+@pytest.mark.parametrize("encoding", [None, "int8_rows", "product_rows"])
+def test_factors_of_a_history_are_found_by_rows_that_point_the_same_way(encoding):
+    model = build("fism", SPLIT, dim=8, start="random", seed=3).eval()
+    if encoding == "int8_rows":
+        model = pack(model, {"item.weight": encoding})
+    elif encoding:
+        model.item = PackedEmbedding(ProductRows.encode(model.item.weight, m=2), None)
+    fast = recommender_of(model, N)
+    assert isinstance(fast, ByFactors)
+    same(fast, Eager(model, N))
+
+
+def test_a_memory_of_unlike_values_stays_with_torch():
+    model = build("mixture", SPLIT, dim=8, memory="users", start="random").eval()
+    model.start_(SPLIT.train.histories())
+    with torch.no_grad():
+        model.items.values.mul_(torch.rand_like(model.items.values) + 0.5)
+    assert isinstance(recommender_of(model, N), Eager)
 
 
 @pytest.mark.parametrize("name", ["popularity", "ease"])

@@ -80,6 +80,11 @@ class ProductRows(Codes):
             raise SurgeryError(f"'groups' of ProductRows is one number, 1 or more, not {told.tolist()}")
         return {"m": int(told)}
 
+    def edges(self) -> list[int]:
+        """Where groups begin, and the last one ends."""
+        bounds = _bounds(self.like.shape[1], {"m": self.codes.shape[1] - 1})
+        return [0, *(end for _, end in bounds)]
+
     def numbers(self, pick: Pick, dtype: torch.dtype) -> Tensor:
         """Centre plus words."""
         codes = pick(self.codes).long()

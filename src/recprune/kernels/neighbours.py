@@ -18,7 +18,7 @@ from recprune.kernels.dispatch import kernels
 from recprune.kernels.slow_neighbours import SlowNeighbours
 from recprune.kernels.top import Ragged, Top, as_count, as_items, as_numbers, as_ragged, is_items
 
-__all__ = ["Neighbours"]
+__all__ = ["Neighbours", "by_columns"]
 
 TINY = np.float32(1e-45)
 """Stands for the scale of a row without entries, so that what is taken out of it (-inf) stays out."""
@@ -46,11 +46,7 @@ class Neighbours:
 
         >>> Neighbours.of(model.items, without=[0]).top(history, 20).items
         """
-        held = matrix.stored if isinstance(matrix, Packed) else matrix
-        if not isinstance(held, ItemItem | ItemBytes):
-            raise DataError(f"an ItemItem or ItemBytes is needed, not a {type(held).__name__}: a Catalogue serves rows")
-        parts = _of_codes(held) if isinstance(held, ItemBytes) else _of_values(held)
-        shape = held.shape if isinstance(held, ItemBytes) else (held.out_features, held.in_features)
+        shape, parts = _parts(matrix)
         native = kernels()
         never = as_items(np.asarray(list(without), dtype=np.int64))
         made: Any = SlowNeighbours.of if native is None else native[0].Neighbours
@@ -95,7 +91,27 @@ class Neighbours:
         return Top(items, scores)
 
 
+def by_columns(
+    matrix: ItemItem | ItemBytes | Packed,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Entries column by column, decoded: those of column c are places and values from starts[c] to starts[c + 1].
+    Raises DataError where the parts of a matrix are damaged."""
+    (rows, columns), (numbers, indices, starts, scale) = _parts(matrix)
+    found = SlowNeighbours.of(0, rows, columns, np.zeros(0, dtype=np.int64), numbers, indices, starts, scale)
+    values = found.values if found.scale is None else found.values * found.scale[found.places]
+    return found.starts, found.places, np.ascontiguousarray(values)
+
+
 Parts = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[np.float32] | None]
+
+
+def _parts(matrix: ItemItem | ItemBytes | Packed) -> tuple[tuple[int, int], Parts]:
+    held = matrix.stored if isinstance(matrix, Packed) else matrix
+    if isinstance(held, ItemBytes):
+        return held.shape, _of_codes(held)
+    if not isinstance(held, ItemItem):
+        raise DataError(f"an ItemItem or ItemBytes is needed, not a {type(held).__name__}: a Catalogue serves rows")
+    return (held.out_features, held.in_features), _of_values(held)
 
 
 def _of_values(held: ItemItem) -> Parts:

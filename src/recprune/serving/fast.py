@@ -18,12 +18,15 @@ from recprune.errors import DataError, ExtensionError
 from recprune.evaluation.inputs import columns_of, user_inputs
 from recprune.kernels.catalogue import Catalogue
 from recprune.kernels.neighbours import Neighbours
-from recprune.kernels.top import Top
+from recprune.models.fism import Fism
+from recprune.models.mixture import Mixture
 from recprune.serving.agreement import differ, drawn_requests
 from recprune.serving.eager import FIRST, Eager
+from recprune.serving.histories import once_of, padded, part_of
 from recprune.serving.recommender import Codes, Listed, Recommender
+from recprune.serving.walks import ByFactors, ByWalks
 
-__all__ = ["ByNeighbours", "ByRows", "fast_of", "has_rows", "padded", "part_of", "recommender_of"]
+__all__ = ["ByNeighbours", "ByRows", "fast_of", "has_rows", "recommender_of"]
 
 
 class ByRows:
@@ -76,12 +79,9 @@ class ByNeighbours:
     def many(
         self, rows: Codes, histories: Histories, codes: Codes, k: int, with_seen: bool
     ) -> tuple[Codes, NDArray[np.float32]]:
-        starts, items = part_of(histories, rows)
-        place = np.repeat(np.arange(len(rows)), np.diff(starts))
-        once = np.unique(place * self.n_items + items)
-        counts = np.bincount(once // self.n_items, minlength=len(rows))
-        mine = np.concatenate([[0], np.cumsum(counts)]), once % self.n_items
-        return padded(self.neighbours.top_of_all(mine, k, (np.zeros_like(starts), items[:0]) if with_seen else mine))
+        mine = once_of(histories, rows)
+        nothing = np.zeros_like(mine[0]), mine[1][:0]
+        return padded(self.neighbours.top_of_all(mine, k, nothing if with_seen else mine))
 
 
 def recommender_of(model: nn.Module, n_items: int, n_users: int = 1) -> Recommender:
@@ -100,9 +100,13 @@ def fast_of(eager: Eager, n_users: int = 1) -> Recommender:
 
     Raises ExtensionError, with the reason, where there is none.
     """
-    said = f"a {type(eager.model).__name__} has neither rows of items and a query, nor entries of items alone"
-    for fast in _candidates(eager):
-        said = _differ(fast, eager, n_users)
+    said = f"there is none for a {type(eager.model).__name__}"
+    for make in _candidates(eager):
+        try:
+            fast = make(eager)
+            said = _differ(fast, eager, n_users)
+        except DataError as error:
+            said = str(error)
         if not said:
             return fast
     raise ExtensionError(f"no kernel lists the same: {said}", name="kernels")
@@ -119,33 +123,17 @@ def _rows(model: nn.Module) -> Any:
     return layer if there is not None and getattr(layer, "out_features", None) == there else table
 
 
-def _candidates(eager: Eager) -> Iterator[Recommender]:
-    matrix = getattr(eager.model, "items", None)
+def _candidates(eager: Eager) -> Iterator[Callable[[Eager], Recommender]]:
+    matrix, of_history = getattr(eager.model, "items", None), columns_of(eager.model) == ("history",)
     held = matrix.stored if isinstance(matrix, Packed) else matrix
-    if isinstance(held, ItemItem | ItemBytes) and columns_of(eager.model) == ("history",):
-        yield ByNeighbours(eager)
+    if isinstance(eager.model, Fism):
+        yield ByWalks if isinstance(eager.model, Mixture) else ByFactors
+    elif isinstance(held, ItemItem | ItemBytes) and of_history:
+        yield ByNeighbours
     if has_rows(eager.model):
-        yield ByRows(eager)
+        yield ByRows
 
 
 def _differ(fast: Recommender, eager: Eager, n_users: int) -> str:
-    for asked in drawn_requests(eager, n_users):
-        try:
-            said = differ(fast.lists(*asked), eager.lists(*asked))
-        except DataError as error:
-            said = str(error)
-        if said:
-            return said
-    return ""
-
-
-def part_of(histories: Histories, rows: Codes) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Starts and items of some rows."""
-    place, items = histories.pairs(rows)
-    counts = np.bincount(place, minlength=len(rows))
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), items
-
-
-def padded(top: Top) -> tuple[Codes, NDArray[np.float32]]:
-    """With 0 in the place of -1."""
-    return np.maximum(top.items, 0), top.scores
+    asked = drawn_requests(eager, n_users)
+    return next((said for one in asked if (said := differ(fast.lists(*one), eager.lists(*one)))), "")

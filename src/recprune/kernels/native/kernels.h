@@ -15,7 +15,7 @@
 #endif
 
 /* What Python asks for, see dispatch.py: another number when arguments change. */
-#define KERNELS_VERSION 3
+#define KERNELS_VERSION 4
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -144,6 +144,7 @@ extern PyObject *DataError;
 int table_add(PyObject *module);
 int neighbours_add(PyObject *module);
 int program_add(PyObject *module);
+int walks_add(PyObject *module);
 PyObject *top_of_scores(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *rows_of_codes(PyObject *, PyObject *const *, Py_ssize_t);
 

@@ -1,4 +1,5 @@
-/* recprune.kernels._native: what serves a pruned model fast. Python faces: catalogue.py, neighbours.py, lookup.py, program.py. */
+/* recprune.kernels._native: what serves a pruned model fast. Python faces: catalogue.py, neighbours.py, lookup.py, program.py,
+ * walks.py. */
 #include "kernels.h"
 
 /* level() -> the highest level that this machine runs */
@@ -37,7 +38,7 @@ PyMODINIT_FUNC PyInit__native(void)
     Py_DECREF(errors);
     PyObject *module = DataError ? PyModule_Create(&definition) : NULL;
     if (module && (PyModule_AddIntConstant(module, "version", KERNELS_VERSION) || table_add(module) ||
-                   neighbours_add(module) || program_add(module))) {
+                   neighbours_add(module) || program_add(module) || walks_add(module))) {
         Py_DECREF(module);
         return NULL;
     }
