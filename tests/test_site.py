@@ -50,9 +50,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def hook():
     """scripts/docs_site.py, as mkdocs imports it."""
+    return load("docs_site")
+
+
+def load(name: str):
     sys.path.insert(0, str(ROOT / "scripts"))
     try:
-        spec = importlib.util.spec_from_file_location("docs_site", ROOT / "scripts" / "docs_site.py")
+        spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     finally:
@@ -115,6 +119,8 @@ def test_the_pages_of_the_api_hold_every_public_name_and_what_its_docstring_says
         assert re.search(rf'id="recprune\.[\w.]+\.{name}"', text), name
     assert "less than one unit" in text
     assert "::: recprune" not in text
+    assert "blockquote" not in text
+    assert "<strong>rule</strong>: its name" in text
 
 
 def test_what_the_folders_offer_is_listed(site: Path):
@@ -142,3 +148,11 @@ def test_a_formula_becomes_mathml_and_a_name_of_a_file_a_title(hook):
     assert "<math" in html
     assert "arithmatex" not in html
     assert hook.on_page_markdown("```toml log.toml\nx = 1\n```") == '```toml title="log.toml"\nx = 1\n```'
+
+
+def test_a_docstring_becomes_markdown():
+    text = "Do it.\n\nfirst: one. second, third: two.\nother: no parameter.\nRaises ValueError.\n\n>>> f(1)\n2"
+    assert load("docs_docstrings").as_markdown(text, {"first", "second", "third"}) == (
+        "Do it.\n\n**first**: one. **second, third**: two.\nother: no parameter.\n\nRaises ValueError.\n\n"
+        "```pycon\n>>> f(1)\n2\n```"
+    )
