@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from recprune import artifact
 from recprune.cli import app
-from recprune.cli.serve import Caps
+from recprune.cli._serving import Caps
 from recprune.errors import DataError
 from recprune.models.build import build
 from recprune.serving.limits import Limits

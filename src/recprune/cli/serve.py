@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,54 +9,13 @@ import typer
 
 from recprune.cli._guard import Answer
 from recprune.cli._options import Common, Data, Model, Own
-from recprune.errors import ExtensionError
-from recprune.serving.limits import Limits
+from recprune.cli._serving import Caps, Host, TokenFile, log_to_stderr, needed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from recprune.serving.offer import Offer
 
 __all__ = ["serve"]
 PLACE = 13
-
-USUAL = Limits()
-
-
-@dataclass(frozen=True, slots=True)
-class Caps:
-    """The limits of a server, each with its flag."""
-
-    max_body: Annotated[int, typer.Option("--max-body", min=1, help="Bytes of a body.")] = USUAL.body
-    max_headers: Annotated[int, typer.Option("--max-headers", min=1, help="Bytes of the headers.")] = USUAL.headers
-    max_ids: Annotated[int, typer.Option("--max-ids", min=1, help="Ids, or rows, of a request.")] = USUAL.ids
-    max_k: Annotated[int, typer.Option("--max-k", min=1, help="Longest list.")] = USUAL.k
-    header_seconds: Annotated[float, typer.Option("--header-seconds", help="For the headers to arrive.")] = (
-        USUAL.header_seconds
-    )
-    body_seconds: Annotated[float, typer.Option("--body-seconds", help="For a body to arrive.")] = USUAL.body_seconds
-    idle_seconds: Annotated[float, typer.Option("--idle-seconds", help="Between two requests of a connection.")] = (
-        USUAL.idle_seconds
-    )
-    write_seconds: Annotated[float, typer.Option("--write-seconds", help="For an answer that nobody reads.")] = (
-        USUAL.write_seconds
-    )
-    max_connections: Annotated[int, typer.Option("--max-connections", min=1, help="Connections at once.")] = (
-        USUAL.connections
-    )
-    max_in_flight: Annotated[
-        int, typer.Option("--max-in-flight", min=1, help="Requests begun and not answered; one more gets 503.")
-    ] = USUAL.in_flight
-    drain_seconds: Annotated[
-        float, typer.Option("--drain-seconds", help="For what is in flight when the server is stopped.")
-    ] = USUAL.drain_seconds
-
-    def limits(self) -> Limits:
-        """The same as values. Raises DataError for one that is not above 0."""
-        return Limits(**{f.name: getattr(self, self._flag(f.name)) for f in fields(Limits)})
-
-    def _flag(self, name: str) -> str:
-        return name if name.endswith("_seconds") else f"max_{name}"
 
 
 def serve(
@@ -74,13 +30,9 @@ def serve(
     known: Annotated[
         str, typer.Option("--known", help="What users are known to have had: all, valid (not test), or train alone.")
     ] = "all",
-    host: Annotated[
-        str, typer.Option("--host", help="Address to listen at; any but this machine's own needs a token.")
-    ] = "127.0.0.1",
+    host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8642,
-    token_file: Annotated[
-        Path | None, typer.Option("--token-file", help="File with the token. Default: RECPRUNE_TOKEN.")
-    ] = None,
+    token_file: TokenFile = None,
     threads: Annotated[
         int | None,
         typer.Option("--threads", min=0, help="Threads that run models. Default: by the time that a request takes."),
@@ -90,8 +42,10 @@ def serve(
     from recprune.recipe.served import offer_of
     from recprune.serving.gate import read_token
 
-    run = _server()
-    _log_to_stderr()
+    with needed():
+        from recprune.serving.server import serve as run
+
+    log_to_stderr()
 
     def load() -> Offer:
         return offer_of(model, data, against, known, own)
@@ -105,28 +59,3 @@ def serve(
         threads=threads,
     )
     return Answer({"seed": common.seed, "requests": answered}, (f"{answered:,} requests were answered",))
-
-
-def _server() -> Callable[..., int]:
-    """What runs the server. Raises ExtensionError where what it needs is not installed."""
-    try:
-        from recprune.serving.server import serve
-    except ModuleNotFoundError as error:
-        if error.name not in ("msgspec", "uvicorn", "httptools"):
-            raise
-        raise ExtensionError(
-            f"serving needs {error.name}, which is not installed: pip install 'recprune[serve]'", name=error.name
-        ) from error
-    return serve
-
-
-def _log_to_stderr() -> None:
-    """Lines of the server for people; they hold nothing of a request."""
-    log = logging.getLogger("recprune.serving")
-    if not log.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-        log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL + 1)
