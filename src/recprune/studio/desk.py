@@ -1,0 +1,254 @@
+"""Desk: one model with its data, and what a person has asked, measured and made of it so far."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import recprune.importance.rules as rules
+from recprune import artifact, discover
+from recprune.data.dataset import Split
+from recprune.errors import ArtifactError, BudgetError, DataError
+from recprune.evaluation.evaluate import task_of
+from recprune.evaluation.inputs import example, ranks
+from recprune.planning.budget import Budget
+from recprune.planning.joint import Step
+from recprune.planning.plan import Plan
+from recprune.recipe.agree import proven
+from recprune.recipe.pruned import followed, usual_budget, usual_rule
+from recprune.recipe.shelf import Shelved, Work, put, take
+from recprune.recipe.stages import Stage, silent
+from recprune.recipe.train import TUNING
+from recprune.studio.beside import Beside, some_users
+from recprune.studio.job import Job, Line
+from recprune.studio.measured import Made, made, measured, tuning_of
+from recprune.studio.messages import Apply, Measure, Wish
+from recprune.studio.refusals import Refused
+from recprune.studio.scored import Scored, scored, steps_of
+from recprune.studio.sketch import Sketch, sketch
+from recprune.studio.told import print_of, told
+from recprune.tracing.site import Survey
+from recprune.tracing.trace import survey
+
+__all__ = ["Desk", "desk_of"]
+
+
+@dataclass(eq=False)
+class Desk:
+    """What lies on it. whole: the model; data: its data, split: the same in the model's codes, folder: where it lies.
+    out: the folder that smaller models go to. found: what can leave. rule: that is asked first. own: the class of a
+    model that is not ours. scores: rule -> what it said; steps: what matrices cost in fewer bits; last: the smaller
+    model that was made last, beside: it and the large one, asked for lists."""
+
+    whole: Shelved
+    data: Split
+    folder: Path
+    out: Path
+    found: Survey
+    rule: str
+    own: str | None = None
+    k: int = 20
+    seed: int = 0
+    threads: int | None = None
+    line: Line = field(default_factory=Line)
+    scores: dict[str, Scored] = field(default_factory=dict)
+    steps: tuple[Step, ...] | None = None
+    last: Made | None = None
+    beside: Beside | None = None
+    split: Split = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.split = self.whole.own(self.data)
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """Rules that may be asked: those there are, and the one that was named at the start."""
+        return tuple(dict.fromkeys((*discover.names(rules), self.rule)))
+
+    def about(self) -> dict[str, Any]:
+        """What a page begins with."""
+        said, open_ = artifact.inspect(self.whole.folder), followed(self.found, self.split)
+        kinds: dict[str, int] = {}
+        for site in open_.sites:
+            kinds[str(site.kind)] = kinds.get(str(site.kind), 0) + site.size
+        return {
+            "model": {name: said[name] for name in ("model", "parameters", "bytes")},
+            "folder": str(self.whole.folder),
+            "data": str(self.folder),
+            "out": str(self.out),
+            "task": task_of(self.whole.model, self.split),
+            "rules": [{"name": name, "words": _words(name)} for name in self.rules],
+            "rule": self.rule,
+            "kinds": kinds,
+            "bytes": Plan(self.found, {}, Budget(0.0)).file_bytes(),
+            "solved": hasattr(self.whole.model, "refit_"),
+            "epochs": TUNING.epochs,
+            "k": self.k,
+            "users": some_users(self.data),
+            "made": self.last is not None,
+        }
+
+    def plan(self, wish: Wish) -> dict[str, Any]:
+        """The plan of a wish and its estimate, as plain data; or, as an answer like any other while somebody tries
+        budgets, that its rule was not asked yet ("not_scored") or that it cannot be met ("refused")."""
+        try:
+            found, scored = self._sketch(wish), self.scores[wish.rule]
+        except BudgetError as error:
+            return {"state": "refused", "message": str(error)}
+        except Refused as refused:
+            if refused.code != "not_scored":
+                raise
+            return {"state": refused.code}
+        return {
+            "state": "planned",
+            **told(found.plan, self.whole.vocabularies),
+            "estimate": {
+                "loss": scored.loss,
+                "rise": found.rise,
+                "unit": scored.unit,
+                "cases": f"{scored.rows:,} {'users' if ranks(self.whole.model) else 'rows'}",
+            },
+        }
+
+    def ask(self, wish: Wish) -> Job:
+        """Have the rule of a wish score the model, in a job. Raises Refused."""
+        self._known(wish.rule)
+        wish.budget()
+        return self.line.start("score", 3 if wish.stored else 2, lambda job: self._ask(wish, job))
+
+    def measure(self, wish: Measure) -> Job:
+        """Carry out the plan of a wish and judge it, in a job. Raises Refused, BudgetError."""
+        plan = self._sketch(wish).plan
+        return self.line.start("measure", 4 if wish.epochs else 3, lambda job: self._measure(wish, plan, job))
+
+    def apply(self, wish: Apply) -> Job:
+        """Write the smaller model into a new folder, in a job. Raises Refused, BudgetError."""
+        place = self.out / wish.checked()
+        if os.path.lexists(place):
+            raise Refused("taken")
+        plan = self._sketch(wish).plan
+        return self.line.start("apply", 4 if wish.epochs else 3, lambda job: self._apply(wish, plan, place, job))
+
+    def lists(self, user: str) -> dict[str, Any]:
+        """What a user gets from both models. Raises Refusal."""
+        last, beside = self.last, self.beside
+        if last is None:
+            raise Refused("not_measured")
+        if beside is None:
+            self.beside = beside = Beside(self.whole, last.pruned, self.data)
+        return beside.of(user, self.k)
+
+    def _known(self, rule: str) -> None:
+        if rule not in self.rules:
+            raise Refused("no_rule")
+
+    def _sketch(self, wish: Wish) -> Sketch:
+        self._known(wish.rule)
+        budget = wish.budget()
+        if wish.rule not in self.scores or (wish.stored and self.steps is None):
+            raise Refused("not_scored")
+        return sketch(self.found, self.scores[wish.rule], budget, self.steps if wish.stored else None)
+
+    def _ask(self, wish: Wish, job: Job) -> None:
+        model, split = self.whole.model, self.split
+        with job.watched():
+            if wish.rule not in self.scores:
+                made = scored(model, split, self.found, wish.rule, seed=self.seed, stage=job.stage)
+                self.scores = {**self.scores, wish.rule: made}
+            if wish.stored and self.steps is None:
+                self.steps = steps_of(model, split, self.found, seed=self.seed, stage=job.stage)
+
+    def _made(self, wish: Measure, plan: Plan, job: Job) -> Made:
+        """What was made last, if it is that, or a new one."""
+        options, last = tuning_of(wish.epochs, self.seed), self.last
+        if last is None or not last.of(plan, options):
+            last = made(self.whole.model, self.split, plan, options, job)
+            self.last, self.beside = last, None
+        return last
+
+    def _measure(self, wish: Measure, plan: Plan, job: Job) -> dict[str, Any]:
+        last = self._made(wish, plan, job)
+        found = measured(self.whole.model, self.split, last, job, k=self.k, seed=self.seed, threads=self.threads)
+        return {"plan": print_of(plan), "amount": plan.budget.amount, "epochs": wish.epochs, **found}
+
+    def _apply(self, wish: Apply, plan: Plan, place: Path, job: Job) -> dict[str, Any]:
+        last, whole = self._made(wish, plan, job), self.whole
+        small = last.pruned
+        with job.watched():
+            proof = proven(
+                whole.model, plan, small.model, whole.vocabularies, self.split, seed=self.seed, stage=job.stage
+            )
+        works = whole.works
+        if small.fit is not None and last.options is not None:
+            works = (*works, Work.of("finetune", small.fit, last.options))
+        with job.stage("write"):
+            if os.path.lexists(place):
+                raise ArtifactError(f"{place} is there already: take another name", path=str(place))
+            shelved = replace(
+                whole,
+                model=small.model,
+                vocabularies=small.vocabularies,
+                plan=plan,
+                works=works,
+                proof=proof,
+                data=self.folder,
+            )
+            put(place, shelved, seed=self.seed)
+        return {
+            "folder": str(place),
+            "bytes": artifact.inspect(place)["bytes"],
+            "proof": "" if proof is None else proof.sentence(),
+            "commands": self._commands(place),
+        }
+
+    def _commands(self, place: Path) -> Mapping[str, str]:
+        """What to do next with a model that was written."""
+        beside: list[object] = ["--against", self.whole.folder, "--data", self.folder]
+        beside += [] if self.own is None else ["--class", self.own]
+        page = place.with_name(f"{place.name}-report.html")
+        lines = {"report": ["report", place, *beside, "-o", page], "verify": ["verify", place, *beside]}
+        return {name: shlex.join(["recprune", *map(str, words)]) for name, words in lines.items()}
+
+
+def desk_of(
+    data: Path,
+    model: Path,
+    *,
+    out: Path | None = None,
+    own: str | None = None,
+    rule: str | None = None,
+    k: int = 20,
+    seed: int = 0,
+    threads: int | None = None,
+    stage: Stage = silent,
+) -> Desk:
+    """Read a model and its data, and survey it.
+
+    data: a prepared folder. out: where smaller models go, None for the folder that the model's lies in. rule: that is
+    asked first, None for what suits the model. Raises DataError where `out` is no folder that can be written to,
+    ExtensionError for a rule that there is not, and what `take` raises.
+    """
+    where = (out or model.resolve().parent).resolve()
+    if not where.is_dir() or not os.access(where, os.W_OK):
+        raise DataError(f"{where} is no folder that can be written to: say where smaller models go, --out FOLDER")
+    with stage("read"):
+        whole = take(model.resolve(), own, data)
+        split = whole.split(data)
+    with stage("survey") as say:
+        found = survey(whole.model, example(whole.model, whole.own(split)))
+        say(f"{len(found.sites)} sites")
+    if rule is not None:
+        discover.load(rules, rule)
+    first = rule or usual_rule(followed(found, split), usual_budget(0.5))
+    return Desk(whole, split, data.resolve(), where, found, first, own, k, seed, threads)
+
+
+def _words(rule: str) -> str:
+    """What a rule says of itself, in a line."""
+    if ":" in rule:
+        return ""
+    return (discover.module(rules, rule).__doc__ or "").strip().partition("\n")[0]

@@ -1,0 +1,95 @@
+// What was measured, what a user gets, and what was written.
+
+import { at, count, element, number, signed, table } from "./parts.js";
+
+const milliseconds = (speed) => `${number(speed.median)} (${number(speed.low)}–${number(speed.high)})`;
+
+function range(one) {
+  return one && one.low !== null ? `${signed(one.value)} [${signed(one.low)}, ${signed(one.high)}]` : signed(one?.value);
+}
+
+export function showMeasured(found, plan, current) {
+  const { before, after, times } = found;
+  const differences = Object.fromEntries(found.differences.map((one) => [one.metric, one]));
+  const rows = [
+    ["features P", count(before.features), count(after.features), ""],
+    ["network Q", count(before.network), count(after.network), ""],
+    ["bytes of all tensors", count(before.bytes), count(after.bytes), ""],
+    ...Object.entries(times).map(([name, one]) => [
+      name === "request" ? "ms a request" : `ms for ${count(one.before.rows)}`,
+      milliseconds(one.before), milliseconds(one.after), `${number(one.ratio.median)} times as fast`,
+    ]),
+    ...Object.keys(before.metrics).map((name) => [
+      name, number(before.metrics[name]), number(after.metrics[name]), range(differences[name]),
+    ]),
+  ];
+  const caption = `On ${found.part === "valid" ? "validation" : found.part}, ${count(found.cases)} ${found.unit}s; `
+    + `intervals of ${100 * found.level}%`;
+  const frame = element("div", "", "scroll");
+  frame.tabIndex = 0;
+  frame.setAttribute("role", "region");
+  frame.setAttribute("aria-label", "Measured before and after");
+  const columns = [["", false], ["Before", true], ["After", true], ["Difference", true]];
+  frame.append(table(element("table"), columns, rows, caption));
+  const of = current ? `Measured: ${plan}. ` : `This was measured for another plan: ${plan}. `;
+  const words = element("p", of + found.verdict);
+  words.id = "verdict";
+  at("measured").replaceChildren(words, frame);
+}
+
+function listed(title, list, other, had) {
+  const part = element("div");
+  part.append(element("h3", title));
+  if (list.fallback) part.append(element("p", "Nothing is known of this user: what most users had.", "soft"));
+  const ol = element("ol");
+  list.items.forEach((item, place) => {
+    const kinds = [other.items.includes(item) ? "same" : "", had.includes(item) ? "had" : ""];
+    const li = element("li", item + (had.includes(item) ? " ✓" : ""), kinds.join(" ").trim());
+    li.append(element("small", number(list.scores[place])));
+    ol.append(li);
+  });
+  part.append(ol);
+  return part;
+}
+
+export function showBoth(given) {
+  if (given.lists) {
+    const { before, after } = given.lists;
+    at("both").replaceChildren(listed("Large", before, after, given.had), listed("Small", after, before, given.had));
+    const same = after.items.filter((item) => before.items.includes(item)).length;
+    at("lists-said").textContent = `${same} of ${after.items.length} items stand in both lists (shaded); ✓ is what the `
+      + "user had in validation.";
+    return;
+  }
+  const { rows } = given;
+  const frame = element("div", "", "scroll");
+  const columns = [["Item", false], [rows.target || "truth", true], ["Large", true], ["Small", true]];
+  const lines = rows.before.map((value, place) => [
+    rows.items[place] ?? String(place + 1), number(rows.truth[place]), number(value), number(rows.after[place]),
+  ]);
+  frame.append(table(element("table"), columns, lines, "Rows of the user in validation"));
+  at("both").replaceChildren(frame);
+  at("lists-said").textContent = lines.length ? "" : "This user has no row in validation.";
+}
+
+function command(words, text) {
+  const line = element("div", "", "command");
+  const copy = element("button", "Copy", "plain");
+  copy.type = "button";
+  copy.addEventListener("click", async () => {
+    await navigator.clipboard?.writeText(text).then(() => { copy.textContent = "Copied"; }, () => {});
+  });
+  line.append(element("code", text), copy);
+  return [element("p", words, "soft"), line];
+}
+
+export function showApplied(found) {
+  const first = element("p", "The smaller model lies in ");
+  first.append(element("code", found.folder), ` (${count(found.bytes)} bytes). ${found.proof ? `Proof: ${found.proof}.` : ""}`);
+  first.id = "written";
+  at("applied").replaceChildren(
+    first,
+    ...command("A page to read and to pass on. It opens the test part: make it when you have decided.", found.commands.report),
+    ...command("Everything that the folder says of itself, found again:", found.commands.verify),
+  );
+}

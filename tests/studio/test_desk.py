@@ -1,0 +1,149 @@
+import os
+from dataclasses import asdict
+
+import pytest
+
+from recprune.errors import BudgetError, DataError, ExtensionError
+from recprune.recipe.prune import plan
+from recprune.recipe.pruned import carry_out
+from recprune.recipe.shelf import take
+from recprune.recipe.verify import verify
+from recprune.studio.desk import desk_of
+from recprune.studio.measured import tuning_of
+from recprune.studio.messages import Apply, Measure, Wish
+from recprune.studio.refusals import Refused
+
+
+def asked(desk, done, **wish):
+    """A wish whose rule was asked."""
+    made = Apply(desk.rule, **wish)
+    assert done(desk.ask(made), desk)["state"] == "done", desk.line.last.error
+    return made
+
+
+def code_of(refused):
+    return refused.value.code
+
+
+def test_a_rule_is_asked_once_and_then_every_budget_has_its_plan(at_desk, done):
+    desk = at_desk("lists")
+    assert desk.plan(Wish(desk.rule, factor=0.5)) == {"state": "not_scored"}
+    with pytest.raises(Refused) as refused:
+        desk.measure(Measure(desk.rule, factor=0.5))
+    assert code_of(refused) == "not_scored"
+    asked(desk, done, factor=0.5)
+    shares = [desk.plan(Wish(desk.rule, factor=factor))["share"] for factor in (0.2, 0.4, 0.6)]
+    assert shares == sorted(shares)
+    assert shares[0] >= 0.2
+    estimate = desk.plan(Wish(desk.rule, factor=0.0))["estimate"]
+    assert estimate["rise"] == 0
+    assert estimate["loss"] > 0
+    assert estimate["cases"].endswith(" users")
+
+
+def test_bytes_with_bits_need_them_measured_once(at_desk, done):
+    desk = at_desk("clicks")
+    asked(desk, done, factor=0.5)
+    assert desk.plan(Wish(desk.rule, bytes=40_000)) == {"state": "not_scored"}
+    assert desk.plan(Wish(desk.rule, bytes=40_000, bits=False))["bytes"][1] <= 40_000
+    asked(desk, done, bytes=40_000)
+    assert desk.plan(Wish(desk.rule, bytes=40_000))["bytes"][1] <= 40_000
+    assert "cannot be met: at least" in desk.plan(Wish(desk.rule, bytes=10))["message"]
+    with pytest.raises(BudgetError, match="at least"):
+        desk.measure(Measure(desk.rule, bytes=10))
+
+
+def test_what_is_not_there_is_refused_before_anything_begins(at_desk):
+    desk = at_desk("lists")
+    for wish in (
+        Wish("nothing", factor=0.5),
+        Wish("os:system", factor=0.5),
+        Wish("recprune.errors:DataError", bytes=9),
+    ):
+        with pytest.raises(Refused) as refused:
+            desk.ask(wish)
+        assert code_of(refused) == "no_rule"
+    with pytest.raises(Refused) as refused:
+        desk.lists("u1")
+    assert code_of(refused) == "not_measured"
+    assert desk.line.last is None
+
+
+def test_a_measurement_holds_both_models_and_is_repeated_by_applying(at_desk, done, tmp_path):
+    desk = at_desk("lists")
+    wish = asked(desk, done, factor=0.4, epochs=1, name="small")
+    said = done(desk.measure(wish), desk)
+    assert said["state"] == "done", said["error"]
+    found = said["result"]
+    assert found["plan"] == desk.plan(wish)["plan"]
+    assert found["after"]["parameters"] < found["before"]["parameters"]
+    assert found["part"] == "valid"
+    last = desk.last
+    applied = done(desk.apply(wish), desk)["result"]
+    assert desk.last is last, "what was measured is what is written"
+    small = take(tmp_path / "small")
+    assert applied["folder"] == str(tmp_path / "small")
+    assert [work.what for work in small.works] == ["finetune"]
+    assert small.works[0].fit_options() == tuning_of(1, 0)
+    for name, value in last.pruned.model.state_dict().items():
+        assert value.equal(small.model.state_dict()[name])
+    assert small.plan == last.pruned.plan
+
+
+def test_what_is_applied_is_what_the_recipe_makes_of_the_plan(at_desk, done, tmp_path, workshop):
+    desk = at_desk("solved")
+    wish = asked(desk, done, factor=0.5, name="small")
+    assert done(desk.apply(wish), desk)["state"] == "done"
+    chosen = plan(desk.whole.model, desk.split, 0.5)
+    wanted = carry_out(desk.whole.model, desk.split, chosen, finetuned=False).model.state_dict()
+    small = take(tmp_path / "small")
+    assert all(value.equal(wanted[name]) for name, value in small.model.state_dict().items())
+    assert small.works == ()
+    found = verify(tmp_path / "small", workshop / "solved" / "big", workshop / "solved" / "prepared")
+    assert found.holds
+    assert asdict(small.proof)["cut"]["same"] > 0
+
+
+def test_nothing_that_stands_is_replaced(at_desk, done, tmp_path):
+    desk = at_desk("lists")
+    wish = asked(desk, done, factor=0.4, name="there")
+    (tmp_path / "there").mkdir()
+    with pytest.raises(Refused) as refused:
+        desk.apply(wish)
+    assert code_of(refused) == "taken"
+    (tmp_path / "there").rmdir()
+    os.symlink(tmp_path / "nowhere", tmp_path / "there")
+    with pytest.raises(Refused) as refused:
+        desk.apply(wish)
+    assert code_of(refused) == "taken"
+
+
+def test_a_job_that_is_cancelled_writes_nothing_and_the_next_one_can_begin(at_desk, done, tmp_path):
+    desk = at_desk("clicks")
+    wish = asked(desk, done, factor=0.4, epochs=1000, name="small")
+    job = desk.apply(wish)
+    with pytest.raises(Refused) as refused:
+        desk.measure(Measure(desk.rule, factor=0.4))
+    assert code_of(refused) == "busy"
+    desk.line.stop()
+    assert done(job, desk)["state"] == "stopped"
+    assert not list(tmp_path.iterdir())
+    assert desk.last is None
+    assert done(desk.measure(Measure(desk.rule, factor=0.4)), desk)["state"] == "done"
+
+
+def test_a_desk_says_what_it_has(at_desk, workshop):
+    said = at_desk("clicks", rule="magnitude").about()
+    assert (said["task"], said["rule"], said["solved"], said["made"]) == ("clicks", "magnitude", False, False)
+    assert set(said["kinds"]) == {"field", "id", "dim", "neuron"}
+    assert {"name": "magnitude", "words": "Keep what is large: the plainest rule, and hard to beat."} in said["rules"]
+    assert said["folder"] == str(workshop / "clicks" / "big")
+    assert at_desk("solved").about()["solved"]
+
+
+def test_a_folder_or_a_rule_that_does_not_go_is_refused_at_the_start(workshop, tmp_path):
+    data, model = workshop / "lists" / "prepared", workshop / "lists" / "big"
+    with pytest.raises(DataError, match="--out"):
+        desk_of(data, model, out=tmp_path / "nothing")
+    with pytest.raises(ExtensionError, match="magnitud"):
+        desk_of(data, model, rule="magnitud")
