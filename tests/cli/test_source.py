@@ -100,3 +100,25 @@ def test_several_conditions_leave_the_rows_that_meet_them_all(tmp_path):
     flags = ("--numeric", "price", "--positive", "price > 2 and price < 9", "--duplicates", "all", "--split", "random")
     said = prepared(tmp_path, rows(*LINES), *flags)
     assert said["left out"]["not positive"] == 13
+
+
+def test_an_engine_prepares_in_parts_what_memory_prepares_whole(tmp_path):
+    flags = ("--k-core", "2", "--categorical", "bought")
+    whole = prepared(tmp_path, rows(*LINES), *flags)
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    parts = prepared(tmp_path, rows(*LINES), *flags, "--engine", "local", "--memory", "64KB")
+    assert parts == whole
+    assert kept == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+
+def test_what_needs_whole_columns_and_what_needs_an_engine_is_refused(tmp_path):
+    (tmp_path / "log.csv").write_text(rows(*LINES))
+    for flags, said in (
+        (("--engine", "local", "--pasts", "3"), "--pasts is made in memory only"),
+        (("--engine", "local", "--workers", "2"), "the engine local is one process"),
+        (("--workers", "2"), "go with an engine"),
+        (("--engine", "local", "--memory", "much"), "--memory 'much' is no size"),
+    ):
+        done = RUNNER.invoke(APP, ["prepare", str(tmp_path / "log.csv"), "-o", str(tmp_path / "out"), *flags])
+        assert done.exit_code != 0
+        assert said in " ".join(done.output.split())

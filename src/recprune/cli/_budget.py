@@ -95,11 +95,11 @@ class BudgetOptions:
         )
 
 
-def read_bytes(text: str) -> int:
+def read_bytes(text: str, option: str = "--bytes") -> int:
     """Bytes of a size such as "2MB", "300 KiB" or "4096". Raises BudgetError for another text."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text, re.ASCII)
     if found is None or found[2].lower() not in UNITS:
-        raise BudgetError(f"--bytes {text!r} is no size; write it as 2MB, 300KiB or 4096", bytes=text)
+        raise BudgetError(f"{option} {text!r} is no size; write it as 2MB, 300KiB or 4096", bytes=text)
     return int(float(found[1]) * UNITS[found[2].lower()])
 
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from recprune.data.dataset import Roles
     from recprune.data.log import Log
     from recprune.recipe.prepare import Columns, SplitBy
+    from recprune.scale import Scale
 
-__all__ = ["Making", "Parting", "Source", "named"]
+__all__ = ["Making", "Parting", "Scaling", "Source", "named"]
 
 EMBEDDED = Path("completejourney")
 """The word that stands for the embedded default, a package that is installed."""
@@ -65,6 +66,22 @@ class Source:
             return self._with_positive(completejourney.read(None, roles))
         return self._with_positive(read_completed(path, format, roles, **options))
 
+    def in_parts(self, path: Path | str) -> dict[str, Any]:
+        """What `recprune.scale.prepare_large` takes of the log at that path: how to read it in parts, or the log."""
+        from recprune.data.guess import completed
+        from recprune.scale.preparing.source import guessed
+
+        format, roles, options = self._said()
+        guess = guessed(path, format, **options) if path != EMBEDDED or EMBEDDED.exists() else None
+        if guess is None:
+            return {"source": self.read(path)}
+        if roles is None:
+            roles = guess
+        elif not (roles.label or (roles.user and roles.item)):
+            roles = completed(roles, guess)
+        roles = replace(roles, positive=self.positive) if self.positive else roles
+        return {"source": path, "format": format, "roles": roles, "options": options}
+
     def parts(self, path: Path | str) -> Mapping[str, Log]:
         """The parts in a folder whose files are named after them: train, test and perhaps valid."""
         from recprune.data.read import read_parts
@@ -99,6 +116,47 @@ def named(path: Path | str) -> Path | str:
 
     there = located(path)
     return there.text if isinstance(there, Address) else there
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """How a log is prepared that does not fit into memory."""
+
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine",
+            help="For logs larger than memory: local (this process, in parts) or ray. Default: all in memory.",
+        ),
+    ] = None
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Workers of the engine ray.")] = 1
+    memory: Annotated[str, typer.Option("--memory", metavar="SIZE", help="Memory of a worker, about.")] = "1GB"
+    work: Annotated[
+        Path | None, typer.Option("--work", help="Folder for what lies between, seen by all workers. Default: beside.")
+    ] = None
+
+    def scale(self, parting: Parting, columns: Columns) -> Scale | None:
+        """Engine, workers and memory; None where all is to be in memory. Raises DataError for what goes only there, or
+        only with an engine."""
+        from recprune.cli._budget import read_bytes
+        from recprune.scale import Scale
+
+        if self.engine is None:
+            if self.workers != 1 or self.work is not None:
+                raise DataError("--workers and --work go with an engine: add --engine ray (or local)")
+            return None
+        asked = {
+            "--test-log": parting.test_log,
+            "--split given": parting.split == "given",
+            "--negatives": parting.negatives,
+            "--bins": columns.bins,
+            "--impute": columns.impute,
+            "--pasts": columns.pasts,
+        }
+        for option, value in asked.items():
+            if value:
+                raise DataError(f"{option} is made in memory only: leave out --engine, or {option}", option=option)
+        return Scale(self.engine, self.workers, read_bytes(self.memory, "--memory"), self.work)
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,8 +113,11 @@ def clean(
     frame, roles, counts = tidied(interned(log.frame, roles), roles, policy, since, until)
     frame, counts["rare_user_or_item"] = common(frame, roles, max(k_core, min_user), max(k_core, min_item))
     if frame.height == 0:
-        gone = ", ".join(f"{reason.replace('_', ' ')}: {count:,}" for reason, count in counts.items() if count)
-        raise DataError(
-            f"{log.source or 'log'}: no row is left after cleaning ({gone or 'it was empty'})", path=log.source
-        )
+        raise none_left(log.source, counts)
     return replace(log, frame=frame.lazy(), roles=roles, rejected=log.rejected.counted(**counts), spool=None)
+
+
+def none_left(source: str, counts: Mapping[str, int]) -> DataError:
+    """What is said where cleaning leaves no row; counts: as `Rejected.counted` takes them."""
+    gone = ", ".join(f"{reason.replace('_', ' ')}: {count:,}" for reason, count in counts.items() if count)
+    return DataError(f"{source or 'log'}: no row is left after cleaning ({gone or 'it was empty'})", path=source)

@@ -11,7 +11,7 @@ Every function refuses a leak: the same user and item in two parts, where the ro
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -180,24 +180,29 @@ def same_columns(parts: list[Dataset]) -> None:
 
 def checked(split: Split, *, repeats: bool) -> Split:
     """The split, once it is clear that train is not empty, has both labels, and that nothing leaks."""
-    train = split.train
-    if len(train) == 0:
+    train, paired = split.train, {"user", "item"} <= set(split.train.columns)
+    labels = np.unique(train["label"]).tolist() if "label" in train.columns else None
+    refuse(len(train), labels, leaks(split) if paired and not repeats and labels is None and len(train) else 0)
+    return split
+
+
+def refuse(train: int, labels: Sequence[float] | None, leaks: int) -> None:
+    """Raises DataError where no row is for training, where train has one label only (None: rows have none), or where so
+    many pairs of user and item stand in more than one part."""
+    if train == 0:
         raise DataError("no row is left to train on: the shares are too large, or all times are equal")
-    if "label" in train.columns and len(np.unique(train["label"])) < 2:
+    if labels is not None and len(labels) < 2:
         raise DataError(
-            f"all {len(train):,} labels of train are {train['label'][0]:g}: a click model needs both. "
+            f"all {train:,} labels of train are {labels[0]:g}: a click model needs both. "
             "Say what is positive by a rule, or draw negatives",
             column="label",
         )
-    if not repeats and "label" not in train.columns and {"user", "item"} <= set(train.columns):
-        count = leaks(split)
-        if count:
-            raise DataError(
-                f"{count:,} pairs of user and item stand in more than one of train, validation and test; "
-                "clean them with duplicates='last', or allow them with repeats=True",
-                count=count,
-            )
-    return split
+    if leaks:
+        raise DataError(
+            f"{leaks:,} pairs of user and item stand in more than one of train, validation and test; "
+            "clean them with duplicates='last', or allow them with repeats=True",
+            count=leaks,
+        )
 
 
 def leaks(split: Split) -> int:

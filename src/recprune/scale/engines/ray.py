@@ -1,0 +1,111 @@
+"""On Ray: tasks on this machine, or on the cluster that RAY_ADDRESS names.
+
+Here a Ray of our own listens on the loopback address alone, takes only those who know a token that is drawn for it, has
+neither dashboard nor jobs API, and ends with its `with` block. A cluster is taken as it is: who runs it decides who may
+reach it (docs/scale.md says how to switch tokens on). A task whose worker dies is run again; one that raises is not.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from recprune.errors import DataError, ExtensionError
+
+__all__ = ["Ray"]
+
+AHEAD = 2
+"""Tasks that are handed out for every worker: one that runs, and one that waits."""
+STORE = 200 << 20
+"""Bytes of Ray's object store here: parts go through files, so that little is in it."""
+
+
+@dataclass(slots=True)
+class Ray:
+    """workers: how many tasks run at a time, of one core each. retries: how often a task is run again whose worker was
+    lost. Raises ExtensionError where Ray is not installed, DataError for fewer workers than one."""
+
+    workers: int = 1
+    retries: int = 100
+    _ray: Any = field(default=None, init=False)
+    _ours: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise DataError(f"workers is 1 or more, not {self.workers}", workers=self.workers)
+
+    def __enter__(self) -> Self:
+        self._ray = imported()
+        if not self._ray.is_initialized():
+            self._begin()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._ours:
+            self._ray.shutdown()
+            self._ours = False
+
+    def map(self, function: Callable[[int], Any], numbers: Iterable[int]) -> Iterator[Any]:
+        """What the function makes of every number, in their order. Raises DataError where the cluster is lost."""
+        task = self._ray.remote(num_cpus=1, max_retries=self.retries, scheduling_strategy="SPREAD")(_called)
+        sent, waiting = self._ray.put(function), deque[Any]()
+        for number in numbers:
+            waiting.append(task.remote(sent, number))
+            if len(waiting) >= self.workers * AHEAD:
+                yield self._got(waiting.popleft())
+        while waiting:
+            yield self._got(waiting.popleft())
+
+    def _begin(self) -> None:
+        quiet = {"log_to_driver": False, "configure_logging": False}
+        if os.environ.get("RAY_ADDRESS"):
+            self._ray.init(**quiet)
+        else:
+            self._ray.init(
+                address="local",
+                num_cpus=self.workers,
+                object_store_memory=STORE,
+                include_dashboard=False,
+                _node_ip_address="127.0.0.1",
+                **quiet,
+            )
+        self._ours = True
+
+    def _got(self, task: Any) -> Any:
+        try:
+            return self._ray.get(task)
+        except self._ray.exceptions.RayTaskError as error:
+            cause: BaseException = error.cause
+            raise cause from None
+        except self._ray.exceptions.RayError as error:
+            raise DataError(
+                f"the cluster lost a task and could not run it again ({type(error).__name__}: {error}); what is done "
+                "is kept: run the same command again and it goes on from there"
+            ) from error
+
+
+def _called(function: Callable[[int], Any], number: int) -> Any:
+    """What runs on a worker."""
+    return function(number)
+
+
+def imported() -> Any:
+    """The module ray, which says nothing of how it is used to anybody. It reads these variables when it is imported."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if not os.environ.get("RAY_ADDRESS") and "ray" not in sys.modules:
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # its way to say: loopback only
+        if "RAY_AUTH_MODE" not in os.environ:
+            os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    try:
+        import ray
+    except ImportError as error:
+        raise ExtensionError(
+            f"the engine ray needs Ray, which is not installed ({error}): pip install 'recprune[ray]'", name="ray"
+        ) from error
+    return ray

@@ -1,0 +1,262 @@
+"""prepare_large(): `recprune.recipe.prepare` for logs that do not fit into memory, here or on a cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from recprune.atomic import lock, replace_folder
+from recprune.data.dataset import Roles
+from recprune.data.keep import policy_of
+from recprune.data.log import Log, Rejected, none_left
+from recprune.data.read import read
+from recprune.data.split import refuse, shares
+from recprune.data.store import PARTS, refuse_others
+from recprune.discover import load
+from recprune.errors import DataError
+from recprune.recipe.prepare import SplitBy, way_of
+from recprune.recipe.stages import Stage, silent
+from recprune.scale import engines
+from recprune.scale.engines import Engine
+from recprune.scale.pieces import put_array, put_json, remembered
+from recprune.scale.preparing.core import core
+from recprune.scale.preparing.gathering import gathered, only_outside, rejected, written
+from recprune.scale.preparing.ids import located, merge, renumber, seen
+from recprune.scale.preparing.job import Job
+from recprune.scale.preparing.numbering import numbered
+from recprune.scale.preparing.parting import edges_of_time, put_drawn, ranked
+from recprune.scale.preparing.scatter import scatter
+from recprune.scale.preparing.settle import settle
+from recprune.scale.preparing.source import Source, source_of, source_of_log
+
+__all__ = ["Scale", "prepare_large"]
+
+OF_PART, OF_BUCKET = 16, 4
+"""Shares of a worker's memory: a part and a bucket take several times their own size while they are worked on."""
+LEAST = 1 << 12
+MOST_BUCKETS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """engine: where parts are worked on, a file of `recprune.scale.engines`. workers: how many at a time. memory: bytes
+    that each of them may take, about. folder: where stages leave their work, seen by all workers; None: beside the
+    result. What lies there is removed at the end, and gone on from where the end was not reached."""
+
+    engine: str = "local"
+    workers: int = 1
+    memory: int = 1 << 30
+    folder: Path | None = None
+
+
+def prepare_large(
+    source: str | Path | Log,
+    out: str | Path,
+    *,
+    format: str | None = None,
+    roles: Roles | None = None,
+    options: Mapping[str, Any] | None = None,
+    cleaning: Mapping[str, Any] | None = None,
+    by: SplitBy | None = None,
+    scale: Scale | None = None,
+    stage: Stage = silent,
+) -> dict[str, Any]:
+    """Clean, encode and split a log, and write the prepared folder: the numbers are those that `prepare` and `keep` of
+    `recprune.recipe.prepare` give, whatever the engine, the number of workers and their memory.
+
+    source: a file or a folder, read in parts where it is Parquet or plain UTF-8 text with separators, whole and in one
+    go otherwise; or a log. format, roles, options: as `read` takes them. cleaning: the options of `clean`. The ids of a
+    column, one byte a row for a random split, and the rows of the users of one bucket are all that is held at once.
+    Returns the facts that `Prepared.facts` has. Raises DataError as `prepare` does, ExtensionError for an engine that
+    there is not; what was done until then is gone on from by the next call with the same arguments.
+    """
+    scale, by, out = scale or Scale(), by or SplitBy(), Path(out)
+    refuse_others(out)
+    folder = scale.folder or out.resolve().with_name(f".{out.name}.work")
+    folder.mkdir(parents=True, exist_ok=True)
+    with lock(folder), load(engines, scale.engine)(scale.workers) as engine:
+        found = _source(source, folder, max(LEAST, scale.memory // OF_PART), format, roles, options or {})
+        job = _job(found, folder, cleaning or {}, by, scale)
+        facts = _Street(job, engine, stage).walk(out)
+    shutil.rmtree(folder)
+    return facts
+
+
+def _source(
+    source: str | Path | Log,
+    folder: Path,
+    part: int,
+    format: str | None,
+    roles: Roles | None,
+    options: Mapping[str, Any],
+) -> Source:
+    if isinstance(source, Log):
+        return source_of_log(source, folder, part)
+    found = source_of(source, part, format, roles, **options)
+    if found is None:
+        return source_of_log(read(source, format, roles, **options), folder, part)
+    return found
+
+
+def _job(source: Source, folder: Path, cleaning: Mapping[str, Any], by: SplitBy, scale: Scale) -> Job:
+    """The job; a folder that holds another one is emptied."""
+    said = dict(cleaning)
+    least, way = int(said.pop("k_core", 0) or 0), way_of(by, source.roles)
+    if way != "last":
+        shares(by.valid, by.test)
+    buckets = min(MOST_BUCKETS, max(scale.workers, -(-source.size // max(LEAST, scale.memory // OF_BUCKET))))
+    job = Job(
+        source=source,
+        folder=folder,
+        buckets=buckets,
+        policy=policy_of(said.pop("duplicates", None), source.roles, repeats=source.repeats),
+        least_user=max(least, int(said.pop("min_user", 0) or 0)),
+        least_item=max(least, int(said.pop("min_item", 0) or 0)),
+        since=said.pop("since", None),
+        until=said.pop("until", None),
+        way=way,
+        valid=by.valid,
+        test=by.test,
+        seed=by.seed,
+    )
+    if said:
+        raise DataError(f"clean has no option {next(iter(said))!r}", option=next(iter(said)))
+    if source.roles.user is None and source.roles.label is None and way in ("user", "last"):
+        raise DataError(f"a split by {way} needs a column with the role user", column="user")
+    _go_on(job)
+    return job
+
+
+def _go_on(job: Job) -> None:
+    """Keep what the folder holds of this very job, made since this machine was started, and remove anything else."""
+    facts = {name: value for name, value in asdict(job).items() if name not in ("source", "folder")}
+    facts |= {"source": job.source.facts(), "polars": pl.__version__, "boot": _boot()}
+    text = json.dumps(facts, sort_keys=True, default=str)
+    digest, said = hashlib.sha256(text.encode()).hexdigest(), job.folder / "job.json"
+    if said.is_file() and json.loads(said.read_text(encoding="utf-8")) == digest:
+        return
+    for path in job.folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in ("log.parquet", "aside.parquet"):
+            path.unlink()
+    put_json(said, digest)
+
+
+def _boot() -> str:
+    """Changes when the machine starts again; the same for ever where the system does not say."""
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text(encoding="ascii").strip() if path.is_file() else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Street:
+    """The stages, one after the other; each is made once, also by a run that goes on."""
+
+    job: Job
+    engine: Engine
+    stage: Stage
+
+    def walk(self, out: Path) -> dict[str, Any]:
+        job, parts, columns = self.job, len(self.job.source.parts), len(self.job.ids)
+        with self.stage("read") as say:
+            read = self._each("scatter", partial(scatter, job), parts)
+            left_out = _summed([dict(job.source.counts), *(one["counts"] for one in read)])
+            if not sum(one["rows"] for one in read):
+                raise DataError(f"{job.source.path}: no row can be used ({left_out or 'it has none'})", counts=left_out)
+            say(f"{sum(one['rows'] for one in read):,} rows in {parts:,} parts")
+        with self.stage("clean") as say:
+            gone = self._clean()
+            say(f"{gone.pop('stay'):,} rows stay")
+        with self.stage("encode and split") as say:
+            kept = self._buckets("seen", partial(seen, job))
+            ids = [one["ids"] for one in self._each("renumber", partial(renumber, job), columns)]
+            of_part = np.sum([one["of part"] for one in kept], axis=0).tolist()
+            self._prepare_labels(of_part)
+            widths = {name: max(one["widths"][name] for one in kept) for name in kept[0]["widths"]}
+            done = self._buckets("numbered", partial(numbered, job, widths))
+            rows = dict(zip(PARTS, np.sum([one["rows"] for one in done], axis=0).tolist(), strict=True))
+            self._check(rows["train"], done)
+            say(f"{job.way}: {rows['train']:,} train, {rows['valid']:,} validation, {rows['test']:,} test")
+        with self.stage("write"):
+            self._each("gathered", partial(gathered, job), parts)
+            self._forget("numbered")
+            replace_folder(out, lambda fresh: self._write(rows, [one["lines"] for one in read], fresh))
+        outside = {name: only_outside(job, column, ids[column]) for column, name in enumerate(job.ids)}
+        return {
+            "split": job.way,
+            "rows": rows,
+            "ids": dict(zip(job.ids, ids, strict=True)),
+            "columns": list(job.names),
+            "only outside train": {name: n for name, n in outside.items() if n},
+            "missing": _in_order(_summed(one["missing"] for one in done), list(job.names)),
+            "left out": dict(Rejected(left_out).counted(**gone).counts),
+            **({"sources": list(job.source.origin)} if job.source.origin else {}),
+        }
+
+    def _clean(self) -> dict[str, int]:
+        """What left by which rule, and how many rows stay."""
+        job = self.job
+        settled = self._buckets("settle", partial(settle, job))
+        self._forget("scatter")
+        gone = _summed(one["counts"] for one in settled)
+        rows = left = sum(one["rows"] for one in settled)
+        ids = self._each("merge", partial(merge, job), len(job.ids))
+        self._buckets("located", partial(located, job))
+        sides = {"user": job.least_user, "item": job.least_item}
+        if any(least > 1 and name in job.names for name, least in sides.items()):
+            items = ids[job.ids.index("item")]["ids"] if "item" in job.ids else 0
+            left = core(job, items, self._buckets)
+        gone["rare_user_or_item"] = rows - left
+        if not left:
+            raise none_left(job.source.path, gone)
+        return {**gone, "stay": left}
+
+    def _prepare_labels(self, of_part: list[int]) -> None:
+        job = self.job
+        if job.way == "time":
+            edges = edges_of_time(job, sum(of_part), lambda tallied: self.engine.map(tallied, range(job.buckets)))
+            put_array(job.folder / "edges.npy", np.array(edges, dtype=np.int64))
+        if job.way == "random":
+            self._each("ranked", partial(ranked, job), len(of_part))
+            put_drawn(job, of_part)
+
+    def _check(self, train: int, done: list[dict[str, Any]]) -> None:
+        labels = sorted({label for one in done for label in one["labels"]}) if "label" in self.job.names else None
+        refuse(train, labels, 0 if self.job.source.repeats else sum(one["leaks"] for one in done))
+
+    def _write(self, rows: dict[str, int], lines: list[int], folder: Path) -> None:
+        written(self.job, rows, folder)
+        rejected(self.job, lines, folder / "rejected.tsv")
+
+    def _buckets(self, name: str, function: Callable[[int], Any]) -> list[Any]:
+        return self._each(name, function, self.job.buckets)
+
+    def _each(self, name: str, function: Callable[[int], Any], count: int) -> list[Any]:
+        done = self.job.folder / "done" / name
+        return list(self.engine.map(partial(remembered, done, function), range(count)))
+
+    def _forget(self, stage: str) -> None:
+        """Remove what no later stage reads."""
+        shutil.rmtree(self.job.folder / stage, ignore_errors=True)
+
+
+def _summed(counts: Any) -> dict[str, int]:
+    out: dict[str, int] = {}
+    for one in counts:
+        for name, count in one.items():
+            out[name] = out.get(name, 0) + count
+    return out
+
+
+def _in_order(counts: Mapping[str, int], names: list[str]) -> dict[str, int]:
+    return {name: counts[name] for name in names if name in counts}
