@@ -120,13 +120,14 @@ def source_of_log(log: Log, folder: Path, part: int) -> Source:
         put_table(aside, log.rejected.rows.collect())
         beside.rename(written)
     found = _tables(written, part, log.roles)
-    told = {
-        "path": log.source,
-        "repeats": log.repeats,
-        "counts": dict(log.rejected.counts),
-        "origin": tuple(log.origin),
-    }
-    return replace(found, **told, aside=str(aside))
+    return replace(
+        found,
+        path=log.source,
+        repeats=log.repeats,
+        counts=dict(log.rejected.counts),
+        aside=str(aside),
+        origin=tuple(log.origin),
+    )
 
 
 def _tables(path: Path, part: int, roles: Roles | None, missing: Sequence[str] = ("",), multi: str = "|") -> Source:
