@@ -1,5 +1,7 @@
 """A source in parts: nothing twice, nothing left out."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -74,6 +76,8 @@ def test_a_log_is_written_once_with_what_it_left_aside(text, tmp_path):
     written = (tmp_path / "log.parquet").stat().st_mtime_ns
     assert source_of_log(log, tmp_path, 10_000) == found
     assert (tmp_path / "log.parquet").stat().st_mtime_ns == written
+    other = replace(log, frame=log.frame.head(7))
+    assert source_of_log(other, tmp_path, 10_000).parts[-1].end == 7
 
 
 def test_a_source_that_was_written_again_is_another_one(tmp_path):

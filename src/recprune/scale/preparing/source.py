@@ -18,6 +18,7 @@ from recprune.data.log import Log
 from recprune.data.logtoml import read_log_toml
 from recprune.data.read import understood
 from recprune.data.recognise import recognise
+from recprune.data.store import sha256
 from recprune.data.unpack import MAGIC
 from recprune.discover import load
 from recprune.errors import DataError
@@ -111,14 +112,14 @@ def _meant(
 
 
 def source_of_log(log: Log, folder: Path, part: int) -> Source:
-    """A log of any format as parts of a Parquet file, which is written to the folder once."""
-    written, aside = folder / "log.parquet", folder / "aside.parquet"
-    if not written.is_file():
-        beside = folder / ".log.parquet.tmp"
-        folder.mkdir(parents=True, exist_ok=True)
-        log.frame.sink_parquet(beside, compression="lz4")
-        put_table(aside, log.rejected.rows.collect())
-        beside.rename(written)
+    """A log of any format as parts of a Parquet file in the folder; one that stands there and holds the same is kept."""
+    written, aside, beside = folder / "log.parquet", folder / "aside.parquet", folder / ".log.parquet.tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    log.frame.sink_parquet(beside, compression="lz4")
+    if not (written.is_file() and sha256(written) == sha256(beside)):
+        beside.replace(written)
+    beside.unlink(missing_ok=True)
+    put_table(aside, log.rejected.rows.collect())
     found = _tables(written, part, log.roles)
     return replace(
         found,
