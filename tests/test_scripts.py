@@ -79,3 +79,34 @@ def test_what_is_installed_is_not_installed_again_and_torch_comes_first(clone):
     (clone / "constraints.txt").write_text("")
     assert setup(clone).returncode == 0
     assert " install " in log.read_text()
+
+
+def postgresql(clone, **tools):
+    """What the script that installs PostgreSQL does where it is not installed, with programs that do as is said."""
+    for name, text in tools.items():
+        script(clone / "bin" / name.replace("_", "-"), f'echo "{name} $*" >>"{clone}/calls"\n{text}\n')
+    env = {"PATH": str(clone / "bin"), "RECPRUNE_POSTGRESQL": str(clone / "none")}
+    done = subprocess.run(["/bin/sh", "scripts/postgresql"], cwd=clone, env=env, capture_output=True, text=True)
+    calls = clone / "calls"
+    return done, calls.read_text() if calls.is_file() else ""
+
+
+def test_where_postgresql_is_there_nothing_is_installed(clone):
+    (clone / "none" / "15" / "bin").mkdir(parents=True)
+    script(clone / "none" / "15" / "bin" / "initdb", "exit 0\n")
+    done, calls = postgresql(clone, id="echo 0", apt_get="exit 1", timeout='shift; "$@"')
+    assert (done.returncode, done.stderr, calls) == (0, "", "")
+
+
+def test_who_may_not_install_postgresql_goes_on_without_it(clone):
+    done, calls = postgresql(clone, id="echo 1000", apt_get="exit 1", timeout='shift; "$@"')
+    assert done.returncode == 0
+    assert "only root can install it; the tests that need PostgreSQL are skipped" in done.stderr
+    assert "apt_get" not in calls
+
+
+def test_a_machine_without_a_network_goes_on_without_postgresql(clone):
+    done, calls = postgresql(clone, id="echo 0", apt_get="exit 100", timeout='shift; "$@"')
+    assert done.returncode == 0
+    assert "cannot be downloaded here" in done.stderr
+    assert "--no-download" not in calls
