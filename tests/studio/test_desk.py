@@ -3,6 +3,8 @@ from dataclasses import asdict
 
 import pytest
 
+from recprune.data.dataset import Split
+from recprune.data.store import save_split
 from recprune.errors import BudgetError, DataError, ExtensionError
 from recprune.recipe.prune import plan
 from recprune.recipe.pruned import carry_out
@@ -12,6 +14,7 @@ from recprune.studio.desk import desk_of
 from recprune.studio.measured import tuning_of
 from recprune.studio.messages import Apply, Measure, Wish
 from recprune.studio.refusals import Refused
+from recprune.testing import tiny_split
 
 
 def asked(desk, done, **wish):
@@ -145,5 +148,9 @@ def test_a_folder_or_a_rule_that_does_not_go_is_refused_at_the_start(workshop, t
     data, model = workshop / "lists" / "prepared", workshop / "lists" / "big"
     with pytest.raises(DataError, match="--out"):
         desk_of(data, model, out=tmp_path / "nothing")
+    split = tiny_split()
+    save_split(Split(split.train, split.valid.take([]), split.test), tmp_path / "prepared")
+    with pytest.raises(DataError, match="--valid-share"):
+        desk_of(tmp_path / "prepared", model)
     with pytest.raises(ExtensionError, match="magnitud"):
         desk_of(data, model, rule="magnitud")

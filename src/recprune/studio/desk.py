@@ -173,7 +173,8 @@ class Desk:
     def _measure(self, wish: Measure, plan: Plan, job: Job) -> dict[str, Any]:
         last = self._made(wish, plan, job)
         found = measured(self.whole.model, self.split, last, job, k=self.k, seed=self.seed, threads=self.threads)
-        return {"plan": print_of(plan), "amount": plan.budget.amount, "epochs": wish.epochs, **found}
+        facts = {"plan": print_of(plan), "amount": plan.budget.amount, "bytes": plan.file_bytes()}
+        return {**facts, "rule": wish.rule, "epochs": wish.epochs, **found}
 
     def _apply(self, wish: Apply, plan: Plan, place: Path, job: Job) -> dict[str, Any]:
         last, whole = self._made(wish, plan, job), self.whole
@@ -229,8 +230,8 @@ def desk_of(
     """Read a model and its data, and survey it.
 
     data: a prepared folder. out: where smaller models go, None for the folder that the model's lies in. rule: that is
-    asked first, None for what suits the model. Raises DataError where `out` is no folder that can be written to,
-    ExtensionError for a rule that there is not, and what `take` raises.
+    asked first, None for what suits the model. Raises DataError where `out` is no folder that can be written to or
+    there is no validation part, ExtensionError for a rule that there is not, and what `take` raises.
     """
     where = (out or model.resolve().parent).resolve()
     if not where.is_dir() or not os.access(where, os.W_OK):
@@ -238,6 +239,11 @@ def desk_of(
     with stage("read"):
         whole = take(model.resolve(), own, data)
         split = whole.split(data)
+    if not len(split.valid):
+        raise DataError(
+            f"{data} has no validation part, and nothing else is looked at here: prepare it with --valid-share 0.1",
+            path=str(data),
+        )
     with stage("survey") as say:
         found = survey(whole.model, example(whole.model, whole.own(split)))
         say(f"{len(found.sites)} sites")

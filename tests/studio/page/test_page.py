@@ -139,10 +139,17 @@ def test_a_budget_goes_from_the_slider_to_a_folder(workshop, open_at, browser, s
     seen.put("epochs", "1")
     seen.calm()
     seen.click("#measure-now")
-    seen.says("verdict", "factor 0.3, 1 epoch of fine-tuning")
+    seen.says("verdict", "Measured: factor 0.3, ")
+    assert ", 1 epoch of fine-tuning. " in seen.text("verdict")
     table = seen.text("measured")
     for words in ("features P", "network Q", "ms a request", "auc" if name == "clicks" else "ndcg@20", "On validation"):
         assert words in table
+    seen.calm()
+    seen.put("epochs", "0")
+    seen.says("verdict", "This was measured for another plan: factor 0.3, ")
+    seen.click("#measure-now")
+    seen.says("verdict", ", no fine-tuning. ")
+    assert seen.text("so-far").count("factor 0.3, ") == 2
     seen.calm()
     seen.click("#lists-now")
     seen.until("document.querySelector('#both li, #both td')")

@@ -28,18 +28,18 @@ export function say(id, words) {
   at(id).hidden = !words;
 }
 
-// columns: [name, isNumber]; rows: arrays of text, or elements, as long as columns.
+// columns: [name, kind], where kind "n" is a number and "long" may break anywhere; rows: arrays of text or elements.
 export function table(target, columns, rows, caption = "") {
   const head = element("tr");
-  for (const [name, right] of columns) {
-    const th = element("th", name, right ? "n" : "");
+  for (const [name, kind] of columns) {
+    const th = element("th", name, kind);
     th.scope = "col";
     head.append(th);
   }
   const body = rows.map((row) => {
     const tr = element("tr");
     row.forEach((cell, place) => {
-      const td = element(place ? "td" : "th", "", columns[place][1] ? "n" : "");
+      const td = element(place ? "td" : "th", "", columns[place][1]);
       if (!place) td.scope = "row";
       td.append(cell);
       tr.append(td);

@@ -43,14 +43,14 @@ export function showPlan(plan) {
   );
   table(
     at("sites"),
-    [["Where", false], ["Kind", false], ["Units", true], ["Leave", true], ["Which leave", false]],
+    [["Where", ""], ["Kind", ""], ["Units", "n"], ["Leave", "n"], ["Which leave", "long"]],
     plan.sites.map((one) => [one.name, one.kind, count(one.units), count(one.leave), one.which]),
     plan.sites.length ? "Which units leave" : "No unit leaves",
   );
   table(
     at("tensors"),
-    [["Tensor", false], ["", false], ["Before", true], ["After", true], ["Bytes before", true], ["Bytes after", true],
-      ["Stored as", false]],
+    [["Tensor", ""], ["Part", ""], ["Before", "n"], ["After", "n"], ["Bytes before", "n"], ["Bytes after", "n"],
+      ["Stored as", ""]],
     plan.tensors.map((one) => [one.name, one.part, shape(one.before), shape(one.after), count(one.bytes[0]),
       count(one.bytes[1]), one.stored || "floats"]),
     plan.more ? `The largest; ${count(plan.more)} more are not shown` : "",

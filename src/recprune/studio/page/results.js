@@ -2,10 +2,25 @@
 
 import { at, count, element, number, signed, table } from "./parts.js";
 
-const milliseconds = (speed) => `${number(speed.median)} (${number(speed.low)}–${number(speed.high)})`;
+function spread(value, low, high) {
+  const made = element("span", value);
+  made.append(element("small", `${low} to ${high}`, "range"));
+  return made;
+}
+
+const milliseconds = (speed) => spread(number(speed.median), number(speed.low), number(speed.high));
 
 function range(one) {
-  return one && one.low !== null ? `${signed(one.value)} [${signed(one.low)}, ${signed(one.high)}]` : signed(one?.value);
+  return one && one.low !== null ? spread(signed(one.value), signed(one.low), signed(one.high)) : signed(one?.value);
+}
+
+function framed(made, name) {
+  const frame = element("div", "", "scroll");
+  frame.tabIndex = 0;
+  frame.setAttribute("role", "region");
+  frame.setAttribute("aria-label", name);
+  frame.append(made);
+  return frame;
 }
 
 export function showMeasured(found, plan, current) {
@@ -25,16 +40,24 @@ export function showMeasured(found, plan, current) {
   ];
   const caption = `On ${found.part === "valid" ? "validation" : found.part}, ${count(found.cases)} ${found.unit}s; `
     + `intervals of ${100 * found.level}%`;
-  const frame = element("div", "", "scroll");
-  frame.tabIndex = 0;
-  frame.setAttribute("role", "region");
-  frame.setAttribute("aria-label", "Measured before and after");
-  const columns = [["", false], ["Before", true], ["After", true], ["Difference", true]];
-  frame.append(table(element("table"), columns, rows, caption));
+  const columns = [["What", ""], ["Before", "n"], ["After", "n"], ["Difference", "n"]];
+  const frame = framed(table(element("table"), columns, rows, caption), "Measured before and after");
   const of = current ? `Measured: ${plan}. ` : `This was measured for another plan: ${plan}. `;
   const words = element("p", of + found.verdict);
   words.id = "verdict";
   at("measured").replaceChildren(words, frame);
+}
+
+// Everything that was measured since the page was opened, the latest first.
+export function showSoFar(all) {
+  if (all.length < 2) return;
+  const { headline } = all[0];
+  const rows = all.map((one) => [
+    one.words, count(one.bytes), number(one.after.metrics[headline]), number(one.times.request.after.median),
+  ]);
+  const columns = [["Plan", ""], ["Weights file", "n"], [headline, "n"], ["ms a request", "n"]];
+  const words = "Measured so far";
+  at("so-far").replaceChildren(framed(table(element("table"), columns, rows, words), words));
 }
 
 function listed(title, list, other, had) {
@@ -62,13 +85,12 @@ export function showBoth(given) {
     return;
   }
   const { rows } = given;
-  const frame = element("div", "", "scroll");
-  const columns = [["Item", false], [rows.target || "truth", true], ["Large", true], ["Small", true]];
+  const columns = [["Item", "long"], [rows.target || "truth", "n"], ["Large", "n"], ["Small", "n"]];
   const lines = rows.before.map((value, place) => [
     rows.items[place] ?? String(place + 1), number(rows.truth[place]), number(value), number(rows.after[place]),
   ]);
-  frame.append(table(element("table"), columns, lines, "Rows of the user in validation"));
-  at("both").replaceChildren(frame);
+  const words = "Rows of the user in validation";
+  at("both").replaceChildren(framed(table(element("table"), columns, lines, words), words));
   at("lists-said").textContent = lines.length ? "" : "This user has no row in validation.";
 }
 

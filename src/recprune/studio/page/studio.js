@@ -3,12 +3,12 @@
 import { about, job, post, useToken } from "./ask.js";
 import { noPlan, showPlan } from "./plan.js";
 import { at, count, element, say } from "./parts.js";
-import { showApplied, showBoth, showMeasured } from "./results.js";
+import { showApplied, showBoth, showMeasured, showSoFar } from "./results.js";
 
 const SMALLEST = 0.01; // of the bytes, at the left end of the slider
 const WORDS = { score: "Asking the rule", measure: "Measuring", apply: "Writing the smaller model" };
 const EVERY = 300; // milliseconds between two looks at a job
-const now = { facts: null, plan: null, measured: null, running: null, timer: 0, asked: null, again: false };
+const now = { facts: null, plan: null, measured: [], running: null, timer: 0, asked: null, again: false };
 
 const byBytes = () => document.querySelector("input[name=amount]:checked").value === "bytes";
 
@@ -97,10 +97,8 @@ async function score() {
 }
 
 function showAgain() {
-  if (!now.measured) return;
-  const found = now.measured;
-  const epochs = found.epochs ? `${found.epochs} epoch${found.epochs > 1 ? "s" : ""} of fine-tuning` : "no fine-tuning";
-  showMeasured(found, `${found.amount}, ${epochs}`, now.plan?.plan === found.plan && found.epochs === order().epochs);
+  const [found] = now.measured;
+  if (found) showMeasured(found, found.words, now.plan?.plan === found.plan && found.epochs === order().epochs);
 }
 
 // A job is looked at until it is over; then what it was for goes on.
@@ -157,8 +155,11 @@ function ended(told) {
   if (told.kind === "score" && told.state === "done") planNow();
   if (told.state !== "done") return;
   if (told.kind === "measure") {
-    now.measured = told.result;
+    const { amount, epochs, rule } = told.result;
+    const tuned = epochs ? `${epochs} epoch${epochs > 1 ? "s" : ""} of fine-tuning` : "no fine-tuning";
+    now.measured = [{ ...told.result, words: `${amount}, ${rule}, ${tuned}` }, ...now.measured].slice(0, 50);
     showAgain();
+    showSoFar(now.measured);
   }
   if (told.kind === "apply") showApplied(told.result);
   if (told.kind !== "score") {
