@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from recprune.data.dataset import Roles
-from recprune.data.read import read, read_parts
+from recprune.data.read import read, read_completed, read_parts
 from recprune.data.recognise import recognise
 from recprune.errors import DataError, ExtensionError
 
@@ -126,3 +126,16 @@ def test_a_log_toml_says_where_and_how_the_log_is_read(tmp_path: Path) -> None:
 def test_a_log_toml_that_says_nothing_of_use_is_refused(toml: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
         read(write(tmp_path, log__toml=toml) / "log.toml")
+
+
+def test_roles_that_are_not_said_are_completed_by_those_that_the_log_suggests(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item,stars,time,city\na,x,5,1,Oslo\nb,y,4,2,Bergen\n")
+    (tmp_path / "log.toml").write_text('path = "log.csv"\n[roles]\nuser = "city"\nitem = "item"\n')
+    said = Roles(categorical=("city",))
+    for path in (tmp_path / "log.csv", f"file://{tmp_path / 'log.csv'}"):
+        known = Roles(user="user", item="item", rating="stars", time="time", categorical=("city",))
+        assert read_completed(path, roles=said).roles == known
+        assert read(path, roles=said).roles == said
+    assert read_completed(tmp_path / "log.toml", roles=Roles(numeric=("stars",))).roles == Roles(
+        user="city", item="item", numeric=("stars",)
+    )

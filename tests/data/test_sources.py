@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from recprune.cli import app
-from recprune.data.formats import postgresql
+from recprune.data.formats import postgresql, sqlite
 from recprune.data.store import manifest_of
 
 RUNNER = CliRunner()
@@ -145,6 +145,62 @@ def test_a_log_toml_names_a_database_and_its_query(in_sqlite: Made, tmp_path: Pa
     )
     said, _ = prepared(tmp_path / "out", str(tmp_path / "log.toml"), "--split", "random")
     same(tmp_path / "out", said, as_csv)
+
+
+def test_in_parts_a_source_gives_the_same_folder(in_sqlite: Made, tmp_path: Path, as_csv: Any, memory: Any) -> None:
+    memory.put(str(tmp_path / "log.csv"), "/logs/log.csv")
+    (tmp_path / "log.toml").write_text('path = "memory://logs/log.csv"\n')
+    for log in (str(in_sqlite({"log": shop()})), "memory://logs/log.csv", str(tmp_path / "log.toml")):
+        whole, _ = prepared(tmp_path / "whole", log, "--split", "user")
+        said, _ = prepared(tmp_path / "parts", log, "--split", "user", "--engine", "local")
+        assert content(tmp_path / "parts") == content(tmp_path / "whole")
+        assert said["sources"] == whole["sources"] == manifest_of(tmp_path / "parts")["sources"]
+
+
+def test_a_run_does_again_what_is_new_and_of_a_server_everything(
+    server: Any, in_sqlite: Made, tmp_path: Path, memory: Any
+) -> None:
+    def ran(log: str, *words: str) -> str:
+        done = RUNNER.invoke(APP, ["run", log, "-o", str(tmp_path / "out"), "--no-rivals", "--factor", "0.5", *words])
+        assert done.exit_code == 0, done.output
+        return done.stderr
+
+    path = in_sqlite({"log": shop().select("user", "item")})
+    assert "encode" in ran(str(path))
+    assert "encode" not in ran(str(path))
+    in_sqlite({"more": shop().select("user", "item")})
+    assert "encode" in ran(str(path), "--table", "more")
+    memory.pipe("/log.csv", shop().select("user", "item").write_csv().encode())
+    assert "encode" in ran("memory://log.csv")
+    assert "encode" not in ran("memory://log.csv")
+    memory.pipe("/log.csv", shop().select("item", "user").write_csv().encode())
+    assert "encode" in ran("memory://log.csv")
+    server.ingest("shop", shop())
+    assert "encode" in ran(server.url, "--table", "shop")
+    assert "encode" in ran(server.url, "--table", "shop")
+    said = json.loads((tmp_path / "out" / "prepared" / "manifest.json").read_text())["sources"][0]
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert said["sha256"] in page
+    assert "FROM &quot;shop&quot;" in page
+
+
+def test_a_database_is_asked_for_the_names_of_its_columns_before_its_rows_are_read_once(
+    in_sqlite: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, batches = [], sqlite.File.batches
+
+    def watched(self: Any, query: str, columns: Any) -> Any:
+        seen.append(list(columns))
+        return batches(self, query, columns)
+
+    monkeypatch.setattr(sqlite.File, "batches", watched)
+    said, _ = prepared(tmp_path / "out", str(in_sqlite({"log": shop()})), *FIELDS)
+    assert seen == [["user", "item", "stars", "time", "city", "age", "tags"]]
+    assert said["columns"] == ["user", "item", "rating", "time", "city", "age", "tags"]
+    _, output = prepared(
+        tmp_path / "none", str(in_sqlite({"names": shop().select("city")})), "--table", "names", code=2
+    )
+    assert "there are: city" in output
 
 
 def test_people_are_told_what_was_read(in_sqlite: Made, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from recprune.data.dataset import Roles, Split
 from recprune.data.encode import encode
 from recprune.data.log import Log
 from recprune.data.split import split_last
-from recprune.data.store import load_split, save_split
+from recprune.data.store import load_split, save_split, sources_of
 from recprune.errors import DataError
 
 
@@ -119,3 +119,12 @@ def test_a_manifest_that_names_a_file_outside_is_refused(tmp_path: Path) -> None
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(DataError, match="manifest"):
         load_split(folder)
+
+
+def test_what_a_split_was_made_of_stands_in_its_manifest_and_is_given_back(tmp_path: Path) -> None:
+    sources = ({"source": "postgresql://host/shop", "query": "SELECT 1", "rows": 1, "sha256": "ab"},)
+    save_split(tiny(), tmp_path / "with", sources)
+    save_split(tiny(), tmp_path / "without")
+    assert sources_of(tmp_path / "with") == sources
+    assert sources_of(tmp_path / "without") == ()
+    assert "sources" not in (tmp_path / "without" / "manifest.json").read_text()

@@ -72,7 +72,7 @@ def source_of(
 
     format, roles, options: as `recprune.data.read.read` takes them. Raises DataError as that does.
     """
-    if "://" in str(path):
+    if _elsewhere(path):
         return None
     where, format, roles, options = _meant(Path(path), format, roles, options)
     if format == "parquet":
@@ -84,7 +84,7 @@ def source_of(
 
 def guessed(path: str | Path, format: str | None = None, **options: Any) -> Roles | None:
     """The roles that are taken where none are said; None for what has to be read whole, which says them then."""
-    if "://" in str(path):
+    if _elsewhere(path):
         return None
     where, format, roles, options = _meant(Path(path), format, None, options)
     if roles is not None:
@@ -94,6 +94,13 @@ def guessed(path: str | Path, format: str | None = None, **options: Any) -> Role
     if format == "delimited" and _plain(where, options):
         return _looked(where, None, **understood(format, load(formats, format), options))[1]
     return None
+
+
+def _elsewhere(path: str | Path) -> bool:
+    """Whether it is a URL, or a log.toml that names one."""
+    if Path(path).suffix == ".toml":
+        return isinstance(read_log_toml(path).path, str)
+    return "://" in str(path)
 
 
 def _meant(
