@@ -127,13 +127,21 @@ async function look() {
   }
 }
 
+// How much of a stage is done, where its words count: "epoch 3, loss 0.41, 3/12".
+function part(words) {
+  const found = /(\d[\d,]*)(?:\/| of )(\d[\d,]*)/.exec(words);
+  if (!found) return 0;
+  const [done, whole] = found.slice(1).map((text) => Number(text.replaceAll(",", "")));
+  return whole ? Math.min(done / whole, 1) : 0;
+}
+
 function showJob(told) {
   const what = told.state === "stopping" ? "Stopping" : WORDS[told.kind] ?? told.kind;
   const said = told.stage ? `${what}: ${told.stage}` : what;
   if (at("job-said").textContent !== said) at("job-said").textContent = said;
   at("job-words").textContent = `${told.words ? `${told.words}, ` : ""}${told.seconds} s`;
   at("job-far").max = told.of;
-  at("job-far").value = told.done;
+  at("job-far").value = told.done + part(told.words);
 }
 
 function over(told) {
