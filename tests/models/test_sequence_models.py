@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 import recprune
 from recprune.artifact import load, save
+from recprune.data.dataset import Histories
 from recprune.errors import DataError
 from recprune.evaluation.inputs import example
 from recprune.models.gru4rec import GRU4Rec
@@ -188,3 +189,22 @@ def test_it_is_pruned_trained_on_packed_and_comes_back_from_a_folder(name, tmp_p
 def test_sizes_that_make_no_network_are_refused(make):
     with pytest.raises(DataError):
         make()
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_rows_begin_with_what_is_had_together(name):
+    histories = Histories(np.array([0, 0, 3, 6, 9]), np.array([1, 2, 3, 1, 2, 3, 4, 5, 6], dtype=np.int32), ITEMS)
+    torch.manual_seed(0)
+    model = MAKE[name](dim=4, start="spectral")
+    drawn = model.item.weight.detach().clone()
+    assert model.fresh
+    model.start_(histories)
+    rows = model.item.weight.detach()
+    assert not model.fresh
+    assert not rows[0].any()
+    together, apart = F.cosine_similarity(rows[1], rows[2], dim=0), F.cosine_similarity(rows[1], rows[4], dim=0)
+    assert together > apart + 0.3
+    assert 0.1 < rows[1:7].norm(dim=1).mean() / drawn[1:].norm(dim=1).mean() < 10
+    assert not MAKE[name](start="random").fresh
+    with pytest.raises(DataError, match="start is one of"):
+        MAKE[name](start="warm")

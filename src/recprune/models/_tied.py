@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
-from recprune.data.dataset import Split
+from recprune.data.dataset import Histories, Split
 from recprune.encodings.faces import rows_of, scores
+from recprune.models._start import Start, spectral_rows
 
 __all__ = ["TiedSequence"]
 
 
-class TiedSequence(nn.Module):
+class TiedSequence(Start):
     """score(sequence, j) = query(sequence) · v_j, v_j the row of j in the same table that the sequence was read with.
 
     A model adds `states(sequence)`, (batch, length, dim): what is looked for after each position, none of which sees a
     later one, so that training learns from all positions of a sequence in one pass; and `query(sequence)`, (batch,
     dim): the same after the last position alone, without computing more than that needs.
 
-    forward: sequence (batch, length) codes, oldest first, 0 in front -> scores (batch, n_items).
+    forward: sequence (batch, length) codes, oldest first, 0 in front -> scores (batch, n_items). config["start"]:
+    "spectral" begins with rows from what is had together, "random" with drawn ones.
     """
 
     item: nn.Embedding
@@ -35,6 +38,13 @@ class TiedSequence(nn.Module):
     def length(self) -> int:
         """How many items back it looks."""
         return int(self.config["length"])
+
+    @torch.no_grad()
+    def start_(self, histories: Histories) -> None:
+        """Begin with the singular vectors of the graph of users and items as rows, as long as drawn ones are."""
+        rows = spectral_rows(histories, self.item.weight)[1]
+        rows[0] = 0.0
+        self.item.weight.copy_(rows)
 
     def states(self, sequence: Tensor) -> Tensor:
         raise NotImplementedError

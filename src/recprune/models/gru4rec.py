@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from recprune.errors import DataError
+from recprune.models._start import check_start
 from recprune.models._tied import TiedSequence
 
 __all__ = ["GRU4Rec"]
@@ -21,11 +22,21 @@ class GRU4Rec(TiedSequence):
     model. Dropout falls on the embedded items and on what the layers say. Trained by a softmax over all items, or over
     some drawn for the batch; the ranking losses of the paper's section 3.2.2 are `bpr` here.
 
+    start: "spectral" begins with the singular vectors of the graph of users and items as rows of the table, "random"
+    with drawn ones.
+
     forward: sequence (batch, length) codes, oldest first, 0 in front -> scores (batch, n_items).
     """
 
     def __init__(
-        self, n_items: int, length: int = 50, dim: int = 64, hidden: int = 128, layers: int = 1, dropout: float = 0.2
+        self,
+        n_items: int,
+        length: int = 50,
+        dim: int = 64,
+        hidden: int = 128,
+        layers: int = 1,
+        dropout: float = 0.5,
+        start: str = "spectral",
     ) -> None:
         super().__init__()
         if layers < 1 or hidden < 1:
@@ -37,6 +48,7 @@ class GRU4Rec(TiedSequence):
             "hidden": hidden,
             "layers": layers,
             "dropout": dropout,
+            "start": check_start(start),
         }
         self.item = nn.Embedding(n_items, dim, padding_idx=0)
         self.before, self.after = nn.Dropout(dropout), nn.Dropout(dropout)
@@ -51,6 +63,7 @@ class GRU4Rec(TiedSequence):
             self.item.weight[0] = 0.0
         self.gru.reset_parameters()
         self.fc.reset_parameters()
+        self._drawn()
 
     def states(self, sequence: Tensor) -> Tensor:
         """(batch, length, dim): what is looked for after each position."""

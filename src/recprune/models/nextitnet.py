@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recprune.errors import DataError
+from recprune.models._start import check_start
 from recprune.models._tied import TiedSequence
 
 __all__ = ["NextItNet"]
@@ -23,6 +24,9 @@ class NextItNet(TiedSequence):
     A last norm, and items are found in the table they are read with, which is the smaller model. Trained by a softmax
     over all items, or over some drawn for the batch (section 3.4).
 
+    start: "spectral" begins with the singular vectors of the graph of users and items as rows of the table, "random"
+    with drawn ones.
+
     forward: sequence (batch, length) codes, oldest first, 0 in front -> scores (batch, n_items).
     """
 
@@ -35,6 +39,7 @@ class NextItNet(TiedSequence):
         kernel: int = 3,
         dilations: Sequence[int] = (1, 2, 4, 1, 2, 4),
         dropout: float = 0.2,
+        start: str = "spectral",
     ) -> None:
         super().__init__()
         if kernel < 1 or not dilations or min(dilations) < 1:
@@ -52,6 +57,7 @@ class NextItNet(TiedSequence):
             "kernel": kernel,
             "dilations": list(dilations),
             "dropout": dropout,
+            "start": check_start(start),
         }
         self.item = nn.Embedding(n_items, dim, padding_idx=0)
         self.before, self.after = nn.Dropout(dropout), nn.Dropout(dropout)
@@ -67,6 +73,7 @@ class NextItNet(TiedSequence):
         for module in self.modules():
             if isinstance(module, nn.Conv1d | nn.LayerNorm):
                 module.reset_parameters()
+        self._drawn()
 
     def states(self, sequence: Tensor) -> Tensor:
         """(batch, length, dim): what is looked for after each position."""

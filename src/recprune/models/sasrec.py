@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recprune.errors import DataError
+from recprune.models._start import check_start
 from recprune.models._tied import TiedSequence
 
 __all__ = ["SASRec"]
@@ -23,11 +24,21 @@ class SASRec(TiedSequence):
     short the sequence is. As there, dropout also falls on the embedded
     sequence and on the shares of attention. Nobody looks at padding. Trained by a softmax over all items, or over some.
 
+    start: "spectral" begins with the singular vectors of the graph of users and items as rows of the table, "random"
+    with drawn ones.
+
     forward: sequence (batch, length) codes, oldest first, 0 in front -> scores (batch, n_items).
     """
 
     def __init__(
-        self, n_items: int, length: int = 50, dim: int = 64, layers: int = 2, heads: int = 2, dropout: float = 0.2
+        self,
+        n_items: int,
+        length: int = 50,
+        dim: int = 64,
+        layers: int = 1,
+        heads: int = 2,
+        dropout: float = 0.5,
+        start: str = "spectral",
     ) -> None:
         super().__init__()
         if layers < 1 or heads < 1 or dim % heads:
@@ -39,6 +50,7 @@ class SASRec(TiedSequence):
             "layers": layers,
             "heads": heads,
             "dropout": dropout,
+            "start": check_start(start),
         }
         self.item = nn.Embedding(n_items, dim, padding_idx=0)
         self.position = nn.Embedding(length, dim)
@@ -56,6 +68,7 @@ class SASRec(TiedSequence):
             nn.init.normal_(table.weight, std=0.02)
         with torch.no_grad():
             self.item.weight[0] = 0.0
+        self._drawn()
 
     def states(self, sequence: Tensor) -> Tensor:
         """(batch, length, dim): what is looked for after each position."""
