@@ -157,6 +157,8 @@ def test_both_readmes_say_the_same_numbers_run_the_same_code_and_lead_to_each_ot
     english, chinese = text_of(ENGLISH), text_of(CHINESE)
     assert f"]({CHINESE})" in english
     assert f"]({ENGLISH})" in chinese
+    pages = [set(re.findall(r"\]\((docs/[^)#]+)", text)) for text in (english, chinese)]
+    assert pages[0] == pages[1]
     numbers = [set(re.findall(r"\d+\.\d+", text)) for text in (english, chinese)]
     assert numbers[0] == numbers[1]
     code = [
