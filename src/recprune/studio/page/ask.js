@@ -18,8 +18,7 @@ async function call(path, options) {
   let answer;
   try {
     answer = await fetch(path, { ...options, headers });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
+  } catch {
     throw new Wrong("gone", "The studio does not answer. Does it still run in its terminal?");
   }
   const said = await answer.json().catch(() => null);
@@ -35,7 +34,7 @@ export async function about() {
 
 export const job = () => call("job", { method: "GET" });
 
-export function post(path, body, signal) {
+export function post(path, body) {
   const headers = { "Content-Type": "application/json", "X-Recprune-Page": word };
-  return call(path, { method: "POST", headers, body: JSON.stringify(body), signal });
+  return call(path, { method: "POST", headers, body: JSON.stringify(body) });
 }

@@ -43,9 +43,8 @@ export function showMeasured(found, plan, current) {
   const columns = [["What", ""], ["Before", "n"], ["After", "n"], ["Difference", "n"]];
   const frame = framed(table(element("table"), columns, rows, caption), "Measured before and after");
   const of = current ? `Measured: ${plan}. ` : `This was measured for another plan: ${plan}. `;
-  const words = element("p", of + found.verdict);
-  words.id = "verdict";
-  at("measured").replaceChildren(words, frame);
+  if (at("verdict").textContent !== of + found.verdict) at("verdict").textContent = of + found.verdict;
+  at("measured").replaceChildren(frame);
 }
 
 // Everything that was measured since the page was opened, the latest first.
@@ -106,11 +105,11 @@ function command(words, text) {
 }
 
 export function showApplied(found) {
-  const first = element("p", "The smaller model lies in ");
-  first.append(element("code", found.folder), ` (${count(found.bytes)} bytes). ${found.proof ? `Proof: ${found.proof}.` : ""}`);
-  first.id = "written";
+  const proof = found.proof ? `Proof: ${found.proof}.` : "";
+  at("written").replaceChildren(
+    "The smaller model lies in ", element("code", found.folder), ` (${count(found.bytes)} bytes). ${proof}`,
+  );
   at("applied").replaceChildren(
-    first,
     ...command("A page to read and to pass on. It opens the test part: make it when you have decided.", found.commands.report),
     ...command("Everything that the folder says of itself, found again:", found.commands.verify),
   );

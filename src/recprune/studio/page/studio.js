@@ -8,7 +8,7 @@ import { showApplied, showBoth, showMeasured, showSoFar } from "./results.js";
 const SMALLEST = 0.01; // of the bytes, at the left end of the slider
 const WORDS = { score: "Asking the rule", measure: "Measuring", apply: "Writing the smaller model" };
 const EVERY = 300; // milliseconds between two looks at a job
-const now = { facts: null, plan: null, measured: [], running: null, timer: 0, asked: null, again: false };
+const now = { facts: null, plan: null, measured: [], running: null, timer: 0, again: false };
 
 const byBytes = () => document.querySelector("input[name=amount]:checked").value === "bytes";
 
@@ -53,33 +53,38 @@ function showButtons() {
   at("lists-now").disabled = !now.made || Boolean(now.running);
 }
 
+// One question at a time: what was changed meanwhile is asked once more when the answer is there.
+let asking = false;
+let changed = false;
 async function planNow() {
-  now.asked?.abort();
-  const mine = now.asked = new AbortController();
-  say("wrong", "");
-  if (!at("exact").checkValidity()) {
-    now.plan = null;
-    noPlan("No plan.", "Say the budget as a number.");
-    return showButtons();
+  changed = true;
+  if (asking) return;
+  asking = true;
+  while (changed) {
+    changed = false;
+    await planOnce();
   }
+  asking = false;
+  showAgain();
+  showButtons();
+}
+
+async function planOnce() {
+  now.plan = null;
+  say("wrong", "");
+  if (!at("exact").checkValidity()) return noPlan("No plan.", "Say the budget as a number.");
   if (![...at("kinds").querySelectorAll("input")].some((box) => box.checked)) {
-    now.plan = null;
-    noPlan("No plan.", "Something has to be allowed to leave: choose a kind of unit.");
-    return showButtons();
+    return noPlan("No plan.", "Something has to be allowed to leave: choose a kind of unit.");
   }
   try {
-    const found = await post("plan", wish(), mine.signal);
-    now.plan = found.state === "planned" ? found : null;
-    if (now.plan) showPlan(found);
-    else if (found.state === "refused") noPlan("No plan.", found.message);
-    else await score();
+    const found = await post("plan", wish());
+    if (found.state === "refused") return noPlan("No plan.", found.message);
+    if (found.state === "not_scored") return await score();
+    now.plan = found;
+    return showPlan(found);
   } catch (error) {
-    if (error.name === "AbortError") return undefined;
-    now.plan = null;
-    noPlan("No plan.", error.message);
+    return noPlan("No plan.", error.message);
   }
-  showAgain();
-  return showButtons();
 }
 
 async function score() {
