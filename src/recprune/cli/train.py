@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -31,12 +32,17 @@ def train(
         Path | None, typer.Option("--tuned", help="Model and options that `tune` found; other flags go before it.")
     ] = None,
 ) -> Answer:
-    """Train a recommender on prepared data; it stops when validation no longer improves."""
+    """Train a recommender on prepared data; it stops when validation no longer improves.
+
+    Under torchrun its workers train it together: torchrun --nproc-per-node 4 -m recprune train ...
+    """
     from recprune.cli._show import pairs
     from recprune.data.store import load_split
     from recprune.recipe.shelf import Shelved, Work, free, put
+    from recprune.recipe.stages import silent
     from recprune.recipe.train import train
     from recprune.recipe.tune import Tuned
+    from recprune.training.together import joined
 
     best = None if tuned is None else Tuned.read(tuned)
     options = training.options(common.seed, best.options if best else None)
@@ -44,7 +50,11 @@ def train(
     split = load_split(data)
     name = model or (best.model if best else "ease")
     chosen = {**(best.settings if best and name == best.model else {}), **settings(setting or ())}
-    made, fit = train(name, split, settings=chosen, options=options, stage=stage)
+    with joined() as workers:
+        shown = silent if workers.rank else stage
+        made, fit = train(name, split, settings=chosen, options=options, stage=shown, workers=workers)
+        if workers.rank:
+            sys.exit()
     work = Work.of("train", fit, options)
     put(out, Shelved(out, made, split.vocabularies, None, (work,), data, chosen), seed=common.seed)
     facts = {

@@ -12,6 +12,7 @@ from recprune.evaluation.inputs import columns_of, ranks
 from recprune.recipe.built import built
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.training.fit import Fit, FitOptions, fit
+from recprune.training.together import Alone
 
 __all__ = ["TUNING", "needs_negatives", "needs_pasts", "train"]
 
@@ -26,15 +27,17 @@ def train(
     settings: Mapping[str, Any] | None = None,
     options: FitOptions | None = None,
     stage: Stage = silent,
+    workers: Alone | None = None,
 ) -> tuple[nn.Module, Fit]:
     """A new model and how it was trained. settings: the options of its constructor. options.seed draws its weights.
+    workers: those who train it together, each of whom calls this (`recprune.training.together`).
 
     Raises ExtensionError for a name or a setting that there is not, and what `fit` raises.
     """
     options = options or FitOptions()
     model = built(name, split, settings or {}, options.seed)
     with stage(f"train {name}") as say:
-        done = fit(model, split, options, progress=epochs(say, options.epochs))
+        done = fit(model, split, options, progress=epochs(say, options.epochs), workers=workers)
     return model, done
 
 

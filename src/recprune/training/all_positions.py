@@ -44,6 +44,9 @@ def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) 
     where = device_of(model)
     shown, wanted = shown.to(where), wanted.to(where)
 
+    def terms(rows: Tensor) -> int:
+        return int(torch.count_nonzero(wanted[rows]))
+
     def answers(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(n, dim) states, (n,) targets, (n_items, dim)."""
         longest = int(lengths[rows].max())
@@ -54,7 +57,7 @@ def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) 
 
     if loss == "softmax":
         space = Workspace.on(where)
-        return Samples(len(shown), lambda rows, _: _softmax(*answers(rows), space), sum_of, lengths)
+        return Samples(len(shown), lambda rows, _: _softmax(*answers(rows), space), sum_of, lengths, terms)
     log_q, draw = sampler(histories, options.popularity, where)
 
     def sampled(rows: Tensor, generator: torch.Generator) -> Tensor:
@@ -63,7 +66,7 @@ def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) 
         positive = (states * items[target]).sum(1)
         return losses.sampled_softmax(positive, states @ items[drawn].T, log_q[drawn], drawn == target.unsqueeze(1))
 
-    return Samples(len(shown), sampled, sum_of, lengths)
+    return Samples(len(shown), sampled, sum_of, lengths, terms)
 
 
 def windows(histories: Histories, length: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

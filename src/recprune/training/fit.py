@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from recprune.errors import TrainingError
 from recprune.evaluation.inputs import Renumber
 from recprune.models._start import Start
 from recprune.training.checkpoint import purpose_of, read_checkpoint, write_checkpoint
-from recprune.training.make_samples import make_samples
+from recprune.training.make_samples import make_samples, usual_loss
 from recprune.training.options import FitOptions
 from recprune.training.pace import batches, rate
 from recprune.training.propagated import propagated
@@ -27,6 +28,7 @@ from recprune.training.samples import Samples
 from recprune.training.smoothed import smoothed
 from recprune.training.state import BeforeEpoch, Epoch, Fit, Progress, State
 from recprune.training.teacher import Teacher
+from recprune.training.together import Alone
 from recprune.training.trainable import check_place, check_trainable, place_of
 from recprune.training.validate import Validation, validation
 
@@ -43,6 +45,7 @@ def fit(
     renumber: Renumber | None = None,
     teacher: nn.Module | None = None,
     before_epoch: BeforeEpoch | None = None,
+    workers: Alone | None = None,
 ) -> Fit:
     """Train `model` in place on `split.train` and leave it in eval mode with the weights of its best epoch.
 
@@ -54,10 +57,11 @@ def fit(
     learned beside what was seen, by the weight `options.distill`. before_epoch: what is done to the model before every
     epoch. The same options, data and models give the same weights; an interrupted training that goes on from its
     checkpoint gives them too, bit by bit. It is trained where it is: on the processor, or after `model.cuda()` on a
-    graphics card, whose sums may differ in their last bits from run to run.
+    graphics card, whose sums may differ in their last bits from run to run. workers: those who train it together
+    (`recprune.training.together`), each of whom calls this with the same arguments; None: this one alone.
     Raises TrainingError when the loss is not finite or does not suit, ArtifactError for another training's checkpoint.
     """
-    options = options or FitOptions()
+    options, workers = options or FitOptions(), workers or Alone()
     check_trainable(model)
     begin = time.perf_counter()
     with _threads(options.threads):
@@ -73,13 +77,15 @@ def fit(
             _at_rest(lessons),
             smoothed(model, train),
             propagated(model, train),
+            workers.across(model),
         ):
+            workers.check(options.loss or usual_loss(model, train))
             data = make_samples(model, train, options, lessons)
             if not data.size:
                 raise TrainingError("the training part has no sample to learn from; look at how the data was split")
             purpose = purpose_of(model, data, options, lessons, before_epoch.purpose if before_epoch else {})
             prepare = before_epoch.do if before_epoch else _nothing
-            state = _train(model, data, judge, options, purpose, prepare, progress, keep_start)
+            state = _train(model, data, judge, options, purpose, prepare, progress, keep_start, workers)
             model.load_state_dict(state.best)
     model.eval()
     return Fit(tuple(state.history), state.best_epoch, time.perf_counter() - begin, judge.name)
@@ -113,9 +119,11 @@ def _train(
     prepare: Callable[[int], None],
     progress: Progress | None,
     keep_start: bool,
+    workers: Alone,
 ) -> State:
     torch.manual_seed(options.seed)
-    generator = torch.Generator().manual_seed(options.seed)
+    generator = workers.generator(options.seed)
+    workers.begin(model, options.seed)
     learnable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     # dense on purpose: measured on one thread, SparseAdam is slower up to some 60,000 rows at batches of 8,192
     optimizer = torch.optim.AdamW(learnable, lr=options.lr, weight_decay=options.decay, fused=True)
@@ -125,15 +133,16 @@ def _train(
         state.history = [Epoch(**epoch) for epoch in facts["history"]]
         state.best_epoch, state.best_value = facts["best_epoch"], facts["best_value"]
     elif keep_start and judge.name:
-        state.offer(0, judge.sign * judge.value(), model)
+        state.offer(0, judge.sign * workers.told(judge.value), model)
     while len(state.history) < options.epochs and state.waited() < options.patience:
         prepare(len(state.history))
-        epoch = _epoch(model, data, judge, options, optimizer, generator, len(state.history))
+        epoch = _epoch(model, data, judge, options, optimizer, generator, len(state.history), workers)
         state.note(epoch, judge.sign, model, judged=bool(judge.name))
         if options.checkpoint is not None:
             facts = {"history": [asdict(e) for e in state.history], "purpose": purpose}
             facts |= {"best_epoch": state.best_epoch, "best_value": state.best_value}
-            write_checkpoint(options.checkpoint, facts, model, state.best, optimizer, generator)
+            written = partial(write_checkpoint, options.checkpoint, facts, model, state.best, optimizer, generator)
+            workers.once(written)
         if progress is not None:
             progress(state.history[-1])
     return state
@@ -144,17 +153,24 @@ def _nothing(done: int) -> None:
 
 
 def _epoch(
-    model: nn.Module, data: Samples, judge: Validation, options: FitOptions, optimizer: Any, generator: Any, done: int
+    model: nn.Module,
+    data: Samples,
+    judge: Validation,
+    options: FitOptions,
+    optimizer: Any,
+    generator: Any,
+    done: int,
+    workers: Alone,
 ) -> Epoch:
     """One pass over the data in a new order, then validation where it is due."""
     begin, total = time.perf_counter(), 0.0
     model.train()
+    workers.begin_epoch(options.seed, done)
     parts = batches(data.size, options.batch, generator, data.lengths)
     for step, rows in enumerate(parts):
         for group in optimizer.param_groups:
             group["lr"] = rate(options, done + step / len(parts))
-        loss = data.loss(rows, generator)
-        value = loss.item()
+        loss, value = workers.measured(data, rows, generator)
         if not math.isfinite(value):
             raise TrainingError(
                 f"the loss became {value} in epoch {done + 1}, step {step + 1}; lower lr ({options.lr:g}) or look "
@@ -164,12 +180,13 @@ def _epoch(
             )
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        workers.add_up(parameter for group in optimizer.param_groups for parameter in group["params"])
         optimizer.step()
         for group in optimizer.param_groups:  # a fused step does not say that it has changed them; `mapped` asks
             increment_version(group["params"])
         total += value * len(rows)
     model.eval()
-    score = judge.value() if judge.due(done + 1, options.epochs) else None
+    score = workers.told(judge.value) if judge.due(done + 1, options.epochs) else None
     return Epoch(done + 1, total / data.size, score, time.perf_counter() - begin)
 
 

@@ -12,6 +12,7 @@ from recprune.data.dataset import Dataset
 from recprune.evaluation.evaluate import row_scores
 from recprune.evaluation.inputs import device_of, row_inputs
 from recprune.training import losses, soft_losses
+from recprune.training.draw import uniform
 from recprune.training.samples import Samples, checksum
 from recprune.training.teacher import Teacher
 
@@ -58,4 +59,4 @@ def _told(teacher: Teacher) -> Tensor:
 
 
 def _forget(codes: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    return codes.masked_fill(torch.rand(codes.shape, generator=generator) < share, 0)
+    return codes.masked_fill(uniform(tuple(codes.shape), generator, of_rows=True) < share, 0)
