@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -126,6 +128,22 @@ def test_pairs_that_are_left_stay_and_walks_go_along_these_alone(split):
     left, x = model.items.dense().detach(), torch.eye(held.in_features)
     wanted = (left / left.sum(0).clamp(min=1)).T @ (left / left.sum(1, keepdim=True).clamp(min=1))
     assert torch.allclose(model.items.walk(x), wanted.fill_diagonal_(0.0), atol=1e-6)
+
+
+@pytest.mark.parametrize("memory", ["items", "users"])
+def test_a_copy_remembers_of_other_histories_what_the_model_holds(split, memory):
+    model = started(split, memory=memory, k=5)
+    part = split.train.take(np.arange(0, len(split.train), 2))
+    other = model.remembering(part.histories())
+    assert torch.equal(other.items.indices, model.items.indices)
+    assert torch.equal(other.item.weight, model.item.weight)
+    whole = started(replace(split, train=part), memory=memory, k=split.train.n_items).items.dense()
+    held = model.items.dense() > 0
+    wanted = torch.zeros_like(held, dtype=torch.float32)
+    wanted[: len(whole)] = whole
+    assert torch.allclose(other.items.dense(), torch.where(held, wanted, 0.0), atol=1e-6)
+    assert 0 < other.items.values.sum().item() < model.items.values.sum().item()
+    assert torch.equal(model.remembering(split.train.histories()).items.values, model.items.values)
 
 
 def test_another_memory_is_refused(split):

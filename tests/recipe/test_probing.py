@@ -5,11 +5,14 @@ import torch
 
 from recprune.data.dataset import Split
 from recprune.evaluation.inputs import example
+from recprune.importance.rules.coherence import Coherence
 from recprune.importance.rules.frequency import Frequency
+from recprune.importance.rules.usual import Usual
 from recprune.models.build import build
-from recprune.recipe.probing import code_counts, probe
+from recprune.recipe.probing import as_asked, code_counts, probe, rated
 from recprune.testing import tiny_clicks, tiny_split
 from recprune.tracing.trace import survey
+from recprune.training import losses
 
 
 def test_counts_are_of_train_and_begin_with_code_0():
@@ -39,3 +42,41 @@ def test_without_validation_and_times_a_part_of_train_is_asked_for():
     shown, wanted = one.batches[0]
     assert float(wanted.sum()) > 0
     assert float((shown[0] * wanted).sum()) == 0.0
+
+
+def remembering():
+    """A model that knows who had what, and its split with and without a validation part."""
+    split = tiny_split(users=40)
+    model = build("mixture", split, dim=4, memory="users")
+    model.start_(split.train.histories())
+    return model.eval(), split, replace(split, valid=split.valid.take(np.arange(0)))
+
+
+def test_what_is_asked_for_is_not_remembered():
+    model, split, blind = remembering()
+    assert as_asked(model, split) is model
+    there = as_asked(model, blind)
+    batches = probe(there, survey(model, example(model, blind)), blind).batches
+    shown = [tuple(row.nonzero().flatten().tolist()) for (history,), _ in batches for row in history]
+    held = there.items.dense() > 0
+    assert sorted(shown) == sorted(tuple(row.nonzero().flatten().tolist()) for row in held if row.any())
+    assert all(float((history * wanted).sum()) == 0.0 < float(wanted.sum()) for (history,), wanted in batches)
+    assert len(there.items.values) == len(model.items.values) > int(there.items.values.sum())
+
+
+def test_entries_are_rated_with_all_in_their_place():
+    model, split, blind = remembering()
+    found = survey(model, example(model, split))
+    asked = probe(as_asked(model, blind), found, blind)
+    scores = rated(model, found, Usual(), asked, blind)
+    assert list(scores) == [site.name for site in found.sites]
+    site = found.site("items.entry")
+    assert torch.equal(scores[site.name], Coherence()(site, probe(model, found, split)))
+    assert not torch.equal(scores[site.name], Coherence()(site, asked))
+
+
+def test_where_items_can_leave_the_answers_a_lost_one_has_a_finite_loss():
+    split = tiny_split()
+    for name, wanted in (("gru4rec", losses.smoothed_multinomial), ("caser", losses.multinomial)):
+        model = build(name, split, length=4, dim=4)
+        assert probe(model, survey(model, example(model, split)), split).criterion is wanted

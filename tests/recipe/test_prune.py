@@ -1,11 +1,16 @@
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save as to_bytes
 
 from recprune.artifact import load, save
+from recprune.data.encode import encode
+from recprune.data.log import clean
+from recprune.data.simulate import simulate
+from recprune.data.split import split_random
 from recprune.errors import BudgetError
 from recprune.evaluation.evaluate import evaluate
 from recprune.evaluation.size import size_of
@@ -227,5 +232,22 @@ def test_rows_and_bits_of_a_tied_table_share_the_bytes(name):
     assert len(to_bytes(named_tensors(small.model))) <= small.plan.file_bytes() <= limit
     assert 1 <= len(small.plan.kept["sequence.id"]) < 400
     assert small.plan.encodings["item.weight"] == "int8_rows"
-    assert "Tied" in small.plan.rule
+    assert "Usual" in small.plan.rule
     assert evaluate(small.model, split, renumber=small.renumber).mean
+
+
+@pytest.mark.parametrize("judged", [True, False], ids=["validation", "a part of train"])
+def test_a_model_that_remembers_its_users_keeps_the_dims_that_tell_them_apart(judged):
+    """Where pairs and dims compete for few bytes it is as good as it was."""
+    log = simulate(300, 150, 9000, 3, feedback="implicit", seed=1, noise=(3,), uniques=0).log
+    split = split_random(encode(clean(log)), valid=0.1, test=0.1, seed=0)
+    model, options = build("mixture", split, dim=16, memory="users"), FitOptions(epochs=4, batch=64, lr=0.01)
+    fit(model, split, options)
+    part = split if judged else replace(split, valid=split.valid.take(np.arange(0)))
+    chosen = plan(model, part, budget=Budget(bytes=5_000), tuning=options)
+    assert "Usual" in chosen.rule
+    assert 3 <= len(chosen.units(chosen.survey.site("item.dim"))) <= 12
+    assert len(chosen.kept["items.entry"]) < 6_500
+    small = carry_out(model, part, chosen, options=options)
+    before, after = (evaluate(one, split, k=10).mean["ndcg@10"] for one in (model, small.model))
+    assert after > 0.95 * before

@@ -1,6 +1,7 @@
 """What fine-tuning makes good is measured kind by kind."""
 
 import contextlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,10 +9,12 @@ import torch
 
 from recprune.evaluation.inputs import example
 from recprune.importance.rules.taylor import Taylor
-from recprune.importance.rules.tied import Tied
+from recprune.importance.rules.usual import Usual
 from recprune.importance.score import score
 from recprune.models.build import build
+from recprune.planning.budget import Budget
 from recprune.planning.measured import rise_without
+from recprune.planning.plan import Plan
 from recprune.recipe.probing import probe
 from recprune.recipe.pruned import carry_out, followed
 from recprune.recipe.recovery import LEAST, recovered, recovery, recovery_of_bits
@@ -19,6 +22,8 @@ from recprune.testing.data import tiny_clicks, tiny_split
 from recprune.tracing.site import Kind
 from recprune.tracing.trace import survey
 from recprune.training.fit import FitOptions, fit
+
+ONE = FitOptions(epochs=1, patience=1, lr=0.03, batch=16)
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +105,8 @@ def test_a_trial_is_made_on_sixteen_times_as_many_rows_as_the_loss_is_measured_o
     monkeypatch.setattr("recprune.recipe.recovery.carry_out", carried)
     recovery(model, split, found, scores, asked, most=2)
     recovery(model, split, found, scores, asked)
-    kinds = len({found.site(name).kind for name in scores} - {Kind.FIELD})
-    assert seen == [32] * kinds + [len(split.train)] * kinds
+    tried = 1 + len({found.site(name).kind for name in scores} - {Kind.FIELD})
+    assert seen == [32] * tried + [len(split.train)] * (tried - 1)
 
 
 def test_items_that_left_are_asked_for_after_fine_tuning_too(monkeypatch):
@@ -110,8 +115,33 @@ def test_items_that_left_are_asked_for_after_fine_tuning_too(monkeypatch):
     fit(model, split, FitOptions(epochs=8, lr=0.01))
     found = survey(model, example(model, split))
     asked = probe(model, found, split)
-    scores = score(followed(found, split), Tied(), asked)
+    scores = score(followed(found, split), Usual(), asked)
     before = rise_without(model, found, {"sequence.id": np.arange(20)}, asked)
     assert before > 0
     shares = recovery(model, split, found, scores, asked, options=FitOptions(lr=1e-12, decay=0.0))
     assert shares[Kind.ID] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_what_an_epoch_does_for_any_model_is_no_merit_of_a_cut(scored):
+    """A model that has hardly learned gains more by an epoch than it loses by a cut."""
+    split = scored[1]
+    model = build("deepfm", split, dim=8, hidden=[32])
+    fit(model, split, FitOptions(epochs=1, lr=1e-4))
+    found = survey(model, example(model, split))
+    asked = probe(model, found, split)
+    said: list[str] = []
+
+    @contextlib.contextmanager
+    def stage(name):
+        yield said.append
+
+    scores = score(followed(found, split), Taylor(), asked)
+    recovery(model, split, found, scores, asked, options=ONE, stage=stage)
+    whole = carry_out(model, replace(split, valid=split.valid.take(np.arange(0))), nothing(found), options=ONE)
+    gained = asked.loss - asked.loss_of(whole.model)
+    assert gained > 0.01
+    assert all(float(words.rpartition(" ")[2]) > -gained / 2 for words in said)
+
+
+def nothing(found):
+    return Plan(found, {}, Budget(0.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -94,13 +95,25 @@ class Mixture(Fism):
         assert isinstance(held, ItemItem)
         if self.config["memory"] == "users":
             return self._remember(histories, held)
-        graph, roots = normal_graph(histories)
         if len(held.values) < self.config["entries"]:
-            ratio = roots[held.rows().numpy()] / roots[held.indices.long().numpy()]
-            held.values.copy_(torch.from_numpy(of_entries(graph, held) * ratio))
+            held.values.copy_(_counted(histories, held))
             return
+        graph, roots = normal_graph(histories)
         self.items = item_item(_walks(graph, roots, int(self.config["k"])), held.values.dtype)
         self.config["entries"] = len(self.items.values)
+
+    @torch.no_grad()
+    def remembering(self, histories: Histories) -> Mixture:
+        """A copy that remembers of these histories what this one holds of others: the same entries, of new numbers.
+
+        Asked for a pair that it remembers, the model knows it by heart; so planning, where what is asked for is a part
+        of train, asks a copy that remembers the rest.
+        """
+        out = copy.deepcopy(self)
+        held: Any = out.items
+        of_users = self.config["memory"] == "users"
+        held.values.copy_(_had(histories, held) if of_users else _counted(histories, held))
+        return out
 
     def _remember(self, histories: Histories, held: ItemItem) -> None:
         """All pairs, or those of them that are left."""
@@ -112,6 +125,20 @@ class Mixture(Fism):
 
     def _drawn(self) -> None:
         self._as_drawn = self._sum()
+
+
+def _counted(histories: Histories, held: ItemItem) -> Tensor:
+    """(entries,) the walks of these histories at the entries that are held."""
+    graph, roots = normal_graph(histories)
+    ratio = roots[held.rows().numpy()] / roots[held.indices.long().numpy()]
+    return torch.from_numpy(of_entries(graph, held) * ratio)
+
+
+def _had(histories: Histories, held: ItemItem) -> Tensor:
+    """(entries,) 1 where the user had the item, by the pairs that are held, else 0."""
+    rows, items = histories.pairs(np.arange(histories.n_users))
+    pairs = held.rows().numpy() * histories.n_items + held.indices.long().numpy()
+    return torch.from_numpy(np.isin(pairs, rows * histories.n_items + items))
 
 
 def _walks(graph: sp.csr_matrix, roots: NDArray[np.float32], k: int) -> sp.csr_matrix:

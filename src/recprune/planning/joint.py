@@ -67,6 +67,7 @@ def joint(
 ) -> Plan:
     """A plan for a budget in bytes in which units that leave and tensors stored in fewer bits compete per byte.
 
+    model: what is to be cut; what it costs is measured on that of the probe, which has the same tensors.
     scores: in units of the loss (`measured`). For every matrix that can be packed the rise of the loss by each encoding
     is measured; going from one to the next that is worth it is a step with a price a byte, and steps are taken in the
     order of their prices: none, the first, the first two, and so on. For each such choice of encodings the units that
@@ -82,15 +83,16 @@ def joint(
     steps = encoding_steps(model, survey, probe, names, tell)
     found = by_estimate(survey, scores, budget, steps, rule=rule, left=left)
     tries = MEASURED if rounds > 1 else 1
-    measured = [(_rise(model, survey, plan, probe, counts), n, plan) for n, (_, plan) in enumerate(found[:tries])]
+    measured = [(_rise(survey, plan, probe, counts), n, plan) for n, (_, plan) in enumerate(found[:tries])]
     rise, _, best = min(measured, key=lambda one: one[:2])
     tell(f"{len(found)} plans, {len(measured)} measured, rise {rise:.4g}")
     sparse = sparse_matrices(survey)
     stored = {tensor: name for tensor, name in best.encodings.items() if tensor in sparse or not by_entries(name)}
     if not best.kept or rounds < 2:
         return best
-    again = corrected(model, survey, scores, probe, budget, rule=rule, encodings=stored, rounds=rounds, counts=counts)
-    return again if _rise(model, survey, again, probe, counts) < rise else best
+    asked = probe.model
+    again = corrected(asked, survey, scores, probe, budget, rule=rule, encodings=stored, rounds=rounds, counts=counts)
+    return again if _rise(survey, again, probe, counts) < rise else best
 
 
 def by_estimate(
@@ -142,7 +144,9 @@ def encoding_steps(
         for name in names:
             saved = whole - file_size(planned_facts(survey, left, {tensor: name}))
             if saved > 0 and shape[1] <= spelled(name).kind.widest:
-                points.append((saved, max(rise_without(model, survey, {}, probe, encodings={tensor: name}), 0.0), name))
+                points.append(
+                    (saved, max(rise_without(probe.model, survey, {}, probe, encodings={tensor: name}), 0.0), name)
+                )
         corners = _hull(sorted(points))
         out += [Step(tensor, b[2], b[1] - a[1], b[0] - a[0]) for a, b in pairwise(corners)]
     return out + list(_of_entries(model, survey))
@@ -186,9 +190,9 @@ def _packable(model: nn.Module, survey: Survey) -> Iterator[str]:
             yield tensor
 
 
-def _rise(model: nn.Module, survey: Survey, plan: Plan, probe: Probe, counts: Counts | None) -> float:
+def _rise(survey: Survey, plan: Plan, probe: Probe, counts: Counts | None) -> float:
     leaving = {site.name: plan.leaving(site) for site in survey.sites if site.name in plan.kept}
-    return rise_without(model, survey, leaving, probe, counts=counts, encodings=plan.encodings)
+    return rise_without(probe.model, survey, leaving, probe, counts=counts, encodings=plan.encodings)
 
 
 def _silent(_: str) -> None:

@@ -86,7 +86,7 @@ def decide(
             )
         elif len(scores) > 1:
             chosen = corrected(
-                model,
+                asked.model,
                 found,
                 scores,
                 asked,

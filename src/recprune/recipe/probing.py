@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from recprune.data.dataset import Dataset, Histories, Split
 from recprune.data.split import split_last, split_random
 from recprune.evaluation.inputs import ranks, row_inputs, user_inputs
 from recprune.importance.probe import Probe
+from recprune.importance.score import Rule, score
 from recprune.importance.sweep import Batch, Loss
 from recprune.models._ridge import Errors, gram_rows
-from recprune.tracing.site import Survey
+from recprune.tracing.site import Kind, Survey
 from recprune.training import losses
 
-__all__ = ["MOST", "PER_ID", "code_counts", "probe", "row_batches"]
+__all__ = ["MOST", "PER_ID", "as_asked", "code_counts", "probe", "rated", "row_batches"]
 
 
 MOST = 16_384
@@ -49,6 +53,38 @@ def probe(
     batches, loss = row_batches(model, part, most, batch, seed)
     rows_of_ids, _ = row_batches(model, split.train, PER_ID * most, 4 * batch, seed)
     return Probe(model, survey, batches, loss, code_counts(split), id_batches=rows_of_ids)
+
+
+def as_asked(model: nn.Module, split: Split, *, seed: int = 0) -> nn.Module:
+    """The model that planning asks: itself, but where it remembers who had what (it has `remembering(histories)`) and
+    what is asked for is a part of train, a copy that remembers the rest alone: the model would know the answers."""
+    remembering = getattr(model, "remembering", None)
+    if remembering is None or len(split.valid):
+        return model
+    made: nn.Module = remembering(_part_of_train(split.train, seed).train.histories())
+    return made
+
+
+def rated(
+    model: nn.Module,
+    found: Survey,
+    rule: Rule,
+    asked: Probe,
+    split: Split,
+    *,
+    kinds: Collection[Kind] | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> dict[str, Tensor]:
+    """`score`; entries of a model that is asked without a part of them (`as_asked`) are rated with all in place."""
+    if asked.model is model:
+        return score(found, rule, asked, kinds=kinds, progress=progress)
+    entries = [site for site in found.sites if site.kind is Kind.ENTRY]
+    rest = replace(found, sites=tuple(site for site in found.sites if site not in entries))
+    whole = probe(model, asked.survey, split, seed=seed)
+    scores = score(rest, rule, asked, kinds=kinds, progress=progress)
+    scores |= score(replace(found, sites=tuple(entries)), rule, whole, kinds=kinds, progress=progress)
+    return {site.name: scores[site.name] for site in found.sites if site.name in scores}
 
 
 def _errors(model: nn.Module) -> Errors:

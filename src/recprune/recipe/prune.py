@@ -9,7 +9,7 @@ from torch import nn
 from recprune.data.dataset import Split
 from recprune.errors import BudgetError
 from recprune.evaluation.inputs import example
-from recprune.importance.score import Rule, score, spelled
+from recprune.importance.score import Rule, spelled
 from recprune.planning.budget import Budget
 from recprune.planning.corrected import ROUNDS
 from recprune.planning.joint import ENCODINGS as BITS
@@ -18,7 +18,7 @@ from recprune.planning.plan import Plan
 from recprune.recipe.decide import decide, entries_alone
 from recprune.recipe.frontier import ENCODINGS
 from recprune.recipe.meet import fast_enough, within_drop
-from recprune.recipe.probing import code_counts, probe
+from recprune.recipe.probing import as_asked, code_counts, probe, rated
 from recprune.recipe.pruned import Pruned, as_rule, carry_out, followed, usual_budget, usual_rule
 from recprune.recipe.recovery import recovered, recovery, recovery_of_bits
 from recprune.recipe.rounding import ROUNDING
@@ -115,24 +115,32 @@ def plan(
         say(f"{len(open_.sites)} sites")
     rule = as_rule(rule or usual_rule(open_, budget), seed)
     with stage("score") as say:
-        asked = probe(model, found, split, seed=seed)
-        scores = score(
-            open_, rule, asked, kinds=budget.kinds, progress=lambda done, n, site: say(f"{site}, {done}/{n}")
+        there = as_asked(model, split, seed=seed)
+        asked = probe(there, found, split, seed=seed)
+        scores = rated(
+            model,
+            open_,
+            rule,
+            asked,
+            split,
+            kinds=budget.kinds,
+            seed=seed,
+            progress=lambda done, n, site: say(f"{site}, {done}/{n}"),
         )
         say(spelled(rule).rpartition(":")[2])
     counts, left = code_counts(split), 1.0
     if len(scores) > 1:
         with stage("measure") as say:
             scores = measured(
-                model, found, scores, asked, counts=counts, progress=lambda d, n, site: say(f"{site}, {d}/{n}")
+                there, found, scores, asked, counts=counts, progress=lambda d, n, site: say(f"{site}, {d}/{n}")
             )
         if tuning is not None:
-            shares = recovery(model, split, found, scores, asked, options=tuning, counts=counts, seed=seed, stage=stage)
+            shares = recovery(there, split, found, scores, asked, options=tuning, counts=counts, seed=seed, stage=stage)
             scores = recovered(found, scores, shares)
     bits = budget.bytes is not None and (encodings is None or bool(encodings))
     if bits and tuning is not None and not entries_alone(found, encodings):
         ways = BITS if encodings is None else encodings
-        left = recovery_of_bits(model, split, found, asked, ways, options=tuning, seed=seed, stage=stage)
+        left = recovery_of_bits(there, split, found, asked, ways, options=tuning, seed=seed, stage=stage)
     if budget.milliseconds is not None:
         if encodings:
             raise BudgetError(f"{budget.amount} is met by cuts alone; pack the result with recprune.pack")

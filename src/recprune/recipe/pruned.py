@@ -136,14 +136,15 @@ def usual_budget(factor: float) -> Budget:
 
 def usual_rule(found: Survey, budget: Budget) -> str:
     """Where entries are all that can leave, `refit_increase`, or `coherence` if they are not of items with items;
-    `tied` where ids can leave the answers; otherwise `mse_increase`, the measured rise of the error, up to MEASURED
-    units (ids and entries come cheaper and do not count), and `taylor`, its estimate in one pass, above."""
+    otherwise `usual` where such entries leave beside others, or ids can leave the answers; otherwise `mse_increase`,
+    the measured rise of the error, up to MEASURED units (ids and entries come cheaper and do not count), and `taylor`,
+    its estimate in one pass, above."""
     open_ = [s for s in found.sites if s.kind in budget.kinds]
+    other = any(s.matrix is not None and s.matrix[0] != s.matrix[1] for s in open_)
     if {s.kind for s in open_} == {Kind.ENTRY}:
-        other = any(s.matrix is not None and s.matrix[0] != s.matrix[1] for s in open_)
         return "coherence" if other else "refit_increase"
-    if any(s.answers for s in open_):
-        return "tied"
+    if other or any(s.answers for s in open_):
+        return "usual"
     units = sum(s.size for s in open_ if s.kind not in (Kind.ID, Kind.ENTRY))
     return "mse_increase" if units <= MEASURED else "taylor"
 

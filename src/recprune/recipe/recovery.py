@@ -53,9 +53,10 @@ def recovery(
     Neurons that leave are made good by those that stay, rows of ids are not: a rise that is measured before any
     fine-tuning compares units of one kind, not kinds. So, where several kinds compete, the cheapest half of each kind
     leaves in a copy of its own, which is fine-tuned for one epoch and measured on the same rows. Fields count in full:
-    what the cheap ones show says nothing of the dear ones.
+    what the cheap ones show says nothing of the dear ones. Both rises are over the model of which nothing left, after
+    fine-tuning over that model after as much of it.
     options: of the fine-tuning, whatever its epochs. most: rows that the loss is measured on, as `asked` has
-    them; a model of rows is fine-tuned on 16 times as many, at most. Costs an epoch a kind.
+    them; a model of rows is fine-tuned on 16 times as many, at most. Costs an epoch a kind, and one more.
     """
     there = {found.site(name).kind for name in scores}
     out = dict.fromkeys(there, 1.0)
@@ -106,14 +107,29 @@ def _share_left(
     seed: int,
     say: Say,
 ) -> float:
-    """The rise of the loss by a plan after one epoch of fine-tuning, over the rise before it."""
+    """The rise of the loss by a plan after one epoch of fine-tuning, over the rise before it. What the epoch makes of
+    the model as it is, of which nothing leaves, is no merit of the cut: the rise is over that."""
     tuning = replace(options or TUNING, epochs=1, patience=1, checkpoint=None)
     leaving = {site.name: plan.leaving(site) for site in plan.survey.sites if site.name in plan.kept}
     before = rise_without(model, plan.survey, leaving, asked, counts=counts, encodings=plan.encodings)
-    small = carry_out(model, split, plan, options=tuning)
-    after = _loss_of(model, split, small, asked, most, seed) - asked.loss
+    small = carry_out(model, _unjudged(split), plan, options=tuning)
+    after = _loss_of(model, split, small, asked, most, seed) - _whole(
+        model, split, plan.survey, asked, tuning, most, seed
+    )
     say(f"the loss rises by {before:.4g}, after an epoch by {after:.4g}")
     return float(np.clip(after / before, LEAST, 1.0)) if before > 0 else 1.0
+
+
+def _whole(
+    model: nn.Module, split: Split, found: Survey, asked: Probe, tuning: FitOptions, most: int, seed: int
+) -> float:
+    """The loss of the model itself after that fine-tuning, found once."""
+
+    def loss() -> float:
+        made = carry_out(model, _unjudged(split), Plan(found, {}, Budget(0.0), "nothing leaves"), options=tuning)
+        return _loss_of(model, split, made, asked, most, seed)
+
+    return asked.once(("tuned", repr(tuning), len(split.train), most, seed), loss)
 
 
 def _loss_of(model: nn.Module, split: Split, small: Pruned, asked: Probe, most: int, seed: int) -> float:
@@ -123,6 +139,11 @@ def _loss_of(model: nn.Module, split: Split, small: Pruned, asked: Probe, most: 
         return asked.loss_of(masked(model, small.plan, small=small.model))
     own = restrict(split, small.renumber)
     return probe(small.model, Survey((), {}, {}, {}, ""), own, most=most, seed=seed).loss
+
+
+def _unjudged(split: Split) -> Split:
+    """Without a validation part an epoch is never taken back, whether it made the model better or not."""
+    return replace(split, valid=split.valid.take(np.empty(0, dtype=np.int64)))
 
 
 def _some_rows(model: nn.Module, split: Split, most: int, seed: int) -> Split:

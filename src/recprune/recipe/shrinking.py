@@ -14,7 +14,7 @@ from recprune.data.dataset import Split
 from recprune.errors import TrainingError
 from recprune.evaluation.inputs import example
 from recprune.importance.probe import Probe
-from recprune.importance.score import Rule, score, spelled
+from recprune.importance.score import Rule, spelled
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.compose import remainder
@@ -22,7 +22,7 @@ from recprune.planning.lifted import inherited, lifted
 from recprune.planning.measured import measured
 from recprune.planning.origins import Origins
 from recprune.planning.plan import Plan
-from recprune.recipe.probing import MOST, code_counts, probe
+from recprune.recipe.probing import MOST, as_asked, code_counts, probe, rated
 from recprune.recipe.pruned import Pruned, as_rule, followed, smaller, usual_rule
 from recprune.recipe.recovery import recovered, recovery
 from recprune.recipe.restrict import restrict
@@ -115,7 +115,9 @@ class _Way:
         """What the rule says of the model that was given, asked once."""
         if ("scores", kinds) not in self._made:
             found, asked = self._asked()
-            self._made["scores", kinds] = score(followed(found, self.split), self.rule, asked, kinds=kinds)
+            self._made["scores", kinds] = rated(
+                self.model, followed(found, self.split), self.rule, asked, self.split, kinds=kinds, seed=self.seed
+            )
         made: dict[str, Tensor] = self._made["scores", kinds]
         return made
 
@@ -124,7 +126,7 @@ class _Way:
         if ("shares", kinds) not in self._made:
             found, asked = self._asked()
             self._made["shares", kinds] = recovery(
-                self.model,
+                asked.model,
                 self.split,
                 found,
                 self.scores(kinds),
@@ -140,7 +142,8 @@ class _Way:
 
     def _asked(self) -> tuple[Survey, Probe]:
         found = survey(self.model, example(self.model, self.split))
-        return found, probe(self.model, found, self.split, most=self.most, seed=self.seed)
+        there = as_asked(self.model, self.split, seed=self.seed)
+        return found, probe(there, found, self.split, most=self.most, seed=self.seed)
 
 
 def _further(way: _Way, here: Pruned, budget: Budget, tuning: FitOptions) -> Pruned:
@@ -150,15 +153,16 @@ def _further(way: _Way, here: Pruned, budget: Budget, tuning: FitOptions) -> Pru
     batch = example(here.model, own)
     with way.stage("score") as say:
         found = survey(here.model, batch)
-        asked = probe(here.model, found, own, most=way.most, seed=way.seed)
+        asked = probe(as_asked(here.model, own, seed=way.seed), found, own, most=way.most, seed=way.seed)
         if here.model is way.model:
             scores = way.scores(budget.kinds)
         else:
             known = {} if way.anew else inherited(way.scores(budget.kinds), Origins(here.plan, found))
             rest = replace(found, sites=tuple(s for s in followed(found, own).sites if s.name not in known))
-            scores = {**known, **score(rest, way.rule, asked, kinds=budget.kinds)}
+            more = rated(here.model, rest, way.rule, asked, own, kinds=budget.kinds, seed=way.seed)
+            scores = {**known, **more}
         if len(scores) > 1:
-            scores = measured(here.model, found, scores, asked, counts=code_counts(own))
+            scores = measured(asked.model, found, scores, asked, counts=code_counts(own))
             scores = recovered(found, scores, way.shares(budget.kinds))
         say(f"{sum(len(worth) for worth in scores.values()):,} units")
     with way.stage("choose and apply") as say:

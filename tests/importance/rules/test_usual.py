@@ -9,7 +9,7 @@ from recprune.errors import SurveyError
 from recprune.importance.probe import Probe
 from recprune.importance.rules.mse_increase import MseIncrease
 from recprune.importance.rules.taylor import Taylor
-from recprune.importance.rules.tied import Tied
+from recprune.importance.rules.usual import Usual
 from recprune.tracing.trace import survey
 
 
@@ -34,19 +34,19 @@ def asked() -> Probe:
 
 
 def test_an_item_is_worth_how_often_it_occurs(asked: Probe) -> None:
-    worth = Tied()(asked.survey.site("past.id"), asked)
+    worth = Usual()(asked.survey.site("past.id"), asked)
     assert worth.tolist() == [5, 1, 0, 9, 2, 3, 4, 8]
 
 
 def test_other_units_are_measured_and_where_there_are_many_estimated(asked: Probe) -> None:
     site = asked.survey.site("up.neuron")
-    assert torch.equal(Tied()(site, asked), MseIncrease()(site, asked))
-    assert torch.equal(Tied(most=5)(site, asked), Taylor()(site, asked))
+    assert torch.equal(Usual()(site, asked), MseIncrease()(site, asked))
+    assert torch.equal(Usual(most=5)(site, asked), Taylor()(site, asked))
 
 
 def test_without_counts_items_are_refused(asked: Probe) -> None:
     with pytest.raises(SurveyError, match="how often"):
-        Tied()(asked.survey.site("past.id"), Probe(asked.model, asked.survey, asked.batches, F.cross_entropy))
+        Usual()(asked.survey.site("past.id"), Probe(asked.model, asked.survey, asked.batches, F.cross_entropy))
 
 
 def test_an_item_left_out_is_read_as_unknown_and_not_found(asked: Probe) -> None:
