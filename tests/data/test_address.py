@@ -71,6 +71,12 @@ def test_a_file_on_another_host_is_refused(text: str) -> None:
         "https://bucket.example/log.csv?X-Amz-Signature=hunter2",
         "https://ann:hunter2@host/log.csv",
         "sftp://ann:hunter2@host/log.csv",
+        "s3:///key:hunter2@bucket/log.csv",
+        "abfs://logs@store.dfs.core.windows.net/log.csv?sig=hunter2",
+        "s3://bucket/log.csv?api_key=hunter2",
+        "zip://log.csv::https://ann:hunter2@host/log.zip",
+        "simplecache://x::s3://key:hunter2@bucket/log.csv",
+        "s3://bucket/log.zip::ftp://ann:hunter2@host/log.zip",
     ],
 )
 def test_a_secret_is_refused_and_not_repeated(text: str) -> None:

@@ -18,7 +18,10 @@ FLATTENED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)")
 SERVERS = {"postgres": "postgresql", "postgresql": "postgresql"}
 DATABASES = {**SERVERS, "sqlite": "sqlite", "duckdb": "duckdb"}
 """Scheme -> the format that reads it."""
-SECRET = r"(?:\w*pass(?:word|wd|phrase)\w*|pwd|\w*secret\w*|\w*token|\w*signature|\w*credential\w*|account_?key)"
+SECRET = (
+    r"(?:\w*pass(?:word|wd|phrase)\w*|pwd|\w*secret\w*|\w*token|\w*signature|\w*credential\w*|sig|sas"
+    r"|(?:account|access|api)_?key)"
+)
 NAMES_ONE = re.compile(SECRET, re.IGNORECASE)
 VALUE = r"""(?:(''?)[^']*\2|"[^"]*"|[^\s&;,'")]+)"""
 SAID = (
@@ -65,6 +68,10 @@ def located(path: str | os.PathLike[str], beside: Path | None = None) -> Path | 
             raise DataError(f"{flat[1]}: a URL is given as text, not as a Path, which makes one slash of two")
         return Path(text) if beside is None else beside / text
     scheme = found[1].lower().partition("+")[0]
+    if "::" in text and scheme not in DATABASES:
+        raise DataError(
+            f"{scheme}://...: a chain of storages (::) is not followed: leave it out, name a file", scheme=scheme
+        )
     refuse_secrets(scheme, text[found.end() :])
     scheme = SERVERS.get(scheme, scheme)
     text = f"{scheme}://{text[found.end() :]}"
@@ -90,7 +97,7 @@ def path_of(scheme: str, text: str) -> Path:
 
 def refuse_secrets(scheme: str, rest: str) -> None:
     """Raises DataError where a password stands in what follows `scheme://`."""
-    where = rest if scheme in SERVERS else rest.partition("/")[0]
+    where = rest if scheme in SERVERS else rest.lstrip("/").partition("/")[0]
     before = unquote(where[: where.rfind("@")]) if "@" in where else ""
     try:
         asked = [name for name, _ in parse_qsl(urlsplit(f"x://{rest}").query, keep_blank_values=True)]
