@@ -1,11 +1,12 @@
 """Mutated artifacts: each is loaded, or refused with ArtifactError; nothing else, within bounds of memory and time.
 
-python scripts/fuzz_artifact.py --cases 1000000 --seed 1
+python scripts/fuzz_artifact.py --cases 1000000 --seed 1 --state fuzz.json --result
 
 Bytes of any file are changed, cut off, put in; and, under sums and a seal that are made anew, so that they are read:
 values of the manifest, of the header of the weights, of the plan, the proof, the record of runtimes and the
 vocabularies, and the numbers. What is loaded is asked something, too. Says one line of JSON; ends with 1 where anything
-else came of it.
+else came of it. --state keeps what was done so far, so that a run that was ended goes on where it was; --result writes
+benchmarks/results/fuzz_artifact.json (scripts/run_state.py).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from run_state import State, keep_result
 from torch import nn
 
 import recprune
@@ -46,6 +48,7 @@ from recprune.testing import tiny_split
 ROOM = 64 << 20
 SECONDS = 5.0
 HOSTILE: list[Any] = [None, True, False, -1, 0, 1, 2**31, 2**63, 2**64, 10**30, 1.5, -1e308, "", "../x", "/etc/passwd"]
+HOSTILE += [10**400, -(10**400), 1e999, "\ud800", "\x1b[2J"]
 HOSTILE += ["a\0b", "%2e%2e", "os:system", "é" * 99, "F64", "I64", "BOOL", "0-999999999999", "bits:" + "A" * 64, [], {}]
 HOSTILE += [[[[[]]]], [2**40, 2**40], [0], {"a": {}}, "item_bytes", "int4_rows", "product_rows(m=9)", [1] * 300]
 
@@ -194,6 +197,8 @@ def json_changed(draw: random.Random, files: Files) -> Files:
     name = draw.choice(sorted(names))
     content = value_changed(draw, json.loads(files[name]))
     changed = json.dumps(content).encode() if draw.random() < 0.8 else damaged(draw, files[name])
+    if draw.random() < 0.05:  # a key that stands twice
+        changed = changed.replace(b"{", b'{"' + draw.choice([b"format", b"cut", b"took", b"x"]) + b'": 1, ', 1)
     return put_right({**files, name: changed}, json.loads(files["manifest.json"]))
 
 
@@ -272,9 +277,11 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for artifacts that something else came of")
+    parser.add_argument("--state", type=Path, help="file that keeps what was done so far")
+    parser.add_argument("--result", action="store_true", help="write benchmarks/results/fuzz_artifact.json")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    counts, failures = {"loaded": 0, "refused": 0}, list[str]()
+    state = State.read(asked.state, {"seed": asked.seed}, {"loaded": 0, "refused": 0})
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as home:
         whole, folder, standing = originals(Path(home)), Path(home) / "case", Files()
         folder.mkdir()
@@ -283,23 +290,39 @@ def main() -> int:
             standing = original.files
             assert judged(folder, original, "numbers_changed") == "loaded"
         limited()
-        for number in range(asked.cases):
-            draw = random.Random(asked.seed * 1_000_003 + number)
+        for number in state.left(asked.cases):
+            draw = random.Random(asked.seed * 1_000_000_007 + number)
             original, how = draw.choice(whole), draw.choice(MUTATIONS)
             files = how(draw, original.files)
             written(folder, files, standing)
             standing = files
             said = judged(folder, original, how.__name__)
-            if said in counts:
-                counts[said] += 1
+            if said in state.counts:
+                state.counts[said] += 1
                 continue
-            failures.append(f"case {number} ({how.__name__}): {said}")
+            state.odd.append(f"case {number} ({how.__name__}): {said}")
             if asked.keep:
-                (asked.keep / str(number)).mkdir(parents=True)
+                (asked.keep / str(number)).mkdir(parents=True, exist_ok=True)
                 written(asked.keep / str(number), files, {})
-    said = {"cases": asked.cases, "seed": asked.seed, **counts, "failed": len(failures), "first": failures[:20]}
-    print(json.dumps(said))
-    return 1 if failures else 0
+    said_of = {"cases": state.done, "seed": asked.seed, **state.counts, "failed": len(state.odd)}
+    print(json.dumps({**said_of, "seconds": round(state.seconds, 1), "first": state.odd[:20]}))
+    if asked.result:
+        counts = [state.done, state.counts["loaded"], state.counts["refused"], len(state.odd), round(state.seconds)]
+        keep_result(
+            "fuzz_artifact",
+            "Mutated artifacts: loaded, or refused with ArtifactError, and nothing else",
+            ("mutations", "loaded", "refused", "anything else", "seconds"),
+            [counts],
+            [
+                f"{ROOM >> 20} MiB of memory beside what is used and {SECONDS:g} s of CPU each; originals of "
+                f"{len(whole)} kinds; what is loaded with other numbers is asked something, too",
+                *state.odd[:3],
+            ],
+            seed=asked.seed,
+            script="fuzz_artifact.py",
+            words=f"--cases {state.done} --seed {asked.seed}",
+        )
+    return 1 if state.odd else 0
 
 
 if __name__ == "__main__":

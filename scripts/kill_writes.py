@@ -1,9 +1,11 @@
 """kill -9 at random moments of save, prune and train, and at every call of the system that a save makes.
 
-python scripts/kill_writes.py --kills 1000
+python scripts/kill_writes.py --kills 1000 --state kills.json --result
 
 After each kill what stands on disk is read: a whole model, the old one or a new one; a training goes on from its
 checkpoint and ends with the same weights, bit by bit. Says one line of JSON; ends with 1 where anything was torn.
+--state keeps what was done so far, so that a run that was ended goes on where it was; --result writes
+benchmarks/results/kill_writes.json (scripts/run_state.py).
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from run_state import State, keep_result
 
 import recprune
 from recprune import atomic
@@ -31,6 +34,7 @@ from recprune.testing import tiny_split
 from recprune.testing.faults import CALLS
 
 SPLIT = tiny_split(users=16, items=12)
+KINDS = ("save", "prune", "train")
 OPTIONS = recprune.FitOptions(epochs=3, batch=64, threads=1)
 
 
@@ -187,22 +191,40 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--state", type=Path, help="file that keeps what was done so far")
+    parser.add_argument("--result", action="store_true", help="write benchmarks/results/kill_writes.json")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    draw, odd = random.Random(asked.seed), list[str]()
-    counts = dict.fromkeys(("save", "prune", "train"), 0)
+    state = State.read(asked.state, {"seed": asked.seed}, dict.fromkeys(KINDS, 0))
     with tempfile.TemporaryDirectory() as home:
-        places = {kind: Path(home) / kind for kind in (*counts, "calls", "street")}
+        places = {kind: Path(home) / kind for kind in (*KINDS, "calls", "street")}
         for place in places.values():
             place.mkdir()
         street = Street(places["street"])
-        calls, odd = every_call(places["calls"])
-        for number in range(asked.kills):
-            kind = list(counts)[number % 3]
-            said = once(kind, street, places[kind], draw.uniform(0.0, 0.04))
-            counts[kind] += 1
-            odd += [f"{kind} {number}: {said}"] if said else []
-    print(json.dumps({"calls": calls, "kills": counts, "seed": asked.seed, "torn": odd[:20]}))
+        calls, torn = every_call(places["calls"])
+        for number in state.left(asked.kills):
+            kind = KINDS[number % 3]
+            seconds = random.Random(asked.seed * 1_000_000_007 + number).uniform(0.0, 0.04)
+            said = once(kind, street, places[kind], seconds)
+            state.counts[kind] += 1
+            state.odd += [f"{kind} {number}: {said}"] if said else []
+    odd = [*torn, *state.odd]
+    said_of = {"calls": calls, "kills": state.counts, "seed": asked.seed, "seconds": round(state.seconds, 1)}
+    print(json.dumps({**said_of, "torn": odd[:20]}))
+    if asked.result:
+        keep_result(
+            "kill_writes",
+            "kill -9: unreadable or torn afterwards, or training that went on to other weights",
+            ("killed during", "kills", "torn"),
+            [
+                *([kind, state.counts[kind], sum(one.startswith(kind) for one in state.odd)] for kind in KINDS),
+                ["every call of a save", calls, len(torn)],
+            ],
+            [f"{state.seconds:,.0f} seconds; a moment of 0 to 40 ms after the work began is drawn for each", *odd[:3]],
+            seed=asked.seed,
+            script="kill_writes.py",
+            words=f"--kills {state.done} --seed {asked.seed}",
+        )
     return 1 if odd else 0
 
 
