@@ -117,6 +117,7 @@ def test_a_url_that_is_none_is_refused(text: str) -> None:
         ('{"secret": "hunter2", "b": 1}', '{"secret": ***, "b": 1}'),
         ("CREATE SECRET (SECRET 'x')", "CREATE SECRET (SECRET 'x')"),
         ("SELECT user FROM log WHERE rating = 4", "SELECT user FROM log WHERE rating = 4"),
+        ("SELECT user FROM log WHERE kansas = 4", "SELECT user FROM log WHERE kansas = 4"),
     ],
 )
 def test_what_looks_like_a_password_is_told_as_stars(text: str, told: str) -> None:

@@ -25,7 +25,7 @@ SECRET = (
 NAMES_ONE = re.compile(SECRET, re.IGNORECASE)
 VALUE = r"""(?:(''?)[^']*\2|"[^"]*"|[^\s&;,'")]+)"""
 SAID = (
-    (re.compile(rf"({SECRET}[\"']?\s*(?:=>|[=:])\s*){VALUE}", re.IGNORECASE), r"\1***"),
+    (re.compile(rf"(?<![A-Za-z0-9])({SECRET}[\"']?\s*(?:=>|[=:])\s*){VALUE}", re.IGNORECASE), r"\1***"),
     (re.compile(r"(://[^/\s:@]*:)[^\s]*@"), r"\1***@"),
 )
 WAY_OUT = (
