@@ -19,7 +19,7 @@ from recprune.large.blocks import BLOCK, blocks
 from recprune.large.table import TYPES, Table, header, read_table
 from recprune.large.threshold import Threshold, ordered, threshold
 
-__all__ = ["Compacted", "compact", "norms"]
+__all__ = ["Compacted", "Cut", "compact", "measured", "norms", "staying", "written"]
 
 SCORE, ROW = np.dtype("<f4"), np.dtype("<i8")
 
@@ -34,6 +34,18 @@ class Compacted:
     columns: int
     bytes: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What stays of a table, or of a shard of one. first: rows at its beginning that stay whatever they are worth.
+    limit: what the others are judged by, None where none of them stays. passed: rows of other shards in front of it
+    whose score is that of the limit. before: rows of the shards in front of it."""
+
+    first: int
+    limit: Threshold | None
+    passed: int = 0
+    before: int = 0
 
 
 def compact(
@@ -64,10 +76,10 @@ def compact(
     out = Path(out)
     try:
         with tempfile.TemporaryDirectory(prefix=".recprune-", dir=out.resolve().parent) as place:
-            measured = _scores(table, scores, Path(place) / "scores", block)
-            limit = _limit(measured, table, first, rows, block)
+            found = measured(table, scores, Path(place) / "scores", block)
+            cut = Cut(first, _limit(found, table, first, rows, block))
             with replacing(out) as fresh:
-                size, digest = _written(table, measured, limit, first, rows, fresh, block)
+                size, digest = written(table, found, cut, rows, fresh, block)
     except OSError as error:
         raise ArtifactError(f"{out} cannot be written: {error.strerror or error}", path=str(out)) from error
     return Compacted(out, table.rows, rows, table.columns, size, digest)
@@ -80,8 +92,11 @@ def norms(table: Table, block: NDArray[Any]) -> NDArray[np.float32]:
     return squares.astype(np.float32)
 
 
-def _scores(table: Table, given: str | Path | None, place: Path, block: int) -> tuple[Path, int]:
-    """A file of float32 scores, and where in it they begin."""
+def measured(table: Table, given: str | Path | None, place: Path, block: int = BLOCK) -> tuple[Path, int]:
+    """A file of float32 scores, and where in it they begin: the one that is given, or `place`, which is written.
+
+    Raises ArtifactError for a file of other scores.
+    """
     if given is None:
         with place.open("wb") as file:
             for rows in _rows(table, block):
@@ -107,9 +122,9 @@ def _rows(table: Table, block: int) -> Iterator[NDArray[Any]]:
     return blocks(table.path, TYPES[table.dtype], (table.rows, table.columns), table.begin, block)
 
 
-def _limit(measured: tuple[Path, int], table: Table, first: int, rows: int, block: int) -> Threshold | None:
+def _limit(scores: tuple[Path, int], table: Table, first: int, rows: int, block: int) -> Threshold | None:
     """None where only the first rows stay."""
-    path, begin = measured
+    path, begin = scores
     if rows == first:
         return None
 
@@ -119,39 +134,32 @@ def _limit(measured: tuple[Path, int], table: Table, first: int, rows: int, bloc
     return threshold(read, rows - first)
 
 
-def _staying(
-    measured: tuple[Path, int], table: Table, limit: Threshold | None, first: int, step: int
-) -> Iterator[NDArray[np.bool_]]:
+def staying(scores: tuple[Path, int], table: Table, cut: Cut, step: int) -> Iterator[NDArray[np.bool_]]:
     """Which rows stay, `step` of them at a time."""
-    path, begin = measured
-    passed = at = 0
-    for scores in blocks(path, SCORE, (table.rows,), begin, step * SCORE.itemsize):
-        head = min(max(first - at, 0), len(scores))
-        out = np.zeros(len(scores), dtype=np.bool_)
+    path, begin = scores
+    passed, at = cut.passed, 0
+    for values in blocks(path, SCORE, (table.rows,), begin, step * SCORE.itemsize):
+        head = min(max(cut.first - at, 0), len(values))
+        out = np.zeros(len(values), dtype=np.bool_)
         out[:head] = True
-        if limit is not None:
-            out[head:], passed = limit.stays(ordered(scores[head:]), passed)
-        at += len(scores)
+        if cut.limit is not None:
+            out[head:], passed = cut.limit.stays(ordered(values[head:]), passed)
+        at += len(values)
         yield out
 
 
-def _written(
-    table: Table,
-    measured: tuple[Path, int],
-    limit: Threshold | None,
-    first: int,
-    rows: int,
-    fresh: Path,
-    block: int,
+def written(
+    table: Table, scores: tuple[Path, int], cut: Cut, rows: int, fresh: Path, block: int = BLOCK
 ) -> tuple[int, str]:
-    """Bytes and sha256 of the file, which is on the disk when this returns."""
+    """Write `rows` rows, which are those that the cut leaves, to a new file: its bytes and sha256. It is on the disk
+    when this returns."""
     size = rows * table.row_bytes
     kept, matrix = ("I64", (rows,), rows * 8), (table.dtype, (rows, table.columns), size)
     head = header({f"{table.name}.rows": kept, table.name: matrix})
     room_for(fresh.parent, len(head) + rows * 8 + size)
     digest, total = hashlib.sha256(), 0
     with fresh.open("xb", buffering=0) as file:
-        for data in _pieces(table, measured, limit, first, head, block):
+        for data in _pieces(table, scores, cut, head, block):
             view = memoryview(data).cast("B")
             digest.update(view)
             total += len(view)
@@ -161,14 +169,12 @@ def _written(
     return total, digest.hexdigest()
 
 
-def _pieces(
-    table: Table, measured: tuple[Path, int], limit: Threshold | None, first: int, head: bytes, block: int
-) -> Iterator[Any]:
+def _pieces(table: Table, scores: tuple[Path, int], cut: Cut, head: bytes, block: int) -> Iterator[Any]:
     """The bytes of the file, in order."""
     yield head
-    step, at = max(1, block // table.row_bytes), 0
-    for stays in _staying(measured, table, limit, first, max(1, block // ROW.itemsize)):
+    step, at = max(1, block // table.row_bytes), cut.before
+    for stays in staying(scores, table, cut, max(1, block // ROW.itemsize)):
         yield (np.flatnonzero(stays) + at).astype(ROW).data
         at += len(stays)
-    for rows, stays in zip(_rows(table, block), _staying(measured, table, limit, first, step), strict=True):
+    for rows, stays in zip(_rows(table, block), staying(scores, table, cut, step), strict=True):
         yield np.ascontiguousarray(rows[stays]).reshape(-1).data

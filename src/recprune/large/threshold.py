@@ -1,8 +1,7 @@
-"""The k-th largest of very many numbers, exactly, in two passes and without sorting.
+"""The k-th largest of very many numbers, exactly, in two passes and without sorting (`radix`).
 
-A float32 is laid out so that its bits, as a whole number, rise as it does: sign, exponent, mantissa. Numbers are parted
-by their digits (radix sorting: Knuth, The Art of Computer Programming 3, section 5.2.5). A histogram of the upper 16
-bits finds the digit in which the threshold lies; a second one, of the lower 16 bits, the threshold itself.
+A float32 is laid out so that its bits, as a whole number, rise as it does: sign, exponent, mantissa. A histogram of the
+upper 16 bits finds the digit in which the threshold lies; a second one, of the lower 16 bits, the threshold itself.
 """
 
 from __future__ import annotations
@@ -14,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recprune.errors import BudgetError
+from recprune.large.radix import Counts, kth, tally
 
-__all__ = ["Threshold", "ordered", "threshold"]
-
-DIGITS = 1 << 16
+__all__ = ["Threshold", "ordered", "threshold", "threshold_among"]
 
 Floats = NDArray[np.float32]
 
@@ -57,23 +55,18 @@ def threshold(blocks: Callable[[], Iterable[Floats]], keep: int) -> Threshold:
 
     Raises BudgetError where there are fewer, or one is NaN.
     """
-    upper = np.zeros(DIGITS, dtype=np.int64)
-    for scores in blocks():
-        upper += np.bincount(ordered(scores) >> 16, minlength=DIGITS)
-    if not 0 < keep <= int(upper.sum()):
-        raise BudgetError(f"{keep:,} rows cannot stay of {int(upper.sum()):,}")
-    digit, above = _found(upper, keep)
-    lower = np.zeros(DIGITS, dtype=np.int64)
-    for scores in blocks():
-        keys = ordered(scores)
-        lower += np.bincount(keys[keys >> 16 == digit] & (DIGITS - 1), minlength=DIGITS)
-    last, more = _found(lower, keep - above)
-    return Threshold((digit << 16) + last, int(lower[last]), keep - above - more)
+    return threshold_among(lambda known, shift: (tally(ordered(some), known, shift) for some in blocks()), keep)
 
 
-def _found(histogram: NDArray[np.int64], keep: int) -> tuple[int, int]:
-    """The digit of the keep-th largest, and how many have a larger one."""
-    from_above = np.cumsum(histogram[::-1])
-    place = int(np.searchsorted(from_above, keep))
-    digit = len(histogram) - 1 - place
-    return digit, int(from_above[place] - histogram[digit])
+def threshold_among(counts: Callable[[int, int], Iterable[Counts]], keep: int) -> Threshold:
+    """The same of numbers that lie in parts: counts(known, shift) gives what `tally` makes of the keys of each.
+
+    Its `ties` are the last ones in the order of the parts. Raises BudgetError where there are fewer.
+    """
+    if keep < 1:
+        raise BudgetError(f"{keep:,} rows cannot stay: a threshold lets one through at least")
+    try:
+        found = kth(counts, -keep, 32)
+    except BudgetError as error:
+        raise BudgetError(f"{keep:,} rows cannot stay: {error}") from None
+    return Threshold(found.key, found.equal, keep - found.above)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from recprune.data.split import drawn_parts, last_rows, last_shares, whole
 from recprune.errors import DataError
+from recprune.large.radix import keys_of_times, kth, tally, time_of_key
 from recprune.scale.pieces import array, put_array
 from recprune.scale.preparing.ids import places, staying
 from recprune.scale.preparing.job import ROW, WIDTH, Job
-from recprune.scale.radix import keys_of_times, kth, tally, time_of_key
 
 __all__ = ["edges_of_time", "labels", "put_drawn", "ranked"]
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recprune.errors import BudgetError
+
 __all__ = ["DIGITS", "Place", "keys_of_times", "kth", "tally", "time_of_key"]
 
 DIGITS = 1 << 16
@@ -23,30 +25,37 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """key: the number that was looked for. below: how many are smaller. equal: how many are equal to it."""
+    """key: the number that was looked for. below, equal, above: how many are smaller, equal to it, and larger."""
 
     key: int
     below: int
     equal: int
+    above: int
 
 
 def kth(counts: Callable[[int, int], Iterable[Counts]], k: int, bits: int) -> Place:
-    """The number that k others stand before when all are sorted (k from 0).
+    """The number that k others stand before when all are sorted (k from 0; -1 is the largest, -2 the one before it).
 
-    counts(known, shift): for each part what `tally` makes of its keys. bits: of a key, 16 to 64. `k` is below how many
-    there are. Parts may be told in any order and of any size: counts are whole numbers, and their sum does not mind.
+    counts(known, shift): for each part what `tally` makes of its keys. bits: of a key, 16 to 64. Parts may be told in
+    any order and of any size: counts are whole numbers, and their sum does not mind. Raises BudgetError where there is
+    no k-th.
     """
-    known, below, equal = 0, 0, 0
+    known, below, equal, above = 0, 0, 0, 0
     for shift in range(bits - 16, -1, -16):
         total = np.zeros(DIGITS, dtype=np.int64)
         for part in counts(known, shift):
             total += part
         upto = np.cumsum(total)
+        if shift == bits - 16:
+            k = k if k >= 0 else int(upto[-1]) + k
+            if not 0 <= k < int(upto[-1]):
+                raise BudgetError(f"there is no number {k:,} among {int(upto[-1]):,}")
         digit = int(np.searchsorted(upto, k - below, side="right"))
         equal = int(total[digit])
+        above += int(upto[-1] - upto[digit])
         below += int(upto[digit]) - equal
         known = (known << 16) | digit
-    return Place(known, below, equal)
+    return Place(known, below, equal, above)
 
 
 def tally(keys: NDArray[np.unsignedinteger], known: int, shift: int) -> Counts:
