@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,7 @@ class Encoding:
         return replace(self, options={**told, **self.options}) if told else None
 
 
+@lru_cache(256)
 def spelled(text: str) -> Encoding:
     """The encoding that a text names. Raises ExtensionError for one that there is not, or for another text."""
     found = _TEXT.fullmatch(text.strip())
