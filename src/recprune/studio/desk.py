@@ -19,6 +19,7 @@ from recprune.planning.budget import Budget
 from recprune.planning.joint import Step
 from recprune.planning.plan import Plan
 from recprune.recipe.agree import proven
+from recprune.recipe.decide import entries_alone
 from recprune.recipe.pruned import followed, usual_budget, usual_rule
 from recprune.recipe.shelf import Shelved, Work, put, take
 from recprune.recipe.stages import Stage, silent
@@ -250,7 +251,8 @@ def desk_of(
     if rule is not None:
         discover.load(rules, rule)
     first = rule or usual_rule(followed(found, split), usual_budget(0.5))
-    return Desk(whole, split, data.resolve(), where, found, first, own, k, seed, threads)
+    steps = () if entries_alone(found, None) else None
+    return Desk(whole, split, data.resolve(), where, found, first, own, k, seed, threads, steps=steps)
 
 
 def _words(rule: str) -> str:

@@ -25,7 +25,7 @@ from recprune.training.options import FitOptions
 
 __all__ = ["Made", "made", "measured", "tuning_of"]
 
-MANY = 1000
+MANY = 100
 """Users, or rows, of the second timing."""
 SECONDS = 3.0
 """That a model is timed for, at most."""
@@ -76,7 +76,7 @@ def measured(
         found = compare(model, after, split, "valid", renumber=renumber, k=k, seed=seed, repeats=0)
     with job.stage("time") as say:
         times = {}
-        for name, rows in (("request", 1), ("thousand", MANY)):
+        for name, rows in (("request", 1), ("many", MANY)):
             say(f"{rows:,} at once")
             times[name] = _timed(model, after, split, codes, rows, k, repeats, threads)
     return {**_told(found), "times": {name: _times(one) for name, one in times.items()}}

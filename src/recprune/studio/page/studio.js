@@ -60,11 +60,13 @@ async function planNow() {
   changed = true;
   if (asking) return;
   asking = true;
+  at("plan").setAttribute("aria-busy", "true");
   while (changed) {
     changed = false;
     await planOnce();
   }
   asking = false;
+  at("plan").setAttribute("aria-busy", "false");
   showAgain();
   showButtons();
 }
