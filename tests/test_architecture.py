@@ -13,11 +13,12 @@ import recprune
 PACKAGE = Path(recprune.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-BASE = {"errors", "discover", "atomic"}
+BASE = {"errors", "discover", "atomic", "plain_json"}
 SEES: dict[str, set[str]] = {
     "errors": set(),
     "discover": {"errors"},
     "atomic": {"errors"},
+    "plain_json": set(),
     "data": BASE,
     "encodings": BASE | {"tracing"},
     "rewrites": BASE,

@@ -7,6 +7,8 @@ import hashlib
 import json
 import math
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,8 +23,10 @@ from safetensors.torch import save as to_bytes
 
 import recprune
 from recprune import atomic
-from recprune.artifact import load, opening, save, weights
+from recprune.artifact import load, opening, record, save, weights
 from recprune.artifact.manifest import sealed
+from recprune.artifact.speeds import Speeds, Took
+from recprune.artifact.writing import checksum
 from recprune.data.dataset import Roles
 from recprune.data.features import FeatureMatrix
 from recprune.data.log import Log, clean
@@ -35,6 +39,7 @@ from recprune.importing.run import import_file
 from recprune.models.ease import Ease
 from recprune.models.mf import MF
 from recprune.planning.file_size import DTYPES
+from recprune.recipe.agree import agree
 from recprune.surgery import masked
 from recprune.testing import tiny_split
 from recprune.testing.faults import CALLS, Faults
@@ -319,6 +324,59 @@ def test_case_21_a_manifest_with_a_double_key_is_refused(tmp_path: Path):
     assert "a key stands twice" in refusal(folder)
 
 
+FILES = ["plan.json", "proof.json", "runtimes.json"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact with everything that one can hold."""
+    split, folder = tiny_split(), tmp_path_factory.mktemp("whole") / "a"
+    big = recprune.build("mf", split, dim=8, seed=1)
+    small = recprune.prune(big, split, 0.4, rule="magnitude", finetuned=False)
+    proof = agree(big, small.plan, small.model, split.vocabularies, requests=20)
+    save(folder, small.model, vocabularies=small.vocabularies, plan=small.plan, proof=proof)
+    took = Took(1.5, 1.0, 2.0)
+    record(folder, Speeds(checksum(small.model), "here", {1: {"eager": took}}, {1: "eager"}))
+    return folder
+
+
+def with_file(whole: Path, place: Path, name: str, text: str) -> Path:
+    """The artifact with another text in one of its files, under a manifest that knows it."""
+    shutil.copytree(whole, place)
+    (place / name).write_text(text)
+    files = json.loads((whole / "manifest.json").read_text())["files"]
+    facts = {"bytes": len(text.encode()), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    changed(place, files={**files, name: facts})
+    return place
+
+
+@pytest.mark.parametrize("name", [*FILES, "vocabulary-0.json"])
+def test_case_21_what_stands_in_any_file_says_one_thing(name: str, whole: Path, tmp_path: Path):
+    text = (whole / name).read_text()
+    assert not refusal(with_file(whole, tmp_path / "same", name, text))
+    if name in FILES:
+        assert "stands twice" in refusal(with_file(whole, tmp_path / "twice", name, '{"format": 1,' + text.strip()[1:]))
+    for number, odd in enumerate(("NaN", "1e999", '"\\ud800"', "[" * 100_000, "9" * 5000, "{}", "[]", "null", "")):
+        assert refusal(with_file(whole, tmp_path / str(number), name, odd)), odd[:20]
+
+
+@pytest.mark.parametrize("name", ["proof.json", "runtimes.json"])
+@pytest.mark.parametrize("odd", ["1" + "0" * 400, "1e308", "-1", "true", '"1"', "null", "[]", "{}"])
+def test_case_15_a_number_of_proof_and_speeds_is_one(odd: str, name: str, whole: Path, tmp_path: Path):
+    text = (whole / name).read_text()
+    part = {"proof.json": r'"largest": [^,]+', "runtimes.json": r'"median": [^,]+'}[name]
+    key = part.split(":")[0]
+    said = refusal(with_file(whole, tmp_path / "a", name, re.sub(part, f"{key}: {odd}", text, count=1)))
+    assert bool(said) == (odd not in ("1e308", "-1") or name == "runtimes.json")
+
+
+def test_case_14_a_plan_of_a_billion_units_takes_no_memory(whole: Path, tmp_path: Path):
+    said = json.loads((whole / "plan.json").read_text())
+    site = said["survey"]["sites"][0]
+    site["size"], said["kept"] = 2**31, {site["name"]: f"0-{2**31 - 1}"}
+    assert "more than there can be" in refusal(with_file(whole, tmp_path / "a", "plan.json", json.dumps(said)))
+
+
 def test_case_25_ids_beyond_31_and_53_bits_and_negative_ones_stay_apart():
     ids = ["2147483653", "5", "9007199254740993", "9007199254740992", "-1", "16777217", "16777216"]
     log = Log(pl.LazyFrame({"u": ids, "i": ids}), Roles(user="u", item="i"))
@@ -326,6 +384,14 @@ def test_case_25_ids_beyond_31_and_53_bits_and_negative_ones_stay_apart():
     assert dataset.vocabularies["user"].decode(dataset["user"]) == ids
     assert len(set(dataset["user"].tolist())) == len(ids)
     assert dataset["user"].min() == 1
+
+
+def test_case_26_half_a_character_is_no_id_and_forms_stay_apart():
+    with pytest.raises(DataError, match="half a character"):
+        Vocabulary("user", ["\ud800", "a"])
+    forms = ["caf\u00e9", "cafe\u0301", "caf\u00e9\u200b", "\u202ecaf", "\U0001f600"]
+    dataset = recprune.encode(Log(pl.LazyFrame({"u": forms, "i": forms}), Roles(user="u", item="i")))
+    assert dataset.vocabularies["user"].decode(dataset["user"]) == forms
 
 
 def made(rows: list[tuple[str, str, float, int]]) -> Log:

@@ -22,6 +22,7 @@ import recprune
 from recprune.artifact.layouts import SPARSE, SparseFacts
 from recprune.artifact.opening import Folder
 from recprune.errors import ArtifactError
+from recprune.plain_json import read_json
 
 __all__ = [
     "FORMAT",
@@ -40,7 +41,6 @@ __all__ = [
     "facts_of",
     "read_file",
     "read_manifest",
-    "read_once",
     "sealed",
 ]
 
@@ -139,22 +139,10 @@ def read_manifest(folder: Folder) -> Manifest:
         data = file.read(file.size)
     try:
         text = data.decode("utf-8")
-        content = json.loads(text, object_pairs_hook=read_once, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        content = read_json(text)
+    except ValueError as error:
         raise _damaged(path, f"it is not JSON ({error})") from error
     return _checked(path, content, text)
-
-
-def read_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A mapping of JSON no key of which stands twice. Raises ValueError."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
-    return found
-
-
-def _no_constant(text: str) -> None:
-    raise ValueError(f"{text} is no JSON")
 
 
 def _checked(path: Path, content: Any, text: str) -> Manifest:
@@ -215,7 +203,7 @@ def _unbroken(path: Path, content: dict[str, Any], text: str) -> None:
     content.pop("sha256", None)
     try:
         same = sealed(content) == text
-    except (ValueError, RecursionError):  # 1e999 reads as infinite, and what is infinite is not written
+    except (ValueError, RecursionError):
         same = False
     if not same:
         raise _damaged(path, "it was changed after it was written, for its sha256 is another")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from recprune.errors import ArtifactError
+from recprune.plain_json import read_json
 
 __all__ = ["Agreement", "Proof", "Table"]
 
@@ -100,13 +101,13 @@ class Proof:
     def from_json(cls, text: str) -> Proof:
         """A proof from its text. Raises ArtifactError for text that is none."""
         try:
-            said: Any = json.loads(text)
+            said: Any = read_json(text)
             if said.pop("format") != _FORMAT:
                 raise ValueError("it is of another format")
             cut = Agreement(**said.pop("cut"))
             tables = {str(name): Table(**one) for name, one in said.pop("tables").items()}
             proof = cls(cut, tables, **said)
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ArtifactError(f"this is no proof: {type(error).__name__} {error}") from error
         if not (_whole(cut) and _numbers(proof)):
             raise ArtifactError("this is no proof: a value is of the wrong kind")
@@ -128,4 +129,4 @@ def _numbers(proof: Proof) -> bool:
 
 
 def _finite(number: object) -> bool:
-    return isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
+    return isinstance(number, int | float) and not isinstance(number, bool) and abs(number) <= sys.float_info.max

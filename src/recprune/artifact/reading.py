@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Iterable, Mapping
@@ -28,6 +27,7 @@ from recprune.data.vocabulary import Vocabulary
 from recprune.encodings.item_item import by_entries
 from recprune.encodings.spelled import spelled
 from recprune.errors import ArtifactError, DataError, ExtensionError, SurgeryError
+from recprune.plain_json import read_json
 from recprune.planning.file_size import DTYPES
 from recprune.planning.held import absorbed
 from recprune.planning.plan import Plan
@@ -161,7 +161,7 @@ def _imported(folder: Path, names: Iterable[str]) -> None:
 def _plan(folder: Path, data: bytes, tensors: Mapping[str, Tensor], manifest: Manifest) -> Plan:
     path = folder / PLAN
     try:
-        plan = Plan.from_json(data.decode("utf-8"))
+        plan = Plan.from_json(data.decode("utf-8"), _units(manifest))
         _imported(folder, plan.encodings.values())
         rows = plan.account().rows
     except ArtifactError:
@@ -174,6 +174,11 @@ def _plan(folder: Path, data: bytes, tensors: Mapping[str, Tensor], manifest: Ma
         if whole and _shape(row.tensor, tensors, manifest) != row.after:
             raise ArtifactError(f"{path} does not fit the weights: tensor {row.tensor!r}", path=str(path))
     return plan
+
+
+def _units(manifest: Manifest) -> int:
+    """Most units that can stay in these weights: each has at least a bit there."""
+    return 8 * manifest.files[WEIGHTS].bytes + (1 << 16)
 
 
 def _proof(folder: Path, data: bytes, plan: Plan | None, manifest: Manifest) -> Proof:
@@ -229,11 +234,11 @@ def _entries(name: str, manifest: Manifest) -> int:
 
 def _vocabulary(folder: Path, name: str, column: str, data: bytes) -> Vocabulary:
     try:
-        ids = json.loads(data.decode("utf-8"))
+        ids = read_json(data)
         if not isinstance(ids, list) or not all(isinstance(key, str) for key in ids):
             raise ValueError("it is no list of ids")
         return vocabulary_of(column, ids)
-    except (ValueError, RecursionError, DataError) as error:
+    except (ValueError, DataError) as error:
         raise ArtifactError(f"{folder / name}: {error}", path=str(folder / name)) from error
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from recprune.errors import ArtifactError
+from recprune.plain_json import read_json
 
 __all__ = ["Speeds", "Took"]
 
@@ -45,14 +46,14 @@ class Speeds:
     def from_json(cls, text: str) -> Speeds:
         """A record from its text. Raises ArtifactError for text that is none."""
         try:
-            said: Any = json.loads(text)
+            said: Any = read_json(text)
             if said.pop("format") != _FORMAT:
                 raise ValueError("it is of another format")
             took = {
                 _rows(n): {str(name): Took(**one) for name, one in row.items()} for n, row in said.pop("took").items()
             }
             found = cls(took=took, use={_rows(n): name for n, name in said.pop("use").items()}, **said)
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ArtifactError(f"this is no record of speeds: {type(error).__name__} {error}") from error
         if not _fits(found):
             raise ArtifactError("this is no record of speeds: a value is of the wrong kind")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import sys
 from collections.abc import Mapping
@@ -12,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recprune.artifact.manifest import WEIGHTS, FileFacts, Manifest, TensorFacts, read_once
+from recprune.artifact.manifest import WEIGHTS, FileFacts, Manifest, TensorFacts
 from recprune.artifact.opening import Folder, Opened
 from recprune.errors import ArtifactError
+from recprune.plain_json import read_json
 from recprune.planning.file_size import DTYPES
 
 __all__ = ["bytes_of", "longest_header", "read_weights"]
@@ -71,8 +71,8 @@ def _header(file: Opened, manifest: Manifest) -> bytes:
 def _places(file: Opened, header: bytes, manifest: Manifest) -> list[str]:
     """Names in the order in which their tensors stand in the file, one behind the other."""
     try:
-        said: Any = json.loads(header.decode("utf-8"), object_pairs_hook=read_once)
-    except (ValueError, RecursionError) as error:
+        said: Any = read_json(header)
+    except ValueError as error:
         raise ArtifactError(f"{file.path} is no safetensors file: {error}", path=str(file.path)) from error
     if not isinstance(said, dict):
         raise ArtifactError(f"{file.path} is no safetensors file: its header is no mapping", path=str(file.path))

@@ -21,6 +21,7 @@ from recprune.data.bins import vocabulary_of
 from recprune.data.dataset import Dataset, Roles, Split
 from recprune.data.vocabulary import Vocabulary
 from recprune.errors import DataError
+from recprune.plain_json import read_json
 
 __all__ = ["load_split", "roles_from", "save_split"]
 
@@ -111,7 +112,7 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     """The manifest. Raises DataError where there is none of ours."""
     path = folder / "manifest.json"
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = read_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise DataError(f"{folder} is not a prepared folder: {error}. Make one first", path=str(folder)) from error
     if not isinstance(manifest, dict) or manifest.get("kind") != KIND:

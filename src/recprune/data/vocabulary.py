@@ -27,6 +27,13 @@ class Vocabulary:
         self.ids = tuple(ids)
         if len(set(self.ids)) != len(self.ids):
             raise DataError(f"vocabulary of {column!r}: ids are not unique", column=column)
+        try:
+            "".join(self.ids).encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"vocabulary of {column!r}: an id holds half a character (a lone surrogate), which is no text",
+                column=column,
+            ) from error
 
     @cached_property
     def _codes(self) -> dict[str, int]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recprune.errors import ArtifactError
+from recprune.plain_json import read_json
 
 __all__ = ["Table", "header", "read_table"]
 
@@ -62,7 +63,7 @@ def read_table(path: str | Path, name: str | None = None) -> Table:
             length, size = int.from_bytes(file.read(8), "little"), os.fstat(file.fileno()).st_size
             if not 2 <= length <= min(LONGEST, size - 8):
                 raise ValueError(f"a header of {length:,} bytes is not possible")
-            said: dict[str, Any] = json.loads(file.read(length).decode("utf-8"))
+            said: dict[str, Any] = read_json(file.read(length))
         matrices = {
             n: t for n, t in said.items() if n != "__metadata__" and len(t["shape"]) == 2 and t["dtype"] in TYPES
         }
@@ -77,7 +78,7 @@ def read_table(path: str | Path, name: str | None = None) -> Table:
             or table.begin + rows * table.row_bytes > size
         ):
             raise ValueError(f"{found!r} is {rows:,} × {columns:,}, which does not fit its bytes")
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise ArtifactError(f"{path} cannot be read as a table: {error}", path=str(path)) from error
     return table
 

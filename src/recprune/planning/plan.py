@@ -7,6 +7,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from recprune.encodings.spelled import Encoding
 from recprune.errors import PlanError
+from recprune.plain_json import read_json
 from recprune.planning.account import Account, account, packed
 from recprune.planning.budget import Budget
 from recprune.planning.file_size import file_size, planned_facts
@@ -23,6 +25,11 @@ __all__ = ["Plan"]
 
 _FORMAT = 1
 _RUNS = 64
+_PIECE = 1 << 17
+LARGEST = 1 << 31
+"""Units of a site: ids have codes of 32 bits."""
+MANY = 1 << 28
+"""Units that stay, of all sites together, where nobody knows better."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,15 +126,21 @@ class Plan:
         return json.dumps(content, indent=indent, separators=(",", ": ") if indent else (",", ":"))
 
     @classmethod
-    def from_json(cls, text: str) -> Plan:
-        """Read a plan back. Raises PlanError for text that is no plan."""
+    def from_json(cls, text: str, most: int = MANY) -> Plan:
+        """Read a plan back. most: units that may stay, of all its sites together, so that a small text takes no large
+        memory. Raises PlanError for text that is no plan."""
         try:
-            content = json.loads(text)
+            content = read_json(text)
             if content["format"] != _FORMAT:
                 raise PlanError(f"plan format {content['format']!r} is not {_FORMAT}: written by another version")
             survey = _survey_from_dict(content["survey"])
             sizes = {site.name: site.size for site in survey.sites}
-            kept = {name: _read(value, sizes[name]) for name, value in content["kept"].items()}
+            if any(type(size) is not int or not 0 <= size <= LARGEST for size in sizes.values()):
+                raise PlanError(f"a site has no number of units, or more than {LARGEST:,}")
+            kept = {}
+            for name, value in content["kept"].items():
+                kept[name] = _read(value, sizes[name], most)
+                most -= len(kept[name])
             return cls(
                 survey, kept, Budget.from_dict(content["budget"]), str(content["rule"]), dict(content["encodings"])
             )
@@ -152,18 +165,34 @@ def _write(units: NDArray[np.int64], size: int) -> str:
     return "bits:" + base64.b64encode(zlib.compress(np.packbits(mask).tobytes(), 9)).decode()
 
 
-def _read(text: str, size: int) -> NDArray[np.int64]:
+def _read(text: str, size: int, most: int) -> NDArray[np.int64]:
     if text.startswith("bits:"):
-        expected = (size + 7) // 8
-        packed = zlib.decompressobj().decompress(base64.b64decode(text[5:], validate=True), expected + 1)
-        if len(packed) != expected:
-            raise PlanError("the bits of a site do not match its size")
-        return np.flatnonzero(np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=size)).astype(np.int64)
-    runs = [part.partition("-") for part in text.split(",") if part]
-    if any(int(last or first) >= size for first, _, last in runs):
+        return _of_bits(text[5:], size, most)
+    runs = [(int(first), int(last or first)) for first, _, last in (p.partition("-") for p in text.split(",") if p)]
+    if any(last >= size for _, last in runs):
         raise PlanError(f"units reach beyond the site's size {size}")
-    parts = [np.arange(int(first), int(last or first) + 1, dtype=np.int64) for first, _, last in runs]
+    if any(first <= last for (_, last), (first, _) in pairwise(runs)) or any(first > last for first, last in runs):
+        raise PlanError("the units of a site do not rise")
+    _refuse_more(sum(last - first + 1 for first, last in runs), most)
+    parts = [np.arange(first, last + 1, dtype=np.int64) for first, last in runs]
     return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+
+
+def _of_bits(text: str, size: int, most: int) -> NDArray[np.int64]:
+    expected = (size + 7) // 8
+    packed = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), expected + 1)
+    if len(packed) != expected:
+        raise PlanError("the bits of a site do not match its size")
+    pieces = [np.frombuffer(packed, np.uint8, min(_PIECE, expected - at), at) for at in range(0, expected, _PIECE)]
+    _refuse_more(sum(int(np.bitwise_count(piece).sum()) for piece in pieces), most)
+    ones = [np.flatnonzero(np.unpackbits(piece)) + 8 * _PIECE * number for number, piece in enumerate(pieces)]
+    units = np.concatenate(ones).astype(np.int64) if ones else np.empty(0, dtype=np.int64)
+    return units[units < size]
+
+
+def _refuse_more(units: int, most: int) -> None:
+    if units > most:
+        raise PlanError(f"{units:,} units stay, which is more than there can be")
 
 
 def _survey_to_dict(survey: Survey) -> dict[str, Any]:
