@@ -1,0 +1,187 @@
+"""compact_shards(): a table that lies in several files, cut as one, each file by a worker of its own.
+
+Which rows stay is said by one threshold over all shards. It is found by histograms of the scores' bits that are added
+up, 65,536 counts a shard and round, in two rounds; of equal scores the lower row leaves first, counted over the shards
+in their order. No score and no row leaves its shard.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import accumulate
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from safetensors import safe_open
+
+from recprune.atomic import replace_folder, replacing
+from recprune.discover import load
+from recprune.errors import ArtifactError, BudgetError
+from recprune.large.blocks import BLOCK, blocks
+from recprune.large.compact import SCORE, Compacted, Cut, measured, staying, written
+from recprune.large.radix import tally
+from recprune.large.table import Table, read_table
+from recprune.large.threshold import Threshold, ordered, threshold_among
+from recprune.scale import engines
+from recprune.scale.engines import Engine
+from recprune.scale.preparing.run import Scale
+
+__all__ = ["SHARDS", "Shards", "compact_shards", "restricted_ids"]
+
+SHARDS = "shards.json"
+"""What a folder of shards says of itself: the name of the matrix, and of every file its rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shards:
+    """A table in files, one behind the other. scores: a .npy file of each, or None. first: as in `compact`. place:
+    where scores are written that are not given."""
+
+    tables: tuple[Table, ...]
+    scores: tuple[str | None, ...]
+    first: int
+    place: str
+
+    @property
+    def before(self) -> list[int]:
+        """Rows in front of each shard, and of all."""
+        return [0, *accumulate(table.rows for table in self.tables)]
+
+    def first_of(self, number: int) -> int:
+        """Rows at the beginning of a shard that stay whatever they are worth."""
+        return min(max(self.first - self.before[number], 0), self.tables[number].rows)
+
+    def scores_of(self, number: int) -> tuple[Path, int]:
+        """The file of a shard's scores, and where they begin. Raises ArtifactError where those given are none."""
+        given, beside = self.scores[number], Path(self.place) / f"{number:06}.scores"
+        return (beside, 0) if given is None else measured(self.tables[number], given, beside)
+
+
+def compact_shards(
+    sources: Sequence[str | Path],
+    out: str | Path,
+    rows: int,
+    *,
+    scores: Sequence[str | Path] | None = None,
+    name: str | None = None,
+    first: int = 1,
+    scale: Scale | None = None,
+) -> list[Compacted]:
+    """Write the shards of a table again with exactly so many rows of all of them, to a folder, whole or not at all.
+
+    sources: safetensors files with the rows of one matrix, in their order. rows, scores, name, first: as in
+    `recprune.large.compact`; scores one file a shard. The rows that stay are those of `compact` on the table in one
+    file, to the bit, whatever the shards; `NAME.rows` says which rows of the whole table they were. A shard that keeps
+    no row has no file. Raises ArtifactError and BudgetError as `compact` does, for shards that are none of one table,
+    and for a folder that holds something else.
+    """
+    scale, out = scale or Scale(), Path(out)
+    tables = _alike([read_table(source, name) for source in sources])
+    given = tuple(map(str, scores)) if scores is not None else (None,) * len(tables)
+    total = sum(table.rows for table in tables)
+    if len(given) != len(tables):
+        raise ArtifactError(f"{len(given)} files of scores for {len(tables)} shards")
+    if not max(first, 1) <= rows <= total:
+        raise BudgetError(f"{rows:,} rows cannot stay of {total:,}, {first:,} of which stay whatever they are worth")
+    if out.exists() and not (out / SHARDS).is_file() and (out.is_file() or any(out.iterdir())):
+        raise ArtifactError(f"{out} is there and holds no shards of ours; name another folder", path=str(out))
+    place = scale.folder or out.resolve().parent
+    with (
+        TemporaryDirectory(prefix=".recprune-", dir=place) as beside,
+        load(engines, scale.engine)(scale.workers) as engine,
+    ):
+        shards = Shards(tables, given, first, beside)
+        cuts = _cuts(shards, rows - first, engine)
+        found: list[Compacted] = []
+        replace_folder(out, lambda fresh: found.extend(_written(shards, cuts, engine, fresh)))
+    return [Compacted(out / one.path.name, *list(asdict(one).values())[1:]) for one in found]
+
+
+def restricted_ids(ids: str | Path, folder: str | Path, out: str | Path) -> int:
+    """Write the ids that stay, of a Parquet file with a column `id` in the order of their codes, as `prepare` writes
+    it: how many. folder: what `compact_shards` wrote. Row r of the table is code r, and row 0 has no id. The ids of one
+    shard are held at a time."""
+    said = json.loads((Path(folder) / SHARDS).read_text(encoding="utf-8"))
+    parts, whole = [], pl.scan_parquet(ids, glob=False)
+    for shard in said["files"]:
+        with safe_open(Path(folder) / shard["file"], framework="numpy") as file:
+            codes = file.get_tensor(f"{said['name']}.rows")
+        codes = codes[codes > 0]
+        begin = int(codes[0]) - 1 if len(codes) else 0
+        some = whole.slice(begin, int(codes[-1]) - begin if len(codes) else 0).collect()
+        parts.append(some[codes - 1 - begin].lazy())
+    with replacing(out) as fresh:
+        pl.concat(parts).sink_parquet(fresh)
+    return int(pl.scan_parquet(out, glob=False).select(pl.len()).collect().item())
+
+
+def _alike(tables: list[Table]) -> tuple[Table, ...]:
+    kinds = {(table.name, table.dtype, table.columns) for table in tables}
+    if len(kinds) != 1:
+        raise ArtifactError(f"these are no shards of one table: {sorted(kinds) or 'there is none'}")
+    return tuple(tables)
+
+
+def _cuts(shards: Shards, keep: int, engine: Engine) -> list[Cut]:
+    """What stays of every shard."""
+    numbers = range(len(shards.tables))
+    list(engine.map(partial(_score, shards), numbers))
+    if not keep:
+        return [Cut(shards.first_of(n), None, 0, shards.before[n]) for n in numbers]
+    limit = threshold_among(lambda known, shift: engine.map(partial(_tallied, shards, known, shift), numbers), keep)
+    passed = [0, *accumulate(engine.map(partial(_equal, shards, limit), numbers))]
+    return [Cut(shards.first_of(n), limit, passed[n], shards.before[n]) for n in numbers]
+
+
+def _written(shards: Shards, cuts: list[Cut], engine: Engine, folder: Path) -> list[Compacted]:
+    said = engine.map(partial(_cut, shards, cuts, str(folder)), range(len(cuts)))
+    found = [Compacted(Path(one.pop("path")), **one) for one in said if one["rows"]]
+    files = [{"file": one.path.name, "rows": one.rows, "sha256": one.sha256} for one in found]
+    text = json.dumps({"name": shards.tables[0].name, "files": files}, indent=1)
+    (folder / SHARDS).write_text(text, encoding="utf-8")
+    return found
+
+
+def _score(shards: Shards, number: int) -> None:
+    """Measure a shard, or look at the scores that are given."""
+    path, _ = shards.scores_of(number)
+    if shards.scores[number] is None:
+        with replacing(path) as fresh:
+            measured(shards.tables[number], None, fresh)
+
+
+def _keys(shards: Shards, number: int) -> Any:
+    """The keys of a shard's scores, but of those rows that stay anyhow, in blocks."""
+    (path, begin), first = shards.scores_of(number), shards.first_of(number)
+    rows = shards.tables[number].rows - first
+    if rows:
+        for scores in blocks(path, SCORE, (rows,), begin + first * SCORE.itemsize, BLOCK):
+            yield ordered(scores)
+
+
+def _tallied(shards: Shards, known: int, shift: int, number: int) -> NDArray[np.int64]:
+    return sum((tally(keys, known, shift) for keys in _keys(shards, number)), np.zeros(1 << 16, dtype=np.int64))
+
+
+def _equal(shards: Shards, limit: Threshold, number: int) -> int:
+    return sum(int(np.count_nonzero(keys == limit.key)) for keys in _keys(shards, number))
+
+
+def _cut(shards: Shards, cuts: list[Cut], folder: str, number: int) -> dict[str, Any]:
+    """Write what stays of a shard."""
+    table, cut, scores = shards.tables[number], cuts[number], shards.scores_of(number)
+    rows = sum(int(stays.sum()) for stays in staying(scores, table, cut, BLOCK // 8))
+    path = Path(folder) / f"shard-{number:05}-of-{len(cuts):05}.safetensors"
+    size, digest = 0, ""
+    if rows:
+        with replacing(path) as fresh:
+            size, digest = written(table, scores, cut, rows, fresh)
+    facts = {"before": table.rows, "rows": rows, "columns": table.columns, "bytes": size, "sha256": digest}
+    return {"path": str(path), **facts}
