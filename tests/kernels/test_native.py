@@ -333,3 +333,27 @@ def test_walks_check_what_they_are_asked() -> None:
                 made.top_of_all(*asked)
         with pytest.raises(TypeError):
             made.top(mine, 3)
+
+
+@pytest.mark.parametrize("made", [lambda: table(), lambda: walks(), lambda: walks(rows=CODES, books=BOOKS)])
+def test_what_is_no_array_of_the_right_kind_is_left_to_python(made: Any) -> None:
+    held = made()
+    right = ROWS[0] if type(held) is native.Table else np.array([1, 5])
+    assert len(held.best(right, 3, None).items) == 3
+    assert len(held.best(right, 99, np.array([0], dtype=np.int32)).items) <= 5
+    for asked in (
+        ([1, 5], 3, None),
+        (right.astype(np.float16), 3, None),
+        (np.stack([right, right]), 3, None),
+        (right, 0, None),
+        (right, 2**70, None),
+        (right, True, None),
+        (right, np.int64(3), None),
+        (right, 3, [1]),
+        (right, 3, np.array([0.5])),
+    ):
+        assert held.best(*asked) is None
+    with pytest.raises(DataError):
+        held.best(right, 3, np.array([6]))
+    with pytest.raises(TypeError):
+        held.best(right, 3)

@@ -182,3 +182,37 @@ def test_damaged_parts_are_refused(level: str) -> None:
         Neighbours.of(matrix)
     with pytest.raises(DataError):
         Neighbours.of(made(40, 8, 0.3, 0, False), without=[40])
+
+
+def test_a_list_is_the_callers_and_no_later_request_changes_it(level: str) -> None:
+    neighbours = Neighbours.of(made(300, 300, 0.1, 3, False))
+    one = neighbours.top(np.array([4, 9]), 6)
+    items, scores = one.items.copy(), one.scores.copy()
+    other = neighbours.top(np.array([7]), 6)
+    assert one.items.tolist() == items.tolist()
+    assert one.scores.tolist() == scores.tolist()
+    other.items[:], other.scores[:] = 0, 0
+    assert neighbours.top(np.array([4, 9]), 6).items.tolist() == items.tolist()
+
+
+@pytest.mark.parametrize("k", [1, 3, 5000])
+def test_arrays_and_lists_ask_the_same(level: str, k: int) -> None:
+    neighbours = Neighbours.of(made(6000, 30, 0.02, 3, False), without=[0])
+    for out in (None, [5, 1]):
+        asked = [4, 9, 4], k, out
+        plain = neighbours.top(*asked)
+        found = neighbours.top(np.array([4, 9, 4], dtype=np.int32), k, None if out is None else np.array(out))
+        assert type(found) is type(plain)
+        assert found.items.tolist() == plain.items.tolist()
+        assert found.scores.tolist() == plain.scores.tolist()
+
+
+@pytest.mark.parametrize("share", [0.004, 0.02, 0.4])
+def test_few_entries_and_many_are_added_up_the_same(level: str, share: float) -> None:
+    matrix = made(3000, 60, share, 8, False)
+    neighbours, rng = Neighbours.of(matrix), np.random.default_rng(1)
+    for length in (1, 30, 2, 60, 5):
+        history = np.sort(rng.choice(60, length, replace=False))
+        items, scores = slow(matrix, history, 25, set(history.tolist()))
+        top = neighbours.top(history, 25)
+        assert (top.items.tolist(), top.scores.tolist()) == (items, scores)

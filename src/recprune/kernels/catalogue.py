@@ -83,6 +83,9 @@ class Catalogue:
         exclude: numbers of items in any order. Raises DataError for a k below 1, a query of another length or that is
         not finite, and for items that there are not.
         """
+        if self.turn is None and (best := self.table.best(query, k, exclude)) is not None:
+            lean: Top = best
+            return lean
         one = self._turned(as_numbers(query, "a query", (self.dim,)))
         room = min(as_count(k), self.n)
         items, scores = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.float32)

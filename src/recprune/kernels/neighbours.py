@@ -16,7 +16,7 @@ from recprune.encodings.item_item import ItemItem
 from recprune.errors import DataError
 from recprune.kernels.dispatch import kernels
 from recprune.kernels.slow_neighbours import SlowNeighbours
-from recprune.kernels.top import Ragged, Top, as_count, as_items, as_numbers, as_ragged, is_items
+from recprune.kernels.top import Ragged, Top, as_count, as_items, as_numbers, as_ragged
 
 __all__ = ["Neighbours", "by_columns"]
 
@@ -66,7 +66,10 @@ class Neighbours:
         history where it is not said. weights: one number for each item of the history, 1 where not said. Raises
         DataError for items that there are not, and for weights that are not finite.
         """
-        mine, given = history if is_items(history) else as_items(history), None
+        if weights is None and (best := self.matrix.best(history, k, exclude)) is not None:
+            lean: Top = best
+            return lean
+        mine, given = as_items(history), None
         if weights is not None:
             given = as_numbers(weights, "weights", (len(mine),))
             order = np.argsort(mine, kind="stable")

@@ -50,6 +50,9 @@ class SlowWalks:
         _inside(made.never, n)
         return made
 
+    def best(self, *asked: object) -> None:
+        """Nothing: only C answers without arrays that were made for it."""
+
     def top(self, history: Items, k: int, out: Items | None, items: NDArray[np.int64], scores: Floats) -> int:
         """As Walks.top in walks.c."""
         left = history if out is None else out

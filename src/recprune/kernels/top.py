@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recprune.errors import DataError
 
-__all__ = ["Top", "as_count", "as_items", "as_numbers", "as_ragged", "is_items"]
+__all__ = ["Top", "as_count", "as_items", "as_numbers", "as_ragged"]
 
 Ragged = tuple[ArrayLike, ArrayLike]
 
@@ -32,11 +32,6 @@ def as_numbers(values: ArrayLike | Tensor, name: str, shape: tuple[int, ...]) ->
     if np.ndim(given) != len(shape) or any(want not in (-1, came) for came, want in zip(out.shape, shape, strict=True)):
         raise DataError(f"{name}: {shape} numbers are needed, not {np.shape(given)}", shape=out.shape)
     return out
-
-
-def is_items(values: ArrayLike | Tensor) -> TypeGuard[NDArray[np.integer]]:
-    """Whether these are what `as_items` gives, so that a request has not to wait for it."""
-    return type(values) is np.ndarray and values.ndim == 1 and values.dtype.char in "il" and values.flags.c_contiguous
 
 
 def as_items(values: ArrayLike | Tensor) -> NDArray[np.integer]:

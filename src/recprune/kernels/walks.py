@@ -21,7 +21,7 @@ from recprune.errors import DataError
 from recprune.kernels.dispatch import kernels
 from recprune.kernels.neighbours import by_columns
 from recprune.kernels.slow_walks import SlowWalks
-from recprune.kernels.top import Ragged, Top, as_count, as_items, as_ragged, is_items
+from recprune.kernels.top import Ragged, Top, as_count, as_items, as_ragged
 
 __all__ = ["Walks"]
 
@@ -110,7 +110,10 @@ class Walks:
         history: items in any order. exclude: items that are not listed, those of the history where it is not said.
         Raises DataError for items that there are not.
         """
-        mine = history if is_items(history) else as_items(history)
+        if (best := self.held.best(history, k, exclude)) is not None:
+            lean: Top = best
+            return lean
+        mine = as_items(history)
         room = min(as_count(k), self.items)
         items, scores = np.empty(room, np.int64), np.empty(room, np.float32)
         found = self.held.top(mine, room, None if exclude is None else as_items(exclude), items, scores)

@@ -47,9 +47,9 @@ class ByRows:
     def lists(self, user: int, history: Codes, k: int, exclude: Codes) -> Listed:
         if self.by_history:
             one = Histories(np.array([0, len(history)]), history.astype(np.int32), self.n_items)
-            return Listed(*self.catalogue.top(self._queries(FIRST, one, np.array([user]))[0], k, exclude))
+            return Listed(*self.catalogue.top(self._queries(FIRST, one, np.array([user]))[0].numpy(), k, exclude))
         with torch.inference_mode():
-            query = self.query(torch.tensor([user]))[0]
+            query = self.query(torch.tensor([user]))[0].float().numpy()
         return Listed(*self.catalogue.top(query, k, exclude))
 
     def many(

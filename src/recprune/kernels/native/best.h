@@ -32,12 +32,8 @@ INLINE void best_sink(Entry *heap, size_t n, Entry x)
     heap[at] = x;
 }
 
-/* Items come in rising order, so one that equals the bar comes too late. */
-INLINE void best_offer(Best *b, float score, int32_t item)
+INLINE void best_put(Best *b, Entry x)
 {
-    Entry x = {score, item};
-    if (!(score > b->bar))
-        return;
     if (b->count < b->k) {
         size_t at = b->count++;
         for (; at && worse(x, b->heap[(at - 1) / 2]); at = (at - 1) / 2)
@@ -47,6 +43,21 @@ INLINE void best_offer(Best *b, float score, int32_t item)
         best_sink(b->heap, b->k, x);
     if (b->count == b->k)
         b->bar = b->heap[0].score;
+}
+
+/* Items come in rising order, so one that equals the bar comes too late. */
+INLINE void best_offer(Best *b, float score, int32_t item)
+{
+    if (score > b->bar)
+        best_put(b, (Entry){score, item});
+}
+
+/* Items come in any order; what is below the bar, or at it while nothing is listed there, is not offered. */
+INLINE void best_offer_any(Best *b, float score, int32_t item)
+{
+    Entry x = {score, item};
+    if (b->count == b->k ? worse(b->heap[0], x) : score > b->bar)
+        best_put(b, x);
 }
 
 /* Writes the best, highest first; returns how many there are. `scores` may be NULL. */

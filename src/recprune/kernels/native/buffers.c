@@ -57,6 +57,23 @@ int buffer_take(Buffer *b, PyObject *from, const char *name, const char *types, 
     return 0;
 }
 
+/* The same where it is one that needs no checking by Python first: 0, and nothing held, where it is not. No error is
+ * set. */
+int buffer_try(Buffer *b, PyObject *from, const char *types, int dims)
+{
+    b->held = 0;
+    if (PyObject_GetBuffer(from, &b->view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)) {
+        PyErr_Clear();
+        return 0;
+    }
+    b->held = 1;
+    char type = type_of(&b->view);
+    if (type && strchr(types, type) && b->view.ndim == dims && !((uintptr_t)b->view.buf % (uintptr_t)b->view.itemsize))
+        return 1;
+    buffer_drop(b);
+    return 0;
+}
+
 void buffer_drop(Buffer *b)
 {
     if (b->held)

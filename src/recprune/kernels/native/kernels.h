@@ -15,7 +15,7 @@
 #endif
 
 /* What Python asks for, see dispatch.py: another number when arguments change. */
-#define KERNELS_VERSION 4
+#define KERNELS_VERSION 5
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -26,6 +26,24 @@ typedef enum { PORTABLE, AVX2, AVX512, LEVELS } Level;
 
 /* How numbers of rows are held: float32, bfloat16, a byte (code + 128), half a byte (code + 8). */
 typedef enum { FLOATS, HALVES, BYTES, NIBBLES, KINDS } Kind;
+
+/* An array that is held, see buffers.c. */
+typedef struct {
+    Py_buffer view;
+    int held;
+} Buffer;
+
+/* Room for one list, and what Python gets of it, see lean.c. */
+typedef struct {
+    PyObject *items, *scores; /* arrays */
+    Buffer of_items, of_scores;
+    size_t k;
+} Lean;
+
+typedef struct Spare {
+    struct Spare *next;
+    Lean lean;
+} Spare;
 
 /* Rows of items, laid out for scanning.
  *
@@ -57,6 +75,7 @@ typedef struct {
     float *reach_left;    /* (blocks) largest reach from here on */
     float *bias_left;     /* (blocks) largest bias from here on, or NULL */
     float loudest;        /* largest |bias| */
+    Spare *spare;         /* room for lists that nobody uses */
     Py_buffer rows;       /* (items, d) float32 or bfloat16; rows.obj is NULL where the panel says it all */
 } Table;
 
@@ -126,11 +145,8 @@ INLINE float search_error(const Search *s, const Table *t, size_t block)
 }
 
 /* buffers.c */
-typedef struct {
-    Py_buffer view;
-    int held;
-} Buffer;
 int buffer_take(Buffer *, PyObject *, const char *name, const char *types, int dims, int writable);
+int buffer_try(Buffer *, PyObject *, const char *types, int dims);
 void buffer_drop(Buffer *);
 int level_of(PyObject *, Level *);
 void *memory_take(size_t bytes);
@@ -140,7 +156,14 @@ int k_of(PyObject *, size_t *k);
 size_t *starts_copied(const Buffer *, size_t rows, size_t entries);
 extern PyObject *DataError;
 
+/* lean.c */
+int lean_ready(Lean *, size_t k);
+void lean_drop(Lean *);
+PyObject *lean_top(const Lean *, size_t found);
+size_t lean_k(PyObject *, size_t there);
+
 /* the parts of the module */
+int lean_add(PyObject *module);
 int table_add(PyObject *module);
 int neighbours_add(PyObject *module);
 int program_add(PyObject *module);

@@ -37,7 +37,7 @@ PyMODINIT_FUNC PyInit__native(void)
     DataError = PyObject_GetAttrString(errors, "DataError");
     Py_DECREF(errors);
     PyObject *module = DataError ? PyModule_Create(&definition) : NULL;
-    if (module && (PyModule_AddIntConstant(module, "version", KERNELS_VERSION) || table_add(module) ||
+    if (module && (PyModule_AddIntConstant(module, "version", KERNELS_VERSION) || lean_add(module) || table_add(module) ||
                    neighbours_add(module) || program_add(module) || walks_add(module))) {
         Py_DECREF(module);
         return NULL;

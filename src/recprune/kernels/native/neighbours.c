@@ -21,26 +21,28 @@ typedef struct {
     float x;
 } Part;
 
-enum { FEW = 4096, DIGITS = 256 };
+enum { FEW = 4096 };
 
-/* Room to add up in; sums and touched are all zero whenever nobody uses them. */
+/* Room to add up in; touched is all zero whenever nobody uses it, and so are sums where they are not `used`. */
 typedef struct Room {
     struct Room *next;
-    float *sums;    /* (rows + padding) */
+    float *sums;      /* (rows + padding) */
     uint8_t *touched; /* one for 16 rows */
-    Part *parts, *sorted; /* (FEW) */
+    int used;
+    Part *parts;      /* (FEW) */
+    uint16_t *slots;  /* (2 * FEW) where the part of a row is, counted from 1; 0 for nowhere */
+    Lean lean;
 } Room;
 
-/* The matrix by columns: entries of an item of the history lie together. Either numbers and rows of our own (values,
- * places), or codes that are lent: an int8 and the place inside a group of 255 rows, with a count for every group. Lent
- * bytes may change under us; they are checked as they are read. */
+/* The matrix by columns: entries of an item of the history lie together. Either numbers with their rows, of our own, or
+ * codes that are lent: an int8 and the place inside a group of 255 rows, with a count for every group. Lent bytes may
+ * change under us; they are checked as they are read. */
 typedef struct {
     PyObject_HEAD
     Level level;
     size_t rows, columns, entries, groups;
     size_t *starts; /* (columns + 1) */
-    float *values;
-    int32_t *places;
+    Part *own;
     Py_buffer codes, near, counts; /* obj is NULL where numbers are our own */
     float *scale;                  /* (rows + padding) of codes */
     int32_t *never;                /* items that are never listed, ascending */
@@ -56,7 +58,7 @@ static void room_drop(const Neighbours *t, Room *room)
 {
     if (room) {
         memory_drop(room->sums, sums_bytes(t)), memory_drop(room->touched, touched_bytes(t));
-        free(room->parts), free(room->sorted), free(room);
+        lean_drop(&room->lean), free(room->parts), free(room->slots), free(room);
     }
 }
 
@@ -71,8 +73,8 @@ static Room *room_take(Neighbours *t)
     room = calloc(1, sizeof *room);
     if (room) {
         room->sums = memory_take(sums_bytes(t)), room->touched = memory_take(touched_bytes(t));
-        room->parts = malloc(FEW * sizeof(Part)), room->sorted = malloc(FEW * sizeof(Part));
-        if (room->sums && room->touched && room->parts && room->sorted)
+        room->parts = malloc(FEW * sizeof *room->parts), room->slots = malloc(2 * FEW * sizeof *room->slots);
+        if (room->sums && room->touched && room->parts && room->slots)
             return room;
     }
     room_drop(t, room);
@@ -84,17 +86,16 @@ static void room_give(Neighbours *t, Room *room) { room->next = t->free, t->free
 
 /* --- adding up --- */
 
-static void add_values(const Neighbours *t, Room *room, size_t column, float by)
+INLINE void add_own(const Neighbours *t, Room *room, size_t column, float by, const int touch)
 {
-    float *sums = room->sums;
-    for (size_t i = t->starts[column]; i < t->starts[column + 1]; i++) {
-        uint32_t row = (uint32_t)t->places[i];
-        sums[row] += t->values[i] * by;
-        room->touched[row / LANES] = 1;
+    for (const Part *at = t->own + t->starts[column], *end = t->own + t->starts[column + 1]; at < end; at++) {
+        room->sums[at->row] += at->x * by;
+        if (touch)
+            room->touched[at->row / LANES] = 1;
     }
 }
 
-static int add_codes(const Neighbours *t, Room *room, size_t column, float by)
+INLINE int add_codes(const Neighbours *t, Room *room, size_t column, float by, const int touch)
 {
     const uint8_t *counts = (const uint8_t *)t->counts.buf + column * t->groups, *near = t->near.buf;
     const int8_t *codes = t->codes.buf;
@@ -106,40 +107,82 @@ static int add_codes(const Neighbours *t, Room *room, size_t column, float by)
         for (; at < end; at++) {
             size_t row = first + near[at]; /* at most 255 behind the last row: sums are that much longer */
             room->sums[row] += (float)codes[at] * by;
-            room->touched[row / LANES] = 1;
+            if (touch)
+                room->touched[row / LANES] = 1;
         }
     }
     return 0;
 }
 
-/* --- few entries: put in order instead of added up in a row of all sums, which would come from memory --- */
+INLINE int add_all(const Neighbours *t, Room *room, const int32_t *history, const float *weights, size_t length,
+                   const int touch)
+{
+    for (size_t i = 0; i < length; i++) {
+        float by = weights ? weights[i] : 1;
+        if (t->own)
+            add_own(t, room, (size_t)history[i], by, touch);
+        else if (add_codes(t, room, (size_t)history[i], by, touch))
+            return -1;
+    }
+    return 0;
+}
 
-/* How many entries a history reads; what is next to be read is asked for on the way. */
+/* --- few entries: a sum for each row that they lead to, found by its hash, instead of a row of all sums, which would
+ * come from memory --- */
+
+/* How many entries a history reads. What is next to be read is asked for on the way, without a look at how much it is: a
+ * wrong guess of a branch would wait for memory. */
 static size_t entries_of(const Neighbours *t, const int32_t *history, size_t length)
 {
     size_t entries = 0;
+    for (size_t i = 0; i < length; i++)
+        __builtin_prefetch(t->starts + history[i]);
     for (size_t i = 0; i < length; i++) {
         size_t begin = t->starts[history[i]], end = t->starts[history[i] + 1];
-        const char *first = t->values ? (const char *)(t->values + begin) : (const char *)t->codes.buf + begin;
-        const char *second = t->values ? (const char *)(t->places + begin) : (const char *)t->near.buf + begin;
-        size_t bytes = (end - begin) * (t->values ? 4 : 1);
-        for (size_t at = 0; at < bytes && at < 256; at += 64)
-            __builtin_prefetch(first + at), __builtin_prefetch(second + at);
+        const char *first = t->own ? (const char *)(t->own + begin) : (const char *)t->codes.buf + begin;
+        const char *second = t->own ? first + 128 : (const char *)t->near.buf + begin;
+        __builtin_prefetch(first), __builtin_prefetch(first + 64);
+        __builtin_prefetch(second), __builtin_prefetch(second + 64);
         entries += end - begin;
     }
     return entries;
 }
 
-/* Parts of all entries, item by item; -1 where codes are damaged. */
-static int gather(const Neighbours *t, const int32_t *history, const float *weights, size_t length, Part *into)
+/* Sums by the hash of their rows: which part each is, or where it belongs. */
+typedef struct {
+    Part *parts;
+    uint16_t *slots;
+    uint32_t mask;
+    int shift;
+    size_t count;
+} Sums;
+
+INLINE uint16_t *slot_of(const Sums *s, uint32_t row)
 {
-    size_t n = 0;
+    uint32_t at = row * 0x9e3779b1u >> s->shift;
+    while (s->slots[at] && s->parts[s->slots[at] - 1].row != row)
+        at = (at + 1) & s->mask;
+    return &s->slots[at];
+}
+
+INLINE void sum_up(Sums *s, uint32_t row, float x)
+{
+    uint16_t *slot = slot_of(s, row);
+    if (*slot)
+        s->parts[*slot - 1].x += x;
+    else
+        s->parts[s->count] = (Part){row, x}, *slot = (uint16_t)++s->count;
+}
+
+/* Sums of all entries, item by item; -1 where codes are damaged. */
+static int gather(const Neighbours *t, const int32_t *history, const float *weights, size_t length, Sums *into)
+{
     for (size_t i = 0; i < length; i++) {
         size_t column = (size_t)history[i], at = t->starts[column], last = t->starts[column + 1];
         float by = weights ? weights[i] : 1;
-        if (t->values) {
+        if (t->own) {
             for (; at < last; at++)
-                into[n++] = (Part){(uint32_t)t->places[at], t->values[at] * by};
+                sum_up(into, t->own[at].row, t->own[at].x * by);
             continue;
         }
         const uint8_t *counts = (const uint8_t *)t->counts.buf + column * t->groups, *near = t->near.buf;
@@ -149,29 +192,12 @@ static int gather(const Neighbours *t, const int32_t *history, const float *weig
             if (end > last) /* counts are lent, and may be others than those that were counted */
                 return -1;
             for (; at < end; at++)
-                into[n++] = (Part){(uint32_t)(group * GROUP + near[at]), (float)codes[at] * by};
+                sum_up(into, (uint32_t)(group * GROUP + near[at]), (float)codes[at] * by);
         }
         if (at != last)
             return -1;
     }
     return 0;
-}
-
-/* By their rows; those of one row stay in their order. Returns where they are in the end. */
-static Part *in_order(Part *parts, Part *room, size_t n, size_t rows)
-{
-    for (int shift = 0; rows >> shift; shift += 8) {
-        size_t ends[DIGITS + 1] = {0};
-        for (size_t i = 0; i < n; i++)
-            ends[(parts[i].row >> shift & (DIGITS - 1)) + 1]++;
-        for (size_t d = 0; d < DIGITS; d++)
-            ends[d + 1] += ends[d];
-        for (size_t i = 0; i < n; i++)
-            room[ends[parts[i].row >> shift & (DIGITS - 1)]++] = parts[i];
-        Part *other = parts;
-        parts = room, room = other;
-    }
-    return parts;
 }
 
 /* --- the best of it --- */
@@ -280,47 +306,45 @@ static void clean(const Neighbours *t, Room *room)
     memset(room->touched, 0, touched_bytes(t));
 }
 
+enum { FINE, DAMAGED, NOT_A_NUMBER, WRONG_ITEM, NO_MEMORY };
+
+/* One request of few entries. Returns whether that was all: where fewer than k score above 0, it was not. */
+static int answer_few(const Neighbours *t, Room *room, const int32_t *history, const float *weights, size_t length,
+                      size_t n, const int32_t *out, size_t outs, Best *best, int *wrong)
+{
+    int bits = 5;
+    while ((size_t)1 << bits < 2 * n)
+        bits++;
+    Sums sums = {room->parts, room->slots, ((uint32_t)1 << bits) - 1, 32 - bits, 0};
+    memset(room->slots, 0, ((size_t)1 << bits) * sizeof *room->slots);
+    if (gather(t, history, weights, length, &sums))
+        return *wrong = DAMAGED, 1;
+    for (size_t i = 0; i < outs + t->nevers; i++) { /* scales are above 0 */
+        uint16_t *slot = slot_of(&sums, (uint32_t)(i < outs ? out[i] : t->never[i - outs]));
+        if (*slot)
+            sums.parts[*slot - 1].x = -INFINITY;
+    }
+    best->count = 0, best->bar = 0;
+    int nan = 0;
+    for (const Part *at = sums.parts, *end = at + sums.count; at < end; at++) {
+        float sum = t->scale ? at->x * t->scale[at->row] : at->x;
+        if (__builtin_expect(sum < best->bar, 1) || at->row >= t->rows)
+            continue;
+        nan |= sum != sum;
+        best_offer_any(best, sum, (int32_t)at->row);
+    }
+    *wrong = nan ? NOT_A_NUMBER : FINE;
+    return nan || best->count == best->k;
+}
+
 static void leave_out(Room *room, int32_t item)
 {
     room->sums[item] = -INFINITY; /* scales are above 0 */
     room->touched[item / LANES] = 1;
 }
 
-enum { FINE, DAMAGED, NOT_A_NUMBER, WRONG_ITEM, NO_MEMORY };
-
-/* The same of few entries. Returns whether that was all: where fewer than k score above 0, it was not. */
-static int answer_few(const Neighbours *t, Room *room, const int32_t *history, const float *weights, size_t length,
-                      size_t n, const int32_t *out, size_t outs, Best *best, int *wrong)
-{
-    if (gather(t, history, weights, length, room->parts))
-        return *wrong = DAMAGED, 1;
-    const Part *at = in_order(room->parts, room->sorted, n, t->rows + GROUP), *end = at + n;
-    const int32_t *never = t->never, *nevers = t->never + t->nevers, *outs_end = out + outs;
-    best->count = 0, best->bar = 0;
-    int nan = 0;
-    while (at < end && at->row < t->rows) {
-        uint32_t row = at->row;
-        float sum = 0;
-        for (; at < end && at->row == row; at++)
-            sum += at->x;
-        if (t->scale)
-            sum *= t->scale[row];
-        if (sum <= best->bar)
-            continue;
-        while (out < outs_end && (uint32_t)*out < row)
-            out++;
-        while (never < nevers && (uint32_t)*never < row)
-            never++;
-        if ((out < outs_end && (uint32_t)*out == row) || (never < nevers && (uint32_t)*never == row))
-            continue;
-        nan |= sum != sum;
-        best_offer(best, sum, (int32_t)row);
-    }
-    *wrong = nan ? NOT_A_NUMBER : FINE;
-    return nan || best->count == best->k;
-}
-
-/* One request. history, out: ascending. Scores are float32 sums in the order of the items of the history. */
+/* One request. history, out: ascending. Scores are float32 sums in the order of the items of the history. Where there
+ * are many entries, all sums are looked at, else those of blocks that were touched. */
 static int answer(const Neighbours *t, Room *room, const int32_t *history, const float *weights, size_t length,
                   const int32_t *out, size_t outs, Best *best)
 {
@@ -328,13 +352,12 @@ static int answer(const Neighbours *t, Room *room, const int32_t *history, const
     size_t entries = entries_of(t, history, length);
     if (entries <= FEW && answer_few(t, room, history, weights, length, entries, out, outs, best, &wrong))
         return wrong;
-    for (size_t i = 0; i < length && !wrong; i++) {
-        float by = weights ? weights[i] : 1;
-        if (t->values)
-            add_values(t, room, (size_t)history[i], by);
-        else if (add_codes(t, room, (size_t)history[i], by))
-            wrong = DAMAGED;
-    }
+    int all = entries >= t->rows / 16;
+    if (all || room->used)
+        memset(room->sums, 0, sums_bytes(t));
+    room->used = all;
+    if (all ? add_all(t, room, history, weights, length, 0) : add_all(t, room, history, weights, length, 1))
+        wrong = DAMAGED;
     for (size_t i = 0; i < outs; i++)
         leave_out(room, out[i]);
     for (size_t i = 0; i < t->nevers; i++)
@@ -342,13 +365,16 @@ static int answer(const Neighbours *t, Room *room, const int32_t *history, const
     size_t k = best->k;
     if (!wrong) {
         best->count = 0, best->bar = 0; /* what is above 0 was touched */
-        wrong = look(t, room, best, 0) ? NOT_A_NUMBER : FINE;
+        wrong = look(t, room, best, all) ? NOT_A_NUMBER : FINE;
     }
     if (!wrong && best->count < k) { /* then come those at 0, by their number, and those below */
         best->count = 0, best->bar = -INFINITY;
         wrong = look(t, room, best, 1) ? NOT_A_NUMBER : FINE;
     }
-    clean(t, room);
+    if (all)
+        memset(room->touched, 0, touched_bytes(t));
+    else
+        clean(t, room);
     return wrong;
 }
 
@@ -362,7 +388,7 @@ static void neighbours_dealloc(PyObject *self)
         t->free = room->next;
         room_drop(t, room);
     }
-    memory_drop(t->values, t->entries * sizeof *t->values), memory_drop(t->places, t->entries * sizeof *t->places);
+    memory_drop(t->own, t->entries * sizeof *t->own);
     memory_drop(t->scale, sums_bytes(t));
     free(t->starts), free(t->never);
     Py_buffer *lent[] = {&t->codes, &t->near, &t->counts};
@@ -391,7 +417,7 @@ static const char *turn(Neighbours *t, const float *values, const int32_t *colum
             size_t at = t->starts[columns[i]]++;
             if (at >= t->entries)
                 return "columns changed while they were read";
-            t->values[at] = values[i], t->places[at] = (int32_t)row;
+            t->own[at] = (Part){(uint32_t)row, values[i]};
         }
     for (size_t c = t->columns; c > 0; c--) /* every start has moved on to the next */
         t->starts[c] = t->starts[c - 1];
@@ -409,10 +435,9 @@ static int fill_values(Neighbours *t, const Buffer *values, const Buffer *column
     size_t *from = starts_copied(rows, t->rows, t->entries);
     if (!from)
         return -1;
-    t->values = memory_take(t->entries * sizeof *t->values);
-    t->places = memory_take(t->entries * sizeof *t->places);
+    t->own = memory_take(t->entries * sizeof *t->own);
     const char *wrong = NULL;
-    if (!t->values || !t->places)
+    if (!t->own)
         PyErr_NoMemory();
     else if (from[0] != 0 || from[t->rows] != t->entries)
         wrong = "starts must go from 0 to the number of entries";
@@ -619,6 +644,38 @@ done:
     return done;
 }
 
+/* best(history (any,) int, k, out (any,) int or None) -> Top, or None where these are others, which Python turns into such
+ * first. */
+static PyObject *neighbours_best(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    Neighbours *t = (Neighbours *)self;
+    if (count != 3)
+        return PyErr_SetString(PyExc_TypeError, "best takes history, k, out"), NULL;
+    Buffer h = {.held = 0}, o = {.held = 0};
+    size_t k = lean_k(args[1], t->rows), found = 0;
+    Room *room = NULL;
+    PyObject *top = NULL;
+    if (!k || !buffer_try(&h, args[0], "il", 1) || (args[2] != Py_None && !buffer_try(&o, args[2], "il", 1))) {
+        buffer_drop(&h);
+        return Py_NewRef(Py_None);
+    }
+    room = room_take(t);
+    if (room && !lean_ready(&room->lean, k)) {
+        size_t starts[2] = {0, (size_t)h.view.shape[0]}, outs[2] = {0, o.held ? (size_t)o.view.shape[0] : 0};
+        Requests r = {starts, o.held ? outs : NULL, &h, NULL, o.held ? &o : NULL, room->lean.of_items.view.buf,
+                      room->lean.of_scores.view.buf, 1, k, 0};
+        int wrong;
+        Py_BEGIN_ALLOW_THREADS
+        wrong = answer_all(t, room, &r, &found);
+        Py_END_ALLOW_THREADS
+        top = said(wrong, t) ? NULL : lean_top(&room->lean, found);
+    }
+    if (room)
+        room_give(t, room);
+    buffer_drop(&h), buffer_drop(&o);
+    return top;
+}
+
 /* top_of_all(starts (users + 1,), history (any,), k, out_starts or None, out or None, items (users, k) int64, scores
  * (users, k) float32) -> None. Where fewer than k are found, -1 and -inf follow. */
 static PyObject *neighbours_top_of_all(PyObject *self, PyObject *const *args, Py_ssize_t count)
@@ -666,6 +723,7 @@ done:
 }
 
 static PyMethodDef methods[] = {
+    {"best", (PyCFunction)(void (*)(void))neighbours_best, METH_FASTCALL, "The same as one value, or None."},
     {"top", (PyCFunction)(void (*)(void))neighbours_top, METH_FASTCALL, "The k best items for one history."},
     {"top_of_all", (PyCFunction)(void (*)(void))neighbours_top_of_all, METH_FASTCALL, "The k best for every history."},
     {NULL, NULL, 0, NULL},

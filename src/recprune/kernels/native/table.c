@@ -148,6 +148,10 @@ static void table_free(Table *t)
     float **of_blocks[] = {&t->apart, &t->reach, &t->loud, &t->reach_left, &t->bias_left};
     for (size_t i = 0; i < 5; i++)
         memory_drop(*of_blocks[i], block_bytes(t));
+    while (t->spare) {
+        Spare *spare = t->spare;
+        t->spare = spare->next, lean_drop(&spare->lean), free(spare);
+    }
     if (t->rows.obj)
         PyBuffer_Release(&t->rows);
     PyTypeObject *type = Py_TYPE((PyObject *)t);
@@ -290,18 +294,53 @@ done:
 #define NOT_FINITE "a query holds NaN or infinite numbers"
 #define NO_ITEM "an item to leave out is none of the table: they are 0 or more and below %zu"
 
+enum { FINE, WRONG_ITEM, WRONG_QUERY, NO_MEMORY };
+
+static int said(int wrong, const Table *t)
+{
+    if (wrong == WRONG_ITEM)
+        PyErr_Format(DataError, NO_ITEM, t->items);
+    else if (wrong == WRONG_QUERY)
+        PyErr_SetString(DataError, NOT_FINITE);
+    else if (wrong == NO_MEMORY)
+        PyErr_NoMemory();
+    return wrong;
+}
+
+/* The k best for one query; needs no GIL. */
+static int search_one(const Table *t, const float *query, size_t k, const Buffer *o, int64_t *items, float *scores,
+                      size_t *found)
+{
+    size_t outs = o->held ? (size_t)o->view.shape[0] : 0;
+    void *memory = malloc(search_bytes(t, k) + 64);
+    int32_t *out = malloc(outs * sizeof *out + 1);
+    int wrong = memory && out ? FINE : NO_MEMORY;
+    if (!wrong && o->held && items_sorted(o, 0, outs, t->items, out))
+        wrong = WRONG_ITEM;
+    if (!wrong && t->n) {
+        Search s;
+        search_place(&s, t, k, (void *)(((uintptr_t)memory + 63) / 64 * 64));
+        if (search_prepare(&s, t, query, k, out, outs))
+            wrong = WRONG_QUERY;
+        else {
+            scan_of(t)->one(t, 0, t->blocks, &s);
+            *found = search_finish(&s, items, scores);
+        }
+    }
+    free(memory), free(out);
+    return wrong;
+}
+
 /* top(query (d,), k, out (any,) or None, items (k,) int64, scores (k,) float32) -> how many were found */
 static PyObject *table_top(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     Table *t = (Table *)self;
-    size_t k, found = 0, outs = 0;
+    size_t k, found = 0;
     if (count != 5)
         return PyErr_SetString(PyExc_TypeError, "top takes query, k, out, items, scores"), NULL;
     if (k_of(args[1], &k))
         return NULL;
     Buffer q = {.held = 0}, o = {.held = 0}, items = {.held = 0}, scores = {.held = 0};
-    void *memory = NULL;
-    int32_t *out = NULL;
     PyObject *answer = NULL;
     if (buffer_take(&q, args[0], "the query", "f", 1, 0) ||
         (args[2] != Py_None && buffer_take(&o, args[2], "items to leave out", "il", 1, 0)) ||
@@ -313,36 +352,54 @@ static PyObject *table_top(PyObject *self, PyObject *const *args, Py_ssize_t cou
                      q.view.shape[0], items.view.shape[0], t->d, k);
         goto done;
     }
-    outs = o.held ? (size_t)o.view.shape[0] : 0;
-    memory = malloc(search_bytes(t, k) + 64);
-    out = malloc(outs * sizeof *out + 1);
-    if (!memory || !out) {
-        PyErr_NoMemory();
-        goto done;
-    }
-    int wrong_items, wrong_query = 0;
+    int wrong;
     Py_BEGIN_ALLOW_THREADS
-    wrong_items = o.held && items_sorted(&o, 0, outs, t->items, out);
-    if (!wrong_items && t->n) {
-        Search s;
-        search_place(&s, t, k, (void *)(((uintptr_t)memory + 63) / 64 * 64));
-        wrong_query = search_prepare(&s, t, q.view.buf, k, out, outs);
-        if (!wrong_query) {
-            scan_of(t)->one(t, 0, t->blocks, &s);
-            found = search_finish(&s, items.view.buf, scores.view.buf);
-        }
-    }
+    wrong = search_one(t, q.view.buf, k, &o, items.view.buf, scores.view.buf, &found);
     Py_END_ALLOW_THREADS
-    if (wrong_items)
-        PyErr_Format(DataError, NO_ITEM, t->items);
-    else if (wrong_query)
-        PyErr_SetString(DataError, NOT_FINITE);
-    else
+    if (!said(wrong, t))
         answer = PyLong_FromSize_t(found);
 done:
-    free(memory), free(out);
     buffer_drop(&q), buffer_drop(&o), buffer_drop(&items), buffer_drop(&scores);
     return answer;
+}
+
+/* With the GIL held, as giving it back. */
+static Spare *spare_take(Table *t, size_t k)
+{
+    Spare *spare = t->spare;
+    if (spare)
+        t->spare = spare->next;
+    else if (!(spare = calloc(1, sizeof *spare)))
+        return PyErr_NoMemory(), NULL;
+    if (!lean_ready(&spare->lean, k))
+        return spare;
+    free(spare);
+    return NULL;
+}
+
+/* best(query (d,), k, out (any,) int or None) -> Top, or None where these are others, which Python turns into such
+ * first. */
+static PyObject *table_best(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    Table *t = (Table *)self;
+    if (count != 3)
+        return PyErr_SetString(PyExc_TypeError, "best takes query, k, out"), NULL;
+    Buffer q = {.held = 0}, o = {.held = 0};
+    size_t k = lean_k(args[1], t->n), found = 0;
+    PyObject *top = NULL;
+    int fine = k && buffer_try(&q, args[0], "f", 1) && (size_t)q.view.shape[0] == t->d &&
+               (args[2] == Py_None || buffer_try(&o, args[2], "il", 1));
+    Spare *spare = fine ? spare_take(t, k) : NULL;
+    if (spare) {
+        int wrong;
+        Py_BEGIN_ALLOW_THREADS
+        wrong = search_one(t, q.view.buf, k, &o, spare->lean.of_items.view.buf, spare->lean.of_scores.view.buf, &found);
+        Py_END_ALLOW_THREADS
+        top = said(wrong, t) ? NULL : lean_top(&spare->lean, found);
+        spare->next = t->spare, t->spare = spare;
+    }
+    buffer_drop(&q), buffer_drop(&o);
+    return fine ? top : Py_NewRef(Py_None);
 }
 
 enum { TOGETHER = 48, CHUNK = 256 << 10 };
@@ -356,8 +413,6 @@ typedef struct {
     float *scores;
     size_t k, width; /* width: of a row of items and scores */
 } Batch;
-
-enum { FINE, WRONG_ITEM, WRONG_QUERY, NO_MEMORY };
 
 /* Some users at a time pass over a piece of the panel that stays in the cache, so that it comes from memory once for
  * all of them, and their scores are never written down. */
@@ -453,13 +508,7 @@ static PyObject *table_top_of_all(PyObject *self, PyObject *const *args, Py_ssiz
     Py_BEGIN_ALLOW_THREADS
     wrong = batch_all(&b, users);
     Py_END_ALLOW_THREADS
-    if (wrong == WRONG_ITEM)
-        PyErr_Format(DataError, NO_ITEM, t->items);
-    else if (wrong == WRONG_QUERY)
-        PyErr_SetString(DataError, NOT_FINITE);
-    else if (wrong == NO_MEMORY)
-        PyErr_NoMemory();
-    else
+    if (!said(wrong, t))
         answer = Py_NewRef(Py_None);
 done:
     free(from);
@@ -477,6 +526,7 @@ static PyObject *table_bytes(PyObject *self, void *unused)
 }
 
 static PyMethodDef methods[] = {
+    {"best", (PyCFunction)(void (*)(void))table_best, METH_FASTCALL, "The same as one value, or None."},
     {"top", (PyCFunction)(void (*)(void))table_top, METH_FASTCALL, "The k best items for one query."},
     {"top_of_all", (PyCFunction)(void (*)(void))table_top_of_all, METH_FASTCALL, "The k best items for every query."},
     {NULL, NULL, 0, NULL},

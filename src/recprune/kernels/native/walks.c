@@ -27,6 +27,7 @@ typedef struct Room {
     int32_t *who;     /* (users) those that are reached */
     float *query;     /* (width rounded up to 16) */
     float *products;  /* (groups + 1, 256) */
+    Lean lean;
 } Room;
 
 /* Lists of a memory: `starts` (rows + 1), and what stands in each. */
@@ -61,7 +62,7 @@ static void room_drop(const Walks *t, Room *room)
 {
     if (!room)
         return;
-    memory_drop(room->likely, padded(t) * 4), memory_drop(room->near, padded(t) * 4);
+    lean_drop(&room->lean), memory_drop(room->likely, padded(t) * 4), memory_drop(room->near, padded(t) * 4);
     memory_drop(room->touched, touched_bytes(t)), memory_drop(room->reached, t->users * 4);
     free(room->who), memory_drop(room->query, wide(t) * 4), memory_drop(room->products, (t->groups + 1) * WORDS * 4);
     free(room);
@@ -627,17 +628,42 @@ static int answer_all(const Walks *t, Room *room, const Requests *r, size_t *fou
     return wrong;
 }
 
-static int answered(Walks *t, const Requests *r, size_t *found)
+static int answered(Walks *t, Room *room, const Requests *r, size_t *found)
 {
-    Room *room = room_take(t);
     int wrong;
     if (!room)
         return NO_MEMORY;
     Py_BEGIN_ALLOW_THREADS
     wrong = answer_all(t, room, r, found);
     Py_END_ALLOW_THREADS
-    room_give(t, room);
     return said(wrong, t);
+}
+
+/* best(history (any,) int, k, out (any,) int or None) -> Top, or None where these are others, which Python turns into such
+ * first. */
+static PyObject *walks_best(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    Walks *t = (Walks *)self;
+    if (count != 3)
+        return PyErr_SetString(PyExc_TypeError, "best takes history, k, out"), NULL;
+    Buffer h = {.held = 0}, o = {.held = 0};
+    size_t k = lean_k(args[1], t->items), found = 0;
+    PyObject *top = NULL;
+    if (!k || !buffer_try(&h, args[0], "il", 1) || (args[2] != Py_None && !buffer_try(&o, args[2], "il", 1))) {
+        buffer_drop(&h);
+        return Py_NewRef(Py_None);
+    }
+    Room *room = room_take(t);
+    if (room && !lean_ready(&room->lean, k)) {
+        size_t starts[2] = {0, (size_t)h.view.shape[0]}, outs[2] = {0, o.held ? (size_t)o.view.shape[0] : 0};
+        Requests r = {starts, o.held ? outs : NULL, &h, &o, room->lean.of_items.view.buf,
+                      room->lean.of_scores.view.buf, 1, k, 0};
+        top = answered(t, room, &r, &found) ? NULL : lean_top(&room->lean, found);
+    }
+    if (room)
+        room_give(t, room);
+    buffer_drop(&h), buffer_drop(&o);
+    return top;
 }
 
 /* top(history (any,) int, k, out (any,) int or None, items (k,) int64, scores (k,) float32) -> how many were found.
@@ -663,8 +689,11 @@ static PyObject *walks_top(PyObject *self, PyObject *const *args, Py_ssize_t cou
         goto done;
     }
     Requests r = {starts, o.held ? outs : NULL, &h, &o, items.view.buf, scores.view.buf, 1, k, 0};
-    if (!answered(t, &r, &found))
+    Room *room = room_take(t);
+    if (!answered(t, room, &r, &found))
         done = PyLong_FromSize_t(found);
+    if (room)
+        room_give(t, room);
 done:
     buffer_drop(&h), buffer_drop(&o), buffer_drop(&items), buffer_drop(&scores);
     return done;
@@ -700,8 +729,11 @@ static PyObject *walks_top_of_all(PyObject *self, PyObject *const *args, Py_ssiz
         (o.held && !(outs = starts_copied(&os, users, (size_t)o.view.shape[0]))))
         goto done;
     Requests r = {starts, outs, &h, &o, items.view.buf, scores.view.buf, users, k, 1};
-    if (!answered(t, &r, &found))
+    Room *room = room_take(t);
+    if (!answered(t, room, &r, &found))
         done = Py_NewRef(Py_None);
+    if (room)
+        room_give(t, room);
 done:
     free(starts), free(outs);
     buffer_drop(&st), buffer_drop(&h), buffer_drop(&os), buffer_drop(&o), buffer_drop(&items), buffer_drop(&scores);
@@ -709,6 +741,7 @@ done:
 }
 
 static PyMethodDef methods[] = {
+    {"best", (PyCFunction)(void (*)(void))walks_best, METH_FASTCALL, "The same as one value, or None."},
     {"top", (PyCFunction)(void (*)(void))walks_top, METH_FASTCALL, "The k best items for one history."},
     {"top_of_all", (PyCFunction)(void (*)(void))walks_top_of_all, METH_FASTCALL, "The k best for every history."},
     {NULL, NULL, 0, NULL},
