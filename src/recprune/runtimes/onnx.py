@@ -82,7 +82,8 @@ def _installed() -> Any:
 def _quiet() -> Iterator[None]:
     """Without what the exporter says on its way."""
     level = logging.root.manager.disable
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    said = io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         warnings.simplefilter("ignore")
         logging.disable(logging.ERROR)
         try:
