@@ -86,3 +86,33 @@ def test_a_cut_model_is_fine_tuned_by_a_teacher_that_knows_more_ids(log, tmp_pat
     assert works(tmp_path / "alone")[-1] == ("finetune", False)
     scores = [asked("evaluate", tmp_path / name)["mean"] for name in ("taught", "alone")]
     assert all(0 <= mean["recall@20"] <= 1 for mean in scores)
+
+
+def test_several_teachers_of_the_same_ids_are_learned_from(log, tmp_path):
+    asked("prepare", log, "-o", tmp_path / "prepared", *ROLES)
+    for seed in (0, 1):
+        asked(
+            "train",
+            tmp_path / "prepared",
+            "--model",
+            "mf",
+            "--set",
+            "dim=8",
+            "--epochs",
+            1,
+            "--seed",
+            seed,
+            "-o",
+            tmp_path / f"big{seed}",
+        )
+    asked("train", tmp_path / "prepared", "--model", "mf", "--set", "dim=2", "--epochs", 1, "-o", tmp_path / "small")
+    both = ("--teacher", tmp_path / "big0", "--teacher", tmp_path / "big1")
+    asked("finetune", tmp_path / "small", *both, "--epochs", 1, "-o", tmp_path / "taught")
+    assert works(tmp_path / "taught") == [("train", False), ("finetune", True)]
+    asked("plan", tmp_path / "big1", "--factor", 0.3, "--kind", "id", "-o", tmp_path / "plan.json")
+    asked("apply", tmp_path / "big1", tmp_path / "plan.json", "-o", tmp_path / "cut")
+    mixed = ("--teacher", tmp_path / "big0", "--teacher", tmp_path / "cut")
+    done = call("finetune", tmp_path / "small", *mixed, "-o", tmp_path / "no")
+    assert done.exit_code == 2
+    assert "knows other ids" in done.stderr
+    assert not (tmp_path / "no").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +12,20 @@ import typer
 from recprune.cli._guard import Answer
 from recprune.cli._options import Common, Data, Model, Own, Training
 from recprune.cli._progress import stage
+from recprune.errors import DataError
 
 __all__ = ["finetune"]
 PLACE = 6
+
+
+def same_ids(folder: Path, found: Mapping[str, object], wanted: Mapping[str, object]) -> None:
+    """Raise DataError where a teacher knows other ids than the first one."""
+    for name in wanted.keys() & found.keys():
+        if found[name] != wanted[name]:
+            raise DataError(
+                f"{folder} knows other ids of {name} than the first teacher; the mean is of models of the same data",
+                column=name,
+            )
 
 
 def finetune(
@@ -23,8 +35,11 @@ def finetune(
     data: Data = None,
     own: Own = None,
     teacher: Annotated[
-        Path | None,
-        typer.Option("--teacher", help="Folder of the larger model: what it says is learned too. See --fit distill=."),
+        list[Path] | None,
+        typer.Option(
+            "--teacher",
+            help="Folder of a larger model: what it says is learned too (--fit distill=). Repeat for several.",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Where the result goes. Default: in the model's place.")
@@ -37,11 +52,15 @@ def finetune(
     from recprune.recipe.stages import epochs
     from recprune.recipe.train import TUNING
     from recprune.training.finetune import finetune
+    from recprune.training.mean_of import MeanOf
 
     free(out or model)
     shelved, options = take(model, own, data), training.options(common.seed, TUNING)
     split = shelved.split(data)
-    large = None if teacher is None else take(teacher, own, data)
+    larger = [take(folder, own, data) for folder in teacher or ()]
+    large = larger[0] if larger else None
+    for folder, one in zip(teacher or (), larger, strict=True):
+        same_ids(folder, one.vocabularies, larger[0].vocabularies)
     codes = shelved.codes(split) if large is None else renumbering(large.vocabularies, shelved.vocabularies)
     split = split if large is None else large.own(split)
     with stage("fine-tune") as say:
@@ -51,7 +70,7 @@ def finetune(
             options,
             progress=epochs(say, options.epochs),
             renumber=codes,
-            teacher=None if large is None else large.model,
+            teacher=MeanOf([one.model for one in larger]) if larger else None,
         )
     work, where = Work.of("finetune", fit, options, distilled=large is not None), out or model
     put(where, replace(shelved, data=data or shelved.data, works=(*shelved.works, work)), seed=common.seed)
