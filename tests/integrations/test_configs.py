@@ -1,5 +1,6 @@
 """What configurations of RecBole and FuxiCTR say about data is done to the data, or refused."""
 
+import contextlib
 import json
 import textwrap
 
@@ -8,7 +9,7 @@ from typer.testing import CliRunner
 
 from recprune.cli import app
 from recprune.data.store import load_split
-from recprune.errors import DataError
+from recprune.errors import DataError, RecpruneError
 from recprune.integrations.configs import prepare_config
 from recprune.integrations.yaml_file import read_yaml
 
@@ -190,6 +191,56 @@ def test_nothing_is_built_or_run_and_other_files_are_told_from_ours(tmp_path, mo
     with pytest.raises(DataError):
         prepare_config(config(tmp_path, text))
     assert not (tmp_path / "owned").exists()
+
+
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        (BOMB + "dataset: tiny\nbenchmark_filename: *i\n", "aliases"),
+        ("base: &b {x: 1}\ndataset: tiny\nmore:\n  <<: *b\n", "aliases"),
+        ("dataset: tiny\ndataset: other\n", "'dataset' stands twice"),
+        ("dataset: tiny\neval_args: {order: TO, order: RO}\n", "'order' stands twice"),
+        ("dataset: !!timestamp x\n", "YAML"),
+        ("dataset: !!int ''\n", "YAML"),
+        ("dataset: !!bool maybe\n", "YAML"),
+        ("? [a]\n: 1\n", "YAML"),
+        ("a: " + "[" * 5000, "YAML"),
+        ("a: \0", "YAML"),
+        ("#" * (1 << 20) + "\na: 1\n", "larger than"),
+    ],
+)
+def test_case_21_a_configuration_says_one_thing_and_in_as_many_words_as_it_has(tmp_path, text, word):
+    with pytest.raises(DataError, match=word):
+        prepare_config(config(tmp_path, text))
+
+
+ODD = ("1", "x", "[1]", "[[a]]", "{a: 1}", "{a: {b: c}}", "null", "true", "2024-01-01", "1.5e300", "-1", "[]", "{}")
+
+
+@pytest.mark.parametrize(
+    "key", ["data_path", "load_col", "unload_col", "threshold", "eval_args", "seed", "user_inter_num_interval"]
+)
+def test_case_21_settings_of_recbole_that_hold_something_else_are_told(tmp_path, atomic, key):
+    for odd in ODD:
+        text = "dataset: tiny\ndata_path: data\neval_args: {split: {RS: [8, 1, 1]}, order: TO}\n"
+        lines = [line for line in text.splitlines() if not line.startswith(f"{key}:")]
+        path = config(tmp_path, "\n".join([*lines, f"{key}: {odd}", ""]))
+        with contextlib.suppress(RecpruneError):  # and nothing else
+            prepare_config(path)
+
+
+@pytest.mark.parametrize("old", ["[userid, adgroup]", "categorical}", "true", "float}", "csv/train.csv", "3}", "^"])
+def test_case_21_settings_of_fuxictr_that_hold_something_else_are_told(tmp_path, csv, old):
+    for odd in ODD:
+        text = FUXI.replace(old, odd + ("}" if old.endswith("}") else ""), 1)
+        assert odd in text
+        with contextlib.suppress(RecpruneError):
+            prepare_config(config(tmp_path, text))
 
 
 def test_the_command_prepares_and_says_what_it_did_not_read(tmp_path, atomic):

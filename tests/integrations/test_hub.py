@@ -1,6 +1,7 @@
 """A folder for model hubs: safetensors alone reads it, and what comes back answers to the bit."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from safetensors.torch import load_file
 
 from recprune.errors import ArtifactError
 from recprune.evaluation.inputs import example
+from recprune.integrations import hub
 from recprune.integrations.hub import from_pretrained, save_pretrained
 from recprune.models.build import build
 from recprune.packing import pack, storing
@@ -111,6 +113,32 @@ def test_names_that_lead_out_of_the_folder_are_refused(folder, tmp_path):
     config["recprune"]["files"]["../secret"] = {"bytes": 4, "sha256": ""}
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ArtifactError, match="no file of an artifact"):
+        from_pretrained(folder)
+
+
+def test_a_file_of_another_size_is_not_even_copied(folder, monkeypatch):
+    with (folder / "model.safetensors").open("ab") as file:
+        file.truncate(1 << 40)
+    monkeypatch.setattr(hub.shutil, "copyfile", lambda *_: pytest.fail("it was copied"))
+    with pytest.raises(ArtifactError, match="is no file of"):
+        from_pretrained(folder)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there are no such devices here")
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "plan.json"])
+def test_a_device_without_an_end_is_not_read(name, folder):
+    (folder / name).unlink()
+    (folder / name).symlink_to("/dev/zero")
+    with pytest.raises(ArtifactError, match=r"it is no file"):
+        from_pretrained(folder)
+
+
+@pytest.mark.parametrize("odd", ['"\\ud800"', "[" * 900 + "]" * 900, '{"a": 1, "a": 2}', "NaN", "1e999"])
+def test_a_config_that_says_two_things_or_none_is_refused(odd, folder):
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace('"notes": {}', f'"notes": {{"x": {odd}}}'))
+    assert odd in (folder / "config.json").read_text()
+    with pytest.raises(ArtifactError):
         from_pretrained(folder)
 
 

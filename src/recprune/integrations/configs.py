@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from recprune.data.dataset import Roles
-from recprune.errors import DataError
+from recprune.errors import DataError, RecpruneError
 from recprune.integrations import fuxictr, recbole
 from recprune.integrations.yaml_file import read_yaml
 from recprune.recipe.prepare import Prepared
@@ -40,10 +42,8 @@ def prepare_config(
     said = read_yaml(path)
     place = None if folder is None else Path(folder)
     if dataset is not None or any(isinstance(part, dict) and "feature_cols" in part for part in said.values()):
-        found = fuxictr.read(path, said, place, dataset)
         tool = "fuxictr"
     elif {"dataset", "load_col", "USER_ID_FIELD", "eval_args", "data_path"} & said.keys():
-        found = recbole.read(path, said, place)
         tool = "recbole"
     else:
         raise DataError(
@@ -51,4 +51,20 @@ def prepare_config(
             "with feature_cols)",
             path=str(path),
         )
+    with _told(path):
+        found = fuxictr.read(path, said, place, dataset) if tool == "fuxictr" else recbole.read(path, said, place)
     return FromConfig(tool, found.prepare(stage), found.log.roles, found.unread)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What comes of a setting that is a list instead of a mapping, and its like, as a DataError."""
+    try:
+        yield
+    except RecpruneError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+        raise DataError(
+            f"{path}: a setting holds something else than is expected there ({type(error).__name__}: {error})",
+            path=str(path),
+        ) from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +19,7 @@ from recprune.artifact.reading import Loaded
 from recprune.atomic import replace_folder, write_file
 from recprune.data.vocabulary import Vocabulary
 from recprune.errors import ArtifactError
+from recprune.plain_json import read_json
 from recprune.planning.plan import Plan
 from recprune.report.markdown import plain
 
@@ -74,23 +77,34 @@ def from_pretrained(folder: str | Path, model: nn.Module | None = None) -> Loade
     with tempfile.TemporaryDirectory(prefix="recprune-") as place:
         there = Path(place)
         (there / MANIFEST).write_text(json.dumps(said, indent=1, ensure_ascii=False), encoding="utf-8")
-        for name in _files(folder, said):
-            try:
-                shutil.copyfile(folder / (MODEL if name == WEIGHTS else name), there / name)
-            except OSError as error:
-                raise ArtifactError(f"{folder} is not whole: {error}. Take a good copy", path=str(folder)) from error
+        for name, size in _files(folder, said).items():
+            _copied(folder / (MODEL if name == WEIGHTS else name), there / name, size)
         return artifact.load(there, model)
+
+
+def _copied(source: Path, target: Path, size: int) -> None:
+    """A copy of a file of that size; of a longer one, of a pipe or a device, nothing is read. Raises ArtifactError."""
+    try:
+        facts = source.stat()
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size != size:
+            raise OSError(errno.EINVAL, f"it is no file of {size:,} bytes", str(source))
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise ArtifactError(f"{source.parent} is not whole: {error}. Take a good copy", path=str(source)) from error
 
 
 def _said(folder: Path) -> dict[str, Any]:
     """The manifest in config.json."""
     path = folder / CONFIG
     try:
+        if not path.is_file():
+            raise ValueError("it is no file")
         if path.stat().st_size > 2 * LARGEST:
             raise ValueError("it is larger than any configuration")
-        said = json.loads(path.read_text(encoding="utf-8"))[KIND]
+        said = read_json(path.read_bytes())[KIND]
         if not isinstance(said, dict):
             raise ValueError("no mapping")
+        json.dumps(said, indent=1)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtifactError(
             f"{folder} was not written by save_pretrained: {CONFIG}: {type(error).__name__} {error}", path=str(path)
@@ -98,13 +112,17 @@ def _said(folder: Path) -> dict[str, Any]:
     return said
 
 
-def _files(folder: Path, said: Mapping[str, Any]) -> list[str]:
-    """Names of an artifact's files, and no others."""
+def _files(folder: Path, said: Mapping[str, Any]) -> dict[str, int]:
+    """Names of an artifact's files, and no others, and how long they are."""
     names = said.get("files")
     odd = [name for name in names if not FILE.fullmatch(name)] if isinstance(names, dict) else ["no list of files"]
     if odd or not isinstance(names, dict):
         raise ArtifactError(f"{folder / CONFIG}: {odd[0]!r} is no file of an artifact", path=str(folder / CONFIG))
-    return list(names)
+    sizes = {name: facts.get("bytes") if isinstance(facts, dict) else None for name, facts in names.items()}
+    wrong = [name for name, size in sizes.items() if type(size) is not int]
+    if wrong:
+        raise ArtifactError(f"{folder / CONFIG}: {wrong[0]} has no size", path=str(folder / CONFIG))
+    return {name: int(size or 0) for name, size in sizes.items()}
 
 
 def _refuse_others(folder: Path) -> None:
