@@ -197,8 +197,8 @@ def notes(told: Set) -> list[str]:
         "Each model has three settings (step size and decay, or the penalty, or the step size) to choose from on "
         "validation, and its best epoch there",
         f"{TAUGHT}: the seconds are those of its teachers too, two of deepfm and two of dcn; how it learns was chosen "
-        "on Frappe's validation part: distill 1 at temperature 1: 0.9839, 0.8 at 2: 0.9847; with dropout 0.3 0.9830 and "
-        "0.9837; the mean of the four teachers: 0.9862",
+        "on Frappe's validation part: distill 1 at temperature 1: 0.9839, 0.8 at 2: 0.9847; with dropout 0.3 0.9830 "
+        "and 0.9837; the mean of the four teachers: 0.9862",
         f"Vectors of {DIM} numbers and towers of {' and '.join(map(str, HIDDEN))} units, also in other packages",
         "Fields of more than 254 values are encoded by their targets for the trees",
         *([f"Bins: {bins}"] if bins else []),
