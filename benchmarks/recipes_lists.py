@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import torch
-from benchmarks import recipes
-from benchmarks.recipes import GOWALLA_FISM, folder, gowalla
+from benchmarks.recipes import GOWALLA_FISM, folder, gowalla, ml100k, movietweetings, online_retail
 from torch import nn
 
 from recprune.data.dataset import Split
@@ -126,7 +124,7 @@ def implicit_items(kind: str, k: int) -> Make:
     return make
 
 
-def small(name: str, title: str, ours: Mapping[str, Make], best: str, chosen: str) -> ListData:
+def small(split: Callable[[float], Split], title: str, ours: Mapping[str, Make], best: str, chosen: str) -> ListData:
     """A set of the last 20 % of every user, beside the models of implicit; validation is a tenth before them."""
     peers = {
         "implicit: cosine, 200": implicit_items("Cosine", 200),
@@ -135,12 +133,9 @@ def small(name: str, title: str, ours: Mapping[str, Make], best: str, chosen: st
         "implicit: ALS, 32 dims": implicit_als(32, 30.0, 5.0, 15),
         "implicit: ALS, 64 dims": implicit_als(64, 30.0, 20.0, 15),
     }
-    return ListData(title, partial(_last_fifth, name), 20, {**ours, **peers}, best, FISMS, notes=(chosen,))
-
-
-def _last_fifth(name: str, valid: bool) -> Split:
-    made: Split = getattr(recipes, name)(0.1 if valid else 0.0)
-    return made
+    return ListData(
+        title, lambda valid: split(0.1 if valid else 0.0), 20, {**ours, **peers}, best, FISMS, notes=(chosen,)
+    )
 
 
 FISM = FitOptions(epochs=30, batch=128, lr=0.03, decay=0.0, schedule="linear", hidden=0.75, metric="recall", every=30)
@@ -217,7 +212,7 @@ SETS: Mapping[str, ListData] = {
         ),
     ),
     "ml-100k": small(
-        "ml100k",
+        ml100k,
         "MovieLens 100K",
         {
             "popularity": closed("popularity"),
@@ -233,7 +228,7 @@ SETS: Mapping[str, ListData] = {
         "k 200: 0.2336 / 0.1731; fism 0.2267 / 0.1601; implicit's ALS, 64 dims: 0.2346 / 0.1619",
     ),
     "movietweetings": small(
-        "movietweetings",
+        movietweetings,
         "MovieTweetings 100K",
         {
             "popularity": closed("popularity"),
@@ -249,7 +244,7 @@ SETS: Mapping[str, ListData] = {
         "0.1381; item_knn, k 200: 0.2746 / 0.1357; implicit's ALS, 32 dims: 0.2373 / 0.1141",
     ),
     "online-retail": small(
-        "online_retail",
+        online_retail,
         "Online Retail",
         {
             "popularity": closed("popularity"),
