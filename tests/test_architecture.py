@@ -45,29 +45,6 @@ SEE_EVERYTHING = {"__init__", "__main__", "cli", "integrations", "recipe", "repo
 NOT_SEEN = {"cli", "integrations", "recipe", "report", "scale", "studio", "testing", "__main__"}
 """What only the front of the house may import: each of these is seen by those that see everything."""
 
-FORBIDDEN_MODULES = {
-    *("pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"),
-    *("runpy", "code", "codeop"),
-}
-FORBIDDEN_CALLS = {
-    "eval",
-    "exec",
-    "compile",
-    "__import__",
-    "yaml.load",
-    "yaml.unsafe_load",
-    "yaml.full_load",
-    "torch.load",
-    "torch.save",
-    "torch.jit.load",
-    "os.system",
-    "os.popen",
-    *(f"os.{kind}{how}" for kind in ("exec", "spawn") for how in ("l", "le", "lp", "lpe", "v", "ve", "vp", "vpe")),
-    "subprocess.getoutput",
-    "subprocess.getstatusoutput",
-    "pd.read_pickle",
-}
-
 
 def area(file: Path) -> str:
     """The folder or file right below the package."""
@@ -124,29 +101,6 @@ def turned_back(tree: ast.AST, file: Path) -> list[str]:
     return found
 
 
-def unsafe(tree: ast.AST, file: Path) -> list[str]:
-    """What could run somebody else's code: pickle, eval, a shell."""
-    found = []
-    for line, name in imports(tree, file):
-        parts = name.split(".")
-        if parts[0] in FORBIDDEN_MODULES or name in FORBIDDEN_CALLS:
-            found.append(f"{name_of(file)}:{line} imports {name}")
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            told = {k.arg: k.value for k in node.keywords}
-            shell = any(isinstance(v := told.get(k), ast.Constant) and v.value for k in ("shell", "allow_pickle"))
-            if (called(node) in FORBIDDEN_CALLS and not safely_loaded(node, file)) or shell:
-                found.append(f"{name_of(file)}:{node.lineno} calls {ast.unparse(node)[:80]}")
-    return found
-
-
-def safely_loaded(node: ast.Call, file: Path) -> bool:
-    """torch.load where it is told to build nothing but tensors, in the one process that reads foreign files."""
-    told = {k.arg: k.value for k in node.keywords}
-    only = isinstance(v := told.get("weights_only"), ast.Constant) and v.value is True
-    return called(node) == "torch.load" and only and name_of(file) == "importing/pt.py"
-
-
 def test_every_folder_has_its_place_in_the_table() -> None:
     new = {area(file) for file in FILES} - SEES.keys() - SEE_EVERYTHING
     assert not new, "give it a place in SEES"
@@ -154,10 +108,6 @@ def test_every_folder_has_its_place_in_the_table() -> None:
 
 def test_imports_never_turn_back() -> None:
     assert not [line for file in FILES if area(file) in SEES for line in turned_back(parsed(file), file)]
-
-
-def test_nothing_unpickles_evaluates_or_opens_a_shell() -> None:
-    assert not [line for file in FILES for line in unsafe(parsed(file), file)]
 
 
 def test_data_knows_no_modules() -> None:
@@ -261,29 +211,3 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 )
 def test_an_import_that_turns_back_is_seen(source: str) -> None:
     assert len(turned_back(ast.parse(source), PACKAGE / "importance" / "probe.py")) == 1
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "import pickle",
-        "from joblib import load",
-        "eval('1')",
-        "torch.load(path)",
-        "from torch import load",
-        "import subprocess\nsubprocess.run('ls', shell=True)",
-        "import numpy as np\nnp.load(path, allow_pickle=True)",
-        "import os\nos.system('ls')",
-        "torch.load(path, weights_only=True)",
-        "compile('1', '', 'eval')",
-        "import runpy",
-        "os.execv(path, [])",
-        "yaml.load(text, Loader=yaml.FullLoader)",
-    ],
-)
-def test_what_could_run_foreign_code_is_seen(source: str) -> None:
-    assert unsafe(ast.parse(source), PACKAGE / "artifact.py")
-
-
-def test_a_model_in_eval_mode_is_no_eval() -> None:
-    assert not unsafe(ast.parse("model.eval()\nnp.load(path, allow_pickle=False)"), PACKAGE / "artifact.py")
