@@ -7,6 +7,7 @@ reach it (docs/scale.md says how to switch tokens on). A task whose worker dies 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import sys
@@ -34,6 +35,7 @@ class Ray:
     retries: int = 100
     _ray: Any = field(default=None, init=False)
     _ours: bool = field(default=False, init=False)
+    _aside: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False)
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -49,6 +51,7 @@ class Ray:
         if self._ours:
             self._ray.shutdown()
             self._ours = False
+            self._aside.close()
 
     def map(self, function: Callable[[int], Any], numbers: Iterable[int]) -> Iterator[Any]:
         """What the function makes of every number, in their order. Raises DataError where the cluster is lost."""
@@ -62,6 +65,7 @@ class Ray:
             yield self._got(waiting.popleft())
 
     def _begin(self) -> None:
+        self._aside.enter_context(contextlib.redirect_stdout(sys.stderr))  # where Ray tells of workers that died
         quiet = {"log_to_driver": False, "configure_logging": False}
         if os.environ.get("RAY_ADDRESS"):
             self._ray.init(**quiet)

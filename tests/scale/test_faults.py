@@ -1,0 +1,80 @@
+"""Workers die, disks are full, runs are cut off: the result is the same."""
+
+import errno
+import importlib.util
+import os
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+from recprune.recipe.prepare import SplitBy
+from recprune.scale import Scale, pieces, prepare_large
+
+HOW = {"cleaning": {"k_core": 3}, "by": SplitBy("random"), "scale": Scale(memory=1 << 17)}
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "kill_workers.py"
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def wanted(text, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wanted") / "out"
+    return prepare_large(text, folder, **HOW), files(folder)
+
+
+class Full:
+    """A disk on which the n-th file finds no room, counted from 1; of the os module, all else is as it is."""
+
+    def __init__(self, at):
+        self.left = at
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def replace(self, here, there):
+        self.left -= 1
+        if not self.left:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(there))
+        os.replace(here, there)
+
+
+@pytest.fixture(scope="module")
+def written(text, tmp_path_factory):
+    """How many files a run writes."""
+    never = Full(0)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pieces, "os", never)
+        prepare_large(text, tmp_path_factory.mktemp("counted") / "out", **HOW)
+    return -never.left
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_run_that_finds_its_disk_full_at_any_file_goes_on_later(text, tmp_path, monkeypatch, wanted, written, seed):
+    moments = random.Random(seed)
+    for _ in range(2):
+        with monkeypatch.context() as patched:
+            patched.setattr(pieces, "os", Full(moments.randrange(1, written // 2)))
+            with pytest.raises(OSError, match="No space left"):
+                prepare_large(text, tmp_path / "out", **HOW)
+        assert not (tmp_path / "out").exists()
+        assert not list((tmp_path / ".out.work").rglob("*.tmp"))
+    assert prepare_large(text, tmp_path / "out", **HOW) == wanted[0]
+    assert files(tmp_path / "out") == wanted[1]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_stage_whose_workers_die_gives_the_same(ray, capsys):
+    pytest.importorskip("psutil")
+    spec = importlib.util.spec_from_file_location("kill_workers", SCRIPT)
+    script = sys.modules["kill_workers"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    stages = ["settle", "core-0000", "numbered"]
+    assert script.main(["--runs", "1", "--rows", "1500", "--stages", *stages]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.split()[:1] and line.split()[0] in stages]
+    assert [line.split()[0] for line in said] == stages
+    assert all(line.endswith("1 the same") for line in said)
+    assert sum(int(line.split()[3]) for line in said) > 0
