@@ -46,6 +46,22 @@ def test_a_folder_of_parquet_in_parts_gives_the_files_of_one_in_memory(parquet, 
     same(parquet, tmp_path, Scale(memory=SMALL), cleaning=cleaning)
 
 
+def test_files_with_other_columns_and_days_in_their_folders_are_one_log(tmp_path):
+    folder = tmp_path / "log"
+    for day, rows in (("2024-01-01", range(60)), ("2024-01-02", range(60, 200))):
+        (folder / f"day={day}").mkdir(parents=True)
+        frame = pl.DataFrame({"user": [f"u{row % 11}" for row in rows], "item": [row % 7 for row in rows]})
+        frame = frame.with_columns(pl.Series("timestamp", rows, dtype=pl.Int64 if rows[0] else pl.Int32))
+        if rows[0]:
+            frame = frame.with_columns(
+                city=pl.lit("c"), item=pl.when(pl.col("timestamp") == 70).then(None).otherwise("item")
+            )
+        frame.write_parquet(folder / f"day={day}" / "part.parquet")
+    (tmp_path / "out").mkdir()
+    roles = Roles(user="user", item="item", time="timestamp", categorical=("day", "city"))
+    same(folder, tmp_path / "out", Scale(memory=1 << 15), roles=roles)
+
+
 @pytest.mark.parametrize("memory", [1 << 15, 1 << 30])
 def test_the_result_does_not_depend_on_the_size_of_the_parts(text, tmp_path, memory):
     same(text, tmp_path, Scale(memory=memory), cleaning={"k_core": 3})

@@ -25,12 +25,14 @@ def test_the_lines_of_all_parts_are_those_of_the_text(tmp_path_factory, lines, e
     assert b"".join(map(lines_of, parts)) == whole.replace(b"\r\n", b"\n")
 
 
-def test_the_parts_of_a_table_are_its_rows(parquet):
+def test_the_parts_of_a_table_are_the_rows_of_its_files(parquet):
     found = source_of(parquet, 10_000)
-    assert len(found.parts) == 4
-    assert found.parts[0].begin == 0
-    assert found.parts[-1].end == 900
-    assert [part.end for part in found.parts[:-1]] == [part.begin for part in found.parts[1:]]
+    for name, rows, before in (("a.parquet", 500, 0), ("b.parquet", 400, 500)):
+        mine = [part for part in found.parts if part.path == str(parquet / name)]
+        assert len(mine) == 2
+        assert (mine[0].begin, mine[-1].end) == (0, rows)
+        assert mine[0].end == mine[1].begin
+        assert [part.before for part in mine] == [before, before + mine[0].end]
 
 
 def test_the_parts_of_a_text_know_their_columns_and_a_missing_one_is_told(text):

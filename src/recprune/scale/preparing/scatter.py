@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recprune.data.formats.delimited import piece_of_block, without_header
-from recprune.data.formats.parquet import aside, scan
+from recprune.data.formats.parquet import aside, kind_of, part_of
 from recprune.data.gather import told, usable
 from recprune.data.intern import columns_with_a_role
 from recprune.data.log import ASIDE
@@ -53,7 +53,7 @@ def _buckets(frame: pl.DataFrame, job: Job, number: int) -> NDArray[np.int64]:
 
 def _of_table(source: Source, number: int) -> Read:
     part = source.parts[number]
-    raw = scan(part.path).slice(part.begin, part.end - part.begin)
+    raw = _rows_of(source, part)
     judged = typed(raw, source.roles, missing=source.missing, multi=source.multi)
     frame = judged.select(*columns_with_a_role(source.roles), REASON).collect(engine="streaming")
     good = frame.filter(pl.col(REASON).is_null()).drop(REASON)
@@ -62,7 +62,18 @@ def _of_table(source: Source, number: int) -> Read:
         return good, pl.DataFrame(schema=ASIDE), {}, 0
     whole = raw.collect().lazy()
     bad = aside(source.path, whole, typed(whole, source.roles, missing=source.missing, multi=source.multi))
-    return good, bad.with_columns(pl.col("line") + part.begin).collect(), counts, 0
+    return good, bad.with_columns(pl.col("line") + part.before).collect(), counts, 0
+
+
+def _rows_of(source: Source, part: Part) -> pl.LazyFrame:
+    """The rows of a part with the columns of all files, as `scan` gives them."""
+    have, values = kind_of(Path(source.root), Path(part.path))
+    there = {name for name, _ in (*have, *values)}
+    rows = part_of([Path(part.path)], dict(values)).slice(part.begin, part.end - part.begin)
+    return rows.select(
+        (pl.col(name).cast(kind) if name in there else pl.lit(None, kind).alias(name))
+        for name, kind in source.schema.items()
+    )
 
 
 def _of_text(source: Source, number: int) -> Read:

@@ -12,7 +12,7 @@ import polars as pl
 from recprune.data import formats
 from recprune.data.dataset import Roles
 from recprune.data.formats.delimited import Shape, look
-from recprune.data.formats.parquet import scan
+from recprune.data.formats.parquet import files_of, scan
 from recprune.data.guess import guess_roles
 from recprune.data.log import Log
 from recprune.data.logtoml import read_log_toml
@@ -32,18 +32,25 @@ SAMPLE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some of a log: rows begin to end of Parquet files, or the lines that begin in bytes begin to end of a text."""
+    """Some of a file: rows begin to end of a Parquet file, or the lines that begin in bytes begin to end of a text.
+
+    before: rows of the files in front of it, so that a row that cannot be used is told by its number.
+    """
 
     path: str
     begin: int
     end: int
+    before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """path: as it was named. roles: which column plays which part. size: bytes it takes in memory, about. shape: how
-    lines are taken apart, None for Parquet. repeats, counts, aside: of a log that was read already, as `Log` has them;
-    aside is a table of what could not be read, or none. origin: as `Log` has it."""
+    """path: as it was named. roles: which column plays which part. size: bytes it takes in memory, about.
+
+    shape: how lines of a text are taken apart. root, schema: of Parquet, the path of all files, and their columns
+    together. repeats, counts, aside, origin: of a log that was read already, as `Log` has them; aside is a table of
+    what could not be read.
+    """
 
     path: str
     roles: Roles
@@ -56,11 +63,12 @@ class Source:
     counts: Mapping[str, int] = field(default_factory=dict)
     aside: str | None = None
     origin: tuple[Mapping[str, Any], ...] = ()
+    root: str = ""
+    schema: Mapping[str, pl.DataType] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
         """What makes this source this source: files, their sizes and times, and how they are read."""
-        paths = sorted({Path(part.path) for part in self.parts})
-        files = [one for path in paths for one in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+        files = [Path(path) for path in sorted({part.path for part in self.parts})]
         said = {name: str(getattr(self, name)) for name in ("roles", "shape", "missing", "multi", "parts")}
         return {"files": [[str(one), one.stat().st_size, one.stat().st_mtime_ns] for one in files], **said}
 
@@ -144,11 +152,23 @@ def _tables(path: Path, part: int, roles: Roles | None, missing: Sequence[str] =
     checked = Log(frame, roles, source=str(path))  # says at once which column is missing
     head = checked.frame.head(SAMPLE).collect()
     width = max(1, int(head.estimated_size()) // max(1, head.height))
-    step, rows = max(1, part // width), int(frame.select(pl.len()).collect(engine="streaming").item())
-    if not rows:
+    step, before, parts = max(1, part // width), 0, list[Part]()
+    for file in map(str, files_of(path)):
+        rows = int(pl.scan_parquet(file, glob=False).select(pl.len()).collect().item())
+        parts += [Part(file, begin, min(begin + step, rows), before + begin) for begin in range(0, rows, step)]
+        before += rows
+    if not parts:
         raise DataError(f"{path}: no row can be used (it has none)", path=str(path), counts={})
-    parts = tuple(Part(str(path), begin, min(begin + step, rows)) for begin in range(0, rows, step))
-    return Source(str(path), roles, parts, rows * width, None, tuple(missing), multi)
+    return Source(
+        str(path),
+        roles,
+        tuple(parts),
+        before * width,
+        missing=tuple(missing),
+        multi=multi,
+        root=str(path),
+        schema=dict(frame.collect_schema()),
+    )
 
 
 def _text(
