@@ -31,8 +31,9 @@ def put_table(path: Path, frame: pl.DataFrame) -> None:
 def put_shelf(path: Path, frame: pl.DataFrame, places: NDArray[np.integer], count: int) -> None:
     """Write a table as `count` tables that are read one without the others: row r stands in that of places[r], and rows
     of one keep their order. The file: `count`, so many offsets and two more, the tables, and one without a row."""
-    order = np.argsort(places, kind="stable")
-    frame, ends = frame[order], np.cumsum(np.bincount(places, minlength=count)).tolist()
+    if (places[1:] < places[:-1]).any():
+        frame = frame[np.argsort(places, kind="stable")]
+    ends = np.cumsum(np.bincount(places, minlength=count)).tolist()
     pieces = [_packed(frame[begin:end]) if end > begin else b"" for begin, end in pairwise([0, *ends])]
     pieces.append(_packed(frame[:0]))
     head = OFFSET.itemsize * (count + 3)

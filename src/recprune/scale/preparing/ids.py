@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def places(job: Job, column: int, bucket: int) -> NDArray[np.int32]:
     return array(job.place(f"places/{column}", bucket, "npy"))
 
 
-def staying(job: Job, bucket: int) -> pl.DataFrame:
-    """The rows of a bucket that the rare ones have left."""
-    frame, masks = job.bucket("settled", bucket), sorted((job.folder / "stays").glob(f"*/{bucket:06}.npy"))
+def staying(job: Job, bucket: int, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """The rows of a bucket that the rare ones have left, all their columns or some."""
+    frame, masks = job.bucket("settled", bucket, columns), sorted((job.folder / "stays").glob(f"*/{bucket:06}.npy"))
     return frame.filter(pl.Series(array(masks[-1]))) if masks else frame

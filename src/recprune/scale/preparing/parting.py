@@ -86,7 +86,8 @@ def _drawn(job: Job, rows: NDArray[np.int64]) -> Labels:
 
 
 def _tallied(job: Job, known: int, shift: int, bucket: int) -> NDArray[np.int64]:
-    return tally(keys_of_times(_times(staying(job, bucket))), known, shift)
+    columns = ["time"] if "time" in job.names else None
+    return tally(keys_of_times(_times(staying(job, bucket, columns))), known, shift)
 
 
 def _times(frame: pl.DataFrame) -> NDArray[np.int64]:
