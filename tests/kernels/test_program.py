@@ -17,14 +17,18 @@ from recprune.kernels.program import (
     Attend,
     Dot,
     Layer,
+    LookBack,
     LookUp,
     Mean,
+    Norm,
     Pairs,
     Product,
     Program,
+    Reader,
     Runnable,
     Spread,
     Standard,
+    Sum,
 )
 from recprune.kernels.stored import stored
 
@@ -243,6 +247,11 @@ ODD = {
     "attention onto itself": ((4, 4), (Attend(0, 0, 0, 0, 0, 2, 1, 2),)),
     "attention of more than there is": ((4, 4), (Attend(0, 0, 0, 0, 1, 2, 2, 2),)),
     "attention of no heads": ((4, 4), (Attend(0, 0, 0, 0, 1, 2, 0, 2),)),
+    "a sum of other widths": ((3, 2), (Sum(0, 1, 0),)),
+    "a norm of another width": ((3, 3), (Norm(0, 1, floats(2), floats(2), 1e-5),)),
+    "a norm whose bias is of another width": ((3, 3), (Norm(0, 1, floats(3), floats(2), 1e-5),)),
+    "a norm of less than no variance": ((3, 3), (Norm(0, 1, floats(3), floats(3), -1.0),)),
+    "a look back on rows that are no sequence": ((4, 4), (LookBack(0, 0, 0, 1, 2, 2, 5),)),
 }
 
 
@@ -285,3 +294,52 @@ def test_many_threads_get_what_one_gets(level: str):
     for thread in threads:
         thread.join()
     assert same == [True] * 20
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (LookBack(0, 0, 0, 0, 2, 2, 5),),
+        (LookBack(0, 0, 0, 1, 2, 3, 5),),
+        (LookBack(0, 0, 2, 1, 2, 2, 5),),
+        (LookBack(0, 0, 0, 1, 0, 2, 5),),
+        (LookBack(0, 0, 0, 1, 2, 2, 0),),
+        (LookBack(0, 0, 0, 1, 2, 2, 5000),),
+        (LookBack(0, 0, 0, 1, 2, 2, 5), LookBack(0, 0, 0, 1, 2, 2, 6)),
+    ],
+)
+def test_looks_back_that_do_not_fit_are_refused_by_the_c_code(steps: tuple[LookBack, ...]):
+    if kernels() is None:
+        pytest.skip("not compiled")
+    with pytest.raises(DataError, match="looks back"):
+        Runnable(Program(("id", "id"), (4, 4), steps))
+
+
+def test_a_sequence_is_read_and_rows_are_run():
+    found = kernels()
+    if found is None:
+        pytest.skip("not compiled")
+    steps = (LookUp(0, table(9, 4, "float32"), 0, 0), LookBack(0, 0, 0, 1, 2, 2, 3))
+    read = Reader(Program(("id", "id"), (4, 4), steps), 3)
+    asked, out = np.ones((2, 3), dtype=np.int64), np.empty((2, 4), dtype=np.float32)
+    read.native.read(asked, out)
+    for wrong in ((asked[:, :2].copy(), out), (asked[:1], out), (asked, out[:, :3].copy()), (asked * 9, out)):
+        with pytest.raises(DataError):
+            read.native.read(*wrong)
+    with pytest.raises(DataError, match="reads sequences"):
+        read.native.run((asked[0], asked[0]), out[0])
+    plain = Runnable(Program(("id", "id"), (4,), steps[:1]))
+    with pytest.raises(DataError):
+        plain.native.read(asked, out)
+
+
+def test_a_look_back_takes_shares_of_what_came_before(level: str):
+    found = table(9, 6, "float32")
+    read = Reader(Program(("id", "id"), (6, 6), (LookUp(0, found, 0, 0), LookBack(0, 0, 0, 1, 2, 3, 4))), 4)
+    asked = np.array([[1, 0, 5, 7], [0, 0, 0, 2]])
+    rows = rows_of(found)
+    for sequence, said in zip(asked, read([asked]), strict=True):
+        x = rows[sequence[sequence > 0]]
+        for head in (slice(0, 3), slice(3, 6)):
+            shares = np.exp(x[:, head] @ x[-1, head])
+            close(said[head], (shares / shares.sum()) @ x[:, head])

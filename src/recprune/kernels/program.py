@@ -11,22 +11,26 @@ from numpy.typing import NDArray
 
 from recprune.errors import DataError
 from recprune.kernels.dispatch import kernels
-from recprune.kernels.slow_program import run_slowly
+from recprune.kernels.slow_program import read_slowly, run_slowly
 from recprune.kernels.stored import Stored
 
 __all__ = [
     "Attend",
     "Dot",
     "Layer",
+    "LookBack",
     "LookUp",
     "Mean",
+    "Norm",
     "Pairs",
     "Product",
     "Program",
+    "Reader",
     "Runnable",
     "Spread",
     "Standard",
     "Step",
+    "Sum",
 ]
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -83,7 +87,7 @@ class Layer:
     """into = relu(first * (weight slot + bias) + plus), where there are such; first and plus are slots.
 
     weight: (out, in), which may be the first numbers of the slot. times: the same layer on so many vectors side by
-    side, without first and plus; `into` then has MARGIN numbers more.
+    side, without first and plus; `into` then has MARGIN numbers more. tail: of a sequence, for its last row alone.
     """
 
     slot: int
@@ -94,6 +98,7 @@ class Layer:
     first: int = -1
     plus: int = -1
     times: int = 1
+    tail: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,7 +142,45 @@ class Attend:
     width: int
 
 
-Step: TypeAlias = LookUp | Mean | Standard | Spread | Layer | Pairs | Dot | Product | Attend
+@dataclass(frozen=True, slots=True, eq=False)
+class Sum:
+    """into = slot + other."""
+
+    slot: int
+    other: int
+    into: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Norm:
+    """into = (slot - its mean) / its deviation * weight + bias, row by row; `least` is added to the variance. tail: for
+    the last row alone."""
+
+    slot: int
+    into: int
+    weight: Floats
+    bias: Floats
+    least: float
+    tail: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LookBack:
+    """Rows are a sequence, `longest` at most: a head compares each with itself and those before it, takes shares by a
+    softmax of <query, key>, and adds up shares of values (Vaswani et al. 2017, section 3.2). tail: the last row alone
+    looks."""
+
+    query: int
+    key: int
+    value: int
+    into: int
+    heads: int
+    width: int
+    longest: int
+    tail: bool = False
+
+
+Step: TypeAlias = LookUp | Mean | Standard | Spread | Layer | Pairs | Dot | Product | Attend | Sum | Norm | LookBack
 MARGIN = 16
 """Zeros that a slot has behind vectors side by side, where a layer writes whole registers."""
 KINDS = {"float32": 0, "int8": 2, "int4": 3}
@@ -182,6 +225,40 @@ class Runnable:
         return out
 
 
+@dataclass(slots=True, eq=False)
+class Reader:
+    """A program of sequences, whose columns are ids and their places, by what runs here; one thread either way.
+
+    What stands in the last slot after the last row is what comes out. length: of a sequence.
+    """
+
+    program: Program
+    length: int
+    native: Any = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        found = kernels()
+        if found is not None:
+            self.native = compiled(self.program, *found)
+
+    def __call__(self, columns: Sequence[NDArray[Any]]) -> Floats:
+        """(rows, width). columns: one, (rows, length) int64 or int32 ids, 0 in front. Places of id 0 are left out, and
+        the last is none of them.
+
+        Raises DataError for another shape or type, an id that a table has not, and a sequence that ends with 0.
+        """
+        (sequences,) = columns
+        if sequences.ndim != 2 or sequences.shape[1] != self.length or sequences.dtype.kind != "i":
+            raise DataError(f"sequences are {sequences.shape} of {sequences.dtype}, not (rows, {self.length}) ids")
+        if not bool(sequences[:, -1].all()):
+            raise DataError("a sequence ends with no item")
+        if self.native is None:
+            return read_slowly(self.program, sequences)
+        out = np.empty((len(sequences), self.program.widths[-1]), dtype=np.float32)
+        self.native.read(np.ascontiguousarray(sequences), out)
+        return out
+
+
 def compiled(program: Program, native: Any, level: int) -> Any:
     """The program as the C code takes it. Raises DataError where its steps do not fit each other."""
     types = bytes({"id": ord("l"), "ids": ord("b"), "number": ord("f")}[kind] for kind in program.columns)
@@ -200,7 +277,18 @@ def _told(step: Step) -> tuple[Any, ...]:
         case Spread():
             return 3, step.slot, step.missing, step.into, step.at, step.weight, step.bias, step.gone
         case Layer():
-            return 4, step.slot, step.into, step.first, step.plus, step.relu, step.times, step.weight, step.bias
+            return (
+                4,
+                step.slot,
+                step.into,
+                step.first,
+                step.plus,
+                step.relu,
+                step.times,
+                step.tail,
+                step.weight,
+                step.bias,
+            )
         case Pairs():
             return 5, step.slot, step.count, step.width
         case Dot():
@@ -210,6 +298,12 @@ def _told(step: Step) -> tuple[Any, ...]:
         case Attend():
             places = step.query, step.key, step.value, step.rest, step.into
             return 8, *places, step.count, step.heads, step.width
+        case Sum():
+            return 9, step.slot, step.other, step.into
+        case Norm():
+            return 10, step.slot, step.into, step.tail, step.least, step.weight, step.bias
+        case LookBack():
+            return 11, step.query, step.key, step.value, step.into, step.heads, step.width, step.longest, step.tail
 
 
 def _table(table: Stored) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ from recprune.kernels.stored import Stored
 if TYPE_CHECKING:
     from recprune.kernels.program import Program
 
-__all__ = ["run_slowly"]
+__all__ = ["read_slowly", "run_slowly"]
 
 Floats = NDArray[np.float32]
 IDS = (np.dtype(np.int32), np.dtype(np.int64))
@@ -31,6 +31,20 @@ def run_slowly(program: Program, columns: Sequence[NDArray[Any]]) -> Floats:
         for step in program.steps:
             _STEPS[type(step).__name__](step, columns, slots, logits)
     return logits
+
+
+def read_slowly(program: Program, sequences: NDArray[np.integer]) -> Floats:
+    """(rows, width) what stands in the last row of the last slot, after each sequence without the places of id 0.
+    Raises DataError for ids that a table has not."""
+    out = np.empty((len(sequences), program.widths[-1]), dtype=np.float32)
+    for row, sequence in enumerate(sequences):
+        places = np.flatnonzero(sequence)
+        slots = [np.zeros((len(places), width), dtype=np.float32) for width in program.widths]
+        for step in program.steps:
+            columns = sequence[places], places
+            _STEPS[type(step).__name__](step, columns, slots, np.zeros(len(places), dtype=np.float32))
+        out[row] = slots[-1][-1]
+    return out
 
 
 def _check(program: Program, columns: Sequence[NDArray[Any]]) -> None:
@@ -123,7 +137,32 @@ def _attend(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], log
     slots[step.into][:, :some] = np.maximum(found, 0)
 
 
+def _sum(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits: Floats) -> None:
+    slots[step.into][:] = slots[step.slot] + slots[step.other]
+
+
+def _norm(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits: Floats) -> None:
+    apart = slots[step.slot] - slots[step.slot].mean(1, keepdims=True)
+    deviation = np.sqrt((apart * apart).mean(1, keepdims=True) + np.float32(step.least))
+    slots[step.into][:] = apart / deviation * step.weight + step.bias
+
+
+def _look_back(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits: Floats) -> None:
+    rows, some = len(logits), step.heads * step.width
+    query, key, value = (
+        slots[slot][:, :some].reshape(rows, step.heads, step.width).transpose(1, 0, 2)
+        for slot in (step.query, step.key, step.value)
+    )
+    scores = np.where(np.tri(rows, dtype=bool), query @ key.transpose(0, 2, 1), -np.inf)
+    shares = np.exp(scores - scores.max(2, keepdims=True))
+    mixed = (shares / shares.sum(2, keepdims=True)) @ value
+    slots[step.into][:, :some] = mixed.transpose(1, 0, 2).reshape(rows, some)
+
+
 _STEPS = {
+    "Sum": _sum,
+    "Norm": _norm,
+    "LookBack": _look_back,
     "Attend": _attend,
     "LookUp": _look_up,
     "Mean": _mean,

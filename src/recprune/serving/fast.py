@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from recprune.kernels.catalogue import Catalogue
 from recprune.kernels.neighbours import Neighbours
 from recprune.models.fism import Fism
 from recprune.models.mixture import Mixture
+from recprune.runtimes.reading import reader_of
 from recprune.serving.agreement import differ, drawn_requests
 from recprune.serving.eager import FIRST, Eager
 from recprune.serving.histories import once_of, padded, part_of
@@ -131,7 +134,23 @@ def _candidates(eager: Eager) -> Iterator[Callable[[Eager], Recommender]]:
     elif isinstance(held, ItemItem | ItemBytes) and of_history:
         yield ByNeighbours
     if has_rows(eager.model):
+        with contextlib.suppress(ExtensionError):
+            yield partial(ByRows, query=_read(eager.model))
         yield ByRows
+
+
+def _read(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """What is looked for after sequences, by C; by torch where one ends with an item that left. Raises ExtensionError
+    for other models."""
+    reader, plain = reader_of(model), model.query
+
+    def query(sequences: Tensor) -> Tensor:
+        if bool((sequences[:, -1] == 0).any()):
+            found: Tensor = plain(sequences)  # type: ignore[operator]
+            return found
+        return torch.from_numpy(reader([sequences.numpy()]))
+
+    return query
 
 
 def _differ(fast: Recommender, eager: Eager, n_users: int) -> str:

@@ -14,6 +14,7 @@ typedef struct {
     char *types; /* (inputs) 'l' an id, 'f' a number, 'b' a bag of ids */
     Step *steps;
     float bias;
+    size_t longest; /* of a sequence, where rows are one; else 0 */
     float *arena; /* for a block, where nobody else uses it */
     size_t arena_bytes;
     int busy;
@@ -149,13 +150,14 @@ done:
     return wrong;
 }
 
-/* (LAYER, slot, into, first or -1, plus or -1, relu, times, weight (out, in), bias (out,)) */
+/* (LAYER, slot, into, first or -1, plus or -1, relu, times, tail, weight (out, in), bias (out,)) */
 static int take_layer(Program *p, Step *s, size_t number, PyObject *told)
 {
     Py_ssize_t op, slot, into, first, plus, times;
     PyObject *weight, *bias;
     int wrong = -1;
-    if (!PyArg_ParseTuple(told, "nnnnnpnOO", &op, &slot, &into, &first, &plus, &s->relu, &times, &weight, &bias))
+    if (!PyArg_ParseTuple(told, "nnnnnpnpOO", &op, &slot, &into, &first, &plus, &s->relu, &times, &s->tail, &weight,
+                          &bias))
         return -1;
     if (times < 1 || times > MOST || (times > 1 && (first >= 0 || plus >= 0)))
         return refuse(number, "is a layer that is repeated so often, or crosses");
@@ -219,7 +221,7 @@ static int take_dot(Program *p, Step *s, size_t number, PyObject *told)
     return wrong;
 }
 
-/* (PRODUCT, slot, other, into) */
+/* (PRODUCT or SUM, slot, other, into) */
 static int take_product(Program *p, Step *s, size_t number, PyObject *told)
 {
     Py_ssize_t op, slot, other, into;
@@ -251,11 +253,54 @@ static int take_attend(Program *p, Step *s, size_t number, PyObject *told)
     return 0;
 }
 
+/* (NORM, slot, into, tail, least, weight (width,), bias (width,)) */
+static int take_norm(Program *p, Step *s, size_t number, PyObject *told)
+{
+    Py_ssize_t op, slot, into;
+    PyObject *weight, *bias;
+    if (!PyArg_ParseTuple(told, "nnnpfOO", &op, &slot, &into, &s->tail, &s->least, &weight, &bias))
+        return -1;
+    Buffer w = {.held = 0}, b = {.held = 0};
+    int wrong = buffer_take(&w, weight, "weight", "f", 1, 0) || buffer_take(&b, bias, "bias", "f", 1, 0);
+    s->slot = (size_t)slot, s->into = (size_t)into;
+    if (!wrong) {
+        s->d = (size_t)w.view.shape[0];
+        if (!is_slot(p, s->slot, 0) || !is_slot(p, s->into, 0) || p->widths[s->slot] != s->d ||
+            p->widths[s->into] != s->d || (size_t)b.view.shape[0] != s->d || !(s->least >= 0))
+            wrong = refuse(number, "is a norm that does not fit");
+    }
+    if (!wrong)
+        wrong = copy_floats(&s->numbers, &s->numbers_bytes, padded(s->d), w.view.buf, s->d) ||
+                copy_floats(&s->bias, &s->bias_bytes, padded(s->d), b.view.buf, s->d);
+    buffer_drop(&w), buffer_drop(&b);
+    return wrong ? -1 : 0;
+}
+
+/* (LOOK_BACK, queries, keys, values, into, heads, width of a head, longest sequence, tail) */
+static int take_look_back(Program *p, Step *s, size_t number, PyObject *told)
+{
+    Py_ssize_t op, slots[4], heads, wide, longest;
+    if (!PyArg_ParseTuple(told, "nnnnnnnnp", &op, &slots[0], &slots[1], &slots[2], &slots[3], &heads, &wide, &longest,
+                          &s->tail))
+        return -1;
+    int fits = heads > 0 && heads <= MOST && wide > 0 && wide <= MOST && longest > 0 && longest <= MOST &&
+               (!p->longest || p->longest == (size_t)longest) && p->inputs == 2;
+    for (int i = 0; fits && i < 4; i++)
+        fits = is_slot(p, (size_t)slots[i], (size_t)(heads * wide)) && (i == 3 || slots[i] != slots[3]);
+    if (!fits)
+        return refuse(number, "looks back in a way that does not fit");
+    s->slot = (size_t)slots[0], s->first = (size_t)slots[1], s->plus = (size_t)slots[2], s->into = (size_t)slots[3];
+    s->n = (size_t)heads, s->d = (size_t)wide, p->longest = (size_t)longest;
+    size_t room = (s->d + 1) * padded(p->longest);
+    p->room = room > p->room ? room : p->room;
+    return 0;
+}
+
 static int take_step(Program *p, size_t number, PyObject *told)
 {
     static int (*const take[STEPS])(Program *, Step *, size_t, PyObject *) = {
         take_table, take_table, take_standard, take_spread, take_layer,
-        take_pairs, take_dot,   take_product,  take_attend};
+        take_pairs, take_dot,   take_product,  take_attend, take_product,  take_norm,  take_look_back};
     PyObject *name = PyTuple_Check(told) && PyTuple_Size(told) ? PyTuple_GetItem(told, 0) : NULL;
     long op = name ? PyLong_AsLong(name) : -1;
     if (op == -1 && PyErr_Occurred())
@@ -291,6 +336,8 @@ static void program_dealloc(PyObject *self) { program_free((Program *)self); }
 
 /* Floats of an arena for so many rows: slots, logits, room for a row, and what a masked read goes beyond them. */
 static size_t arena_floats(const Program *p, size_t rows) { return (p->floats + 1) * rows + padded(p->room) + 4 * LANES; }
+
+static size_t rows_of(const Program *p) { return p->longest ? p->longest : ROWS_AT_ONCE; }
 
 static int take_shape(Program *p, const char *types, Py_ssize_t inputs, const Buffer *widths, Py_ssize_t count)
 {
@@ -343,7 +390,7 @@ static PyObject *program_new(PyTypeObject *type, PyObject *args, PyObject *named
     for (Py_ssize_t i = 0; fine && i < count; i++)
         fine = !take_step(p, (size_t)i, PyTuple_GetItem(steps, i));
     if (fine) {
-        p->arena_bytes = arena_floats(p, ROWS_AT_ONCE) * sizeof *p->arena;
+        p->arena_bytes = arena_floats(p, rows_of(p)) * sizeof *p->arena;
         fine = (p->arena = memory_take(p->arena_bytes)) != NULL;
         if (!fine)
             PyErr_NoMemory();
@@ -399,6 +446,8 @@ static PyObject *program_run(PyObject *self, PyObject *const *args, Py_ssize_t c
     Program *p = (Program *)self;
     if (count != 2)
         return PyErr_SetString(PyExc_TypeError, "run takes columns, out"), NULL;
+    if (p->longest)
+        return PyErr_SetString(DataError, "the program reads sequences, and is not run on rows"), NULL;
     Buffer out = {.held = 0};
     if (buffer_take(&out, args[1], "out", "f", 1, 1))
         return buffer_drop(&out), NULL;
@@ -439,7 +488,88 @@ done:
     return answer;
 }
 
+/* --- read --- */
+
+/* What stands in the last row of the last slot, after each sequence. Places of no item are left out, but the last. */
+static int64_t read_all(const Program *p, const Buffer *sequences, float *out, float *arena, float **slots, int64_t *ids)
+{
+    size_t users = (size_t)sequences->view.shape[0], most = p->longest, last = p->slots - 1;
+    float **ends = slots + p->slots, *at = arena;
+    int64_t *places = ids + most;
+    for (size_t i = 0; i < p->slots; i++)
+        slots[i] = at, at += p->strides[i] * most;
+    float *logits = at;
+    for (size_t u = 0; u < users; u++) {
+        const Column all = {sequences->view.buf, 1, sequences->view.itemsize == 4 ? 'i' : 'l'};
+        const Column columns[2] = {{ids, 1, 'l'}, {places, 1, 'l'}};
+        size_t rows = 0;
+        for (size_t i = 0; i < most; i++) {
+            int64_t id = id_at(&all, u * most + i);
+            if (id || i == most - 1)
+                ids[rows] = id, places[rows++] = (int64_t)i;
+        }
+        for (size_t i = 0; i < p->slots; i++)
+            ends[i] = slots[i] + (rows - 1) * p->strides[i];
+        const Block whole = {0, rows, columns, slots, p->strides, logits, logits + most};
+        const Block end = {0, 1, columns, ends, p->strides, logits, logits + most};
+        for (size_t i = 0; i < p->count; i++) {
+            const Step *s = &p->steps[i];
+            if (p->step(s, s->tail && s->op != LOOK_BACK ? &end : &whole))
+                return (int64_t)i;
+        }
+        memcpy(out + u * p->widths[last], ends[last], p->widths[last] * sizeof *out);
+    }
+    return -1;
+}
+
+/* read(sequences (users, longest) int, out (users, width of the last slot) float32) -> None */
+static PyObject *program_read(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    Program *p = (Program *)self;
+    if (count != 2)
+        return PyErr_SetString(PyExc_TypeError, "read takes sequences, out"), NULL;
+    Buffer s = {.held = 0}, out = {.held = 0};
+    float **slots = NULL, *arena = p->arena;
+    int64_t *ids = NULL;
+    int mine = p->busy;
+    PyObject *answer = NULL;
+    if (buffer_take(&s, args[0], "sequences", "il", 2, 0) || buffer_take(&out, args[1], "out", "f", 2, 1))
+        goto done;
+    if (!p->longest || memcmp(p->types, "ll", 2) || (size_t)s.view.shape[1] != p->longest ||
+        out.view.shape[0] != s.view.shape[0] || (size_t)out.view.shape[1] != p->widths[p->slots - 1]) {
+        PyErr_Format(DataError, "sequences are (%zd, %zd) and there is room for (%zd, %zd), where (users, %zu) and (users, "
+                     "%zu) are needed", s.view.shape[0], s.view.shape[1], out.view.shape[0], out.view.shape[1],
+                     p->longest, p->longest ? p->widths[p->slots - 1] : 0);
+        goto done;
+    }
+    slots = calloc(2 * p->slots, sizeof *slots), ids = malloc(2 * p->longest * sizeof *ids);
+    if (mine)
+        arena = memory_take(p->arena_bytes);
+    if (!slots || !ids || !arena) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    p->busy = 1;
+    int64_t wrong;
+    Py_BEGIN_ALLOW_THREADS
+    wrong = read_all(p, &s, out.view.buf, arena, slots, ids);
+    Py_END_ALLOW_THREADS
+    if (!mine)
+        p->busy = 0;
+    if (wrong < 0)
+        answer = Py_NewRef(Py_None);
+    else
+        PyErr_Format(DataError, "an id of a sequence is none of its table, which has %zu rows", p->steps[wrong].n);
+done:
+    if (mine)
+        memory_drop(arena == p->arena ? NULL : arena, p->arena_bytes);
+    free(slots), free(ids);
+    buffer_drop(&s), buffer_drop(&out);
+    return answer;
+}
+
 static PyMethodDef methods[] = {
+    {"read", (PyCFunction)(void (*)(void))program_read, METH_FASTCALL, "What is looked for after each sequence."},
     {"run", (PyCFunction)(void (*)(void))program_run, METH_FASTCALL, "A logit a row."},
     {NULL, NULL, 0, NULL},
 };

@@ -5,7 +5,7 @@
 #include "kernels.h"
 
 /* The order is that of program.py. */
-typedef enum { LOOK_UP, MEAN, STANDARD, SPREAD, LAYER, PAIRS, DOT, PRODUCT, ATTEND, STEPS } Operation;
+typedef enum { LOOK_UP, MEAN, STANDARD, SPREAD, LAYER, PAIRS, DOT, PRODUCT, ATTEND, SUM, NORM, LOOK_BACK, STEPS } Operation;
 
 enum { ROWS_AT_ONCE = 48 };
 
@@ -24,7 +24,8 @@ typedef struct {
     size_t first, plus;    /* LAYER: into = first * (weight slot + bias) + plus, where they are; SPREAD: first is missing;
                             * ATTEND: keys and values */
     size_t rest;           /* ATTEND: is added to what heads give */
-    int relu;
+    int relu, tail;        /* tail: for the last row of the block alone */
+    float least;           /* NORM: is added to the variance */
     Py_buffer rows, scale; /* of the table, borrowed; obj is NULL where there is none */
     float *numbers;        /* LAYER: panels [out / 16][in][16]; others: weights as they came */
     float *bias;           /* LAYER: (out rounded up to 16) */

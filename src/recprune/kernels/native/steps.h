@@ -313,24 +313,24 @@ TARGET INLINE V exponential(V x)
     return (V)((VI)sum + (__builtin_convertvector(n, VI) << 23));
 }
 
-/* Shares of all vectors for one query, into `shares`; keys are (width, padded(count)). Returns what they are to be
- * divided by. */
-TARGET INLINE float shares_of(const Step *s, const float *query, const float *keys, float *shares)
+/* Shares of so many vectors for one query, into `shares`; keys are (width, wide). Returns what they are to be divided
+ * by. */
+TARGET INLINE float shares_of(const size_t d, const size_t count, const size_t wide, const float *query,
+                              const float *keys, float *shares)
 {
-    const size_t wide = padded(s->count);
     float most = -INFINITY;
     V sum = {0};
-    for (size_t c = 0; c < s->count; c += WIDE) {
+    for (size_t c = 0; c < count; c += WIDE) {
         V score = {0};
-        for (size_t i = 0; i < s->d; i++)
+        for (size_t i = 0; i < d; i++)
             score = FMA(load(keys + i * wide + c), all(query[i]), score);
         store(shares + c, score);
     }
-    for (size_t g = 0; g < s->count; g++)
+    for (size_t g = 0; g < count; g++)
         most = shares[g] > most ? shares[g] : most;
-    for (size_t c = 0; c < s->count; c += WIDE) {
+    for (size_t c = 0; c < count; c += WIDE) {
         const V one = exponential(load(shares + c) - all(most));
-        const V here = (V)((VI)one & lanes(s->count - c));
+        const V here = (V)((VI)one & lanes(count - c));
         store(shares + c, here);
         sum += here;
     }
@@ -353,7 +353,7 @@ TARGET static void attend(const Step *s, const Block *b)
             for (size_t i = 0; i < s->d; i++)
                 keys[i * wide + f] = key[f * all_heads + i];
         for (size_t f = 0; f < s->count; f++) {
-            const float part = 1 / shares_of(s, query + f * all_heads, keys, shares);
+            const float part = 1 / shares_of(s->d, s->count, wide, query + f * all_heads, keys, shares);
             for (size_t c = 0; c < s->d; c += WIDE) {
                 V mixed = {0};
                 for (size_t g = 0; g < s->count; g++)
@@ -362,6 +362,64 @@ TARGET static void attend(const Step *s, const Block *b)
                 y = (V)((VI)y & ~(VI)(y < (V){0}));
                 const size_t some = s->d - c < WIDE ? s->d - c : WIDE;
                 memcpy(out + f * all_heads + c, &y, some * sizeof *out);
+            }
+        }
+    }
+}
+
+/* --- rows that are a sequence --- */
+
+TARGET static void sum(const Step *s, const Block *b)
+{
+    const size_t stride = b->strides[s->into];
+    for (size_t at = 0; at < b->rows * stride; at += WIDE)
+        store(b->slots[s->into] + at, load(b->slots[s->slot] + at) + load(b->slots[s->first] + at));
+}
+
+/* (x - mean) / deviation * weight + bias of every row. */
+TARGET static void norm(const Step *s, const Block *b)
+{
+    const size_t stride = b->strides[s->into];
+    for (size_t r = 0; r < b->rows; r++) {
+        const float *x = b->slots[s->slot] + r * stride;
+        V sums = {0}, squares = {0};
+        for (size_t c = 0; c < stride; c += WIDE) /* zeros behind the last */
+            sums += load(x + c);
+        const float mean = total(sums) / (float)s->d;
+        for (size_t c = 0; c < s->d; c += WIDE) {
+            V apart = load(x + c) - all(mean);
+            if (c + WIDE > s->d)
+                apart = (V)((VI)apart & lanes(s->d - c));
+            squares = FMA(apart, apart, squares);
+        }
+        const float by = 1 / sqrtf(total(squares) / (float)s->d + s->least);
+        for (size_t c = 0; c < stride; c += WIDE) /* weight and bias are zero behind the last */
+            store(b->slots[s->into] + r * stride + c,
+                  FMA((load(x + c) - all(mean)) * all(by), load(s->numbers + c), load(s->bias + c)));
+    }
+}
+
+/* Every head compares each row with those before it and itself, takes shares by a softmax and adds up. */
+TARGET static void look_back(const Step *s, const Block *b)
+{
+    const size_t wide = padded(b->rows), from = s->tail ? b->rows - 1 : 0;
+    float *keys = b->room, *shares = keys + s->d * wide;
+    for (size_t head = 0; head < s->n; head++) {
+        const size_t at = head * s->d;
+        const size_t queries = b->strides[s->slot], of_keys = b->strides[s->first], values = b->strides[s->plus];
+        for (size_t g = 0; g < b->rows; g++)
+            for (size_t i = 0; i < s->d; i++)
+                keys[i * wide + g] = b->slots[s->first][g * of_keys + at + i];
+        for (size_t r = from; r < b->rows; r++) {
+            const float part =
+                1 / shares_of(s->d, r + 1, wide, b->slots[s->slot] + r * queries + at, keys, shares);
+            float *out = b->slots[s->into] + r * b->strides[s->into] + at;
+            for (size_t c = 0; c < s->d; c += WIDE) {
+                V mixed = {0};
+                for (size_t g = 0; g <= r; g++)
+                    mixed = FMA(load(b->slots[s->plus] + g * values + at + c), all(shares[g]), mixed);
+                mixed *= all(part);
+                memcpy(out + c, &mixed, (s->d - c < WIDE ? s->d - c : WIDE) * sizeof *out);
             }
         }
     }
@@ -381,6 +439,9 @@ TARGET int STEP(const Step *s, const Block *b)
     case PAIRS: pairs(s, b); break;
     case DOT: dot(s, b); break;
     case PRODUCT: product(s, b); break;
+    case SUM: sum(s, b); break;
+    case NORM: norm(s, b); break;
+    case LOOK_BACK: look_back(s, b); break;
     default: attend(s, b);
     }
     return 0;

@@ -1,0 +1,166 @@
+"""What a model of sequences looks for, by our kernels: as it is, pruned and packed; and what is refused."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from recprune.errors import DataError, ExtensionError
+from recprune.kernels import dispatch
+from recprune.kernels.dispatch import LEVELS
+from recprune.models.build import build
+from recprune.models.sasrec import SASRec
+from recprune.packing import pack, storing
+from recprune.planning.budget import Budget
+from recprune.planning.choose import choose
+from recprune.runtimes.reading import reader_of
+from recprune.serving.eager import Eager
+from recprune.serving.fast import ByRows, recommender_of
+from recprune.surgery import apply, shrink_inputs
+from recprune.testing import tiny_split
+from recprune.tracing.trace import survey
+
+
+@pytest.fixture(params=["numpy", *LEVELS])
+def level(request, monkeypatch):
+    if request.param not in dispatch._there():
+        pytest.skip(f"{request.param} does not run here")
+    monkeypatch.setenv("RECPRUNE_KERNELS", request.param)
+
+
+def model_of(seed=0, items=40, **options):
+    torch.manual_seed(seed)
+    model = SASRec(items, **options).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+        model.item.weight[0] = 0
+    return model
+
+
+def sequences(rows, length, items=40, seed=0):
+    """Some begin late, and in some an item in the middle has left."""
+    rng = np.random.default_rng(seed)
+    found = rng.integers(1, items, (rows, length))
+    for row, begin in enumerate(rng.integers(0, length, rows)):
+        found[row, :begin] = 0
+    found[::3, :-1] *= rng.integers(0, 2, found[::3, :-1].shape)
+    return found
+
+
+def same(model, asked):
+    with torch.no_grad():
+        wanted = model.query(torch.from_numpy(asked)).numpy()
+    found = reader_of(model)([asked])
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=2e-5 * float(np.abs(wanted).max()))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"length": 9, "dim": 8, "layers": 1, "heads": 1},
+        {"length": 50, "dim": 64},
+        {"length": 33, "dim": 30, "layers": 3, "heads": 5},
+        {"length": 70, "dim": 20, "heads": 4},
+        {"length": 1, "dim": 17, "heads": 1},
+    ],
+)
+def test_what_is_looked_for_is_found_as_by_torch(level, options):
+    same(model_of(**options), sequences(13, options["length"]))
+
+
+def test_one_sequence_is_read_as_among_others(level):
+    read, asked = reader_of(model_of(length=12, dim=16)), sequences(7, 12)
+    all_of_them = read([asked])
+    for row in (6, 0, 3):
+        np.testing.assert_array_equal(read([asked[row : row + 1].astype(np.int32)])[0], all_of_them[row])
+
+
+def test_threads_may_share_it():
+    read, asked = reader_of(model_of(length=40, dim=32)), sequences(64, 40)
+    wanted = read([asked])
+    with ThreadPoolExecutor(4) as threads:
+        for found in threads.map(lambda _: read([asked]), range(16)):
+            np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("encoding", ["int8_rows", "int4_rows", "bf16"])
+def test_packed_models_are_read(level, encoding):
+    model = model_of(length=12, dim=16, items=400)
+    packed = pack(model, storing(model, encoding))
+    with torch.no_grad():
+        assert not packed.item.weight[0].any()
+    same(packed, sequences(9, 12, 400))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_pruned_models_are_read(seed):
+    split = tiny_split()
+    model = build("sasrec", split, dim=12, heads=3, length=6, seed=seed).eval()
+    inputs = (torch.from_numpy(sequences(5, 6, split.train.n_items)),)
+    found = survey(model, inputs)
+    scores = {site.name: torch.rand(site.size, generator=torch.Generator().manual_seed(seed)) for site in found.sites}
+    plan = choose(found, scores, Budget(0.4))
+    small = apply(model, plan, inputs).eval()
+    asked = shrink_inputs(plan, inputs, found.columns)[0].numpy()
+    same(small, asked[asked[:, -1] > 0])
+
+
+def test_lists_go_by_it_and_by_torch_where_the_last_item_has_left():
+    split = tiny_split()
+    model = build("sasrec", split, dim=8, length=6, seed=4).eval()
+    fast, eager = recommender_of(model, split.train.n_items), Eager(model, split.train.n_items)
+    assert isinstance(fast, ByRows)
+    assert "_read" in fast.query.__qualname__
+    for history in ([3, 5, 7], [3, 0, 7], [3, 5, 0], [0], []):
+        asked = 0, np.array(history, dtype=np.int64), 5, np.array([3])
+        assert fast.lists(*asked).items.tolist() == eager.lists(*asked).items.tolist()
+
+
+class Own(SASRec):
+    """Somebody's own."""
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda m: m.double(), "float64"),
+        (lambda m: m.blocks[0].register_forward_hook(lambda *a: None), "hooks"),
+        (lambda m: setattr(m, "norm", nn.LayerNorm(8, elementwise_affine=False)), "norm"),
+        (lambda m: setattr(m.blocks[0], "after", nn.LayerNorm(7)), "norm"),
+        (lambda m: setattr(m.blocks[0], "q", nn.Linear(8, 6)), "heads"),
+        (lambda m: setattr(m.blocks[0], "down", nn.Linear(8, 6)), "adds up"),
+        (lambda m: setattr(m.blocks[0], "up", nn.Linear(6, 8)), "numbers"),
+        (lambda m: m.blocks.__setitem__(0, nn.Identity()), "Identity"),
+        (lambda m: setattr(m, "position", nn.Embedding(3, 8)), "positions"),
+    ],
+)
+def test_what_is_not_recognised_is_refused_with_the_reason(change, reason):
+    model = model_of(length=6, dim=8)
+    change(model)
+    with pytest.raises(ExtensionError, match=reason):
+        reader_of(model)
+
+
+def test_other_classes_are_refused():
+    model = Own(40, length=6, dim=8)
+    with pytest.raises(ExtensionError, match="Own"):
+        reader_of(model)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        np.ones((2, 5), dtype=np.int64),
+        np.ones(6, dtype=np.int64),
+        np.ones((2, 6), dtype=np.float32),
+        np.array([[1, 2, 3, 4, 5, 0]]),
+        np.array([[1, 2, 3, 4, 5, 40]]),
+        np.array([[1, 2, -3, 4, 5, 3]]),
+    ],
+)
+def test_other_sequences_are_refused(level, asked):
+    with pytest.raises(DataError):
+        reader_of(model_of(length=6, dim=8))([asked])
