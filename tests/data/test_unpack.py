@@ -7,11 +7,13 @@ import gzip
 import lzma
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recprune.data import unpack
 from recprune.data.unpack import blocks, first_lines
 from recprune.errors import DataError
 
@@ -100,6 +102,53 @@ def test_a_wrong_encoding_is_refused_with_its_name(tmp_path: Path) -> None:
         list(blocks(tmp_path / "log", "utf-16"))
     with pytest.raises(DataError, match="no encoding 'utf-99'"):
         list(blocks(tmp_path / "log", "utf-99"))
+
+
+@pytest.mark.parametrize("way", ["gz", "bz2", "xz", "zst"])
+def test_case_20_a_line_that_grows_without_end_is_left_while_it_is_unpacked(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpack, "LONGEST", 1 << 20)
+    monkeypatch.setattr(unpack, "PIECE", 1 << 16)
+    (tmp_path / "log").write_bytes(PACKED[way](b"u,i\na,x\n" + b"0" * (64 << 20)))
+    assert (tmp_path / "log").stat().st_size < 1 << 17
+    longest, real = [0], unpack.unpacked
+
+    def watched(*arguments: Any) -> Any:
+        stream = real(*arguments)
+        while True:
+            try:
+                piece = next(stream)
+            except StopIteration as ended:
+                return ended.value
+            longest[0] = max(longest[0], len(piece))
+            yield piece
+
+    monkeypatch.setattr(unpack, "unpacked", watched)
+    with pytest.raises(DataError, match=r"line 3 is longer than 1,048,576 bytes") as caught:
+        list(blocks(tmp_path / "log"))
+    assert caught.value.line == 3
+    assert longest[0] <= (1 << 16 if way != "zst" else 64 << 20)
+
+
+def test_case_22_a_line_without_an_end_is_told_by_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpack, "LONGEST", 1 << 20)
+    (tmp_path / "log").write_bytes(b"u,i\n" + b"a,x\n" * 400_000 + b"b" * (3 << 20) + b"\nc,y\n")
+    with pytest.raises(DataError, match=r"line 400,002 is longer") as caught:
+        list(blocks(tmp_path / "log", size=1 << 18))
+    assert caught.value.line == 400_002
+
+
+@pytest.mark.parametrize("way", ["gz", "bz2", "xz", "zst"])
+@pytest.mark.parametrize("piece", [7, 1 << 10, 1 << 20])
+def test_pieces_of_any_size_and_streams_in_a_row_give_the_same_text(
+    way: str, piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpack, "PIECE", piece)
+    monkeypatch.setattr(unpack, "SMALL", min(piece, 1 << 11))
+    text = b"".join(b"%d,%d\n" % (n * n, n) for n in range(2000)) + b"0" * 5000 + b"\n"
+    (tmp_path / "log").write_bytes(PACKED[way](text) + PACKED[way](b"a,b\n") + PACKED[way](b"c,d\n"))
+    assert b"".join(blocks(tmp_path / "log")) == text + b"a,b\nc,d\n"
 
 
 def test_the_first_lines_leave_out_empty_ones(tmp_path: Path) -> None:

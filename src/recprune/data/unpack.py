@@ -6,7 +6,7 @@ import bz2
 import codecs
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,12 @@ __all__ = ["SIZE", "blocks", "first_lines"]
 SIZE = 32 << 20
 """Bytes of a block; only a line longer than that makes a longer one."""
 
-PIECE = 1 << 20
+LONGEST = 64 << 20
+"""Bytes of a line that is read at all."""
+PIECE, SMALL = 1 << 20, 1 << 11
+"""Bytes that are read, and unpacked, at a time; of what unpacks as much as it will (zst), so few that they make no more
+than 64 MiB."""
+ZLIB = type(zlib.decompressobj())
 MAGIC = {b"\x1f\x8b": "gz", b"\x28\xb5\x2f\xfd": "zst", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz"}
 
 
@@ -28,7 +33,8 @@ def blocks(path: str | Path, encoding: str = "utf-8", size: int = SIZE) -> Itera
     gz, zst, bz2 and xz are known by their first bytes, not by the name. UTF-8 is passed on as it is (whoever reads the
     lines finds what is none); other encodings become UTF-8 here. zst needs the package zstandard.
     The next block is unpacked in a thread while the last one is being read.
-    Raises DataError where the file is missing, empty, damaged, or not in the encoding that was named.
+    Raises DataError where the file is missing, empty, damaged, or not in the encoding that was named, and for a line of
+    more than 64 MiB.
     """
     return ahead(one_by_one(Path(path), encoding, size))
 
@@ -36,7 +42,7 @@ def blocks(path: str | Path, encoding: str = "utf-8", size: int = SIZE) -> Itera
 def one_by_one(path: Path, encoding: str, size: int) -> Iterator[bytes]:
     """The blocks, each when it is asked for."""
     decoder = decoder_of(encoding, path)
-    rest, begun = bytearray(), False
+    rest, begun, lines = bytearray(), False, 0
     try:
         for piece in pieces(path):
             if decoder is not None:
@@ -46,8 +52,17 @@ def one_by_one(path: Path, encoding: str, size: int) -> Iterator[bytes]:
                 begun = bool(piece)
             rest += piece
             if len(rest) >= size and (cut := rest.rfind(b"\n") + 1):
-                yield unix(bytes(rest[:cut]))
+                block = unix(bytes(rest[:cut]))
+                lines += block.count(b"\n")
+                yield block
                 del rest[:cut]
+            if len(rest) > LONGEST:
+                lines += rest.count(b"\n") + 1
+                raise DataError(
+                    f"{path}, line {lines:,} is longer than {LONGEST:,} bytes: is it text, and one row a line?",
+                    path=str(path),
+                    line=lines,
+                )
         if decoder is not None:
             rest += decoder.decode(b"", True).encode()
     except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
@@ -116,10 +131,31 @@ def members(file: Any, fresh: Any) -> Iterator[bytes]:
                 if not data.strip(b"\0"):  # padding after the last stream
                     break
                 unpack = fresh()
-            yield unpack.decompress(data)
-            data = unpack.unused_data if unpack.eof else b""
+            data = yield from unpacked(unpack, data)
     if not unpack.eof:
         raise EOFError("it ends before its packed stream does: the file is cut off")
+
+
+def unpacked(unpack: Any, data: bytes) -> Generator[bytes, None, bytes]:
+    """What bytes of a packed stream hold, a piece at a time, for a few may hold a thousand times as many; returns what
+    stands behind the stream's end."""
+    if isinstance(unpack, ZLIB):
+        full = True
+        while (data or full) and not unpack.eof:
+            piece = unpack.decompress(data, PIECE)
+            data, full = unpack.unconsumed_tail, len(piece) == PIECE
+            yield piece
+        return bytes(unpack.unused_data)
+    if hasattr(unpack, "needs_input"):
+        yield unpack.decompress(data, PIECE)
+        while not unpack.eof and not unpack.needs_input:
+            yield unpack.decompress(b"", PIECE)
+        return bytes(unpack.unused_data)
+    for at in range(0, len(data), SMALL):
+        yield unpack.decompress(data[at : at + SMALL])
+        if unpack.eof:
+            return bytes(unpack.unused_data) + data[at + SMALL :]
+    return b""
 
 
 def unpacked_zst(file: Any, path: Path) -> Iterator[bytes]:
