@@ -165,6 +165,17 @@ def test_case_6_of_two_writers_the_second_fails_at_once(tmp_path: Path):
     assert numbers_of(tmp_path / "a") == {2.0}
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_case_6_what_else_lies_in_an_artifact_is_not_written_over(damaged: bool, tmp_path: Path):
+    folder = save(tmp_path / "a", mf(1.0))
+    (folder / "thesis.txt").write_text("years of work")
+    if damaged:
+        (folder / "manifest.json").write_text('{"kind": "recprune artifact"')
+    with pytest.raises(ArtifactError, match=r"holds 'thesis\.txt'"):
+        save(folder, mf(2.0))
+    assert (folder / "thesis.txt").read_text() == "years of work"
+
+
 def test_case_9_a_flipped_bit_names_the_file(tmp_path: Path):
     folder = save(tmp_path / "a", mf(1.0))
     data = bytearray((folder / "weights.safetensors").read_bytes())

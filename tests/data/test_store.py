@@ -128,3 +128,40 @@ def test_what_a_split_was_made_of_stands_in_its_manifest_and_is_given_back(tmp_p
     assert sources_of(tmp_path / "with") == sources
     assert sources_of(tmp_path / "without") == ()
     assert "sources" not in (tmp_path / "without" / "manifest.json").read_text()
+
+
+def test_a_prepared_folder_that_holds_something_else_is_not_written_over(tmp_path: Path) -> None:
+    folder = save_split(tiny(), tmp_path / "prepared")
+    (folder / "thesis.txt").write_text("years of work")
+    with pytest.raises(DataError, match=r"holds 'thesis\.txt'"):
+        save_split(tiny(), folder)
+    assert (folder / "thesis.txt").read_text() == "years of work"
+
+
+ODD = [
+    None,
+    1,
+    "x",
+    [],
+    {},
+    ["train.parquet"],
+    {"a": 1},
+    {"..": {"bytes": 1, "sha256": ""}},
+    {"a": "../secret.parquet"},
+]
+
+
+@pytest.mark.parametrize("part", ["files", "vocabularies", "roles", "version", "kind"])
+def test_case_12_and_21_a_manifest_that_says_something_else_is_refused(part: str, tmp_path: Path) -> None:
+    folder = save_split(tiny(), tmp_path / "prepared")
+    (tmp_path / "secret.parquet").write_bytes((folder / "vocabulary-0.parquet").read_bytes())
+    good = json.loads((folder / "manifest.json").read_text())
+    for odd in ODD:
+        if good[part] == odd or (part in ("vocabularies", "roles") and odd == {}):
+            continue
+        (folder / "manifest.json").write_text(json.dumps({**good, part: odd}))
+        with pytest.raises(DataError):
+            load_split(folder)
+    (folder / "manifest.json").write_text('{"kind": "x", ' + json.dumps(good)[1:])
+    with pytest.raises(DataError, match="stands twice"):
+        load_split(folder)

@@ -88,6 +88,10 @@ def test_it_may_be_written_again_but_never_over_something_else(small, tmp_path):
     with pytest.raises(ArtifactError, match="in the way"):
         save_pretrained(other, done.model)
     assert (other / "thesis.txt").read_text() == "years of work"
+    (folder / ".git").mkdir()
+    with pytest.raises(ArtifactError, match=r"holds '\.git'"):
+        save_pretrained(folder, done.model)
+    assert (folder / ".git").is_dir()
 
 
 def test_a_changed_byte_is_seen(folder):

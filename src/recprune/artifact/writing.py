@@ -15,6 +15,7 @@ import recprune
 from recprune import discover, models
 from recprune.artifact.layouts import SPARSE, SparseFacts, parted
 from recprune.artifact.manifest import (
+    FILE,
     FORMAT,
     KIND,
     LARGEST,
@@ -146,20 +147,31 @@ def _write(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> None
 
 
 def _refuse_others(folder: Path) -> None:
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    """Raise ArtifactError where writing would remove what is no artifact, or stands in one without being of it."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if not folder.exists() or (folder.is_dir() and not names):
         return
-    if folder.is_dir() and (folder / MANIFEST).is_file():
+    others = sorted(name for name in names - {MANIFEST} if not FILE.fullmatch(name))
+    if MANIFEST not in names:
+        reason = "it is not empty and no artifact"
+    elif others:
+        reason = f"it holds {others[0]!r}, which is none of an artifact's files"
+    else:
         try:
             with Folder(folder) as there:
                 read_manifest(there)
             return
         except ArtifactError as error:
-            if KIND in (folder / MANIFEST).read_text(encoding="utf-8", errors="replace"):
+            if _says_so(folder / MANIFEST):
                 return
             reason = str(error)
-    else:
-        reason = "it is not empty and no artifact"
     raise ArtifactError(f"{folder} is in the way ({reason}); name another folder, or remove it", path=str(folder))
+
+
+def _says_so(manifest: Path) -> bool:
+    """Whether a manifest, damaged as it may be, was one of an artifact."""
+    with manifest.open("rb") as file:
+        return KIND.encode() in file.read(LARGEST)
 
 
 def _parts(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, SparseFacts]]:

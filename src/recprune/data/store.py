@@ -47,11 +47,14 @@ def load_split(folder: str | Path) -> Split:
     manifest = manifest_of(folder)
     for name, said in manifest["files"].items():
         check(folder / name, said)
-    vocabularies = {}
-    for column, name in manifest["vocabularies"].items():
-        vocabularies[column] = vocabulary_of(column, pl.read_parquet(folder / name)["id"].to_list())
-    roles = roles_from(manifest["roles"])
-    return Split(*(part(folder / f"{name}.parquet", vocabularies, roles) for name in PARTS))
+    try:
+        vocabularies = {}
+        for column, name in manifest["vocabularies"].items():
+            vocabularies[column] = vocabulary_of(column, pl.read_parquet(folder / name)["id"].to_list())
+        roles = roles_from(manifest["roles"])
+        return Split(*(part(folder / f"{name}.parquet", vocabularies, roles) for name in PARTS))
+    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+        raise DataError(f"{folder} is no prepared folder: {error}. Prepare the data again", path=str(folder)) from error
 
 
 def roles_from(said: Mapping[str, Any]) -> Roles:
@@ -101,11 +104,17 @@ def refuse_others(folder: Path) -> None:
         raise DataError(f"{folder} is a file; a prepared folder cannot be written there", path=str(folder))
     if folder.exists() and any(folder.iterdir()):
         try:
-            manifest_of(folder)
+            known = {*manifest_of(folder)["files"], "manifest.json"}
         except DataError:
             raise DataError(
                 f"{folder} is not empty and no prepared folder; name another one, or empty it", path=str(folder)
             ) from None
+        others = sorted({path.name for path in folder.iterdir()} - known)
+        if others:
+            raise DataError(
+                f"{folder} holds {others[0]!r}, which is of no prepared folder and would be removed; name another one",
+                path=str(folder),
+            )
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
@@ -122,11 +131,21 @@ def manifest_of(folder: Path) -> dict[str, Any]:
             f"{path} has version {manifest.get('version')}, this program reads {VERSION}: prepare the data again",
             path=str(path),
         )
-    needed = {f"{name}.parquet" for name in PARTS} | set(manifest.get("vocabularies", {}).values())
-    files = set(manifest.get("files", ()))
-    if not needed <= files or any(Path(name).name != name for name in files):
+    if not isinstance(manifest.get("roles"), dict) or not _listed(manifest.get("files"), manifest.get("vocabularies")):
         raise DataError(f"{path}: this manifest does not list the files of a prepared folder", path=str(path))
     return manifest
+
+
+def _listed(files: Any, vocabularies: Any) -> bool:
+    """Whether a manifest lists what a prepared folder has, each by its plain name with its size and checksum."""
+    if not isinstance(files, dict) or not isinstance(vocabularies, dict):
+        return False
+    needed = [*(f"{name}.parquet" for name in PARTS), *vocabularies.values()]
+    plain = all(isinstance(name, str) and name in files and name not in ("..", ".", "") for name in needed)
+    return plain and all(
+        Path(name).name == name and isinstance(said, dict) and said.keys() == {"bytes", "sha256"}
+        for name, said in files.items()
+    )
 
 
 def sources_of(folder: str | Path) -> tuple[Mapping[str, Any], ...]:

@@ -132,6 +132,14 @@ def _refuse_others(folder: Path) -> None:
         _said(folder)
     except ArtifactError as error:
         raise ArtifactError(f"{folder} is in the way; name another folder, or remove it ({error})") from error
+    own = {CONFIG, MODEL, CARD}
+    others = sorted(p.name for p in folder.iterdir() if p.name not in own and not FILE.fullmatch(p.name))
+    if others:
+        raise ArtifactError(
+            f"{folder} is in the way: it holds {others[0]!r}, which this did not write and would remove; write to a "
+            "new folder and copy its files over",
+            path=str(folder),
+        )
 
 
 def _card(said: Mapping[str, Any], plan: Plan | None) -> str:
