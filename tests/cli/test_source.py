@@ -122,3 +122,9 @@ def test_what_needs_whole_columns_and_what_needs_an_engine_is_refused(tmp_path):
         done = RUNNER.invoke(APP, ["prepare", str(tmp_path / "log.csv"), "-o", str(tmp_path / "out"), *flags])
         assert done.exit_code != 0
         assert said in " ".join(done.output.split())
+
+
+def test_a_folder_that_was_prepared_is_prepared_again(tmp_path):
+    first = prepared(tmp_path, rows(*LINES))
+    assert (tmp_path / "out" / "rejected.tsv").is_file()
+    assert prepared(tmp_path, rows(*LINES)) == first

@@ -104,7 +104,7 @@ def refuse_others(folder: Path) -> None:
         raise DataError(f"{folder} is a file; a prepared folder cannot be written there", path=str(folder))
     if folder.exists() and any(folder.iterdir()):
         try:
-            known = {*manifest_of(folder)["files"], "manifest.json"}
+            known = {*manifest_of(folder)["files"], "manifest.json", "rejected.tsv"}
         except DataError:
             raise DataError(
                 f"{folder} is not empty and no prepared folder; name another one, or empty it", path=str(folder)
