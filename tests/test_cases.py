@@ -1,6 +1,6 @@
 """Things that go wrong, by the number that each has in a list of faults and bad inputs, and what must happen then.
 
-The numbers that are missing here are those of the server and of single columns of a log; they stand with these.
+Those of the server stand in tests/serving/test_cases.py, some beside what they are about; docs/reliability.md has all.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,19 +30,21 @@ from recprune.artifact.speeds import Speeds, Took
 from recprune.artifact.writing import checksum
 from recprune.data.dataset import Roles
 from recprune.data.features import FeatureMatrix
+from recprune.data.formats import delimited
 from recprune.data.log import Log, clean
 from recprune.data.logtoml import read_log_toml
 from recprune.data.split import split_by_user_time, split_given, split_last
 from recprune.data.vocabulary import Vocabulary
 from recprune.encodings.item_item import ItemItem
 from recprune.errors import ArtifactError, BudgetError, DataError, RecpruneError, SurgeryError, TrainingError
+from recprune.evaluation.clicks import click_scores
 from recprune.importing.run import import_file
 from recprune.models.ease import Ease
 from recprune.models.mf import MF
 from recprune.planning.file_size import DTYPES
 from recprune.recipe.agree import agree
 from recprune.surgery import masked
-from recprune.testing import tiny_split
+from recprune.testing import tiny_clicks, tiny_split
 from recprune.testing.faults import CALLS, Faults
 
 
@@ -335,6 +338,32 @@ def test_case_21_a_manifest_with_a_double_key_is_refused(tmp_path: Path):
     assert "a key stands twice" in refusal(folder)
 
 
+def test_case_22_every_line_of_a_log_is_used_or_told_by_number_and_reason(tmp_path: Path):
+    lines = [
+        b"u,i,r",
+        b'"a",x,5',
+        b'"b ""c""",y,4',
+        b"c,z",
+        b"d,q,1,2",
+        b"e,\xe9,3",
+        b"f\0,x,2",
+        b'g,"x,1',
+        b"",
+        b"h,w,nan",
+    ]
+    (tmp_path / "log.csv").write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(lines) + b"\r\n")
+    log = delimited.read(tmp_path / "log.csv", Roles(user="u", item="i", rating="r"))
+    assert log.frame.collect().rows() == [("a", "x", 5.0), ('b "c"', "y", 4.0), ("f\0", "x", 2.0)]
+    assert log.rejected.rows.select("line", "reason").collect().rows() == [
+        (4, "wrong number of columns"),
+        (5, "wrong number of columns"),
+        (6, "not UTF-8"),
+        (8, "quotes that do not close"),
+        (9, "empty line"),
+        (10, "rating is not finite"),
+    ]
+
+
 FILES = ["plan.json", "proof.json", "runtimes.json"]
 
 
@@ -429,6 +458,18 @@ def test_case_28_equal_times_keep_the_order_of_rows_and_missing_ones_are_refused
 def test_case_29_a_pair_in_train_and_test_is_an_error_with_the_count():
     with pytest.raises(DataError, match="1 pairs"):
         split_given(made([("a", "x", 1.0, 1), ("b", "y", 1.0, 1)]), made([("a", "x", 1.0, 2)]))
+
+
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_case_36_labels_of_one_class_give_no_number_and_no_model(label: float):
+    found = click_scores(np.array([1.0, -1.0, 2.0]), np.full(3, label))
+    assert found.mean["auc"] is None
+    assert "AUC compares two classes" in found.why["auc"]
+    split = tiny_clicks()
+    columns = {**split.train.columns, "label": np.full(len(split.train), label, np.float32)}
+    one = replace(split, train=replace(split.train, columns=columns))
+    with pytest.raises(TrainingError, match="learns nothing"):
+        recprune.fit(recprune.build("deepfm", one, dim=4), one, recprune.FitOptions(epochs=1, threads=1))
 
 
 def test_case_37_numbers_that_are_not_finite_are_missing_and_constant_ones_are_told():
@@ -530,7 +571,7 @@ def test_case_43_files_are_little_endian_on_every_machine(tmp_path: Path, monkey
 
 ELSEWHERE = """
 import hashlib, torch, recprune
-from recprune.testing import tiny_split
+from recprune.testing import tiny_clicks, tiny_split
 torch.set_num_threads(1)
 split = tiny_split()
 model = recprune.build("mf", split, dim=4, seed=1)

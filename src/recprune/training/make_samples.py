@@ -54,11 +54,13 @@ def make_samples(model: Any, data: Dataset, options: FitOptions, teacher: Teache
 
     A model that answers at every position of a sequence learns from whole windows; with a teacher, and by bpr, from one
     positive interaction a sample, as the others do.
-    Raises TrainingError where the loss does not suit the model.
+    Raises TrainingError where the loss does not suit the model, and where all labels are one.
     """
     loss = options.loss or usual_loss(model, data)
     if (loss in ("bce", "mse")) == ranks_items(model):
         raise TrainingError(f"the loss {loss!r} does not suit a model of the columns {model.columns}", loss=loss)
+    if loss == "bce" and teacher is None:
+        _refuse_one_class(data)
     if loss in ("bce", "mse"):
         return row_samples(model, data, loss, options.unknown, teacher)
     if loss == "multinomial":
@@ -68,6 +70,16 @@ def make_samples(model: Any, data: Dataset, options: FitOptions, teacher: Teache
     if learns_all_positions(model) and loss != "bpr" and teacher is None:
         return position_samples(model, data, loss, options)
     return positive_samples(model, data, loss, options, teacher)
+
+
+def _refuse_one_class(data: Dataset) -> None:
+    labels = data["label"]
+    if len(labels) and bool((labels == labels[0]).all()):
+        raise TrainingError(
+            f"all {len(labels):,} labels of train are {float(labels[0]):g}, and a model of one class learns nothing: "
+            "split the data otherwise, or draw negatives first (recprune.data.negatives.with_negatives)",
+            label=float(labels[0]),
+        )
 
 
 def _constrained(model: Any, data: Dataset, options: FitOptions, teacher: Teacher | None) -> Samples:
