@@ -1,18 +1,21 @@
 """A model on the shelf is asked without data too: with codes that are drawn for it."""
 
 import dataclasses
+import json
 import shutil
 
 import pytest
 import torch
 
+from recprune.artifact.manifest import sealed
 from recprune.data.pasts import with_pasts
 from recprune.data.store import save_split
+from recprune.errors import ArtifactError
 from recprune.evaluation.inputs import example
 from recprune.models.build import build
 from recprune.planning.budget import Budget
 from recprune.recipe.prune import prune
-from recprune.recipe.shelf import Shelved, drawn, put, take
+from recprune.recipe.shelf import Shelved, Work, drawn, put, take
 from recprune.recipe.verify import verify
 from recprune.testing.data import tiny_mixed, tiny_split
 
@@ -59,3 +62,22 @@ def test_a_model_of_many_codes_a_row_is_verified_when_its_data_is_gone(tmp_path)
     found = verify(tmp_path / "small", tmp_path / "big", requests=500)
     assert found.holds
     assert found.proof is not None
+
+
+ODD = [None, 1, "x", [], {}, [1], ["x"], [{"what": 1}], {"a": 1}, True]
+
+
+@pytest.mark.parametrize("name", ["works", "data", "settings"])
+def test_case_14_notes_of_another_kind_are_refused(name, tmp_path):
+    split = tiny_split()
+    work = Work("train", {"epochs": 1}, 1, 0, 0.5, "ndcg")
+    put(tmp_path / "a", Shelved(tmp_path / "a", build("mf", split, dim=2), split.vocabularies, None, (work,), None))
+    manifest = json.loads((tmp_path / "a" / "manifest.json").read_text())
+    manifest.pop("sha256")
+    good = {"works": [[], {}, "", ()], "data": [None, "x"], "settings": [{}, {"a": 1}]}[name]
+    assert take(tmp_path / "a").works == (work,)
+    for odd in [one for one in ODD if one not in good]:
+        changed = {**manifest, "notes": {**manifest["notes"], name: odd}}
+        (tmp_path / "a" / "manifest.json").write_text(sealed(changed))
+        with pytest.raises(ArtifactError, match="its notes"):
+            take(tmp_path / "a")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -25,6 +24,7 @@ from recprune.data.store import load_split
 from recprune.data.vocabulary import Vocabulary
 from recprune.errors import ArtifactError, DataError, PlanError
 from recprune.evaluation.inputs import columns_of, example
+from recprune.plain_json import read_json
 from recprune.planning.plan import Plan
 from recprune.recipe.built import built
 from recprune.recipe.restrict import renumbering, restrict
@@ -146,8 +146,8 @@ def take(folder: Path, own: str | None = None, data: Path | None = None) -> Shel
     if kind_of(folder) == PREPARED:
         raise ArtifactError(f"{folder} is prepared data, no model; `recprune train` makes one of it", path=str(folder))
     said = artifact.inspect(folder)
-    facts = said["notes"]
-    there = None if facts.get("data") is None else folder / facts["data"]
+    works, data_then, settings = _notes(folder, said["notes"])
+    there = None if data_then is None else folder / data_then
     skeleton = None
     if said["foreign"] and own is None:
         raise ArtifactError(
@@ -157,12 +157,32 @@ def take(folder: Path, own: str | None = None, data: Path | None = None) -> Shel
     if own is not None:
         if data is None and (there is None or not there.is_dir()):
             raise DataError(f"the class {own} is built from data: say where it is, --data prepared/", path=str(folder))
-        skeleton = built(own, load_split(data or there or folder), facts.get("settings", {}))
+        skeleton = built(own, load_split(data or there or folder), settings)
     loaded = artifact.load(folder, skeleton)
-    works = tuple(Work(**work) for work in facts.get("works", ()))
-    settings = facts.get("settings", {})
     found = loaded.model.eval(), loaded.vocabularies, loaded.plan, works, there, settings, loaded.proof, loaded.speeds
     return Shelved(folder, *found)
+
+
+def _notes(folder: Path, said: Mapping[str, Any]) -> tuple[tuple[Work, ...], str | None, dict[str, Any]]:
+    """Trainings, place of the data and settings, as `put` notes them. Raises ArtifactError where they are others."""
+    data, settings = said.get("data"), said.get("settings", {})
+    try:
+        works = tuple(Work(**work) for work in said.get("works", ()))
+        whole = all(map(_whole, works))
+    except TypeError:
+        works, whole = (), False
+    if not whole or not isinstance(data, str | None) or not isinstance(settings, dict):
+        raise ArtifactError(
+            f"{folder}: its notes are not those of a model that recprune trained; store the model again",
+            path=str(folder),
+        )
+    return works, data, settings
+
+
+def _whole(work: Work) -> bool:
+    texts = isinstance(work.what, str) and isinstance(work.metric, str) and isinstance(work.options, dict)
+    numbers = type(work.epochs) is int and type(work.best_epoch) is int and isinstance(work.seconds, int | float)
+    return texts and numbers and type(work.distilled) is bool
 
 
 def free(folder: Path) -> None:
@@ -186,7 +206,7 @@ def read_plan(path: Path) -> Plan:
 def kind_of(folder: Path) -> str:
     """What the manifest of a folder says that it is; empty where there is none."""
     try:
-        said = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        said = read_json((folder / "manifest.json").read_bytes())
     except (OSError, ValueError):
         return ""
     return str(said.get("kind", "")) if isinstance(said, dict) else ""
