@@ -121,6 +121,29 @@ def test_without_torchrun_there_is_one_worker(monkeypatch):
         assert (type(workers), workers.rank, workers.size) == (Alone, 0, 1)
 
 
+def test_a_process_group_that_is_there_is_joined_and_left_as_it_is(tmp_path):
+    import torch.distributed as dist
+
+    from recprune.models.mf import MF
+    from recprune.testing.data import tiny_split
+    from recprune.training.fit import FitOptions, fit
+
+    split, weights = tiny_split(), []
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        with joined() as workers:
+            assert (type(workers), workers.rank, workers.size) == (Together, 0, 1)
+            for those in (workers, Alone()):
+                torch.manual_seed(0)
+                model = MF(split.train.n_users, split.train.n_items, dim=4)
+                fit(model, split, FitOptions(epochs=2, batch=16), workers=those)
+                weights.append(model.item.weight.detach().clone())
+        assert dist.is_initialized()
+    finally:
+        dist.destroy_process_group()
+    assert torch.equal(*weights)
+
+
 def test_what_is_drawn_for_rows_is_parted_and_what_is_drawn_for_a_batch_is_not():
     whole = torch.rand((6, 2), generator=torch.Generator().manual_seed(3))
     parts = []

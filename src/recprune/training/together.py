@@ -151,7 +151,11 @@ def _buckets(gradients: list[Tensor]) -> Iterator[list[Tensor]]:
 
 @contextlib.contextmanager
 def joined() -> Iterator[Alone]:
-    """The workers that torchrun has started (or this one alone), by gloo on processors and nccl on graphics cards."""
+    """The workers that torchrun has started, by gloo on processors and nccl on graphics cards; those of a process group
+    that is there already, as Ray Train makes one; or this one alone."""
+    if dist.is_available() and dist.is_initialized():
+        yield Together()
+        return
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         yield Alone()
         return
