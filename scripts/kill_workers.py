@@ -1,8 +1,9 @@
 """Kill workers of Ray while a log is prepared, in each stage, many times: is the result the same?
 
-    python scripts/kill_workers.py --runs 20
+    python scripts/kill_workers.py --kills 20
 
-For every stage and run, one worker that is busy in that stage is killed (SIGKILL) at a random moment. The folder that
+In every run one worker that is busy in a stage is killed (SIGKILL) at a random moment, if one is found before the stage
+is over; there are runs until so many have died, ten times as many at most. The folder that
 comes out has to be, byte for byte, the one of a run in which nobody dies. Prints one line a stage, and ends with 1
 where a result differs. The moments are drawn by --seed.
 """
@@ -76,11 +77,12 @@ def main(arguments: Sequence[str]) -> int:
         write_log(folder / "log.csv", options.rows)
         wanted = prepared(folder, "wanted", "local", 1)
         for stage in options.stages:
-            Killing.stage, Killing.killed, same = stage, 0, 0
-            for _ in range(options.runs):
+            Killing.stage, Killing.killed, same, runs = stage, 0, 0, 0
+            while Killing.killed < options.kills and runs < 10 * options.kills:
                 same += prepared(folder, "found", f"{__name__}:Killing", 2) == wanted
-            different += options.runs - same
-            said.append(f"{stage:12} {options.runs} runs, {Killing.killed} workers killed, {same} the same")
+                runs += 1
+            different += runs - same
+            said.append(f"{stage:12} {runs} runs, {Killing.killed} workers killed, {same} the same")
             print(said[-1], file=sys.stderr, flush=True)
     print("\n".join(said))
     return int(different > 0)
@@ -89,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """The options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=20, help="runs of each stage")
+    parser.add_argument("--kills", type=int, default=20, help="workers that die in each stage")
     parser.add_argument("--rows", type=int, default=4000, help="rows of the log")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=STAGES)
