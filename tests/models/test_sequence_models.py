@@ -162,6 +162,27 @@ def test_every_site_leaves_by_itself(name):
         assert sum(p.numel() for p in small.parameters()) < sum(p.numel() for p in model.parameters())
 
 
+@pytest.mark.parametrize("encoding", ["int8_rows", "int4_rows", "int2_rotated_rows", "product_rows(m=4)"])
+@pytest.mark.parametrize("name", MAKE)
+def test_items_that_stay_are_read_and_found_in_one_table_of_codes(name, encoding, monkeypatch):
+    monkeypatch.setitem(globals(), "ITEMS", 1001)
+    model, split = made(name, dim=16), tiny_split()
+    found = recprune.survey(model, example(model, split))
+    kept = {"sequence.id": np.arange(0, 1000, 2)}
+    plan = Plan(found, kept, Budget(0.1), encodings={"item.weight": encoding})
+    small = apply(model, plan, example(model, split)).eval()
+    plain = apply(model, Plan(found, kept, Budget(0.1)), example(model, split)).eval()
+    assert not torch.equal(plain.item.weight, small.catalogue())
+    plain.item.weight.data.copy_(small.catalogue())
+    (shown,) = shrink_inputs(plan, (sequences(),))
+    some = torch.tensor([3, 500, 77])
+    with torch.no_grad():
+        assert small(shown).shape == (len(shown), 501)
+        assert torch.allclose(small(shown), plain(shown), atol=1e-3, rtol=1e-4)
+        assert torch.allclose(small.states(shown), plain.states(shown), atol=1e-3, rtol=1e-4)
+        assert torch.allclose(small.match(small.query(shown), some), plain(shown)[:, some], atol=1e-3, rtol=1e-4)
+
+
 @pytest.mark.parametrize("name", MAKE)
 def test_it_is_pruned_trained_on_packed_and_comes_back_from_a_folder(name, tmp_path):
     split = tiny_split()

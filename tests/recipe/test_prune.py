@@ -11,7 +11,7 @@ from recprune.data.encode import encode
 from recprune.data.log import clean
 from recprune.data.simulate import simulate
 from recprune.data.split import split_random
-from recprune.errors import BudgetError
+from recprune.errors import ArtifactError, BudgetError
 from recprune.evaluation.evaluate import evaluate
 from recprune.evaluation.size import size_of
 from recprune.importance.rules.random import Random
@@ -219,6 +219,8 @@ def test_items_leave_what_reads_and_finds_them_and_lists_hold_those_that_stay(na
     save(tmp_path / "small", small.model, vocabularies=small.vocabularies, plan=small.plan)
     again = load(tmp_path / "small")
     assert (evaluate(again.model, split, renumber=renumber(again.plan)).raw["top"] == found.raw["top"]).all()
+    with pytest.raises(ArtifactError, match="'item' has codes up to"):
+        save(tmp_path / "other", small.model, vocabularies=split.vocabularies, plan=small.plan)
 
 
 @pytest.mark.parametrize("name", SEQUENCES)

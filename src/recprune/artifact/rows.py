@@ -18,11 +18,12 @@ Shape = Callable[[str], tuple[int, ...] | None]
 def misfit(vocabularies: Mapping[str, Vocabulary], plan: Plan | None, shape: Shape) -> str:
     """Why codes of a vocabulary do not fit the rows of its table; empty where they all do.
 
-    The rows are those that the plan leaves of the ids of a column, and where no ids could leave, those of the tensor
-    that is named after it. shape: of a tensor, None where it is not there.
+    The rows are those that the plan leaves of the ids of a column (of items, where ids are answers too), and where no
+    ids could leave, those of the tensor that is named after it. shape: of a tensor, None where it is not there.
     """
     sites = () if plan is None else tuple(site for site in plan.survey.sites if site.kind is Kind.ID)
-    said = {c: len(plan.kept.get(s.name, range(s.size))) + 1 for s in sites for c in s.columns} if plan else {}
+    left = {s.name: len(plan.units(s)) + 1 for s in sites} if plan else {}
+    said = {c: left[s.name] for s in sites for c in (*s.columns, *(("item",) if s.answers else ()))}
     for column, vocabulary in vocabularies.items():
         table = shape(f"{column}.weight")
         rows = said.get(column, table[0] if table else None)

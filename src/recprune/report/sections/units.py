@@ -63,16 +63,16 @@ def _fields(plan: Plan) -> Iterator[Words]:
 def _ids(found: Found) -> Iterator[Block]:
     sites = () if found.plan is None else found.plan.survey.sites
     for site in sites:
-        if site.kind is Kind.ID and site.column is not None and site.column in found.whole.vocabularies:
-            yield from _column(found, site, site.column)
+        column = "item" if site.answers else site.column
+        if site.kind is Kind.ID and column is not None and column in found.whole.vocabularies:
+            yield from _column(found, site, column)
 
 
 def _column(found: Found, site: Site, column: str) -> Iterator[Block]:
     """Which ids of a column left: those that occur most, which one would miss first."""
     if found.plan is None:
         return
-    gone = [code for code in found.plan.leaving(site).tolist() if code]
-    ids = found.whole.vocabularies[column].decode(gone)
+    ids = found.whole.vocabularies[column].decode((found.plan.leaving(site) + 1).tolist())
     if not ids:
         return
     all_ids = len(found.whole.vocabularies[column].ids)
