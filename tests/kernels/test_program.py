@@ -25,6 +25,7 @@ from recprune.kernels.program import (
     Product,
     Program,
     Reader,
+    Recur,
     Runnable,
     Spread,
     Standard,
@@ -306,13 +307,19 @@ def test_many_threads_get_what_one_gets(level: str):
         (LookBack(0, 0, 0, 1, 2, 2, 0),),
         (LookBack(0, 0, 0, 1, 2, 2, 5000),),
         (LookBack(0, 0, 0, 1, 2, 2, 5), LookBack(0, 0, 0, 1, 2, 2, 6)),
+        (Recur(0, 0, floats(3, 1), 5),),
+        (Recur(0, 1, floats(6, 2), 5),),
+        (Recur(0, 1, floats(11, 4), 5),),
+        (Recur(0, 1, floats(12, 4), 5),),
+        (Recur(0, 2, floats(3, 1), 0),),
+        (LookBack(0, 0, 0, 1, 2, 2, 5), Recur(0, 2, floats(3, 1), 6)),
     ],
 )
-def test_looks_back_that_do_not_fit_are_refused_by_the_c_code(steps: tuple[LookBack, ...]):
+def test_steps_of_sequences_that_do_not_fit_are_refused_by_the_c_code(steps: tuple[LookBack | Recur, ...]):
     if kernels() is None:
         pytest.skip("not compiled")
-    with pytest.raises(DataError, match="looks back"):
-        Runnable(Program(("id", "id"), (4, 4), steps))
+    with pytest.raises(DataError, match="does not fit"):
+        Runnable(Program(("id", "id"), (4, 4, 1), steps))
 
 
 def test_a_sequence_is_read_and_rows_are_run():

@@ -9,8 +9,9 @@ from torch import nn
 
 from recprune.errors import DataError, ExtensionError
 from recprune.kernels import dispatch
-from recprune.kernels.dispatch import LEVELS
+from recprune.kernels.dispatch import LEVELS, kernels
 from recprune.models.build import build
+from recprune.models.gru4rec import GRU4Rec
 from recprune.models.sasrec import SASRec
 from recprune.packing import pack, storing
 from recprune.planning.budget import Budget
@@ -30,9 +31,9 @@ def level(request, monkeypatch):
     monkeypatch.setenv("RECPRUNE_KERNELS", request.param)
 
 
-def model_of(seed=0, items=40, **options):
+def model_of(seed=0, items=40, kind=SASRec, **options):
     torch.manual_seed(seed)
-    model = SASRec(items, **options).eval()
+    model = kind(items, **options).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
@@ -65,14 +66,18 @@ def same(model, asked):
         {"length": 33, "dim": 30, "layers": 3, "heads": 5},
         {"length": 70, "dim": 20, "heads": 4},
         {"length": 1, "dim": 17, "heads": 1},
+        {"kind": GRU4Rec, "length": 50, "dim": 64, "hidden": 128},
+        {"kind": GRU4Rec, "length": 9, "dim": 5, "hidden": 21, "layers": 2},
+        {"kind": GRU4Rec, "length": 30, "dim": 18, "hidden": 3, "layers": 3},
     ],
 )
 def test_what_is_looked_for_is_found_as_by_torch(level, options):
     same(model_of(**options), sequences(13, options["length"]))
 
 
-def test_one_sequence_is_read_as_among_others(level):
-    read, asked = reader_of(model_of(length=12, dim=16)), sequences(7, 12)
+@pytest.mark.parametrize("kind", [SASRec, GRU4Rec])
+def test_one_sequence_is_read_as_among_others(level, kind):
+    read, asked = reader_of(model_of(kind=kind, length=12, dim=16)), sequences(7, 12)
     all_of_them = read([asked])
     for row in (6, 0, 3):
         np.testing.assert_array_equal(read([asked[row : row + 1].astype(np.int32)])[0], all_of_them[row])
@@ -86,9 +91,10 @@ def test_threads_may_share_it():
             np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.parametrize("kind", [SASRec, GRU4Rec])
 @pytest.mark.parametrize("encoding", ["int8_rows", "int4_rows", "bf16"])
-def test_packed_models_are_read(level, encoding):
-    model = model_of(length=12, dim=16, items=400)
+def test_packed_models_are_read(level, encoding, kind):
+    model = model_of(kind=kind, length=12, dim=16, items=400)
     packed = pack(model, storing(model, encoding))
     with torch.no_grad():
         assert not packed.item.weight[0].any()
@@ -96,9 +102,10 @@ def test_packed_models_are_read(level, encoding):
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_pruned_models_are_read(seed):
+@pytest.mark.parametrize("options", [{"name": "sasrec", "heads": 3}, {"name": "gru4rec", "hidden": 9}])
+def test_pruned_models_are_read(seed, options):
     split = tiny_split()
-    model = build("sasrec", split, dim=12, heads=3, length=6, seed=seed).eval()
+    model = build(split=split, dim=12, length=6, seed=seed, **options).eval()
     inputs = (torch.from_numpy(sequences(5, 6, split.train.n_items)),)
     found = survey(model, inputs)
     scores = {site.name: torch.rand(site.size, generator=torch.Generator().manual_seed(seed)) for site in found.sites}
@@ -108,9 +115,11 @@ def test_pruned_models_are_read(seed):
     same(small, asked[asked[:, -1] > 0])
 
 
-def test_lists_go_by_it_and_by_torch_where_the_last_item_has_left():
+@pytest.mark.skipif(kernels() is None, reason="not compiled")
+@pytest.mark.parametrize("name", ["sasrec", "gru4rec"])
+def test_lists_go_by_it_and_by_torch_where_the_last_item_has_left(name):
     split = tiny_split()
-    model = build("sasrec", split, dim=8, length=6, seed=4).eval()
+    model = build(name, split, dim=8, length=6, seed=4).eval()
     fast, eager = recommender_of(model, split.train.n_items), Eager(model, split.train.n_items)
     assert isinstance(fast, ByRows)
     assert "_read" in fast.query.__qualname__
@@ -142,6 +151,31 @@ def test_what_is_not_recognised_is_refused_with_the_reason(change, reason):
     change(model)
     with pytest.raises(ExtensionError, match=reason):
         reader_of(model)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda m: setattr(m, "gru", nn.GRU(8, 6, batch_first=True)), "biases"),
+        (lambda m: setattr(m, "gru", nn.GRU(8, 6, bias=False)), "go both ways"),
+        (lambda m: setattr(m, "gru", nn.GRU(7, 6, bias=False, batch_first=True)), "read 7 of 8"),
+        (lambda m: setattr(m, "gru", nn.GRU(8, 7, bias=False, batch_first=True)), "of 7 numbers"),
+        (lambda m: m.item.weight.data[0].fill_(1), "says something"),
+    ],
+)
+def test_units_that_are_not_recognised_are_refused_with_the_reason(change, reason):
+    model = model_of(kind=GRU4Rec, length=6, dim=8, hidden=6)
+    change(model)
+    with pytest.raises(ExtensionError, match=reason):
+        reader_of(model)
+
+
+def test_lists_are_left_to_torch_where_there_is_no_c_code(monkeypatch):
+    monkeypatch.setenv("RECPRUNE_KERNELS", "numpy")
+    split = tiny_split()
+    fast = recommender_of(build("sasrec", split, dim=8, length=6).eval(), split.train.n_items)
+    assert isinstance(fast, ByRows)
+    assert "_read" not in fast.query.__qualname__
 
 
 def test_other_classes_are_refused():

@@ -26,6 +26,7 @@ __all__ = [
     "Product",
     "Program",
     "Reader",
+    "Recur",
     "Runnable",
     "Spread",
     "Standard",
@@ -180,7 +181,21 @@ class LookBack:
     tail: bool = False
 
 
-Step: TypeAlias = LookUp | Mean | Standard | Spread | Layer | Pairs | Dot | Product | Attend | Sum | Norm | LookBack
+@dataclass(frozen=True, slots=True, eq=False)
+class Recur:
+    """Rows are a sequence, `longest` at most: gated units without biases (Cho et al. 2014, section 2.3), whose state
+    goes into a slot row by row. slot: reset, keep and new of each row, one behind the other, as its input gives them;
+    weight: (3 width, width), what the state before adds."""
+
+    slot: int
+    into: int
+    weight: Floats
+    longest: int
+
+
+Step: TypeAlias = (
+    LookUp | Mean | Standard | Spread | Layer | Pairs | Dot | Product | Attend | Sum | Norm | LookBack | Recur
+)
 MARGIN = 16
 """Zeros that a slot has behind vectors side by side, where a layer writes whole registers."""
 KINDS = {"float32": 0, "int8": 2, "int4": 3}
@@ -242,8 +257,8 @@ class Reader:
             self.native = compiled(self.program, *found)
 
     def __call__(self, columns: Sequence[NDArray[Any]]) -> Floats:
-        """(rows, width). columns: one, (rows, length) int64 or int32 ids, 0 in front. Places of id 0 are left out, and
-        the last is none of them.
+        """(rows, width). columns: one, (rows, length) int64 or int32 ids, 0 in front. Places of id 0 are left out, in
+        front alone where there is a `Recur`, and the last is none of them.
 
         Raises DataError for another shape or type, an id that a table has not, and a sequence that ends with 0.
         """
@@ -304,6 +319,8 @@ def _told(step: Step) -> tuple[Any, ...]:
             return 10, step.slot, step.into, step.tail, step.least, step.weight, step.bias
         case LookBack():
             return 11, step.query, step.key, step.value, step.into, step.heads, step.width, step.longest, step.tail
+        case Recur():
+            return 12, step.slot, step.into, step.longest, step.weight
 
 
 def _table(table: Stored) -> tuple[Any, ...]:

@@ -39,6 +39,8 @@ def read_slowly(program: Program, sequences: NDArray[np.integer]) -> Floats:
     out = np.empty((len(sequences), program.widths[-1]), dtype=np.float32)
     for row, sequence in enumerate(sequences):
         places = np.flatnonzero(sequence)
+        if any(type(step).__name__ == "Recur" for step in program.steps):
+            places = np.arange(places[0], len(sequence))
         slots = [np.zeros((len(places), width), dtype=np.float32) for width in program.widths]
         for step in program.steps:
             columns = sequence[places], places
@@ -159,7 +161,18 @@ def _look_back(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], 
     slots[step.into][:, :some] = mixed.transpose(1, 0, 2).reshape(rows, some)
 
 
+def _recur(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits: Floats) -> None:
+    state = np.zeros(step.weight.shape[1], dtype=np.float32)
+    for row, gates in enumerate(slots[step.slot]):
+        (reset, keep, new), (of_reset, of_keep, of_new) = (np.split(part, 3) for part in (gates, step.weight @ state))
+        reset, keep = (1 / (1 + np.exp(-part)) for part in (reset + of_reset, keep + of_keep))
+        new = np.tanh(new + reset * of_new)
+        state = new + keep * (state - new)
+        slots[step.into][row] = state
+
+
 _STEPS = {
+    "Recur": _recur,
     "Sum": _sum,
     "Norm": _norm,
     "LookBack": _look_back,

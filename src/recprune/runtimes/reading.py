@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from recprune.encodings.faces import rows_of
 from recprune.errors import ExtensionError
-from recprune.kernels.program import Layer, LookBack, LookUp, Norm, Program, Reader, Sum
+from recprune.kernels.program import Layer, LookBack, LookUp, Norm, Program, Reader, Recur, Sum
+from recprune.models.gru4rec import GRU4Rec
 from recprune.models.sasrec import SASRec, _Block
 from recprune.runtimes.writing import Writer, check_plain, floats_of, need, table_of
 
@@ -16,15 +20,44 @@ __all__ = ["reader_of"]
 
 
 def reader_of(model: nn.Module) -> Reader:
-    """The `query` of SASRec, pruned or packed or as it is, in evaluation mode: (rows, length) codes -> (rows, dim).
+    """The `query` of SASRec or GRU4Rec, pruned, packed or as it is, in evaluation mode: (rows, length) codes to (rows,
+    dim).
 
-    Positions without an item are left out, and the last block computes the last position alone. Raises ExtensionError,
-    with the reason, for a model of which anything is not recognised.
+    Positions without an item are left out, and what is asked of the last position is computed for that one alone.
+    Raises ExtensionError, with the reason, for a model of which anything is not recognised.
     """
-    if type(model) is not SASRec:
-        raise ExtensionError(f"the kernels read sequences for SASRec, and this is a {type(model).__name__}")
+    write = _WRITERS.get(type(model))
+    if write is None:
+        there = ", ".join(sorted(kind.__name__ for kind in _WRITERS))
+        raise ExtensionError(f"the kernels read sequences for {there}, and this is a {type(model).__name__}")
     check_plain(model)
-    writer, width = Writer(("id", "id")), model.item.embedding_dim
+    writer = Writer(("id", "id"))
+    write(writer, model)
+    length: Any = model.length
+    return Reader(Program(writer.columns, tuple(writer.widths), tuple(writer.steps)), length)
+
+
+def _gru4rec(writer: Writer, model: GRU4Rec) -> None:
+    width = model.item.embedding_dim
+    need(not bool(rows_of(model.item, torch.zeros(1, dtype=torch.int64)).any()), "row 0 of the items says something")
+    x = writer.slot(width)
+    writer.steps.append(LookUp(0, table_of(model.item, width), 0, x))
+    gru = model.gru
+    plain = type(gru) is nn.GRU and gru.batch_first and not gru.bias and not gru.bidirectional
+    need(plain, "the units have biases, or go both ways")
+    for layer in range(gru.num_layers):
+        reads, keeps = (floats_of(getattr(gru, f"weight_{kind}_l{layer}")) for kind in ("ih", "hh"))
+        need(reads.shape[1] == writer.widths[x], f"units read {reads.shape[1]} of {writer.widths[x]} numbers")
+        need(len(reads) == len(keeps) == 3 * keeps.shape[1], "gates of units are not as many as states")
+        gates, state = writer.slot(len(reads)), writer.slot(keeps.shape[1])
+        writer.steps.append(Layer(x, gates, reads, np.zeros(len(reads), dtype=np.float32)))
+        writer.steps.append(Recur(gates, state, keeps, model.length))
+        x = state
+    writer.layer(model.fc, x, tail=True)
+
+
+def _sasrec(writer: Writer, model: SASRec) -> None:
+    width = model.item.embedding_dim
     there, where, x = (writer.slot(width) for _ in range(3))
     need(model.position.num_embeddings >= model.length, "positions are fewer than a sequence has")
     first = model.position.num_embeddings - model.length
@@ -36,7 +69,6 @@ def reader_of(model: nn.Module) -> Reader:
         need(type(block) is _Block, f"a block is a {type(block).__name__}")
         x = _block(writer, block, x, model.length, number == last)
     _norm(writer, model.norm, x, tail=True)
-    return Reader(Program(writer.columns, tuple(writer.widths), tuple(writer.steps)), model.length)
 
 
 def _block(writer: Writer, block: Any, x: int, length: int, tail: bool) -> int:
@@ -68,3 +100,6 @@ def _norm(writer: Writer, norm: Any, x: int, tail: bool) -> int:
     into = writer.slot(width)
     writer.steps.append(Norm(x, into, floats_of(norm.weight), floats_of(norm.bias), float(norm.eps), tail))
     return into
+
+
+_WRITERS: Mapping[type[nn.Module], Callable[[Writer, Any], None]] = {SASRec: _sasrec, GRU4Rec: _gru4rec}

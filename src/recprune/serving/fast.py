@@ -143,6 +143,8 @@ def _read(model: nn.Module) -> Callable[[Tensor], Tensor]:
     """What is looked for after sequences, by C; by torch where one ends with an item that left. Raises ExtensionError
     for other models."""
     reader, plain = reader_of(model), model.query
+    if reader.native is None:
+        raise ExtensionError("there is no C code here, and torch reads sequences faster than numpy", name="kernels")
 
     def query(sequences: Tensor) -> Tensor:
         if bool((sequences[:, -1] == 0).any()):

@@ -15,7 +15,7 @@
 #endif
 
 /* What Python asks for, see dispatch.py: another number when arguments change. */
-#define KERNELS_VERSION 6
+#define KERNELS_VERSION 7
 
 #define INLINE static inline __attribute__((always_inline))
 

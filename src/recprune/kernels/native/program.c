@@ -15,6 +15,7 @@ typedef struct {
     Step *steps;
     float bias;
     size_t longest; /* of a sequence, where rows are one; else 0 */
+    int recurs;     /* what is inside of a sequence counts, also where it is no item */
     float *arena; /* for a block, where nobody else uses it */
     size_t arena_bytes;
     int busy;
@@ -296,11 +297,45 @@ static int take_look_back(Program *p, Step *s, size_t number, PyObject *told)
     return 0;
 }
 
+/* (RECUR, slot, into, longest sequence, weight (3 width, width)) */
+static int take_recur(Program *p, Step *s, size_t number, PyObject *told)
+{
+    Py_ssize_t op, slot, into, longest;
+    PyObject *weight;
+    if (!PyArg_ParseTuple(told, "nnnnO", &op, &slot, &into, &longest, &weight))
+        return -1;
+    Buffer w = {.held = 0};
+    int wrong = buffer_take(&w, weight, "weight", "f", 2, 0);
+    s->slot = (size_t)slot, s->into = (size_t)into;
+    if (!wrong) {
+        size_t h = s->d = (size_t)w.view.shape[1];
+        if (h < 1 || h > LONGEST || (size_t)w.view.shape[0] != 3 * h || slot == into || longest < 1 || longest > MOST ||
+            (p->longest && p->longest != (size_t)longest) || p->inputs != 2 || !is_slot(p, s->slot, 3 * h) ||
+            !is_slot(p, s->into, h) || p->widths[s->into] != h) {
+            wrong = refuse(number, "recurs in a way that does not fit");
+        } else {
+            p->longest = (size_t)longest, p->recurs = 1;
+            p->room = padded(3 * h) > p->room ? padded(3 * h) : p->room;
+            s->numbers_bytes = padded(3 * h) * h * sizeof *s->numbers, s->bias_bytes = padded(3 * h) * sizeof *s->bias;
+            s->numbers = memory_take(s->numbers_bytes), s->bias = memory_take(s->bias_bytes);
+            if (!s->numbers || !s->bias)
+                wrong = (PyErr_NoMemory(), -1);
+            for (size_t out = 0; !wrong && out < 3 * h; out++)
+                for (size_t in = 0; in < h; in++)
+                    s->numbers[(out / LANES * h + in) * LANES + out % LANES] =
+                        ((const float *)w.view.buf)[out * h + in];
+        }
+    }
+    buffer_drop(&w);
+    return wrong ? -1 : 0;
+}
+
 static int take_step(Program *p, size_t number, PyObject *told)
 {
     static int (*const take[STEPS])(Program *, Step *, size_t, PyObject *) = {
         take_table, take_table, take_standard, take_spread, take_layer,
-        take_pairs, take_dot,   take_product,  take_attend, take_product,  take_norm,  take_look_back};
+        take_pairs, take_dot,   take_product,  take_attend, take_product,  take_norm,
+        take_look_back, take_recur};
     PyObject *name = PyTuple_Check(told) && PyTuple_Size(told) ? PyTuple_GetItem(told, 0) : NULL;
     long op = name ? PyLong_AsLong(name) : -1;
     if (op == -1 && PyErr_Occurred())
@@ -490,7 +525,8 @@ done:
 
 /* --- read --- */
 
-/* What stands in the last row of the last slot, after each sequence. Places of no item are left out, but the last. */
+/* What stands in the last row of the last slot, after each sequence. Places of no item are left out, those in front alone
+ * where units recur, and never the last. */
 static int64_t read_all(const Program *p, const Buffer *sequences, float *out, float *arena, float **slots, int64_t *ids)
 {
     size_t users = (size_t)sequences->view.shape[0], most = p->longest, last = p->slots - 1;
@@ -505,7 +541,7 @@ static int64_t read_all(const Program *p, const Buffer *sequences, float *out, f
         size_t rows = 0;
         for (size_t i = 0; i < most; i++) {
             int64_t id = id_at(&all, u * most + i);
-            if (id || i == most - 1)
+            if (id || i == most - 1 || (p->recurs && rows))
                 ids[rows] = id, places[rows++] = (int64_t)i;
         }
         for (size_t i = 0; i < p->slots; i++)

@@ -5,7 +5,7 @@
 #include "kernels.h"
 
 /* The order is that of program.py. */
-typedef enum { LOOK_UP, MEAN, STANDARD, SPREAD, LAYER, PAIRS, DOT, PRODUCT, ATTEND, SUM, NORM, LOOK_BACK, STEPS } Operation;
+typedef enum { LOOK_UP, MEAN, STANDARD, SPREAD, LAYER, PAIRS, DOT, PRODUCT, ATTEND, SUM, NORM, LOOK_BACK, RECUR, STEPS } Operation;
 
 enum { ROWS_AT_ONCE = 48 };
 

@@ -425,6 +425,54 @@ TARGET static void look_back(const Step *s, const Block *b)
     }
 }
 
+TARGET INLINE V magnitude(V x) { return (V)((VI)x & 0x7fffffff); }
+
+/* a where x is below 0, else b. */
+TARGET INLINE V where_below(V x, V a, V b)
+{
+    const VI below = x < (V){0};
+    return (V)(((VI)a & below) | ((VI)b & ~below));
+}
+
+TARGET INLINE V sigmoid(V x)
+{
+    const V e = exponential(-magnitude(x)), y = all(1) / (all(1) + e);
+    return where_below(x, e * y, y);
+}
+
+TARGET INLINE V hyperbolic(V x)
+{
+    const V e = exponential(all(-2) * magnitude(x)), y = (all(1) - e) / (all(1) + e);
+    return where_below(x, -y, y);
+}
+
+/* Gated units row by row, the state of the last row in hand. */
+TARGET static void recur(const Step *s, const Block *b)
+{
+    const size_t h = s->d, blocks = padded(3 * h) / LANES;
+    float *from_state = b->room;
+    memset(from_state, 0, padded(3 * h) * sizeof *from_state);
+    for (size_t r = 0; r < b->rows; r++) {
+        const float *gates = b->slots[s->slot] + r * b->strides[s->slot];
+        float *state = b->slots[s->into] + r * b->strides[s->into];
+        const float *before = state - b->strides[s->into];
+        for (size_t block = 0; r && block < blocks; block += BROAD) {
+            const size_t some = blocks - block < BROAD ? blocks - block : BROAD;
+            const Tile t = {.x = before, .weight = s->numbers + block * h * LANES, .bias = s->bias + block * LANES,
+                            .out = from_state + block * LANES, .in = h};
+            tiles[some - 1][0](&t);
+        }
+        for (size_t c = 0; c < h; c += WIDE) {
+            const V reset = sigmoid(load(gates + c) + load(from_state + c));
+            const V keep = sigmoid(load(gates + h + c) + load(from_state + h + c));
+            const V new = hyperbolic(FMA(reset, load(from_state + 2 * h + c), load(gates + 2 * h + c)));
+            const V old = r ? load(before + c) : (V){0};
+            const V y = FMA(keep, old - new, new);
+            memcpy(state + c, &y, (h - c < WIDE ? h - c : WIDE) * sizeof *state);
+        }
+    }
+}
+
 TARGET int STEP(const Step *s, const Block *b)
 {
     switch (s->op) {
@@ -442,6 +490,7 @@ TARGET int STEP(const Step *s, const Block *b)
     case SUM: sum(s, b); break;
     case NORM: norm(s, b); break;
     case LOOK_BACK: look_back(s, b); break;
+    case RECUR: recur(s, b); break;
     default: attend(s, b);
     }
     return 0;
