@@ -5,7 +5,7 @@ Settings are chosen on validation (benchmarks/recipes_sequences.py), one try at 
     python -m benchmarks.sequences --try beauty sasrec lr=1e-3 dropout=0.5 epochs=30
 
 Models are judged on test once each, by one evaluator. What was measured is kept under benchmarks/runs, so that an
-interrupted run goes on.
+interrupted run goes on; `--models item_knn sasrec` measures those alone, and prunes nothing.
 """
 
 from __future__ import annotations
@@ -46,11 +46,12 @@ Stored = tuple[nn.Module, Plan | None]
 """A model, and what it was pruned by."""
 
 
-def main(names: list[str]) -> None:
-    """Measure the sets of those names, all where none is named."""
+def main(names: list[str], models: list[str] | None = None) -> None:
+    """Measure the sets of those names, all where none is named; of models those that are named, before pruning."""
     for name in names or list(SETS):
-        before(name, SETS[name])
-        after(name, SETS[name])
+        before(name, SETS[name], models)
+        if not models:
+            after(name, SETS[name])
 
 
 def tried(name: str, label: str, *settings: str, seed: int = 0) -> dict[str, float | None]:
@@ -66,12 +67,14 @@ def tried(name: str, label: str, *settings: str, seed: int = 0) -> dict[str, flo
     return said
 
 
-def before(name: str, data: SequenceData) -> None:
+def before(name: str, data: SequenceData, models: list[str] | None = None) -> None:
     """The models as they are, beside what is published."""
     rows: list[list[object]] = [
         [f"published: {who}", None, None, *values, None, None] for who, *values in data.published
     ]
     for label, recipe in data.models.items():
+        if models and label not in models:
+            continue
         found = [one(name, data, label, seed) for seed in seeds(recipe)]
         seconds = round(float(np.mean([f["seconds"] for f in found])), 1)
         rows.append([label, *cells(found, data), spread(found, data), seconds])
@@ -81,7 +84,7 @@ def before(name: str, data: SequenceData) -> None:
         ["model", "seeds", "bytes", *data.metrics, f"spread of {data.metrics[0]}", "seconds of the processor"],
         rows,
         data.notes,
-        name,
+        f"{name} --models {' '.join(models)}" if models else name,
     )
 
 
@@ -122,17 +125,17 @@ def after(name: str, data: SequenceData) -> None:
     )
 
 
-def written(file: str, title: str, columns: list[str], rows: list[list[object]], notes: Any, name: str) -> None:
-    """A table among the results."""
+def written(file: str, title: str, columns: list[str], rows: list[list[object]], notes: Any, asked: str) -> None:
+    """A table among the results; asked: behind the command, the name of the set first."""
     path = write_result(
         file,
         title,
         columns,
         rows,
         notes=list(notes),
-        data=[SETS[name].folder],
+        data=[SETS[asked.split()[0]].folder],
         seeds=SEEDS,
-        command=f"python -m benchmarks.sequences {name}",
+        command=f"python -m benchmarks.sequences {asked}",
     )
     print(f"written: {path}", flush=True)
 
@@ -251,4 +254,5 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--try"]:
         tried(*sys.argv[2:])
     else:
-        main(sys.argv[1:])
+        place = sys.argv.index("--models") if "--models" in sys.argv else len(sys.argv)
+        main(sys.argv[1:place], sys.argv[place + 1 :])

@@ -132,3 +132,11 @@ def test_both_tables_are_written_and_nothing_is_measured_twice(small, monkeypatc
     sequences.main([name])
     again = json.loads((small / "results" / f"sequences_{name}.json").read_text())
     assert again == whole
+
+
+def test_models_that_are_named_are_measured_alone_and_nothing_is_pruned(small):
+    sequences.main(["users"], ["popularity"])
+    whole = json.loads((small / "results" / "sequences_users.json").read_text())
+    assert [row[0] for row in whole["rows"] if not row[0].startswith("published")] == ["popularity"]
+    assert whole["command"].endswith("benchmarks.sequences users --models popularity")
+    assert not (small / "results" / "sequences_small_users.json").exists()
