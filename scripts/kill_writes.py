@@ -1,4 +1,4 @@
-"""kill -9 at random moments of save, prune and train, and at every call of the system that a save makes.
+"""kill -9 at random moments of save, prune, train and compact, and at every call of the system that a save makes.
 
 python scripts/kill_writes.py --kills 1000 --state kills.json --result
 
@@ -11,6 +11,8 @@ benchmarks/results/kill_writes.json (scripts/run_state.py).
 from __future__ import annotations
 
 import argparse
+import hashlib
+import itertools
 import json
 import os
 import random
@@ -24,17 +26,19 @@ from pathlib import Path
 
 import torch
 from run_state import State, keep_result
+from safetensors.torch import save_file
 
 import recprune
 from recprune import atomic
 from recprune.artifact import load, save
 from recprune.errors import RecpruneError
+from recprune.large import compact
 from recprune.recipe.pruned import smaller
 from recprune.testing import tiny_split
 from recprune.testing.faults import CALLS
 
 SPLIT = tiny_split(users=16, items=12)
-KINDS = ("save", "prune", "train")
+KINDS = ("save", "prune", "train", "compact")
 OPTIONS = recprune.FitOptions(epochs=3, batch=64, threads=1)
 
 
@@ -91,6 +95,9 @@ class Street:
         self.plan = recprune.prune(self.big, SPLIT, 0.5, rule="magnitude", finetuned=False).plan
         self.small = self.cut()
         self.trained = self.train(place / "reference.checkpoint")
+        self.table = place / "table"
+        save_file({"rows": torch.randn(4000, 16, generator=torch.Generator().manual_seed(0))}, self.table)
+        self.sums = {compact(self.table, place / "cut", rows).sha256 for rows in (1000, 2000)}
 
     def cut(self) -> torch.nn.Module:
         example = (torch.tensor([1, 2, 3]),)
@@ -105,6 +112,13 @@ class Street:
         wholes = [list(m.parameters()) for m in (self.big, self.small)]
         same = any(len(held) == len(w) and all(map(torch.equal, held, w)) for w in wholes)
         return "" if same else "neither the model before nor the one after"
+
+    def cuts(self, out: Path) -> None:
+        for rows in itertools.cycle((2000, 1000)):
+            compact(self.table, out, rows, block=1 << 14)
+
+    def is_either_cut(self, out: Path) -> str:
+        return "" if checksum(out) in self.sums else "neither the table before nor the one after"
 
     def train(self, checkpoint: Path) -> list[torch.Tensor]:
         model = fresh()
@@ -140,6 +154,10 @@ def killed(work: Callable[[], None], seconds: float) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def left_in(place: Path, names: set[str]) -> str:
     extra = {path.name for path in place.iterdir()} - names
     return f"left behind: {sorted(extra)}" if extra else ""
@@ -152,16 +170,21 @@ def once(kind: str, street: Street, place: Path, seconds: float) -> str:
         "save": (savings, is_one_number),
         "prune": (street.prunings, street.is_big_or_small),
         "train": (street.trainings, street.goes_on),
+        "compact": (street.cuts, street.is_either_cut),
     }[kind]
     if kind == "train":
         target.unlink(missing_ok=True)
+    elif kind == "compact":
+        compact(street.table, target, 1000)
     else:
         save(target, numbered(1.0) if kind == "save" else street.big)
     if killed(lambda: work(target), seconds) != -signal.SIGKILL:
         return "the child ended by itself"
     try:
         odd = check(target)
-        if kind != "train":
+        if kind == "compact":
+            compact(street.table, target, 1000)
+        elif kind != "train":
             save(target, numbered(0.0))
     except (RecpruneError, OSError) as error:
         return f"{type(error).__name__}: {error}"
@@ -203,7 +226,7 @@ def main() -> int:
         street = Street(places["street"])
         calls, torn = every_call(places["calls"])
         for number in state.left(asked.kills):
-            kind = KINDS[number % 3]
+            kind = KINDS[number % len(KINDS)]
             seconds = random.Random(asked.seed * 1_000_000_007 + number).uniform(0.0, 0.04)
             said = once(kind, street, places[kind], seconds)
             state.counts[kind] += 1

@@ -18,7 +18,7 @@ try:
 except ImportError:  # there is no flock on this system, and two writers are not told apart
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["lock", "replace_folder", "replacing", "room_for", "standing", "write_bytes", "write_file"]
+__all__ = ["lock", "replace_folder", "replacing", "room_for", "scratch", "standing", "write_bytes", "write_file"]
 
 PIECE = 1 << 24
 """Bytes that are handed to the system at a time."""
@@ -51,6 +51,20 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             beside.unlink(missing_ok=True)
             raise
         _sync_folder(target.parent)
+
+
+@contextlib.contextmanager
+def scratch(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A folder beside `path` for what is needed while it is written, and only then: inside a block of `replacing`.
+
+    What a killed process leaves of it goes with the next write, as all that it left does. Raises OSError.
+    """
+    place = _beside(Path(os.path.realpath(path)))
+    os.mkdir(place)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def write_file(path: str | os.PathLike[str], data: bytes) -> None:

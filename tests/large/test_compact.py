@@ -1,8 +1,10 @@
 """A table in blocks is cut as one in memory, to the bit; and in little memory."""
 
 import hashlib
+import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,7 @@ from recprune.large import compact
 from recprune.large.compact import norms
 from recprune.large.table import TYPES, read_table
 
+compacting = importlib.import_module("recprune.large.compact")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -148,3 +151,28 @@ def test_a_table_is_cut_in_less_memory_than_it_takes(tmp_path: Path):
     assert torch.equal(found["table"], wanted)
     assert found["table.rows"].tolist() == kept
     assert digest == hashlib.sha256((tmp_path / "small").read_bytes()).hexdigest()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a POSIX system")
+@pytest.mark.parametrize("at", ["measured", "written"])
+def test_case_1_what_a_killed_cut_leaves_goes_with_the_next(at: str, tmp_path: Path):
+    save_file({"t": torch.randn(8, 3)}, tmp_path / "big")
+    compact(tmp_path / "big", tmp_path / "small", 3)
+    child = os.fork()
+    if not child:
+        real = getattr(compacting, at)
+
+        def killed(*arguments: object) -> None:
+            real(*arguments)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        setattr(compacting, at, killed)
+        try:
+            compact(tmp_path / "big", tmp_path / "small", 5)
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert len(os.listdir(tmp_path)) > 2
+    assert len(load_file(tmp_path / "small")["t"]) == 3
+    compact(tmp_path / "big", tmp_path / "small", 4)
+    assert sorted(os.listdir(tmp_path)) == ["big", "small"]

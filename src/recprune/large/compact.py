@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recprune.atomic import replacing, room_for
+from recprune.atomic import replacing, room_for, scratch
 from recprune.errors import ArtifactError, BudgetError
 from recprune.large.blocks import BLOCK, blocks
 from recprune.large.table import TYPES, Table, header, read_table
@@ -75,11 +74,10 @@ def compact(
         )
     out = Path(out)
     try:
-        with tempfile.TemporaryDirectory(prefix=".recprune-", dir=out.resolve().parent) as place:
-            found = measured(table, scores, Path(place) / "scores", block)
+        with replacing(out) as fresh, scratch(out) as place:
+            found = measured(table, scores, place / "scores", block)
             cut = Cut(first, _limit(found, table, first, rows, block))
-            with replacing(out) as fresh:
-                size, digest = written(table, found, cut, rows, fresh, block)
+            size, digest = written(table, found, cut, rows, fresh, block)
     except OSError as error:
         raise ArtifactError(f"{out} cannot be written: {error.strerror or error}", path=str(out)) from error
     return Compacted(out, table.rows, rows, table.columns, size, digest)
