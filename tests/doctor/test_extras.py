@@ -7,6 +7,8 @@ import pytest
 from recprune.doctor import extras
 from recprune.doctor.extras import EXTRAS, Extra, found
 
+UNSEEN = {"gcsfs", "s3fs"}
+"""Packages of extras whose versions nobody has seen beside the others yet."""
 PYPROJECT = Path(__file__).resolve().parent.parent.parent / "pyproject.toml"
 
 
@@ -22,6 +24,24 @@ def test_the_extras_are_those_of_pyproject_with_the_packages_that_it_names():
 
 def test_every_extra_says_what_it_gives():
     assert all(len(one.gives) > 10 and one.needs for one in EXTRAS.values())
+
+
+def test_the_pages_name_every_extra_and_what_it_gives():
+    page = (PYPROJECT.parent / "docs" / "faq.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\| `([a-z0-9]+)` \| (.+) \|$", page, re.MULTILINE)
+    assert lines == [(name, one.gives) for name, one in EXTRAS.items()] + [("dev", "all that the tests need")]
+
+
+def test_every_package_that_is_pinned_is_pinned_once_and_every_one_that_is_named_is_pinned():
+    pinned = re.findall(
+        r"^([\w.-]+)==", (PYPROJECT.parent / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    names = [re.sub(r"[-_.]+", "-", name).lower() for name in pinned]
+    assert len(names) == len(set(names))
+    told = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
+    lines = [*told["dependencies"], *(line for some in told["optional-dependencies"].values() for line in some)]
+    wanted = {re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", line)[0]).lower() for line in lines}
+    assert wanted - set(names) == UNSEEN
 
 
 def test_what_is_not_installed_is_missing(monkeypatch):
