@@ -36,8 +36,12 @@ FORBIDDEN_CALLS = {
     *("subprocess.getoutput", "subprocess.getstatusoutput", "asyncio.create_subprocess_shell"),
     *("pandas.read_pickle", "pandas.eval", "numpy.lib.npyio.NpzFile", "sklearn.utils._joblib.load"),
 }
-UNSAFE_METHODS = {"read_pickle", "to_pickle", "unsafe_load", "full_load", "extractall", "unpack_archive"}
-"""Whatever they are called on."""
+UNSAFE_METHODS = {
+    *("read_pickle", "to_pickle", "unsafe_load", "full_load", "extractall", "unpack_archive"),
+    *("all_gather_object", "gather_object", "broadcast_object_list", "scatter_object_list"),
+    *("send_object_list", "recv_object_list"),
+}
+"""Whatever they are called on; the last ones are those of torch.distributed, which pickle."""
 LOADERS = {"Loader", "UnsafeLoader", "FullLoader", "CLoader", "CFullLoader"}
 ALLOWED = {
     "benchmarks/item_item.py": {"torch.load", "torch.save"},  # of its own runs, in benchmarks/runs
@@ -190,6 +194,7 @@ def test_what_is_imported_by_name_is_named_in_few_places() -> None:
         "frame.to_pickle(path)",
         "import zipfile\nzipfile.ZipFile(path).extractall()",
         "import shutil\nshutil.unpack_archive(path)",
+        "import torch.distributed as dist\ndist.broadcast_object_list(values)",
     ],
 )
 def test_what_could_run_foreign_code_is_seen(source: str) -> None:
