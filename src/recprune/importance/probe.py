@@ -18,6 +18,7 @@ from recprune.importance.inputs import input_moments, inputs_of
 from recprune.importance.passes import Batch, Loss, as_it_was, shares
 from recprune.importance.sweep import Sweep, sweep
 from recprune.importance.units import entries_of, left_out
+from recprune.tracing.inputs import laid_flat
 from recprune.tracing.site import Cut, Kind, Site, Survey
 
 __all__ = ["Probe"]
@@ -253,4 +254,10 @@ class Probe:
 
 def _together(batches: Iterable[Batch]) -> tuple[Batch, ...]:
     """Targets where the inputs are."""
-    return tuple((inputs, target.to(inputs[0].device) if inputs else target) for inputs, target in batches)
+    return tuple((inputs, _beside(target, inputs)) for inputs, target in batches)
+
+
+def _beside(target: Tensor, inputs: tuple[Any, ...]) -> Tensor:
+    """The target on the device of the first tensor of the inputs, however they nest."""
+    first = next(iter(laid_flat(inputs).values()), target)
+    return target.to(first.device)
