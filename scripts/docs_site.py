@@ -36,7 +36,7 @@ NAV: dict[str, tuple[str, ...]] = {
     "中文": ("zh/index.md", "zh/walkthrough.md"),
     "The street": (
         *("data.md", "sources.md", "models.md", "methods.md", "survey.md", "planning.md", "schedules.md"),
-        *("encodings.md", "proof.md", "report.md", "artifact.md"),
+        *("encodings.md", "proof.md", "report.md", "artifact.md", "reliability.md"),
     ),
     "Run it": ("serving.md", "studio.md", "runtimes.md", "kernels.md", "large.md", "scale.md"),
     "Fits in": ("fits_in.md", "extend.md"),
