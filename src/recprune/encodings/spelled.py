@@ -61,9 +61,18 @@ class Encoding:
         return replace(self, options={**told, **self.options}) if told else None
 
 
-@lru_cache(256)
 def spelled(text: str) -> Encoding:
     """The encoding that a text names. Raises ExtensionError for one that there is not, or for another text."""
+    return _looked_up(text) if ":" in text else _of_ours(text)
+
+
+@lru_cache(256)
+def _of_ours(text: str) -> Encoding:
+    """The folder does not change; a class of one's own may be another one under the same name."""
+    return _looked_up(text)
+
+
+def _looked_up(text: str) -> Encoding:
     found = _TEXT.fullmatch(text.strip())
     if found is None:
         raise ExtensionError(f"{text!r} is no encoding; written are a name and whole numbers, as in top_entries(k=8)")
