@@ -1,4 +1,4 @@
-"""A browser that is asked over a pipe (DevTools protocol); threads that are as many after a test as before it."""
+"""A browser that is asked over a pipe (DevTools protocol), and one thread for all sums."""
 
 import base64
 import contextlib
@@ -6,22 +6,12 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the same sums everywhere; read when torch is first imported
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
-@pytest.fixture(autouse=True)
-def _threads_as_they_were():
-    torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch else None
-    yield
-    if before and torch.get_num_threads() != before:
-        torch.set_num_threads(before)
 
 
 class Browser:
