@@ -124,23 +124,40 @@ def implicit_items(kind: str, k: int) -> Make:
     return make
 
 
-def small(split: Callable[[float], Split], title: str, ours: Mapping[str, Make], best: str, chosen: str) -> ListData:
-    """A set of the last 20 % of every user, beside the models of implicit; validation is a tenth before them."""
-    peers = {
-        "implicit: cosine, 200": implicit_items("Cosine", 200),
-        "implicit: TFIDF, 200": implicit_items("TFIDF", 200),
-        "implicit: BM25, 200": implicit_items("BM25", 200),
+def small(
+    split: Callable[[float], Split],
+    title: str,
+    chosen: str,
+    *,
+    knn: Mapping[str, float],
+    spectral: int,
+    als: int,
+    ease: Mapping[str, float],
+    fism: int = 30,
+) -> ListData:
+    """A set of the last 20 % of every user, beside the models of implicit; validation is a tenth before them. Settings
+    that validation chose: options of item_knn and ease, dims of spectral and als, epochs of fism."""
+    models = {
+        "popularity": closed("popularity"),
+        "item_knn": closed("item_knn", **knn),
+        f"spectral (GF-CF), {spectral} dims": closed("spectral", dim=spectral),
+        f"als, {als} dims": closed("als", dim=als),
+        FISM_64: trained("fism", replace(FISM, epochs=fism)),
+        "ease": closed("ease", **ease),
+        **{f"implicit: {kind}, 200": implicit_items(name, 200) for kind, name in IMPLICIT.items()},
         "implicit: ALS, 32 dims": implicit_als(32, 30.0, 5.0, 15),
         "implicit: ALS, 64 dims": implicit_als(64, 30.0, 20.0, 15),
     }
-    return ListData(
-        title, lambda valid: split(0.1 if valid else 0.0), 20, {**ours, **peers}, best, FISMS, notes=(chosen,)
-    )
+
+    def parts(valid: bool) -> Split:
+        return split(0.1 if valid else 0.0)
+
+    return ListData(title, parts, 20, models, "ease", frozenset({FISM_64}), notes=(chosen,))
 
 
+IMPLICIT = {"cosine": "Cosine", "TFIDF": "TFIDF", "BM25": "BM25"}
+FISM_64 = "fism, 64 dims"
 FISM = FitOptions(epochs=30, batch=128, lr=0.03, decay=0.0, schedule="linear", hidden=0.75, metric="recall", every=30)
-
-FISMS = frozenset({"fism, 64 dims"})
 
 SETS: Mapping[str, ListData] = {
     "gowalla": ListData(
@@ -214,49 +231,35 @@ SETS: Mapping[str, ListData] = {
     "ml-100k": small(
         ml100k,
         "MovieLens 100K",
-        {
-            "popularity": closed("popularity"),
-            "item_knn": closed("item_knn", k=200, shrink=0.0),
-            "spectral (GF-CF), 128 dims": closed("spectral", dim=128),
-            "als, 64 dims": closed("als", dim=64),
-            "fism, 64 dims": trained("fism", FISM),
-            "ease": closed("ease", reg=200.0),
-        },
-        "ease",
         "On validation, recall@20 / NDCG@20: ease reg 50, 100, 200, 400: 0.2240 / 0.1613, 0.2317 / 0.1665, 0.2341 / "
         "0.1693, 0.2331 / 0.1686, and not better with user_power, dropout and item_power (0.2314 / 0.1676); item_knn, "
         "k 200: 0.2336 / 0.1731; fism 0.2267 / 0.1601; implicit's ALS, 64 dims: 0.2346 / 0.1619",
+        knn={"k": 200, "shrink": 0.0},
+        spectral=128,
+        als=64,
+        ease={"reg": 200.0},
     ),
     "movietweetings": small(
         movietweetings,
         "MovieTweetings 100K",
-        {
-            "popularity": closed("popularity"),
-            "item_knn": closed("item_knn", k=200, shrink=20.0),
-            "spectral (GF-CF), 32 dims": closed("spectral", dim=32),
-            "als, 32 dims": closed("als", dim=32),
-            "fism, 64 dims": trained("fism", replace(FISM, epochs=15)),
-            "ease": closed("ease", reg=300.0, user_power=0.25, dropout=0.5, item_power=0.1),
-        },
-        "ease",
         "On validation, recall@20 / NDCG@20: ease reg 400: 0.2774 / 0.1364; reg 300, user_power 0.5, dropout 0.4: "
         "0.2822 / 0.1381; user_power 0.25, dropout 0.5, item_power 0.1: 0.2852 / 0.1388; spectral, 32 dims: 0.2866 / "
         "0.1381; item_knn, k 200: 0.2746 / 0.1357; implicit's ALS, 32 dims: 0.2373 / 0.1141",
+        knn={"k": 200, "shrink": 20.0},
+        spectral=32,
+        als=32,
+        ease={"reg": 300.0, "user_power": 0.25, "dropout": 0.5, "item_power": 0.1},
+        fism=15,
     ),
     "online-retail": small(
         online_retail,
         "Online Retail",
-        {
-            "popularity": closed("popularity"),
-            "item_knn": closed("item_knn", k=50, shrink=0.0),
-            "spectral (GF-CF), 128 dims": closed("spectral", dim=128),
-            "als, 64 dims": closed("als", dim=64),
-            "fism, 64 dims": trained("fism", FISM),
-            "ease": closed("ease", reg=300.0, user_power=0.5, dropout=0.4, item_power=0.2),
-        },
-        "ease",
         "On validation, recall@20 / NDCG@20: ease reg 50: 0.1677 / 0.1086; reg 300, user_power 0.5: 0.1752 / 0.1102; "
         "with dropout 0.4: 0.1758 / 0.1113; with item_power 0.2: 0.1823 / 0.1165; item_knn, k 50: 0.1690 / 0.1099; "
         "spectral, 128 dims: 0.1541 / 0.0929",
+        knn={"k": 50, "shrink": 0.0},
+        spectral=128,
+        als=64,
+        ease={"reg": 300.0, "user_power": 0.5, "dropout": 0.4, "item_power": 0.2},
     ),
 }

@@ -10,21 +10,21 @@ from recprune.serving.face import JSON, Face, Headers, Receive, Said
 from recprune.serving.messages import Listing, Scores, ask_of, rows_of
 from recprune.serving.offer import SOME, Offer
 from recprune.serving.openapi import document, row_decoder
-from recprune.serving.page import FILES, HEADERS
+from recprune.serving.page import FILES
 from recprune.serving.refusals import Refusal
 from recprune.serving.service import Service
 
 __all__ = ["App"]
 
 LISTS = ("/recommend", "/against")
-OPEN = frozenset({"/healthz", *FILES})
-"""Paths that need no token: they say nothing of the model or the data."""
-GETS = OPEN | {"/metrics", "/about", "/openapi.json"}
+GETS = frozenset({"/healthz", *FILES, "/metrics", "/about", "/openapi.json"})
 ENCODER = msgspec.json.Encoder()
 
 
 class App(Face):
     """Answers requests from one offer at a time; `take` puts another one in its place. options: those of `Face`."""
+
+    files = FILES
 
     def __init__(self, offer: Offer, **options: Any) -> None:
         super().__init__(**options)
@@ -44,9 +44,7 @@ class App(Face):
 
     async def answer(self, path: str, method: str, said: Said, receive: Receive) -> tuple[int, bytes, Headers]:
         """Status, body and headers. Raises Refusal."""
-        self.gate.check_host(said.get(b"host"))
-        if path not in OPEN:
-            self.gate.check_token(said.get(b"authorization"))
+        self.admit(path, said)
         offer, rows, posts, openapi = self._now
         if path in posts:
             if method != "POST":
@@ -61,13 +59,9 @@ class App(Face):
         return 200, *answer
 
     def _get(self, path: str, offer: Offer, openapi: bytes) -> tuple[bytes, Headers]:
-        if path in FILES:
-            kind, content = FILES[path]
-            return content, [(b"content-type", kind), *HEADERS]
-        if path == "/healthz":
-            return b'{"status":"ok"}', [JSON]
-        if path == "/metrics":
-            return self.metrics.text(*self.crowd()), [(b"content-type", b"text/plain; version=0.0.4")]
+        plain = self.plain(path)
+        if plain is not None:
+            return plain
         if path == "/openapi.json":
             return openapi, [JSON]
         if path == "/about":

@@ -8,11 +8,12 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, ClassVar
 
 from recprune.serving.gate import Gate
 from recprune.serving.limits import Limits
 from recprune.serving.metrics import Metrics
+from recprune.serving.page import HEADERS
 from recprune.serving.refusals import Refusal, body_of
 
 __all__ = ["JSON", "Face", "Headers", "Receive", "Said"]
@@ -34,7 +35,10 @@ class Face(ABC):
 
     crowd: how many requests are in flight, and how many connections are open. workers: where models run, so that the
     event loop stays free to say no; None runs them in the loop, which is right for models of a millisecond or two.
+    files: of the page, kind and content by path.
     """
+
+    files: ClassVar[Mapping[str, tuple[bytes, bytes]]]
 
     def __init__(
         self,
@@ -93,6 +97,24 @@ class Face(ABC):
                 raise Refusal("too_large")
             if not message.get("more_body", False):
                 return bytes(body)
+
+    def admit(self, path: str, said: Said) -> None:
+        """Raise Refusal where the host is not ours, or the token is missing and this is neither the page nor /healthz,
+        which are open to all: they say nothing of the model or the data."""
+        self.gate.check_host(said.get(b"host"))
+        if path != "/healthz" and path not in self.files:
+            self.gate.check_token(said.get(b"authorization"))
+
+    def plain(self, path: str) -> tuple[bytes, Headers] | None:
+        """Body and headers of a file of the page, of /healthz and of /metrics; None for another path."""
+        if path in self.files:
+            kind, content = self.files[path]
+            return content, [(b"content-type", kind), *HEADERS]
+        if path == "/healthz":
+            return b'{"status":"ok"}', [JSON]
+        if path == "/metrics":
+            return self.metrics.text(*self.crowd()), [(b"content-type", b"text/plain; version=0.0.4")]
+        return None
 
     async def run(self, work: Callable[[], Any]) -> Any:
         """What `work` gives, in a worker where there are any."""

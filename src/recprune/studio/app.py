@@ -13,7 +13,6 @@ import recprune
 from recprune.errors import RecpruneError
 from recprune.serving.face import JSON, Face, Headers, Receive, Said
 from recprune.serving.messages import read
-from recprune.serving.page import HEADERS
 from recprune.serving.refusals import Refusal
 from recprune.studio.desk import Desk
 from recprune.studio.messages import Apply, Lists, Measure, Nothing, Wish
@@ -22,9 +21,7 @@ from recprune.studio.refusals import Refused
 
 __all__ = ["App"]
 
-OPEN = frozenset({"/healthz", *FILES})
-"""Paths that need no token: they say nothing of the model or the data."""
-GETS = OPEN | {"/about", "/job", "/metrics"}
+GETS = frozenset({"/healthz", *FILES, "/about", "/job", "/metrics"})
 ASKED: Mapping[str, Any] = {
     "/plan": msgspec.json.Decoder(Wish),
     "/score": msgspec.json.Decoder(Wish),
@@ -44,6 +41,8 @@ class App(Face):
     word that the page was given when it asked `/about`, which is another one at every start.
     """
 
+    files = FILES
+
     def __init__(self, desk: Desk, **options: Any) -> None:
         super().__init__(**options)
         self.desk, self.word = desk, secrets.token_urlsafe(32)
@@ -62,9 +61,7 @@ class App(Face):
 
     async def answer(self, path: str, method: str, said: Said, receive: Receive) -> tuple[int, bytes, Headers]:
         """Status, body and headers. Raises Refusal."""
-        self.gate.check_host(said.get(b"host"))
-        if path not in OPEN:
-            self.gate.check_token(said.get(b"authorization"))
+        self.admit(path, said)
         if path not in ASKED and path not in GETS:
             raise Refusal("no_such_path")
         if method not in (("POST",) if path in ASKED else ("GET", "HEAD")):
@@ -88,13 +85,9 @@ class App(Face):
         return done
 
     async def _get(self, path: str) -> tuple[bytes, Headers]:
-        if path in FILES:
-            kind, content = FILES[path]
-            return content, [(b"content-type", kind), *HEADERS]
-        if path == "/healthz":
-            return b'{"status":"ok"}', [JSON]
-        if path == "/metrics":
-            return self.metrics.text(*self.crowd()), [(b"content-type", b"text/plain; version=0.0.4")]
+        plain = self.plain(path)
+        if plain is not None:
+            return plain
         if path == "/job":
             job = self.desk.line.last
             return ENCODER.encode(None if job is None else job.told()), [JSON]
