@@ -1,6 +1,6 @@
 /* Item-item rows: what a history adds up to, and the best of it. Only the columns of its items are read, and only the
  * scores that these touched are looked at. */
-#include "best.h"
+#include "asking.h"
 
 #include <float.h>
 #include <math.h>
@@ -24,14 +24,13 @@ typedef struct {
 enum { FEW = 4096 };
 
 /* Room to add up in; touched is all zero whenever nobody uses it, and so are sums where they are not `used`. */
-typedef struct Room {
-    struct Room *next;
+typedef struct {
+    Spare spare; /* first */
     float *sums;      /* (rows + padding) */
     uint8_t *touched; /* one for 16 rows */
     int used;
     Part *parts;      /* (FEW) */
     uint16_t *slots;  /* (2 * FEW) where the part of a row is, counted from 1; 0 for nowhere */
-    Lean lean;
 } Room;
 
 /* The matrix by columns: entries of an item of the history lie together. Either numbers with their rows, of our own, or
@@ -47,7 +46,7 @@ typedef struct {
     float *scale;                  /* (rows + padding) of codes */
     int32_t *never;                /* items that are never listed, ascending */
     size_t nevers;
-    Room *free;
+    Spare *free;
 } Neighbours;
 
 static size_t padded(const Neighbours *t) { return (t->rows + GROUP + 1 + LANES) / LANES * LANES; }
@@ -58,31 +57,23 @@ static void room_drop(const Neighbours *t, Room *room)
 {
     if (room) {
         memory_drop(room->sums, sums_bytes(t)), memory_drop(room->touched, touched_bytes(t));
-        lean_drop(&room->lean), free(room->parts), free(room->slots), free(room);
+        lean_drop(&room->spare.lean), free(room->parts), free(room->slots), free(room);
     }
 }
 
-/* With the GIL held, as giving it back. */
-static Room *room_take(Neighbours *t)
+static Spare *room_more(const void *kernel)
 {
-    Room *room = t->free;
-    if (room) {
-        t->free = room->next;
-        return room;
-    }
-    room = calloc(1, sizeof *room);
+    const Neighbours *t = kernel;
+    Room *room = calloc(1, sizeof *room);
     if (room) {
         room->sums = memory_take(sums_bytes(t)), room->touched = memory_take(touched_bytes(t));
         room->parts = malloc(FEW * sizeof *room->parts), room->slots = malloc(2 * FEW * sizeof *room->slots);
         if (room->sums && room->touched && room->parts && room->slots)
-            return room;
+            return &room->spare;
     }
     room_drop(t, room);
-    PyErr_NoMemory();
     return NULL;
 }
-
-static void room_give(Neighbours *t, Room *room) { room->next = t->free, t->free = room; }
 
 /* --- adding up --- */
 
@@ -306,8 +297,6 @@ static void clean(const Neighbours *t, Room *room)
     memset(room->touched, 0, touched_bytes(t));
 }
 
-enum { FINE, DAMAGED, NOT_A_NUMBER, WRONG_ITEM, NO_MEMORY };
-
 /* One request of few entries. Returns whether that was all: where fewer than k score above 0, it was not. */
 static int answer_few(const Neighbours *t, Room *room, const int32_t *history, const float *weights, size_t length,
                       size_t n, const int32_t *out, size_t outs, Best *best, int *wrong)
@@ -343,11 +332,13 @@ static void leave_out(Room *room, int32_t item)
     room->touched[item / LANES] = 1;
 }
 
-/* One request. history, out: ascending. Scores are float32 sums in the order of the items of the history. Where there
- * are many entries, all sums are looked at, else those of blocks that were touched. */
-static int answer(const Neighbours *t, Room *room, const int32_t *history, const float *weights, size_t length,
-                  const int32_t *out, size_t outs, Best *best)
+/* Scores are float32 sums in the order of the items of the history. Where there are many entries, all sums are looked at,
+ * else those of blocks that were touched. */
+static int answer(const void *kernel, Spare *spare, int32_t *history, const float *weights, size_t length, int32_t *out,
+                  size_t outs, Best *best)
 {
+    const Neighbours *t = kernel;
+    Room *room = (Room *)spare;
     int wrong = FINE;
     size_t entries = entries_of(t, history, length);
     if (entries <= FEW && answer_few(t, room, history, weights, length, entries, out, outs, best, &wrong))
@@ -384,9 +375,9 @@ static void neighbours_dealloc(PyObject *self)
 {
     Neighbours *t = (Neighbours *)self;
     while (t->free) {
-        Room *room = t->free;
+        Spare *room = t->free;
         t->free = room->next;
-        room_drop(t, room);
+        room_drop(t, (Room *)room);
     }
     memory_drop(t->own, t->entries * sizeof *t->own);
     memory_drop(t->scale, sums_bytes(t));
@@ -530,196 +521,42 @@ done:
 
 /* --- asked --- */
 
-static int said(int wrong, const Neighbours *t)
+static void said(int wrong, const void *kernel)
 {
+    const Neighbours *t = kernel;
     if (wrong == WRONG_ITEM)
         PyErr_Format(DataError, "an item is none of the matrix: those of a history are 0 or more and below %zu, those "
                      "to leave out below %zu", t->columns, t->rows);
     else if (wrong == DAMAGED)
         PyErr_SetString(DataError, "an item-item matrix is damaged: its codes changed while it was used");
-    else if (wrong == NOT_A_NUMBER)
+    else
         PyErr_SetString(DataError, "an item-item matrix gives NaN as a score: its numbers are too large to add up");
-    else if (wrong == NO_MEMORY)
-        PyErr_NoMemory();
-    return wrong;
 }
 
-typedef struct {
-    const size_t *starts, *out_starts; /* out_starts: NULL where the history itself is left out */
-    const Buffer *history, *weights, *out;
-    int64_t *items;
-    float *scores;
-    size_t users, k;
-    int fill;
-} Requests;
-
-static int answer_all(const Neighbours *t, Room *room, const Requests *r, size_t *found)
+static Asked asked_of(PyObject *self)
 {
-    size_t longest = 0, outs = 0;
-    for (size_t u = 0; u < r->users; u++) {
-        size_t length = r->starts[u + 1] - r->starts[u], out = r->out_starts ? r->out_starts[u + 1] - r->out_starts[u] : 0;
-        longest = length > longest ? length : longest, outs = out > outs ? out : outs;
-    }
-    size_t most = r->k < t->rows ? r->k : t->rows;
-    int32_t *history = malloc(longest * sizeof *history + 1), *out = malloc(outs * sizeof *out + 1);
-    Entry *heap = malloc(most * sizeof *heap + 1);
-    int wrong = history && out && heap ? FINE : NO_MEMORY;
-    for (size_t u = 0; u < r->users && !wrong; u++) {
-        size_t begin = r->starts[u], length = r->starts[u + 1] - begin, leave = 0;
-        const int32_t *left = history;
-        if (items_sorted(r->history, begin, begin + length, t->columns, history))
-            wrong = WRONG_ITEM;
-        else if (!r->out_starts)
-            leave = length, wrong = length && (size_t)history[length - 1] >= t->rows ? WRONG_ITEM : FINE;
-        else {
-            leave = r->out_starts[u + 1] - r->out_starts[u], left = out;
-            wrong = items_sorted(r->out, r->out_starts[u], r->out_starts[u + 1], t->rows, out) ? WRONG_ITEM : FINE;
-        }
-        const float *weights = r->weights ? (const float *)r->weights->view.buf + begin : NULL;
-        Best best = {heap, most, 0, 0};
-        if (!wrong && most)
-            wrong = answer(t, room, history, weights, length, left, leave, &best);
-        if (wrong)
-            break;
-        *found = best_finish(&best, r->items + u * r->k, r->scores + u * r->k);
-        for (size_t i = *found; r->fill && i < r->k; i++)
-            r->items[u * r->k + i] = -1, r->scores[u * r->k + i] = -INFINITY;
-    }
-    free(history), free(out), free(heap);
-    return wrong;
+    Neighbours *t = (Neighbours *)self;
+    return (Asked){t, t->rows, t->columns, &t->free, room_more, answer, said};
 }
 
-/* top(history (any,) int, weights (any,) float32 or None, k, out (any,) int or None, items (k,) int64, scores (k,)
- * float32) -> how many were found. With weights the history must rise. Without `out` the history is left out. */
 static PyObject *neighbours_top(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
-    Neighbours *t = (Neighbours *)self;
-    size_t k, found = 0;
+    Asked a = asked_of(self);
     if (count != 6)
         return PyErr_SetString(PyExc_TypeError, "top takes history, weights, k, out, items, scores"), NULL;
-    if (k_of(args[2], &k))
-        return NULL;
-    Buffer h = {.held = 0}, w = {.held = 0}, o = {.held = 0}, items = {.held = 0}, scores = {.held = 0};
-    PyObject *done = NULL;
-    if (buffer_take(&h, args[0], "the history", "il", 1, 0) ||
-        (args[1] != Py_None && buffer_take(&w, args[1], "weights", "f", 1, 0)) ||
-        (args[3] != Py_None && buffer_take(&o, args[3], "items to leave out", "il", 1, 0)) ||
-        buffer_take(&items, args[4], "items", "l", 1, 1) || buffer_take(&scores, args[5], "scores", "f", 1, 1))
-        goto done;
-    k = k < t->rows ? k : t->rows;
-    size_t starts[2] = {0, (size_t)h.view.shape[0]}, outs[2] = {0, o.held ? (size_t)o.view.shape[0] : 0};
-    if ((size_t)items.view.shape[0] < k || (size_t)scores.view.shape[0] < k) {
-        PyErr_Format(DataError, "room for %zd items where %zu are asked for", items.view.shape[0], k);
-        goto done;
-    }
-    if (w.held) {
-        int fine = w.view.shape[0] == h.view.shape[0];
-        const char *at = h.view.buf;
-        for (size_t i = 0; fine && i < starts[1]; i++) {
-            fine = fabsf(((const float *)w.view.buf)[i]) <= FLT_MAX;
-            if (i && h.view.itemsize == 4)
-                fine &= ((const int32_t *)at)[i - 1] <= ((const int32_t *)at)[i];
-            else if (i)
-                fine &= ((const int64_t *)at)[i - 1] <= ((const int64_t *)at)[i];
-        }
-        if (!fine) {
-            PyErr_SetString(DataError, "weights must be finite, one for every item of a history that rises");
-            goto done;
-        }
-    }
-    Requests r = {starts, o.held ? outs : NULL, &h, w.held ? &w : NULL, o.held ? &o : NULL, items.view.buf,
-                  scores.view.buf, 1, k, 0};
-    Room *room = room_take(t);
-    if (!room)
-        goto done;
-    int wrong;
-    Py_BEGIN_ALLOW_THREADS
-    wrong = answer_all(t, room, &r, &found);
-    Py_END_ALLOW_THREADS
-    room_give(t, room);
-    if (!said(wrong, t))
-        done = PyLong_FromSize_t(found);
-done:
-    buffer_drop(&h), buffer_drop(&w), buffer_drop(&o), buffer_drop(&items), buffer_drop(&scores);
-    return done;
+    return asked_top(&a, args[0], args[1], args[2], args[3], args[4], args[5]);
 }
 
-/* best(history (any,) int, k, out (any,) int or None) -> Top, or None where these are others, which Python turns into such
- * first. */
 static PyObject *neighbours_best(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
-    Neighbours *t = (Neighbours *)self;
-    if (count != 3)
-        return PyErr_SetString(PyExc_TypeError, "best takes history, k, out"), NULL;
-    Buffer h = {.held = 0}, o = {.held = 0};
-    size_t k = lean_k(args[1], t->rows), found = 0;
-    Room *room = NULL;
-    PyObject *top = NULL;
-    if (!k || !buffer_try(&h, args[0], "il", 1) || (args[2] != Py_None && !buffer_try(&o, args[2], "il", 1))) {
-        buffer_drop(&h);
-        return Py_NewRef(Py_None);
-    }
-    room = room_take(t);
-    if (room && !lean_ready(&room->lean, k)) {
-        size_t starts[2] = {0, (size_t)h.view.shape[0]}, outs[2] = {0, o.held ? (size_t)o.view.shape[0] : 0};
-        Requests r = {starts, o.held ? outs : NULL, &h, NULL, o.held ? &o : NULL, room->lean.of_items.view.buf,
-                      room->lean.of_scores.view.buf, 1, k, 0};
-        int wrong;
-        Py_BEGIN_ALLOW_THREADS
-        wrong = answer_all(t, room, &r, &found);
-        Py_END_ALLOW_THREADS
-        top = said(wrong, t) ? NULL : lean_top(&room->lean, found);
-    }
-    if (room)
-        room_give(t, room);
-    buffer_drop(&h), buffer_drop(&o);
-    return top;
+    Asked a = asked_of(self);
+    return asked_best(&a, args, count);
 }
 
-/* top_of_all(starts (users + 1,), history (any,), k, out_starts or None, out or None, items (users, k) int64, scores
- * (users, k) float32) -> None. Where fewer than k are found, -1 and -inf follow. */
 static PyObject *neighbours_top_of_all(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
-    Neighbours *t = (Neighbours *)self;
-    size_t k, found;
-    if (count != 7)
-        return PyErr_SetString(PyExc_TypeError, "top_of_all takes starts, history, k, starts, out, items, scores"), NULL;
-    if (k_of(args[2], &k))
-        return NULL;
-    Buffer st = {.held = 0}, h = {.held = 0}, os = {.held = 0}, o = {.held = 0}, items = {.held = 0},
-           scores = {.held = 0};
-    size_t *starts = NULL, *outs = NULL;
-    PyObject *done = NULL;
-    if (buffer_take(&st, args[0], "starts", "l", 1, 0) || buffer_take(&h, args[1], "histories", "il", 1, 0) ||
-        (args[3] != Py_None && buffer_take(&os, args[3], "starts of items to leave out", "l", 1, 0)) ||
-        (args[4] != Py_None && buffer_take(&o, args[4], "items to leave out", "il", 1, 0)) ||
-        buffer_take(&items, args[5], "items", "l", 2, 1) || buffer_take(&scores, args[6], "scores", "f", 2, 1))
-        goto done;
-    size_t users = (size_t)items.view.shape[0];
-    if ((size_t)items.view.shape[1] != k || (size_t)scores.view.shape[0] != users ||
-        (size_t)scores.view.shape[1] != k || os.held != o.held) {
-        PyErr_Format(DataError, "room for (%zu, %zd) items where (users, %zu) are asked for, or starts without items",
-                     users, items.view.shape[1], k);
-        goto done;
-    }
-    if (!(starts = starts_copied(&st, users, (size_t)h.view.shape[0])) ||
-        (o.held && !(outs = starts_copied(&os, users, (size_t)o.view.shape[0]))))
-        goto done;
-    Requests r = {starts, outs, &h, NULL, o.held ? &o : NULL, items.view.buf, scores.view.buf, users, k, 1};
-    Room *room = room_take(t);
-    if (!room)
-        goto done;
-    int wrong;
-    Py_BEGIN_ALLOW_THREADS
-    wrong = answer_all(t, room, &r, &found);
-    Py_END_ALLOW_THREADS
-    room_give(t, room);
-    if (!said(wrong, t))
-        done = Py_NewRef(Py_None);
-done:
-    free(starts), free(outs);
-    buffer_drop(&st), buffer_drop(&h), buffer_drop(&os), buffer_drop(&o), buffer_drop(&items), buffer_drop(&scores);
-    return done;
+    Asked a = asked_of(self);
+    return asked_top_of_all(&a, args, count);
 }
 
 static PyMethodDef methods[] = {

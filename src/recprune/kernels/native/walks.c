@@ -6,7 +6,7 @@
  * are written down once, and a row is added up from them (Jegou et al. 2011, section III.A). All is float32, in one fixed
  * order, so that every level lists the same with the same scores.
  */
-#include "best.h"
+#include "asking.h"
 
 #include <float.h>
 #include <math.h>
@@ -18,8 +18,8 @@ static PyTypeObject *WalksType;
 enum { WORDS = 256 };
 
 /* Room for one request; near and reached are all zero whenever nobody uses them. */
-typedef struct Room {
-    struct Room *next;
+typedef struct {
+    Spare spare;      /* first */
     float *likely;    /* (items + padding) */
     float *near;      /* (items + padding) */
     uint8_t *touched; /* one for 16 items */
@@ -27,7 +27,6 @@ typedef struct Room {
     int32_t *who;     /* (users) those that are reached */
     float *query;     /* (width rounded up to 16) */
     float *products;  /* (groups + 1, 256) */
-    Lean lean;
 } Room;
 
 /* Lists of a memory: `starts` (rows + 1), and what stands in each. */
@@ -51,7 +50,7 @@ typedef struct {
     float *comes;  /* (items) which part of what comes back to an item has begun there */
     int32_t *never;
     size_t nevers;
-    Room *free;
+    Spare *free;
 } Walks;
 
 static size_t padded(const Walks *t) { return (t->items + LANES - 1) / LANES * LANES; }
@@ -62,35 +61,27 @@ static void room_drop(const Walks *t, Room *room)
 {
     if (!room)
         return;
-    lean_drop(&room->lean), memory_drop(room->likely, padded(t) * 4), memory_drop(room->near, padded(t) * 4);
+    lean_drop(&room->spare.lean), memory_drop(room->likely, padded(t) * 4), memory_drop(room->near, padded(t) * 4);
     memory_drop(room->touched, touched_bytes(t)), memory_drop(room->reached, t->users * 4);
     free(room->who), memory_drop(room->query, wide(t) * 4), memory_drop(room->products, (t->groups + 1) * WORDS * 4);
     free(room);
 }
 
-/* With the GIL held, as giving it back. */
-static Room *room_take(Walks *t)
+static Spare *room_more(const void *kernel)
 {
-    Room *room = t->free;
-    if (room) {
-        t->free = room->next;
-        return room;
-    }
-    room = calloc(1, sizeof *room);
+    const Walks *t = kernel;
+    Room *room = calloc(1, sizeof *room);
     if (room) {
         room->likely = memory_take(padded(t) * 4), room->near = memory_take(padded(t) * 4);
         room->touched = memory_take(touched_bytes(t)), room->reached = memory_take(t->users * 4);
         room->who = malloc(t->users * sizeof *room->who + 1), room->query = memory_take(wide(t) * 4);
         room->products = memory_take((t->groups + 1) * WORDS * 4);
         if (room->likely && room->near && room->touched && room->reached && room->who && room->query && room->products)
-            return room;
+            return &room->spare;
     }
     room_drop(t, room);
-    PyErr_NoMemory();
     return NULL;
 }
-
-static void room_give(Walks *t, Room *room) { room->next = t->free, t->free = room; }
 
 /* --- factors --- */
 
@@ -364,12 +355,13 @@ static const Steps *steps_of(const Walks *t)
     return &steps_portable;
 }
 
-enum { FINE, NOT_A_NUMBER, WRONG_ITEM, NO_MEMORY };
-
-/* One request. history, out: ascending; an item that comes twice counts once. */
-static int answer(const Walks *t, Room *room, int32_t *history, size_t length, const int32_t *out, size_t outs,
-                  Best *best)
+/* An item that comes twice counts once; nothing is weighted. */
+static int answer(const void *kernel, Spare *spare, int32_t *history, const float *weights, size_t length, int32_t *out,
+                  size_t outs, Best *best)
 {
+    const Walks *t = kernel;
+    Room *room = (Room *)spare;
+    (void)weights;
     const Steps *steps = steps_of(t);
     size_t once = 0;
     for (size_t i = 0; i < length; i++)
@@ -405,9 +397,9 @@ static void walks_dealloc(PyObject *self)
 {
     Walks *t = (Walks *)self;
     while (t->free) {
-        Room *room = t->free;
+        Spare *room = t->free;
         t->free = room->next;
-        room_drop(t, room);
+        room_drop(t, (Room *)room);
     }
     memory_drop(t->inverse, padded(t) * 4), memory_drop(t->books, 2 * t->width * WORDS * 4);
     free(t->edges), free(t->comes), free(t->never);
@@ -419,7 +411,7 @@ static void walks_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-#define DAMAGED "a memory is damaged: its starts, places and values do not go together, or are not finite"
+#define WRONG_MEMORY "a memory is damaged: its starts, places and values do not go together, or are not finite"
 
 /* Lists from starts (rows + 1), places below a bound, and values or None. */
 static int lists_fill(Lists *l, size_t rows, size_t below, const Buffer *starts, const Buffer *at, const Buffer *values)
@@ -442,7 +434,7 @@ static int lists_fill(Lists *l, size_t rows, size_t below, const Buffer *starts,
         }
     }
     if (!fine)
-        PyErr_SetString(DataError, DAMAGED);
+        PyErr_SetString(DataError, WRONG_MEMORY);
     return fine ? 0 : -1;
 }
 
@@ -458,7 +450,7 @@ static int fill_comes(Walks *t)
         for (size_t at = begin; at < end; at++) {
             size_t user = (size_t)t->had.at[at], many = t->by.starts[user + 1] - t->by.starts[user];
             if (!many)
-                return PyErr_SetString(DataError, DAMAGED), -1;
+                return PyErr_SetString(DataError, WRONG_MEMORY), -1;
             back += 1 / (double)many;
         }
         t->comes[item] = begin < end ? (float)(back / (double)(end - begin)) : 0;
@@ -577,167 +569,39 @@ done:
 
 /* --- asked --- */
 
-static int said(int wrong, const Walks *t)
+static void said(int wrong, const void *kernel)
 {
+    const Walks *t = kernel;
     if (wrong == WRONG_ITEM)
         PyErr_Format(DataError, "an item is none of the factors: they are 0 or more and below %zu", t->items);
-    else if (wrong == NOT_A_NUMBER)
+    else
         PyErr_SetString(DataError, "factors or a memory give NaN as a score: their numbers are too large");
-    else if (wrong == NO_MEMORY)
-        PyErr_NoMemory();
-    return wrong;
 }
 
-typedef struct {
-    const size_t *starts, *out_starts; /* out_starts: NULL where the history itself is left out */
-    const Buffer *history, *out;
-    int64_t *items;
-    float *scores;
-    size_t users, k;
-    int fill;
-} Requests;
-
-static int answer_all(const Walks *t, Room *room, const Requests *r, size_t *found)
-{
-    size_t longest = 0, outs = 0, most = r->k < t->items ? r->k : t->items;
-    for (size_t u = 0; u < r->users; u++) {
-        size_t length = r->starts[u + 1] - r->starts[u];
-        size_t out = r->out_starts ? r->out_starts[u + 1] - r->out_starts[u] : length;
-        longest = length > longest ? length : longest, outs = out > outs ? out : outs;
-    }
-    int32_t *history = malloc(longest * sizeof *history + 1), *out = malloc(outs * sizeof *out + 1);
-    Entry *heap = malloc(most * sizeof *heap + 1);
-    int wrong = history && out && heap ? FINE : NO_MEMORY;
-    for (size_t u = 0; u < r->users && !wrong; u++) {
-        const Buffer *left = r->out_starts ? r->out : r->history;
-        const size_t *of = r->out_starts ? r->out_starts : r->starts;
-        if (items_sorted(r->history, r->starts[u], r->starts[u + 1], t->items, history) ||
-            items_sorted(left, of[u], of[u + 1], t->items, out)) {
-            wrong = WRONG_ITEM;
-            break;
-        }
-        Best best = {heap, most, 0, 0};
-        wrong = answer(t, room, history, r->starts[u + 1] - r->starts[u], out, of[u + 1] - of[u], &best);
-        if (wrong)
-            break;
-        *found = best_finish(&best, r->items + u * r->k, r->scores + u * r->k);
-        for (size_t i = *found; r->fill && i < r->k; i++)
-            r->items[u * r->k + i] = -1, r->scores[u * r->k + i] = -INFINITY;
-    }
-    free(history), free(out), free(heap);
-    return wrong;
-}
-
-static int answered(Walks *t, Room *room, const Requests *r, size_t *found)
-{
-    int wrong;
-    if (!room)
-        return NO_MEMORY;
-    Py_BEGIN_ALLOW_THREADS
-    wrong = answer_all(t, room, r, found);
-    Py_END_ALLOW_THREADS
-    return said(wrong, t);
-}
-
-/* best(history (any,) int, k, out (any,) int or None) -> Top, or None where these are others, which Python turns into such
- * first. */
-static PyObject *walks_best(PyObject *self, PyObject *const *args, Py_ssize_t count)
+static Asked asked_of(PyObject *self)
 {
     Walks *t = (Walks *)self;
-    if (count != 3)
-        return PyErr_SetString(PyExc_TypeError, "best takes history, k, out"), NULL;
-    Buffer h = {.held = 0}, o = {.held = 0};
-    size_t k = lean_k(args[1], t->items), found = 0;
-    PyObject *top = NULL;
-    if (!k || !buffer_try(&h, args[0], "il", 1) || (args[2] != Py_None && !buffer_try(&o, args[2], "il", 1))) {
-        buffer_drop(&h);
-        return Py_NewRef(Py_None);
-    }
-    Room *room = room_take(t);
-    if (room && !lean_ready(&room->lean, k)) {
-        size_t starts[2] = {0, (size_t)h.view.shape[0]}, outs[2] = {0, o.held ? (size_t)o.view.shape[0] : 0};
-        Requests r = {starts, o.held ? outs : NULL, &h, &o, room->lean.of_items.view.buf,
-                      room->lean.of_scores.view.buf, 1, k, 0};
-        top = answered(t, room, &r, &found) ? NULL : lean_top(&room->lean, found);
-    }
-    if (room)
-        room_give(t, room);
-    buffer_drop(&h), buffer_drop(&o);
-    return top;
+    return (Asked){t, t->items, t->items, &t->free, room_more, answer, said};
 }
 
-/* top(history (any,) int, k, out (any,) int or None, items (k,) int64, scores (k,) float32) -> how many were found.
- * Without `out` the history is left out. */
 static PyObject *walks_top(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
-    Walks *t = (Walks *)self;
-    size_t k, found = 0;
+    Asked a = asked_of(self);
     if (count != 5)
         return PyErr_SetString(PyExc_TypeError, "top takes history, k, out, items, scores"), NULL;
-    if (k_of(args[1], &k))
-        return NULL;
-    Buffer h = {.held = 0}, o = {.held = 0}, items = {.held = 0}, scores = {.held = 0};
-    PyObject *done = NULL;
-    if (buffer_take(&h, args[0], "the history", "il", 1, 0) ||
-        (args[2] != Py_None && buffer_take(&o, args[2], "items to leave out", "il", 1, 0)) ||
-        buffer_take(&items, args[3], "items", "l", 1, 1) || buffer_take(&scores, args[4], "scores", "f", 1, 1))
-        goto done;
-    k = k < t->items ? k : t->items;
-    size_t starts[2] = {0, (size_t)h.view.shape[0]}, outs[2] = {0, o.held ? (size_t)o.view.shape[0] : 0};
-    if ((size_t)items.view.shape[0] < k || (size_t)scores.view.shape[0] < k) {
-        PyErr_Format(DataError, "room for %zd items where %zu are asked for", items.view.shape[0], k);
-        goto done;
-    }
-    Requests r = {starts, o.held ? outs : NULL, &h, &o, items.view.buf, scores.view.buf, 1, k, 0};
-    Room *room = room_take(t);
-    if (!answered(t, room, &r, &found))
-        done = PyLong_FromSize_t(found);
-    if (room)
-        room_give(t, room);
-done:
-    buffer_drop(&h), buffer_drop(&o), buffer_drop(&items), buffer_drop(&scores);
-    return done;
+    return asked_top(&a, args[0], NULL, args[1], args[2], args[3], args[4]);
 }
 
-/* top_of_all(starts (users + 1,), history (any,), k, out_starts or None, out or None, items (users, k) int64, scores
- * (users, k) float32) -> None. Where fewer than k are found, -1 and -inf follow. */
+static PyObject *walks_best(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    Asked a = asked_of(self);
+    return asked_best(&a, args, count);
+}
+
 static PyObject *walks_top_of_all(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
-    Walks *t = (Walks *)self;
-    size_t k, found = 0;
-    if (count != 7)
-        return PyErr_SetString(PyExc_TypeError, "top_of_all takes starts, history, k, starts, out, items, scores"), NULL;
-    if (k_of(args[2], &k))
-        return NULL;
-    Buffer st = {.held = 0}, h = {.held = 0}, os = {.held = 0}, o = {.held = 0}, items = {.held = 0},
-           scores = {.held = 0};
-    size_t *starts = NULL, *outs = NULL;
-    PyObject *done = NULL;
-    if (buffer_take(&st, args[0], "starts", "l", 1, 0) || buffer_take(&h, args[1], "histories", "il", 1, 0) ||
-        (args[3] != Py_None && buffer_take(&os, args[3], "starts of items to leave out", "l", 1, 0)) ||
-        (args[4] != Py_None && buffer_take(&o, args[4], "items to leave out", "il", 1, 0)) ||
-        buffer_take(&items, args[5], "items", "l", 2, 1) || buffer_take(&scores, args[6], "scores", "f", 2, 1))
-        goto done;
-    size_t users = (size_t)items.view.shape[0];
-    if ((size_t)items.view.shape[1] != k || (size_t)scores.view.shape[0] != users ||
-        (size_t)scores.view.shape[1] != k || os.held != o.held) {
-        PyErr_Format(DataError, "room for (%zu, %zd) items where (users, %zu) are asked for, or starts without items",
-                     users, items.view.shape[1], k);
-        goto done;
-    }
-    if (!(starts = starts_copied(&st, users, (size_t)h.view.shape[0])) ||
-        (o.held && !(outs = starts_copied(&os, users, (size_t)o.view.shape[0]))))
-        goto done;
-    Requests r = {starts, outs, &h, &o, items.view.buf, scores.view.buf, users, k, 1};
-    Room *room = room_take(t);
-    if (!answered(t, room, &r, &found))
-        done = Py_NewRef(Py_None);
-    if (room)
-        room_give(t, room);
-done:
-    free(starts), free(outs);
-    buffer_drop(&st), buffer_drop(&h), buffer_drop(&os), buffer_drop(&o), buffer_drop(&items), buffer_drop(&scores);
-    return done;
+    Asked a = asked_of(self);
+    return asked_top_of_all(&a, args, count);
 }
 
 static PyMethodDef methods[] = {
