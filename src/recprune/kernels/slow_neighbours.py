@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from recprune.encodings.item_bytes import WIDTH
 from recprune.errors import DataError
 from recprune.kernels.slow import check_starts
+from recprune.kernels.slow_lists import SlowLists, list_best
 
 __all__ = ["SlowNeighbours"]
 
@@ -18,7 +19,7 @@ Items = NDArray[np.integer]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SlowNeighbours:
+class SlowNeighbours(SlowLists):
     """Entries column by column: those of column c are values[starts[c]:starts[c + 1]]; scale: of a row, or None."""
 
     rows: int
@@ -27,6 +28,7 @@ class SlowNeighbours:
     places: NDArray[np.int64]
     scale: NDArray[np.float32] | None
     never: Items
+    more: ClassVar[tuple[Any, ...]] = (None,)
 
     @classmethod
     def of(
@@ -59,9 +61,6 @@ class SlowNeighbours:
         numbers = values[order].astype(np.float32)
         return cls(rows, begins.astype(np.int64), numbers, place[order].astype(np.int64), scale, never)
 
-    def best(self, *asked: object) -> None:
-        """Nothing: only C answers without arrays that were made for it."""
-
     def top(
         self,
         history: Items,
@@ -81,29 +80,7 @@ class SlowNeighbours:
         found[left], found[self.never] = -np.inf, -np.inf
         if bool(np.isnan(found).any()):
             raise DataError("an item-item matrix gives NaN as a score: its numbers are too large to add up")
-        best = np.argsort(-found, kind="stable")[:k]
-        best = best[found[best] > -np.inf]
-        items[: len(best)], scores[: len(best)] = best, found[best]
-        return len(best)
-
-    def top_of_all(
-        self,
-        starts: NDArray[np.int64],
-        history: Items,
-        k: int,
-        out_starts: NDArray[np.int64] | None,
-        out: Items | None,
-        items: NDArray[np.int64],
-        scores: NDArray[np.float32],
-    ) -> None:
-        """As Neighbours.top_of_all in neighbours.c."""
-        check_starts(starts, len(items), len(history))
-        if out_starts is not None and out is not None:
-            check_starts(out_starts, len(items), len(out))
-        items[:], scores[:] = -1, -np.inf
-        for user in range(len(items)):
-            mine = None if out_starts is None or out is None else out[out_starts[user] : out_starts[user + 1]]
-            self.top(history[starts[user] : starts[user + 1]], None, k, mine, items[user], scores[user])
+        return list_best(found, k, items, scores)
 
     def _sums(self, history: Items, weights: NDArray[np.float32] | None) -> NDArray[np.float32]:
         found = np.zeros(self.rows + WIDTH + 1, dtype=np.float32)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recprune.errors import DataError
 from recprune.kernels.slow import check_starts
+from recprune.kernels.slow_lists import SlowLists, list_best
 
 __all__ = ["SlowWalks"]
 
@@ -20,7 +21,7 @@ TINY = 1e-20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SlowWalks:
+class SlowWalks(SlowLists):
     """rows: floats, or codes of which `books` says centres, words and edges of groups. had, by: starts and places of
     the lists of items, and of users, None where entries with values lead to items."""
 
@@ -50,9 +51,6 @@ class SlowWalks:
         _inside(made.never, n)
         return made
 
-    def best(self, *asked: object) -> None:
-        """Nothing: only C answers without arrays that were made for it."""
-
     def top(self, history: Items, k: int, out: Items | None, items: NDArray[np.int64], scores: Floats) -> int:
         """As Walks.top in walks.c."""
         left = history if out is None else out
@@ -65,29 +63,7 @@ class SlowWalks:
         found[left], found[self.never] = -np.inf, -np.inf
         if bool(np.isnan(found).any()):
             raise DataError("factors or a memory give NaN as a score: their numbers are too large")
-        best = np.argsort(-found, kind="stable")[:k]
-        best = best[found[best] > -np.inf]
-        items[: len(best)], scores[: len(best)] = best, found[best]
-        return len(best)
-
-    def top_of_all(
-        self,
-        starts: NDArray[np.int64],
-        history: Items,
-        k: int,
-        out_starts: NDArray[np.int64] | None,
-        out: Items | None,
-        items: NDArray[np.int64],
-        scores: Floats,
-    ) -> None:
-        """As Walks.top_of_all in walks.c."""
-        check_starts(starts, len(items), len(history))
-        if out_starts is not None and out is not None:
-            check_starts(out_starts, len(items), len(out))
-        items[:], scores[:] = -1, -np.inf
-        for user in range(len(items)):
-            mine = None if out_starts is None or out is None else out[out_starts[user] : out_starts[user + 1]]
-            self.top(history[starts[user] : starts[user + 1]], k, mine, items[user], scores[user])
+        return list_best(found, k, items, scores)
 
     def _likely(self, history: Items) -> Floats:
         """(items,) the softmax over all."""
