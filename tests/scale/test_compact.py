@@ -1,5 +1,6 @@
 """A table in shards is cut as one in a file, to the bit."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from recprune.errors import ArtifactError, BudgetError
 from recprune.large import compact
 from recprune.scale import Scale
+from recprune.scale import compact as module
 from recprune.scale.compact import compact_shards, restricted_ids
 
 TABLE = torch.randn(60, 5, generator=torch.Generator().manual_seed(0))
@@ -103,8 +105,30 @@ def test_what_is_no_table_in_shards_is_refused(tmp_path):
     assert not (tmp_path / "out").exists()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("keep me")
-    with pytest.raises(ArtifactError, match="no shards of ours"):
+    with pytest.raises(ArtifactError, match="no shard of ours"):
         compact_shards(files, tmp_path / "mine", 5)
     compact_shards(files, tmp_path / "out", 5)
     compact_shards(files, tmp_path / "out", 4)
     assert len(joined(tmp_path / "out")[0]) == 4
+    (tmp_path / "out" / "letter.txt").write_text("keep me")
+    with pytest.raises(ArtifactError, match=r"holds 'letter\.txt', which is no shard"):
+        compact_shards(files, tmp_path / "out", 4)
+    assert (tmp_path / "out" / "letter.txt").read_text() == "keep me"
+
+
+def test_all_that_a_cut_needs_has_names_that_the_next_one_clears_up(tmp_path, monkeypatch):
+    files, names, written = parted(tmp_path / "in", TABLE, [30]), set(), module._written
+
+    def looked(*parts):
+        names.update(path.name for path in tmp_path.iterdir())
+        return written(*parts)
+
+    monkeypatch.setattr(module, "_written", looked)
+    compact_shards(files, tmp_path / "out", 5)
+    beside = {name for name in names - {"in"} if re.fullmatch(r"\.out\.[0-9a-f]{12}\.tmp", name)}
+    assert len(beside) == 2  # what is written, and the scores
+    assert all("lock" in name for name in names - {"in"} - beside)
+    for name in beside:
+        (tmp_path / name).mkdir()
+    compact_shards(files, tmp_path / "out", 5)
+    assert not any((tmp_path / name).exists() for name in beside)

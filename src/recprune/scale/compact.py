@@ -7,9 +7,11 @@ in their order. No score and no row leaves its shard.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -21,7 +23,7 @@ import polars as pl
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from recprune.atomic import replace_folder, replacing
+from recprune.atomic import replace_folder, replacing, scratch
 from recprune.discover import load
 from recprune.errors import ArtifactError, BudgetError
 from recprune.large.blocks import BLOCK, blocks
@@ -37,6 +39,7 @@ __all__ = ["SHARDS", "Shards", "compact_shards", "restricted_ids"]
 
 SHARDS = "shards.json"
 """What a folder of shards says of itself: the name of the matrix, and of every file its rows."""
+SHARD = re.compile(r"shard-\d{5,}-of-\d{5,}\.safetensors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +93,16 @@ def compact_shards(
         raise ArtifactError(f"{len(given)} files of scores for {len(tables)} shards")
     if not max(first, 1) <= rows <= total:
         raise BudgetError(f"{rows:,} rows cannot stay of {total:,}, {first:,} of which stay whatever they are worth")
-    if out.exists() and not (out / SHARDS).is_file() and (out.is_file() or any(out.iterdir())):
-        raise ArtifactError(f"{out} is there and holds no shards of ours; name another folder", path=str(out))
-    place = scale.folder or out.resolve().parent
-    with (
-        TemporaryDirectory(prefix=".recprune-", dir=place) as beside,
-        load(engines, scale.engine)(scale.workers) as engine,
-    ):
-        shards = Shards(tables, given, first, beside)
-        cuts = _cuts(shards, rows - first, engine)
-        found: list[Compacted] = []
-        replace_folder(out, lambda fresh: found.extend(_written(shards, cuts, engine, fresh)))
-    return [Compacted(out / one.path.name, *list(asdict(one).values())[1:]) for one in found]
+    _refuse_others(out)
+    found: list[Compacted] = []
+
+    def write(fresh: Path) -> None:
+        with _room(scale, out) as place, load(engines, scale.engine)(scale.workers) as engine:
+            shards = Shards(tables, given, first, str(place))
+            found.extend(_written(shards, _cuts(shards, rows - first, engine), engine, fresh))
+
+    replace_folder(out, write)
+    return [replace(one, path=out / one.path.name) for one in found]
 
 
 def restricted_ids(ids: str | Path, folder: str | Path, out: str | Path) -> int:
@@ -120,6 +121,26 @@ def restricted_ids(ids: str | Path, folder: str | Path, out: str | Path) -> int:
     with replacing(out) as fresh:
         pl.concat(parts).sink_parquet(fresh)
     return int(pl.scan_parquet(out, glob=False).select(pl.len()).collect().item())
+
+
+def _refuse_others(out: Path) -> None:
+    """Raise ArtifactError where writing would remove what is no shard of ours."""
+    names = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    others = sorted(name for name in names - {SHARDS} if not SHARD.fullmatch(name))
+    if out.is_file() or others or (names and SHARDS not in names):
+        why = f"holds {others[0]!r}, which is no shard of ours" if others else "holds no shards of ours"
+        raise ArtifactError(f"{out} is there and {why}; name another folder", path=str(out))
+
+
+@contextlib.contextmanager
+def _room(scale: Scale, out: Path) -> Iterator[Path]:
+    """A folder for the scores: beside what is written, where the next write clears up after a crash, or where said."""
+    if scale.folder is None:
+        with scratch(out) as place:
+            yield place
+    else:
+        with TemporaryDirectory(prefix=".recprune-", dir=scale.folder) as named:
+            yield Path(named)
 
 
 def _alike(tables: list[Table]) -> tuple[Table, ...]:
