@@ -9,9 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recprune.planning.account import stored_size
 from recprune.planning.file_size import file_size, planned_facts
-from recprune.planning.held import absorbed, sparse_matrices
 from recprune.tracing.site import FLAT, Site, Survey
 
 __all__ = ["NEVER", "Left"]
@@ -23,16 +21,12 @@ NEVER = np.iinfo(np.int64).max
 @dataclass(frozen=True, slots=True)
 class _Axes:
     """A tensor, and for each of its axes that gets shorter the rank at which each position leaves, ascending; or how
-    many positions leave, where it is one at every rank. matrix: whose values it holds; inside: part of other codes."""
+    many positions leave, where it is one at every rank."""
 
     shape: tuple[int, ...]
     leaves: tuple[tuple[int, NDArray[np.int64] | int], ...]
-    width: int
     learned: bool
     feature: bool
-    encoding: str | None
-    matrix: tuple[int, int] | None
-    inside: bool
 
     def at(self, taken: int) -> tuple[tuple[int, ...], int]:
         """(shape, entries) that are left when the first `taken` have left."""
@@ -71,17 +65,12 @@ class Left:
         for (tensor, dim), leaves in first.items():
             of.setdefault(tensor, []).append((dim, np.sort(leaves)))
         self._survey, self._encodings = survey, encodings or {}
-        sparse, inside = sparse_matrices(survey), absorbed(survey, self._encodings)
         self._tensors = [
             _Axes(
                 shape,
                 tuple(of.get(t, ())),
-                survey.bytes_per_entry[t],
                 t not in survey.buffers,
                 t in survey.features,
-                (encodings or {}).get(t),
-                sparse[t].shape if t in sparse else None,
-                t in inside,
             )
             for t, shape in survey.shapes.items()
         ]
@@ -94,11 +83,6 @@ class Left:
     def parameters_at(self, taken: int) -> int:
         """Learned numbers when the first `taken` have left."""
         return sum(t.at(taken)[1] for t in self._tensors if t.learned)
-
-    def bytes_at(self, taken: int) -> int:
-        """Stored bytes of all tensors then, as `Account.bytes_after` counts them."""
-        held_apart = (t for t in self._tensors if not t.inside)
-        return sum(stored_size(*t.at(taken), t.width, t.encoding, t.matrix) for t in held_apart)
 
     def file_at(self, taken: int) -> int:
         """Bytes of the weights file then, its header included (`Plan.file_bytes`)."""

@@ -70,7 +70,3 @@ def _short(section: Section) -> tuple[Block, ...]:
         if not isinstance(block, Panel | Missing)
         and not (isinstance(block, Table) and block.folded and section.name == "numbers")
     )
-
-
-def _formulas(section: Section, block: Block) -> bool:
-    return isinstance(block, Table) and block.folded and section.name == "numbers"
