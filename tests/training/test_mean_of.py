@@ -16,6 +16,8 @@ def test_the_mean_of_models_is_the_mean_of_their_scores():
     with torch.no_grad():
         wanted = sum(model(*inputs) for model in models) / 3
         assert torch.allclose(MeanOf(models)(*inputs), wanted, atol=1e-6)
+    assert MeanOf.of(models[:1]) is models[0]
+    assert isinstance(MeanOf.of(models), MeanOf)
 
 
 def test_models_may_take_their_columns_in_another_order_and_look_back_less_far():

@@ -59,7 +59,7 @@ def finetune(
     split = shelved.split(data)
     larger = [take(folder, own, data) for folder in teacher or ()]
     large = larger[0] if larger else None
-    for folder, one in zip(teacher or (), larger, strict=True):
+    for folder, one in list(zip(teacher or (), larger, strict=True))[1:]:
         same_ids(folder, one.vocabularies, larger[0].vocabularies)
     codes = shelved.codes(split) if large is None else renumbering(large.vocabularies, shelved.vocabularies)
     split = split if large is None else large.own(split)
@@ -70,7 +70,7 @@ def finetune(
             options,
             progress=epochs(say, options.epochs),
             renumber=codes,
-            teacher=MeanOf([one.model for one in larger]) if larger else None,
+            teacher=MeanOf.of([one.model for one in larger]) if larger else None,
         )
     work, where = Work.of("finetune", fit, options, distilled=large is not None), out or model
     put(where, replace(shelved, data=data or shelved.data, works=(*shelved.works, work)), seed=common.seed)

@@ -37,6 +37,11 @@ class MeanOf(nn.Module):
                 )
         self.models = nn.ModuleList(models)
 
+    @classmethod
+    def of(cls, models: Sequence[nn.Module]) -> nn.Module:
+        """The mean, or the model itself where there is one: it may score a few items without scoring all."""
+        return models[0] if len(models) == 1 else cls(models)
+
     @property
     def length(self) -> int:
         """How many items back the model looks that looks back furthest."""
@@ -50,5 +55,5 @@ class MeanOf(nn.Module):
 
 def _taken(model: Any, there: dict[str, Tensor]) -> list[Tensor]:
     """In the model's order; of a sequence no more than it looks back."""
-    ranked = getattr(model, "length", None) if "sequence" in there and there["sequence"].dim() == 2 else None
-    return [there[name][:, -ranked:] if name == "sequence" and ranked else there[name] for name in model.columns]
+    back = getattr(model, "length", 0)
+    return [there[name][:, -back:] if name == "sequence" else there[name] for name in model.columns]
