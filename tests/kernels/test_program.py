@@ -12,7 +12,8 @@ from recprune.encodings.int4_rows import Int4Rows
 from recprune.encodings.int8_rows import Int8Rows
 from recprune.errors import DataError
 from recprune.kernels.dispatch import kernels
-from recprune.kernels.program import (
+from recprune.kernels.program import Reader, Runnable
+from recprune.kernels.steps import (
     MARGIN,
     Attend,
     Dot,
@@ -24,9 +25,7 @@ from recprune.kernels.program import (
     Pairs,
     Product,
     Program,
-    Reader,
     Recur,
-    Runnable,
     Spread,
     Standard,
     Sum,

@@ -12,7 +12,7 @@ from recprune.errors import DataError
 from recprune.kernels.stored import Stored
 
 if TYPE_CHECKING:
-    from recprune.kernels.program import Program
+    from recprune.kernels.steps import Program
 
 __all__ = ["read_slowly", "run_slowly"]
 

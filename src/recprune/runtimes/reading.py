@@ -11,10 +11,11 @@ from torch import nn
 
 from recprune.encodings.faces import rows_of
 from recprune.errors import ExtensionError
-from recprune.kernels.program import Layer, LookBack, LookUp, Norm, Program, Reader, Recur, Sum
+from recprune.kernels.program import Reader
+from recprune.kernels.steps import Layer, LookBack, LookUp, Norm, Program, Recur, Sum
 from recprune.models.gru4rec import GRU4Rec
 from recprune.models.sasrec import SASRec, _Block
-from recprune.runtimes.writing import Writer, check_plain, floats_of, need, table_of
+from recprune.runtimes.writer import Writer, check_plain, floats_of, need, table_of
 
 __all__ = ["reader_of"]
 

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from recprune.encodings.faces import Packed, PackedEmbedding, PackedEmbeddingBag, PackedLinear
+from recprune.encodings.faces import PackedLinear
 from recprune.errors import ExtensionError
-from recprune.kernels.program import (
-    MARGIN,
-    Attend,
-    Dot,
-    Layer,
-    LookUp,
-    Mean,
-    Pairs,
-    Product,
-    Program,
-    Spread,
-    Standard,
-    Step,
-)
-from recprune.kernels.stored import Stored, stored
+from recprune.kernels.steps import MARGIN, Attend, Layer, LookUp, Mean, Pairs, Product, Program, Spread, Standard
 from recprune.models._fields import FieldModel
 from recprune.models.autoint import AutoInt
 from recprune.models.dcn import DCN
@@ -35,37 +20,9 @@ from recprune.models.fm import FM
 from recprune.models.lr import LR
 from recprune.models.neumf import NeuMF
 from recprune.models.wide_deep import WideDeep
-from recprune.rewrites.fold_norm import folded
+from recprune.runtimes.writer import Kind, Writer, bag_of, bias_of, check_plain, floats_of, layer_of, need, table_of
 
-__all__ = ["Writer", "check_plain", "floats_of", "need", "program_of", "table_of"]
-
-Kind = Literal["id", "ids", "number"]
-Floats = NDArray[np.float32]
-
-
-class Writer:
-    """A program while it is written."""
-
-    def __init__(self, columns: tuple[Kind, ...]) -> None:
-        self.columns, self.widths, self.steps, self.bias = columns, list[int](), list[Step](), 0.0
-
-    def slot(self, width: int) -> int:
-        """A new one of that width."""
-        self.widths.append(width)
-        return len(self.widths) - 1
-
-    def layer(self, module: Any, slot: int, norm: nn.BatchNorm1d | None = None, **how: Any) -> int:
-        """slot -> a new one, through a layer and the norm behind it."""
-        weight, bias = _layer(module, norm)
-        need(weight.shape[1] == self.widths[slot], f"a layer takes {weight.shape[1]} of {self.widths[slot]} numbers")
-        into = self.slot(len(weight))
-        self.steps.append(Layer(slot, into, floats_of(weight), floats_of(bias), **how))
-        return into
-
-    def dot(self, slot: int, weight: Tensor) -> None:
-        """weight · slot is added to the logit."""
-        need(len(weight) == self.widths[slot], f"a layer takes {len(weight)} of {self.widths[slot]} numbers")
-        self.steps.append(Dot(slot, floats_of(weight)))
+__all__ = ["program_of"]
 
 
 def program_of(model: nn.Module) -> Program:
@@ -78,15 +35,6 @@ def program_of(model: nn.Module) -> Program:
     writer = Writer(_columns(model))
     write(writer, model)
     return Program(writer.columns, tuple(writer.widths), tuple(writer.steps), writer.bias)
-
-
-def check_plain(model: nn.Module) -> None:
-    """Raises ExtensionError for a model with hooks, or that is not on the processor."""
-    for path, module in model.named_modules():
-        odd = module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module)
-        need(not odd, f"{path or 'the model'} has hooks, or a forward of its own")
-    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        need(tensor.device.type == "cpu", f"{name} is on {tensor.device}, and the kernels run on the processor")
 
 
 def _columns(model: nn.Module) -> tuple[Kind, ...]:
@@ -116,7 +64,7 @@ def _linear_part(writer: Writer, model: Any) -> None:
         if missing >= 0:
             writer.dot(missing, model.missing_linear)
     for place, bag in _bags(writer, model, "bags_linear"):
-        writer.steps.append(Mean(place, _bag(bag, 1), -1))
+        writer.steps.append(Mean(place, bag_of(bag, 1), -1))
 
 
 def _vectors(writer: Writer, model: Any) -> tuple[int, int, int]:
@@ -134,7 +82,7 @@ def _vectors(writer: Writer, model: Any) -> tuple[int, int, int]:
         writer.steps.append(Spread(numbers, slot, at, weight, bias, missing, gone))
         at += dim * len(found)
     for place, bag in _bags(writer, model, "bags"):
-        writer.steps.append(Mean(place, _bag(bag, dim), slot, at))
+        writer.steps.append(Mean(place, bag_of(bag, dim), slot, at))
         at += dim
     return slot, fields, dim
 
@@ -190,7 +138,7 @@ def _tower(writer: Writer, tower: Any, slot: int) -> int:
             layers.pop(0)
         if not relu and norm is None and not layers and module.weight.shape[0] == 1:
             writer.dot(slot, module.weight[0])
-            writer.bias += _bias(module)
+            writer.bias += bias_of(module)
             return -1
         slot = writer.layer(module, slot, norm, relu=relu)
     return slot
@@ -203,7 +151,7 @@ def _output(writer: Writer, module: Any, parts: list[int]) -> None:
     need(weight.shape == (1, sum(widths)), f"the last layer takes {weight.shape[1]} of {sum(widths)} numbers")
     for slot, part in zip(parts, weight[0].split(widths), strict=True):
         writer.dot(slot, part)
-    writer.bias += _bias(module)
+    writer.bias += bias_of(module)
 
 
 # --- the models ---
@@ -247,7 +195,7 @@ def _autoint(writer: Writer, model: Any) -> None:
         made = layer.heads * layer.inside
         parts = []
         for part in (layer.query, layer.key, layer.value, layer.residual):
-            weight, bias = _layer(part, None)
+            weight, bias = layer_of(part, None)
             need(weight.shape == (made, width), f"attention of {tuple(weight.shape)}, not {(made, width)}")
             into = writer.slot(fields * made + margin)
             writer.steps.append(Layer(slot, into, floats_of(weight), floats_of(bias), times=fields))
@@ -256,7 +204,7 @@ def _autoint(writer: Writer, model: Any) -> None:
         writer.steps.append(Attend(parts[0], parts[1], parts[2], parts[3], slot, fields, layer.heads, layer.inside))
     need(model.output.weight.shape == (1, fields * width), "the last layer takes other numbers")
     writer.dot(slot, torch.nn.functional.pad(model.output.weight.detach()[0], (0, margin)))
-    writer.bias += _bias(model.output)
+    writer.bias += bias_of(model.output)
     if model.tower is not None:
         need(_tower(writer, model.tower, vectors) == -1, "a tower does not end in one unit")
 
@@ -283,54 +231,3 @@ _WRITERS: Mapping[type, Callable[[Writer, Any], None]] = {
     **{DCN: _dcn, NeuMF: _neumf, AutoInt: _autoint},
 }
 assert all(issubclass(kind, FieldModel) or kind is NeuMF for kind in _WRITERS)
-
-
-# --- numbers of modules ---
-
-
-def table_of(module: Any, width: int) -> Stored:
-    need(type(module) in (nn.Embedding, PackedEmbedding), f"a table is a {type(module).__name__}")
-    need(getattr(module, "max_norm", None) is None, "a table has max_norm")
-    return _rows(module, width)
-
-
-def _bag(module: Any, width: int) -> Stored:
-    need(type(module) in (nn.EmbeddingBag, PackedEmbeddingBag), f"a table of bags is a {type(module).__name__}")
-    plain = module.mode == "mean" and module.padding_idx == 0 and getattr(module, "max_norm", None) is None
-    need(plain, "a table of bags takes no plain mean without row 0")
-    return _rows(module, width)
-
-
-def _rows(module: Any, width: int) -> Stored:
-    """Rows as they are stored, where the kernels look them up so; else decoded."""
-    codes = module.stored if isinstance(module, Packed) else module.weight.detach()
-    need(codes.dtype is torch.float32, f"a table of {codes.dtype}")
-    found = stored(codes, None)
-    if found.turn is not None or found.kind not in ("float32", "int8", "int4"):
-        found = stored(codes.dense(), None)
-    need(found.columns == width, f"rows of {found.columns} numbers where {width} are needed")
-    return found
-
-
-def _layer(module: Any, norm: nn.BatchNorm1d | None) -> tuple[Tensor, Tensor]:
-    need(type(module) in (nn.Linear, PackedLinear), f"a layer is a {type(module).__name__}")
-    weight = module.weight.detach()
-    if norm is not None:
-        need(norm.running_mean is not None and norm.num_features == len(weight), "a norm goes by its batch")
-        return folded(weight, module.bias, norm)
-    return weight, weight.new_zeros(len(weight)) if module.bias is None else module.bias.detach()
-
-
-def _bias(module: Any) -> float:
-    return 0.0 if module.bias is None else float(module.bias.detach()[0])
-
-
-def floats_of(tensor: Tensor) -> Floats:
-    need(tensor.dtype is torch.float32, f"numbers of {tensor.dtype}, and the kernels compute in float32")
-    found: Floats = np.ascontiguousarray(tensor.detach().numpy())
-    return found
-
-
-def need(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise ExtensionError(f"the kernels do not take this model: {otherwise}", name="kernels")
