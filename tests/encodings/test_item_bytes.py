@@ -54,15 +54,29 @@ def test_every_entry_is_where_it_was_and_half_a_scale_off_at_most(rows: int, col
         assert said == held(codes) == 2 * codes.entries + columns * (-(-rows // 255) + 4) + 2 * rows
 
 
-@pytest.mark.parametrize("share", [0.01, 0.1, 1.0])
-def test_few_and_many_items_of_a_history_are_weighed_alike(share: float, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "TOGETHER", 50)
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 1.0])
+@pytest.mark.parametrize("scattered", [0, 2, 10**9])
+@pytest.mark.parametrize("value", [torch.float32, torch.float64])
+def test_few_and_many_items_of_a_history_are_weighed_alike(
+    share: float, scattered: int, value: torch.dtype, monkeypatch: pytest.MonkeyPatch
+):
+    for name, number in (("TOGETHER", 50), ("BLOCK", 2_000), ("SCATTERED", scattered)):
+        monkeypatch.setattr(module, name, number)
     codes = ItemBytes.of(stays(300, 40, 0.2))
-    history = torch.rand(6, 40) * (torch.rand(6, 40) < share)
+    history = torch.rand(6, 40, dtype=value) * (torch.rand(6, 40) < share)
     history[2] = 0.0
     with torch.no_grad():
         found = codes.multiply(history)
-    torch.testing.assert_close(found, history @ codes.dense().T, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found, history @ codes.dense().T.to(value), rtol=1e-4, atol=1e-5)
+
+
+def test_the_columns_of_one_user_are_read_and_no_others(monkeypatch: pytest.MonkeyPatch):
+    codes = ItemBytes.of(stays(300, 40, 0.2))
+    monkeypatch.setattr(ItemBytes, "_by_blocks", lambda *_: pytest.fail("all entries were decoded"))
+    history = torch.zeros(1, 40)
+    history[0, :15] = 1.0
+    with torch.no_grad():
+        torch.testing.assert_close(codes.multiply(history), history @ codes.dense().T, rtol=1e-4, atol=1e-5)
 
 
 def test_entries_come_back_to_be_trained_and_packed_again():

@@ -19,11 +19,17 @@ __all__ = ["ItemBytes"]
 WIDTH = 255
 """Rows of a block: what is in one is counted in a byte, and so is the place inside it."""
 
-TOGETHER = 1 << 20
-"""Entries that are added to scores at a time."""
+TOGETHER = 1 << 18
+"""Entries that are added to scores at a time: what is written on the way stays in the cache."""
 
-DENSE = 8
-"""Where more than one input in so many is not zero, inputs are decoded in blocks and multiplied."""
+SCATTERED = 2
+"""Entries of a block that are decoded while one is added to the scores of a user."""
+
+BLOCK = 1 << 20
+"""Numbers of a block of columns that is decoded and multiplied."""
+
+PRODUCTS = 100
+"""Numbers of a block that are multiplied while one entry is decoded."""
 
 
 class ItemBytes(Codes):
@@ -133,9 +139,11 @@ class ItemBytes(Codes):
         if is_graph() or (torch.is_grad_enabled() and wide.requires_grad):
             out = self._by_entries(wide)
         else:
-            where = wide.nonzero()
-            few = len(where) * DENSE <= wide.numel()
-            out = self._by_columns(wide, where) if few else self._by_blocks(wide)
+            users, items = wide.nonzero(as_tuple=True)
+            sizes = self._lengths().index_select(0, items)
+            blocks = self.entries + len(wide) * rows * columns // PRODUCTS
+            few = SCATTERED * int(sizes.sum()) <= blocks
+            out = self._by_columns(wide, users, items, sizes) if few else self._by_blocks(wide)
         return (out * self.scale.to(out.dtype).T).to(x.dtype).reshape(*x.shape[:-1], rows)
 
     @classmethod
@@ -152,38 +160,50 @@ class ItemBytes(Codes):
         return pick(self._columns(0, self.shape[1], dtype).T)
 
     def _sizes(self) -> Tensor:
-        """(columns,) entries of each."""
+        """(columns,) entries of each, by their counts."""
         return self.counts.sum(1, dtype=torch.int64)
 
-    def _rows_of(self, columns: Tensor, places: Tensor) -> Tensor:
-        """The rows of all entries of some columns, whose places inside their blocks are given one after the other."""
+    def _lengths(self) -> Tensor:
+        """(columns,) int32 entries of each, by their starts."""
+        return self.starts.diff(append=self.starts.new_tensor([self.entries]))
+
+    def _rows_of(self, columns: Tensor, places: Tensor, first: Tensor | None = None) -> Tensor:
+        """The rows of all entries of some columns, whose places inside their blocks are given one after the other.
+
+        first: (columns,) what comes on top in each.
+        """
         counts = self.counts.index_select(0, columns)
         firsts = torch.arange(counts.shape[1], device=counts.device).mul_(WIDTH).expand(counts.shape)
+        firsts = firsts if first is None else firsts + first.unsqueeze(1)
         return torch.repeat_interleave(firsts.reshape(-1), counts.reshape(-1).long()) + places
 
-    def _by_columns(self, x: Tensor, where: Tensor) -> Tensor:
-        """x @ numbers.T, not yet scaled, by entries of the columns in `where`, (inputs, 2) places of x."""
-        out = x.new_zeros(x.shape[0], self.shape[0])
-        users, columns = where.unbind(1)
-        sizes = self.starts.diff(append=self.starts.new_tensor([self.entries]))[columns].long()
-        ends = sizes.cumsum(0)
+    def _by_columns(self, x: Tensor, users: Tensor, columns: Tensor, sizes: Tensor) -> Tensor:
+        """x @ numbers.T, not yet scaled, by so many entries of each column where a user has x."""
+        out, ends = x.new_zeros(x.shape[0], self.shape[0]), sizes.cumsum(0)
         begin, done = 0, 0
         while begin < len(users):
             end = max(begin + 1, int(torch.searchsorted(ends, done + TOGETHER, right=True)))
-            part, size = slice(begin, end), sizes[begin:end]
-            first = self.starts[columns[part]].long() - (ends[part] - size - done)
-            at = torch.repeat_interleave(first, size) + torch.arange(int(size.sum()), device=x.device)
-            into = self._rows_of(columns[part], self.places[at]) + torch.repeat_interleave(
-                users[part] * out.shape[1], size
-            )
-            weights = torch.repeat_interleave(x[users[part], columns[part]], size)
-            out.view(-1).index_add_(0, into, weights.mul_(self.codes[at]))
+            part = slice(begin, end)
+            self._add(out, x, users[part], columns[part], sizes[part])
             begin, done = end, int(ends[end - 1])
         return out
 
+    def _add(self, out: Tensor, x: Tensor, users: Tensor, columns: Tensor, sizes: Tensor) -> None:
+        """Add the entries of some columns to the sums of their users. One gather for all, in int32: what is written on
+        the way is most of the time."""
+        ends = sizes.cumsum(0, dtype=torch.int32)
+        total = int(ends[-1]) if len(ends) else 0
+        first = self.starts.index_select(0, columns) - (ends - sizes)
+        at = torch.repeat_interleave(first, sizes, output_size=total)
+        at += torch.arange(total, dtype=torch.int32, device=x.device)
+        into = self._rows_of(columns, self.places.index_select(0, at), users * out.shape[1])
+        numbers = self.codes.index_select(0, at).to(x.dtype)
+        numbers *= torch.repeat_interleave(x[users, columns], sizes, output_size=total)
+        out.view(-1).scatter_add_(0, into, numbers)
+
     def _by_blocks(self, x: Tensor) -> Tensor:
         out, columns = x.new_zeros(x.shape[0], self.shape[0]), x.shape[1]
-        step = max(1, TOGETHER // out.shape[1])
+        step = max(1, BLOCK // out.shape[1])
         for begin in range(0, columns, step):
             out.addmm_(x[:, begin : begin + step], self._columns(begin, min(begin + step, columns), x.dtype))
         return out
@@ -201,10 +221,9 @@ class ItemBytes(Codes):
         columns, rows = torch.arange(begin, end, device=self.codes.device), self.shape[0]
         first = int(self.starts[begin])
         last = int(self.starts[end]) if end < self.shape[1] else self.entries
-        owner = torch.repeat_interleave(columns - begin, self.counts[begin:end].sum(1, dtype=torch.int64))
-        at = owner * rows + self._rows_of(columns, self.places[first:last])
+        at = self._rows_of(columns, self.places[first:last], (columns - begin) * rows)
         out = torch.zeros((end - begin) * rows, dtype=dtype, device=self.codes.device)
-        return out.index_copy_(0, at, self.codes[first:last].to(dtype)).view(-1, rows)
+        return out.scatter_(0, at, self.codes[first:last].to(dtype)).view(-1, rows)
 
 
 def _parts(values: Tensor, rows: Tensor, columns: Tensor, shape: Sequence[int]) -> dict[str, Tensor]:
