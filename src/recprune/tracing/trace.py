@@ -14,6 +14,7 @@ from recprune.tracing.copying import wrap_call
 from recprune.tracing.inputs import Example, call, laid_flat, shapes_of
 from recprune.tracing.kept_width import still
 from recprune.tracing.offered import with_offered
+from recprune.tracing.outline import outlined
 from recprune.tracing.seen import Seen
 from recprune.tracing.site import Survey
 from recprune.tracing.trial import tried
@@ -32,9 +33,14 @@ def survey(model: nn.Module, example: Example, columns: Sequence[str] | None = N
     left as it was. A module that has a method `prunable() -> Iterable[Site]` adds sites of its own, in names of its own
     tensors; `pointers`, a mapping of its buffers to its tensors, is as in Survey. What is found is
     tried out on a copy before it is handed back: a site that cannot be cut without changing the answer stays whole.
+    A model with tensors on torch's meta device, as `weightless` makes them, is surveyed without their numbers, by an
+    outline of some thousand rows a table: the survey is that of the same model with weights.
     Raises SurveyError where the example does not run.
     """
     model = open_attention(model)
+    outline = outlined(model, example)
+    if outline is not None:
+        return outline.restored(survey(outline.model, outline.example, columns))
     inputs = laid_flat(example, columns if columns is not None else getattr(model, "columns", ()))
     named = tuple(inputs)
     absent = absentable(example, named) if wrap_call(model) == "forward" else {}
