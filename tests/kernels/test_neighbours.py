@@ -132,6 +132,28 @@ def test_a_packed_layer_is_taken_by_its_codes(level: str) -> None:
     assert Neighbours.of(PackedLinear(codes, None)).top([3], 4).items.tolist() == slow(codes, [3], 4, {3})[0]
 
 
+@pytest.mark.parametrize("coded", [False, True])
+def test_scores_are_scaled_item_by_item(level: str, coded: bool) -> None:
+    matrix = made(60, 60, 0.2, 4, coded)
+    scale = np.random.default_rng(0).uniform(0.1, 3, 60).astype(np.float32)
+    top = Neighbours.of(matrix, scale=scale).top([3, 9, 11], 60)
+    plain = Neighbours.of(matrix).top([3, 9, 11], 60)
+    wanted = np.zeros(60, dtype=np.float32)
+    wanted[plain.items] = plain.scores * scale[plain.items]
+    assert sorted(top.items.tolist()) == sorted(plain.items.tolist())
+    np.testing.assert_allclose(top.scores, wanted[top.items], rtol=1e-5, atol=1e-6)
+    assert (np.diff(top.scores) <= 0).all()
+
+
+@pytest.mark.parametrize("coded", [False, True])
+@pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan, np.inf])
+def test_a_scale_that_could_let_in_what_is_left_out_is_refused(level: str, coded: bool, wrong: float) -> None:
+    scale = np.ones(60, dtype=np.float32)
+    scale[7] = wrong
+    with pytest.raises(DataError):
+        Neighbours.of(made(60, 60, 1.0, 4, coded), scale=scale)
+
+
 def test_the_scores_are_those_of_the_module(level: str) -> None:
     matrix = made(90, 90, 0.3, 6, False)
     history = torch.zeros(1, 90)

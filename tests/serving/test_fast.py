@@ -60,6 +60,17 @@ def test_item_item_entries_are_found_by_neighbours(name):
     same(fast, Eager(model, N))
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_entries_whose_scores_are_scaled_are_found_by_neighbours(packed):
+    model = trained("slim", item_power=0.5)
+    assert float(model.scale.std()) > 0.05
+    if packed:
+        model.items = PackedLinear(ItemBytes.of(model.items), None)
+    fast = recommender_of(model, N)
+    assert isinstance(fast, ByNeighbours)
+    same(fast, Eager(model, N))
+
+
 def test_packed_rows_are_served_from_their_codes():
     model = pack(trained("mf", dim=8), {"item.weight": "int8_rows"})
     fast = recommender_of(model, N, SPLIT.train.n_users)

@@ -15,6 +15,7 @@ from recprune.encodings.item_bytes import ItemBytes
 from recprune.encodings.item_item import ItemItem
 from recprune.errors import DataError
 from recprune.kernels.dispatch import kernels
+from recprune.kernels.slow import check_starts
 from recprune.kernels.slow_neighbours import SlowNeighbours
 from recprune.kernels.top import Ragged, Top, as_count, as_items, as_numbers, as_ragged
 
@@ -26,7 +27,7 @@ TINY = np.float32(1e-45)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbours:
-    """Items to recommend by what goes with the items of a history: score(i) = sum over j of weight_j * W[i, j].
+    """Items to recommend by what goes with the items of a history: score(i) = scale_i * sum over j of weight_j W[i, j].
 
     Sums are float32, from the lowest item of the history to the highest, and then scaled where entries are codes:
     every machine lists the same. An item that no entry leads to scores 0, and is listed by its number where fewer than
@@ -40,13 +41,22 @@ class Neighbours:
     matrix: Any
 
     @classmethod
-    def of(cls, matrix: ItemItem | ItemBytes | Packed, *, without: Sequence[int] = ()) -> Neighbours:
+    def of(
+        cls,
+        matrix: ItemItem | ItemBytes | Packed,
+        *,
+        scale: ArrayLike | Tensor | None = None,
+        without: Sequence[int] = (),
+    ) -> Neighbours:
         """The entries of a matrix as they stay after pruning. Those of `item_bytes` are lent, others are copied, column
-        by column. without: items that are never listed. Raises DataError where the parts of a matrix are damaged.
+        by column. scale: (rows,), 1 where not said. without: items that are never listed. Raises DataError where the
+        parts of a matrix are damaged, and for a scale that is not finite or not above 0.
 
-        >>> Neighbours.of(model.items, without=[0]).top(history, 20).items
+        >>> Neighbours.of(model.items, scale=model.scale, without=[0]).top(history, 20).items
         """
         shape, parts = _parts(matrix)
+        if scale is not None:
+            parts = _scaled(parts, as_numbers(scale, "scale", (shape[0],)))
         native = kernels()
         never = as_items(np.asarray(list(without), dtype=np.int64))
         made: Any = SlowNeighbours.of if native is None else native[0].Neighbours
@@ -124,5 +134,17 @@ def _of_values(held: ItemItem) -> Parts:
 
 def _of_codes(held: ItemBytes) -> Parts:
     scale = held.get_buffer("scale").float().reshape(-1).numpy()
-    scale = np.where(scale == 0, TINY, scale)
-    return held.codes.numpy(), held.places.numpy(), held.counts.numpy(), scale
+    return held.codes.numpy(), held.places.numpy(), held.counts.numpy(), np.where(scale == 0, TINY, scale)
+
+
+def _scaled(parts: Parts, by: NDArray[np.float32]) -> Parts:
+    """Parts of a matrix whose rows are multiplied. Raises DataError for numbers that are not above 0, or not finite."""
+    if not bool(((by > 0) & np.isfinite(by)).all()):
+        raise DataError("a scale must be finite and above 0, so that what is left out stays out")
+    values, indices, starts, scale = parts
+    if scale is not None:
+        return values, indices, starts, np.maximum(scale * by, TINY)
+    check_starts(starts, len(by), len(values))
+    if starts[0] != 0 or starts[-1] != len(values):
+        raise DataError("an item-item matrix is damaged: starts must go from 0 to the number of entries")
+    return values * np.repeat(by, np.diff(starts)), indices, starts, None

@@ -67,14 +67,15 @@ class ByRows:
 
 
 class ByNeighbours:
-    """A `Recommender` of score(history, i) = sum over j of W[i, j], for a model whose `items` holds the entries."""
+    """A `Recommender` of score(history, i) = scale_i * sum over j of W[i, j], for a model whose `items` holds the
+    entries; scales are those of its `scale`, if it has any."""
 
     by_user, by_history = False, True
 
     def __init__(self, eager: Eager) -> None:
         self.n_items = eager.n_items
-        matrix: Any = eager.model.items
-        self.neighbours = Neighbours.of(matrix, without=[0])
+        matrix, scale = eager.model.items, getattr(eager.model, "scale", None)
+        self.neighbours = Neighbours.of(matrix, scale=scale, without=[0])  # type: ignore[arg-type]
 
     def lists(self, user: int, history: Codes, k: int, exclude: Codes) -> Listed:
         return Listed(*self.neighbours.top(np.unique(history), k, exclude))
