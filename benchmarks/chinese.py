@@ -25,6 +25,8 @@ WORDS = {
     "bytes": "字节",
     "of dense": "占原模型",
     "ms a request": "单次请求（毫秒）",
+    "served by": "服务方式",
+    "ms by torch": "用 torch（毫秒）",
     "ms for 1,000": "1,000 个用户（毫秒）",
     "ms a 1,000": "1,000 行（毫秒）",
     "seeds": "随机种子数",

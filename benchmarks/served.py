@@ -1,0 +1,80 @@
+"""How long a request for a list takes: by torch, and by what `recprune serve` would take after `recprune bench`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import cycle
+from typing import NamedTuple
+
+import numpy as np
+from torch import nn
+
+from recprune.data.dataset import Split
+from recprune.evaluation.inputs import known
+from recprune.evaluation.size import size_of
+from recprune.evaluation.speed import compare_calls
+from recprune.serving.measure import Requests, measure_lists
+from recprune.serving.recommender import Codes, Recommender
+from recprune.serving.ways import ways
+
+__all__ = ["Served", "served"]
+
+ASKING = 64
+"""Users who ask, one after the other."""
+LARGE = 1 << 28
+"""Bytes of a model that is not exported any more: torch or a kernel lists it."""
+
+
+class Served(NamedTuple):
+    """Medians in milliseconds of a request, input and list included; the fastest way that lists the same as torch."""
+
+    eager: float
+    fastest: float
+    way: str
+
+
+def served(
+    models: Mapping[str, nn.Module], split: Split, k: int, *, repeats: int = 128, seconds: float = 10.0
+) -> dict[str, Served]:
+    """Time a request of models that rank, all side by side and in turn, with one thread.
+
+    Each is first served by every way that there is; those that list otherwise are refused, of the others the fastest is
+    taken. Then torch and what was taken are timed of all models, each user of a part in turn.
+    """
+    asked = requests(split, k)
+    taken = {label: fastest(model, split, asked) for label, model in models.items()}
+    calls = {}
+    for label, (eager, best, _) in taken.items():
+        calls[f"{label}, eager"], calls[f"{label}, best"] = asking(asked, eager), asking(asked, best)
+    found = compare_calls(calls, 1, repeats=repeats, threads=1, seconds=seconds)
+    return {
+        label: Served(found[f"{label}, eager"].median, found[f"{label}, best"].median, way)
+        for label, (_, _, way) in taken.items()
+    }
+
+
+def requests(split: Split, k: int) -> Requests:
+    """What users with a history are asked for before the test part, in an order of their own."""
+    histories = known(split, "test")
+    order = np.random.default_rng(0).permutation(np.flatnonzero(histories.counts()))
+    return Requests(order, histories, np.arange(histories.n_users), k)
+
+
+def fastest(model: nn.Module, split: Split, asked: Requests) -> tuple[Recommender, Recommender, str]:
+    """Torch, the fastest way that lists the same, and its name."""
+    only = ["kernels"] if size_of(model)[2] > LARGE else []
+    ready, refused = ways(model.eval(), split.train.n_items, split.train.n_users, only=only)
+    found = measure_lists(lambda: (ready, refused), asked, batches=(1,), repeats=32, seconds=2.0)
+    way = found.fastest()[1]
+    return ready["eager"], ready[way], way
+
+
+def asking(asked: Requests, way: Recommender) -> Callable[[], object]:
+    """A call that asks for another user every time."""
+    rows = cycle(asked.rows[:ASKING].tolist())
+    return partial(_next, asked, way, rows)
+
+
+def _next(asked: Requests, way: Recommender, rows: cycle[int]) -> tuple[Codes, object]:
+    return asked.one(way, next(rows))
