@@ -48,6 +48,10 @@ EXTRAS: Mapping[str, Extra] = {
     "s3": Extra("`recprune prepare s3://...`: logs from S3", ("s3fs",)),
     "gs": Extra("`recprune prepare gs://...`: logs from Google Cloud Storage", ("gcsfs",)),
     "ray": Extra("the street over many parts on a cluster of Ray", ("ray",)),
+    "sweep": Extra(
+        "`recprune sweep --engine ray`: trials side by side, by Ray Tune",
+        ("ray", "pandas", "pyarrow", "fsspec", "requests", "pydantic"),
+    ),
     "docs": Extra("the site of all pages, `mkdocs serve`", ("mkdocs-material", "mkdocstrings", "latex2mathml")),
     "bench": Extra(
         "the rivals of the benchmarks", ("duckdb", "psutil", "faiss-cpu", "implicit", "fastapi", "torch-pruning")

@@ -30,7 +30,18 @@ from recprune.recipe.train import TUNING
 from recprune.tracing.trace import survey
 from recprune.training.fit import FitOptions
 
-__all__ = ["ENCODINGS", "FACTORS", "Frontier", "Point", "frontier", "points", "rising", "share_lost"]
+__all__ = [
+    "ENCODINGS",
+    "FACTORS",
+    "Frontier",
+    "Point",
+    "fronted",
+    "frontier",
+    "headline_of",
+    "points",
+    "rising",
+    "share_lost",
+]
 
 FACTORS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99)
 """Shares of the parameters that have left at each step."""
@@ -142,9 +153,9 @@ def frontier(
         )
     )
     first = made[0][0]
-    headline = metric or _headline(first)
+    headline = metric or headline_of(first)
     _value(first, headline)
-    marked = _fronted([point for point, _ in made], headline)
+    marked = fronted([point for point, _ in made], headline)
     return Frontier(marked, headline, seed, max(point.epochs for point in marked))
 
 
@@ -246,7 +257,7 @@ def share_lost(point: Point, dense: Point, metric: str) -> float:
     return sign * (before - _value(point, metric)) / abs(before) if before else 0.0
 
 
-def _fronted(made: Sequence[Point], metric: str) -> tuple[Point, ...]:
+def fronted(made: Sequence[Point], metric: str) -> tuple[Point, ...]:
     """Points with `front` set: none in as few bytes is better, none as good is smaller."""
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     out = []
@@ -262,7 +273,8 @@ def _fronted(made: Sequence[Point], metric: str) -> tuple[Point, ...]:
     return tuple(out)
 
 
-def _headline(point: Point) -> str:
+def headline_of(point: Point) -> str:
+    """The usual metric among those that a point has."""
     there = [name for name, value in point.metrics.items() if value is not None]
     return next(iter([*(n for n in there if n.startswith(("ndcg", "auc", "rmse"))), *there]))
 

@@ -22,3 +22,7 @@ class Engine(Protocol):
         not at all. What it raises is raised here.
         """
         ...
+
+    def trials(self, function: Callable[[int], Any], numbers: Iterable[int]) -> Iterator[Any]:
+        """The same of few parts that take long, each of which makes plain data."""
+        ...

@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import socket
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +26,8 @@ AHEAD = 2
 """Tasks that are handed out for every worker: one that runs, and one that waits."""
 STORE = 200 << 20
 """Bytes of Ray's object store here: parts go through files, so that little is in it."""
+SILENT = 10.0
+"""Seconds that the head of a cluster may answer nobody. After 60 Ray itself would end this process without a word."""
 
 
 @dataclass(slots=True)
@@ -64,6 +68,13 @@ class Ray:
         while waiting:
             yield self._got(waiting.popleft())
 
+    def trials(self, function: Callable[[int], Any], numbers: Iterable[int]) -> Iterator[Any]:
+        """The same of long parts, each a trial of Ray Tune of its own: what it makes is plain data. Raises
+        ExtensionError where Ray Tune is not installed, DataError where the cluster is lost."""
+        from recprune.scale.engines._tune import grid
+
+        return grid(function, list(numbers), workers=self.workers, retries=self.retries, alive=self._alive)
+
     def _begin(self) -> None:
         self._aside.enter_context(contextlib.redirect_stdout(sys.stderr))  # where Ray tells of workers that died
         quiet = {"log_to_driver": False, "configure_logging": False}
@@ -80,8 +91,26 @@ class Ray:
             )
         self._ours = True
 
+    def _alive(self) -> None:
+        """Raise DataError where the head of the cluster answers nobody."""
+        host, _, port = self._ray.get_runtime_context().gcs_address.rpartition(":")
+        until = time.monotonic() + SILENT
+        while True:
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), timeout=SILENT).close()
+                return
+            except OSError as error:
+                if time.monotonic() > until:
+                    raise DataError(
+                        f"the head of the cluster, {host}:{port}, does not answer any more ({error}); what is done is "
+                        "kept: start the cluster, run the same command again, and it goes on from there"
+                    ) from error
+                time.sleep(0.5)
+
     def _got(self, task: Any) -> Any:
         try:
+            while not self._ray.wait([task], timeout=1.0)[0]:
+                self._alive()
             return self._ray.get(task)
         except self._ray.exceptions.RayTaskError as error:
             cause: BaseException = error.cause
