@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -45,14 +46,18 @@ def finetune(
         Path | None, typer.Option("--out", "-o", help="Where the result goes. Default: in the model's place.")
     ] = None,
 ) -> Answer:
-    """Train a smaller model further; on validation it never ends worse than it began."""
+    """Train a smaller model further; on validation it never ends worse than it began.
+
+    Under torchrun its workers train it together: torchrun --nproc-per-node 4 -m recprune finetune ...
+    """
     from recprune.cli._show import pairs
     from recprune.recipe.restrict import renumbering
     from recprune.recipe.shelf import Work, free, put, take
-    from recprune.recipe.stages import epochs
+    from recprune.recipe.stages import epochs, silent
     from recprune.recipe.train import TUNING
     from recprune.training.finetune import finetune
     from recprune.training.mean_of import MeanOf
+    from recprune.training.together import joined
 
     free(out or model)
     shelved, options = take(model, own, data), training.options(common.seed, TUNING)
@@ -63,15 +68,19 @@ def finetune(
         same_ids(folder, one.vocabularies, larger[0].vocabularies)
     codes = shelved.codes(split) if large is None else renumbering(large.vocabularies, shelved.vocabularies)
     split = split if large is None else large.own(split)
-    with stage("fine-tune") as say:
-        fit = finetune(
-            shelved.model,
-            split,
-            options,
-            progress=epochs(say, options.epochs),
-            renumber=codes,
-            teacher=MeanOf.of([one.model for one in larger]) if larger else None,
-        )
+    with joined() as workers:
+        with (silent if workers.rank else stage)("fine-tune") as say:
+            fit = finetune(
+                shelved.model,
+                split,
+                options,
+                progress=epochs(say, options.epochs),
+                renumber=codes,
+                teacher=MeanOf.of([one.model for one in larger]) if larger else None,
+                workers=workers,
+            )
+        if workers.rank:
+            sys.exit()
     work, where = Work.of("finetune", fit, options, distilled=large is not None), out or model
     put(where, replace(shelved, data=data or shelved.data, works=(*shelved.works, work)), seed=common.seed)
     facts = {"folder": str(where), **work.facts(), "seed": common.seed}

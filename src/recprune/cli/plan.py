@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from recprune.cli._budget import BudgetOptions
 from recprune.cli._guard import Answer
 from recprune.cli._options import Common, Data, Model, Out, Own
@@ -12,23 +14,32 @@ PLACE = 4
 
 
 def plan(model: Model, out: Out, wanted: BudgetOptions, common: Common, data: Data = None, own: Own = None) -> Answer:
-    """Choose what stays of a model and write it down; the model is not changed."""
+    """Choose what stays of a model and write it down; the model is not changed.
+
+    Under torchrun its workers score together: torchrun --nproc-per-node 4 -m recprune plan ...
+    """
     from recprune.atomic import write_bytes
     from recprune.cli._show import planned
     from recprune.recipe.prune import plan
     from recprune.recipe.shelf import take
+    from recprune.recipe.stages import silent
+    from recprune.training.together import joined
 
     budget, shelved = wanted.budget(), take(model, own, data)
     split = shelved.own(shelved.split(data))
-    chosen = plan(
-        shelved.model,
-        split,
-        budget=budget,
-        rule=wanted.rule,
-        encodings=wanted.encodings,
-        seed=common.seed,
-        stage=stage,
-    )
+    with joined() as workers:
+        chosen = plan(
+            shelved.model,
+            split,
+            budget=budget,
+            rule=wanted.rule,
+            encodings=wanted.encodings,
+            seed=common.seed,
+            stage=silent if workers.rank else stage,
+            workers=workers,
+        )
+        if workers.rank:
+            sys.exit()
     out.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(out, chosen.to_json().encode())
     facts, shown = planned(chosen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,10 +16,12 @@ from recprune.data.split import split_last, split_random
 from recprune.evaluation.inputs import ranks, row_inputs, user_inputs
 from recprune.importance.probe import Probe
 from recprune.importance.score import Rule, score
+from recprune.importance.shared import SharedProbe
 from recprune.importance.sweep import Batch, Loss
 from recprune.models._ridge import Errors, gram_rows
 from recprune.tracing.site import Kind, Survey
 from recprune.training import losses
+from recprune.training.together import Alone
 
 __all__ = ["MOST", "PER_ID", "as_asked", "code_counts", "probe", "rated", "row_batches"]
 
@@ -34,7 +37,14 @@ SCORES = 1 << 25
 
 
 def probe(
-    model: nn.Module, survey: Survey, split: Split, *, most: int = MOST, batch: int = 1024, seed: int = 0
+    model: nn.Module,
+    survey: Survey,
+    split: Split,
+    *,
+    most: int = MOST,
+    batch: int = 1024,
+    seed: int = 0,
+    workers: Alone | None = None,
 ) -> Probe:
     """What the rules may ask about a model.
 
@@ -44,15 +54,17 @@ def probe(
     target what they did in validation (the last item of train where there is no validation), by the multinomial loss,
     smoothed where items can leave the answers; a model that is solved in closed form is rated by the squared error of
     its histories.
+    workers: those who look at the batches together (`SharedProbe`), each of whom calls this with the same arguments.
     """
+    make = Probe if workers is None or workers.size == 1 else partial(SharedProbe, workers)
     if ranks(model):
         batches, loss = _of_users(model, survey, split, most, batch, seed)
         solved_on = gram_rows(split.train.histories(), _errors(model)) if hasattr(model, "refit_") else None
-        return Probe(model, survey, batches, loss, code_counts(split), products=solved_on)
+        return make(model, survey, batches, loss, code_counts(split), products=solved_on)
     part = split.valid if len(split.valid) else split.train
     batches, loss = row_batches(model, part, most, batch, seed)
     rows_of_ids, _ = row_batches(model, split.train, PER_ID * most, 4 * batch, seed)
-    return Probe(model, survey, batches, loss, code_counts(split), id_batches=rows_of_ids)
+    return make(model, survey, batches, loss, code_counts(split), id_batches=rows_of_ids)
 
 
 def as_asked(model: nn.Module, split: Split, *, seed: int = 0) -> nn.Module:

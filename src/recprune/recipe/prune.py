@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from torch import nn
 
@@ -26,6 +27,7 @@ from recprune.recipe.stages import Stage, silent
 from recprune.recipe.train import TUNING
 from recprune.tracing.trace import survey
 from recprune.training.options import FitOptions
+from recprune.training.together import Alone
 
 __all__ = ["plan", "prune"]
 
@@ -44,6 +46,7 @@ def prune(
     rounding: float = ROUNDING,
     seed: int = 0,
     stage: Stage = silent,
+    workers: Alone | None = None,
 ) -> Pruned:
     """Survey, score, choose, apply and fine-tune; the model that is given stays as it is.
 
@@ -53,6 +56,8 @@ def prune(
     encodings: that may store what stays, for a budget in bytes (None: int8, int4 and rotated rows compete with the
     cuts; an empty sequence: none); tried at every step towards a `max_drop`; for a factor, the one that is to store it.
     rounding: share of the fine-tuning in which weights act as they will be stored (`carry_out`).
+    workers: those who score and fine-tune together, each of whom calls this with the same arguments
+    (`recprune.training.together`); None: this one alone. A `max_drop` is met by one alone.
     Raises BudgetError where the budget cannot be met, SurveyError where the model cannot be traced.
 
     >>> smaller = prune(model, split, factor=0.5)
@@ -60,6 +65,8 @@ def prune(
     0.503
     """
     if budget is not None and budget.max_drop is not None:
+        if workers is not None and workers.size > 1:
+            raise BudgetError(f"{budget.amount} is met by trying, which one worker does: leave the others out")
         ways = ENCODINGS if encodings is None else encodings
         return within_drop(
             model,
@@ -74,7 +81,16 @@ def prune(
         )
     tuning = (options or TUNING) if finetuned else None
     chosen = plan(
-        model, split, factor, budget=budget, rule=rule, encodings=encodings, tuning=tuning, seed=seed, stage=stage
+        model,
+        split,
+        factor,
+        budget=budget,
+        rule=rule,
+        encodings=encodings,
+        tuning=tuning,
+        seed=seed,
+        stage=stage,
+        workers=workers,
     )
     return carry_out(
         model,
@@ -85,6 +101,7 @@ def prune(
         distilled=distilled,
         rounding=rounding,
         stage=stage,
+        workers=workers,
     )
 
 
@@ -99,13 +116,16 @@ def plan(
     tuning: FitOptions | None = None,
     seed: int = 0,
     stage: Stage = silent,
+    workers: Alone | None = None,
 ) -> Plan:
     """Survey, score and choose. The arguments are those of `prune`.
 
     tuning: of the fine-tuning that is to follow: where several kinds of unit compete they are then compared by what one
     epoch of it leaves of the loss (`recovery`); None compares them as they are before any.
     Ids leave only where a vocabulary of the split can shrink along (`followed`).
+    workers: each looks at its share of the probe's batches, and all of them hand back the plan of the first.
     """
+    workers = workers or Alone()
     budget = budget or usual_budget(0.5 if factor is None else factor)
     if budget.max_drop is not None:
         raise BudgetError(f"{budget.max_drop}: this is known after fine-tuning, so that recprune.prune has to meet it")
@@ -116,7 +136,7 @@ def plan(
     rule = as_rule(rule or usual_rule(open_, budget), seed)
     with stage("score") as say:
         there = as_asked(model, split, seed=seed)
-        asked = probe(there, found, split, seed=seed)
+        asked = probe(there, found, split, seed=seed, workers=workers)
         scores = rated(
             model,
             open_,
@@ -127,6 +147,7 @@ def plan(
             seed=seed,
             progress=lambda done, n, site: say(f"{site}, {done}/{n}"),
         )
+        scores = {name: workers.same(worth) for name, worth in scores.items()}
         say(spelled(rule).rpartition(":")[2])
     counts, left = code_counts(split), 1.0
     if len(scores) > 1:
@@ -136,16 +157,19 @@ def plan(
             )
         if tuning is not None:
             shares = recovery(there, split, found, scores, asked, options=tuning, counts=counts, seed=seed, stage=stage)
+            shares = {kind: workers.told(partial(float, share)) for kind, share in sorted(shares.items())}
             scores = recovered(found, scores, shares)
     bits = budget.bytes is not None and (encodings is None or bool(encodings))
     if bits and tuning is not None and not entries_alone(found, encodings):
         ways = BITS if encodings is None else encodings
         left = recovery_of_bits(there, split, found, asked, ways, options=tuning, seed=seed, stage=stage)
+        left = workers.told(partial(float, left))
     if budget.milliseconds is not None:
         if encodings:
             raise BudgetError(f"{budget.amount} is met by cuts alone; pack the result with recprune.pack")
-        return fast_enough(model, split, found, scores, budget, rule=spelled(rule), stage=stage)
-    return decide(
+        chosen = fast_enough(model, split, found, scores, budget, rule=spelled(rule), stage=stage)
+        return _agreed(chosen, workers)
+    chosen = decide(
         model,
         found,
         scores,
@@ -158,3 +182,9 @@ def plan(
         left=left,
         stage=stage,
     )
+    return _agreed(chosen, workers)
+
+
+def _agreed(chosen: Plan, workers: Alone) -> Plan:
+    """The plan of the first worker."""
+    return chosen if workers.size == 1 else Plan.from_json(workers.agreed(chosen.to_json()))

@@ -26,6 +26,7 @@ from recprune.surgery import apply, pack_planned, renumber, shrink_inputs
 from recprune.tracing.site import Kind, Site, Survey
 from recprune.training.finetune import finetune
 from recprune.training.fit import Fit, FitOptions
+from recprune.training.together import Alone
 
 __all__ = [
     "Pruned",
@@ -69,12 +70,13 @@ def carry_out(
     packed: bool = True,
     rounding: float = ROUNDING,
     stage: Stage = silent,
+    workers: Alone | None = None,
 ) -> Pruned:
     """Apply a plan, fine-tune, and store the weights as the plan says.
 
     distilled: with the model as teacher. packed=False leaves the last out, for what is trained further (`finished`).
     rounding: share of the epochs, the last ones, in which weights act as they will be stored (`training.rounded`); at 0
-    they are trained as floats and rounded in the end.
+    they are trained as floats and rounded in the end. workers: those who fine-tune it together, as for `fit`.
     """
     with stage("apply"):
         made, vocabularies = smaller(model, chosen, example(model, split), split.vocabularies, split, packed=False)
@@ -84,8 +86,16 @@ def carry_out(
         with stage("fine-tune") as say:
             options, teacher = options or TUNING, model if distilled else None
             with rounding_in(made, chosen, options, rounding) as steps:
-                told = epochs(say, options.epochs)
-                fit = finetune(made, split, options, progress=told, renumber=codes, teacher=teacher, before_epoch=steps)
+                fit = finetune(
+                    made,
+                    split,
+                    options,
+                    progress=epochs(say, options.epochs),
+                    renumber=codes,
+                    teacher=teacher,
+                    before_epoch=steps,
+                    workers=workers,
+                )
     small = Pruned(made, chosen, vocabularies, codes, fit)
     return finished(small, model, split, stage=stage) if packed else small
 

@@ -9,6 +9,7 @@ from recprune.evaluation.inputs import Renumber
 from recprune.training.fit import Fit, Progress, fit
 from recprune.training.options import FitOptions
 from recprune.training.state import BeforeEpoch
+from recprune.training.together import Alone
 
 __all__ = ["finetune"]
 
@@ -22,13 +23,14 @@ def finetune(
     renumber: Renumber | None = None,
     teacher: nn.Module | None = None,
     before_epoch: BeforeEpoch | None = None,
+    workers: Alone | None = None,
 ) -> Fit:
     """Train a pruned model further in place; on validation it never ends worse than it began.
 
     Without options: 8 epochs at half the usual step size, falling to 0. A model that is solved in closed form is solved
     again on what is left of it. Where ids left the model, `renumber` (made by `recprune.surgery.renumber`) tells the
     new code of every old one; the split stays as it was. teacher: the larger model, whose answers are learned too
-    (distillation). before_epoch: as for `fit`. Raises what `fit` raises.
+    (distillation). before_epoch, workers: as for `fit`. Raises what `fit` raises.
     """
     options = options or FitOptions(epochs=8, lr=5e-4, schedule="linear")
     return fit(
@@ -40,4 +42,5 @@ def finetune(
         renumber=renumber,
         teacher=teacher,
         before_epoch=before_epoch,
+        workers=workers,
     )

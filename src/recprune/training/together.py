@@ -63,6 +63,18 @@ class Alone:
         """A number that one worker finds out and all of them go by."""
         return value()
 
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over all workers, the same to the bit on each; `values` may be written over."""
+        return values
+
+    def same(self, values: Tensor) -> Tensor:
+        """Those of the first worker, to the bit; `values` may be written over."""
+        return values
+
+    def agreed(self, text: str) -> str:
+        """What the first worker says."""
+        return text
+
     def once(self, write: Callable[[], None]) -> None:
         """What one worker does while the others wait."""
         write()
@@ -120,6 +132,25 @@ class Together(Alone):
         found = torch.tensor([value() if self.rank == 0 else 0.0], dtype=torch.float64)
         dist.broadcast(found, 0)
         return float(found.item())
+
+    def total(self, values: Tensor) -> Tensor:
+        values = values.contiguous()
+        dist.all_reduce(values)
+        return self.same(values)
+
+    def same(self, values: Tensor) -> Tensor:
+        values = values.contiguous()
+        dist.broadcast(values, 0)
+        return values
+
+    def agreed(self, text: str) -> str:
+        letters = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+        length = torch.tensor(len(letters))
+        dist.broadcast(length, 0)
+        if self.rank:
+            letters = torch.empty(int(length), dtype=torch.uint8)
+        dist.broadcast(letters, 0)
+        return letters.numpy().tobytes().decode()
 
     def once(self, write: Callable[[], None]) -> None:
         if self.rank == 0:
