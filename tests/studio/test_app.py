@@ -10,6 +10,7 @@ TOKEN = "a-token-of-some-length"
 POSTS = {
     "/plan": {"rule": "magnitude", "factor": 0.5},
     "/score": {"rule": "magnitude", "factor": 0.5},
+    "/find": {"rule": "magnitude", "milliseconds": 0.5},
     "/measure": {"rule": "magnitude", "factor": 0.5, "epochs": 0},
     "/apply": {"rule": "magnitude", "factor": 0.5, "epochs": 0, "name": "small"},
     "/lists": {"user": "u1"},

@@ -25,7 +25,7 @@ from recprune.surgery import renumber
 from recprune.tracing.site import Survey
 from recprune.training.fit import FitOptions
 
-__all__ = ["fast_enough", "within_drop"]
+__all__ = ["fast_enough", "fastest", "timed_plan", "within_drop"]
 
 TRIES = 7
 """Halvings of the share of work that leaves."""
@@ -49,20 +49,34 @@ def fast_enough(
     Smaller models are made and timed on real inputs, halving the share of the multiply-adds that leaves. The median of
     a second timing must hold too. Raises BudgetError with the fastest that was found where none is fast enough.
     """
+    return timed_plan(model, split, found, scores, budget, rule=rule, stage=stage)[0]
+
+
+def timed_plan(
+    model: nn.Module,
+    split: Split,
+    found: Survey,
+    scores: Mapping[str, Tensor],
+    budget: Budget,
+    *,
+    rule: str = "",
+    stage: Stage = silent,
+) -> tuple[Plan, float, float]:
+    """The plan of `fast_enough`, and the milliseconds that a call took before and takes by it."""
     limit = budget.milliseconds or 0.0
-    if _milliseconds(model, split, budget, None) <= limit:
-        return Plan(found, {}, budget, rule)
+    whole = _milliseconds(model, split, budget, None)
+    if whole <= limit:
+        return Plan(found, {}, budget, rule), whole, whole
     with stage("time") as say:
-        most, fastest = 1.0, float("inf")
         low, high = 0.0, _reach(found, scores, budget, rule)
         plan = choose(found, scores, budget, rule=rule, work=high)
-        fastest = _milliseconds(model, split, budget, plan)
-        if fastest > limit:
+        least = _milliseconds(model, split, budget, plan)
+        if least > limit:
             raise BudgetError(
-                f"{budget.amount} cannot be met here: the smallest plan takes {fastest:.3g} ms. Allow more kinds, a "
+                f"{budget.amount} cannot be met here: the smallest plan takes {least:.3g} ms. Allow more kinds, a "
                 "lower keep or floor, or more milliseconds",
                 milliseconds=budget.milliseconds,
-                reachable=fastest,
+                reachable=least,
             )
         best, most = plan, high
         for _ in range(TRIES):
@@ -71,11 +85,22 @@ def fast_enough(
             taken = _milliseconds(model, split, budget, plan)
             say(f"{middle:.0%} of the work removed: {taken:.3g} ms")
             low, high, best = (low, middle, plan) if taken <= limit else (middle, high, best)
+        taken = _milliseconds(model, split, budget, best)
         for step in range(1, SURE + 1):
-            if _milliseconds(model, split, budget, best) <= limit:
+            if taken <= limit:
                 break
             best = choose(found, scores, budget, rule=rule, work=high + (most - high) * step / SURE)
-    return best
+            taken = _milliseconds(model, split, budget, best)
+    return best, whole, taken
+
+
+def fastest(
+    model: nn.Module, split: Split, found: Survey, scores: Mapping[str, Tensor], budget: Budget, *, rule: str = ""
+) -> tuple[float, float]:
+    """Milliseconds of a call with `budget.rows` rows, here: of the model as it is, and of the smallest that `budget`
+    leaves of it. What is asked in milliseconds lies between them."""
+    plan = choose(found, scores, budget, rule=rule, work=_reach(found, scores, budget, rule))
+    return _milliseconds(model, split, budget, None), _milliseconds(model, split, budget, plan)
 
 
 def within_drop(

@@ -15,7 +15,7 @@ from recprune.serving.face import JSON, Face, Headers, Receive, Said
 from recprune.serving.messages import read
 from recprune.serving.refusals import Refusal
 from recprune.studio.desk import Desk
-from recprune.studio.messages import Apply, Lists, Measure, Nothing, Wish
+from recprune.studio.messages import Apply, Lists, Nothing, Wish
 from recprune.studio.page import FILES
 from recprune.studio.refusals import Refused
 
@@ -25,7 +25,8 @@ GETS = frozenset({"/healthz", *FILES, "/about", "/job", "/metrics"})
 ASKED: Mapping[str, Any] = {
     "/plan": msgspec.json.Decoder(Wish),
     "/score": msgspec.json.Decoder(Wish),
-    "/measure": msgspec.json.Decoder(Measure),
+    "/find": msgspec.json.Decoder(Wish),
+    "/measure": msgspec.json.Decoder(Wish),
     "/apply": msgspec.json.Decoder(Apply),
     "/lists": msgspec.json.Decoder(Lists),
     "/cancel": msgspec.json.Decoder(Nothing),
@@ -49,6 +50,7 @@ class App(Face):
         self._does: Mapping[str, Callable[[Any], tuple[int, Any]]] = {
             "/plan": lambda wish: (200, desk.plan(wish)),
             "/score": lambda wish: (202, desk.ask(wish).told()),
+            "/find": lambda wish: (202, desk.seek(wish).told()),
             "/measure": lambda wish: (202, desk.measure(wish).told()),
             "/apply": lambda wish: (202, desk.apply(wish).told()),
             "/lists": lambda asked: (200, desk.lists(asked.user)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from recprune.planning.joint import Step
 from recprune.planning.plan import Plan
 from recprune.recipe.agree import proven
 from recprune.recipe.decide import entries_alone
+from recprune.recipe.frontier import FACTORS
 from recprune.recipe.pruned import followed, usual_budget, usual_rule
 from recprune.recipe.shelf import Shelved, Work, put, take
 from recprune.recipe.stages import Stage, silent
@@ -27,10 +28,12 @@ from recprune.recipe.train import TUNING
 from recprune.studio.beside import Beside, some_users
 from recprune.studio.job import Job, Line
 from recprune.studio.measured import Made, made, measured, tuning_of
-from recprune.studio.messages import Apply, Measure, Wish
+from recprune.studio.messages import Apply, Wish
 from recprune.studio.refusals import Refused
 from recprune.studio.scored import Scored, scored, steps_of
-from recprune.studio.sketch import Sketch, sketch
+from recprune.studio.searches import Asked, Searches
+from recprune.studio.sketch import estimated, sketch
+from recprune.studio.sought import Sought, drops_of, fast, times_of, within
 from recprune.studio.told import print_of, told
 from recprune.tracing.site import Survey
 from recprune.tracing.trace import survey
@@ -42,8 +45,9 @@ __all__ = ["Desk", "desk_of"]
 class Desk:
     """What lies on it. whole: the model; data: its data, split: the same in the model's codes, folder: where it lies.
     out: the folder that smaller models go to. found: what can leave. rule: that is asked first. own: the class of a
-    model that is not ours. scores: rule -> what it said; steps: what matrices cost in fewer bits; last: the smaller
-    model that was made last, beside: it and the large one, asked for lists."""
+    model that is not ours. scores: rule -> what it said; steps: what matrices cost in fewer bits; searches: for budgets
+    that have to be measured; last: the smaller model that was made last, beside: it and the large one, asked for
+    lists."""
 
     whole: Shelved
     data: Split
@@ -58,6 +62,7 @@ class Desk:
     line: Line = field(default_factory=Line)
     scores: dict[str, Scored] = field(default_factory=dict)
     steps: tuple[Step, ...] | None = None
+    searches: Searches = field(default_factory=Searches)
     last: Made | None = None
     beside: Beside | None = None
     split: Split = field(init=False)
@@ -95,35 +100,38 @@ class Desk:
 
     def plan(self, wish: Wish) -> dict[str, Any]:
         """The plan of a wish and its estimate, as plain data; or, as an answer like any other while somebody tries
-        budgets, that its rule was not asked yet ("not_scored") or that it cannot be met ("refused")."""
+        budgets, that something has to be measured first ("not_scored"), that its plan has to be found ("not_sought") or
+        that it cannot be met ("refused")."""
         try:
-            found, scored = self._sketch(wish), self.scores[wish.rule]
+            said = self._said(wish)
         except BudgetError as error:
-            return {"state": "refused", "message": str(error)}
+            said = {"state": "refused", "message": str(error)}
         except Refused as refused:
-            if refused.code != "not_scored":
+            if refused.code == "not_scored":
+                return {"state": refused.code}
+            if refused.code != "not_sought":
                 raise
-            return {"state": refused.code}
-        return {
-            "state": "planned",
-            **told(found.plan, self.whole.vocabularies),
-            "estimate": {
-                "loss": scored.loss,
-                "rise": found.rise,
-                "unit": scored.unit,
-                "cases": f"{scored.rows:,} {'users' if ranks(self.whole.model) else 'rows'}",
-            },
-        }
+            said = {"state": refused.code}
+        return {**said, **self.searches.ends(wish)}
 
     def ask(self, wish: Wish) -> Job:
-        """Have the rule of a wish score the model, in a job. Raises Refused."""
+        """Have the rule of a wish score the model, or measure what its budget may be, in a job. Raises Refused."""
         self._known(wish.rule)
         wish.budget()
-        return self.line.start("score", 3 if wish.stored else 2, lambda job: self._ask(wish, job))
+        stages = 1 if wish.drops else 3 if wish.stored or wish.timed else 2
+        return self.line.start("score", stages, lambda job: self._ask(wish, job))
 
-    def measure(self, wish: Measure) -> Job:
+    def seek(self, wish: Wish) -> Job:
+        """Find the plan for milliseconds, or for a loss that is allowed, in a job. Raises Refused."""
+        if not wish.sought:
+            raise Refused("not_needed")
+        self._ready(wish)
+        asked = self.searches.asked(wish)
+        return self.line.start("find", 1 if wish.timed else 4 * len(FACTORS), lambda job: self._seek(wish, asked, job))
+
+    def measure(self, wish: Wish) -> Job:
         """Carry out the plan of a wish and judge it, in a job. Raises Refused, BudgetError."""
-        plan = self._sketch(wish).plan
+        plan = self._plan(wish)
         return self.line.start("measure", 4 if wish.epochs else 3, lambda job: self._measure(wish, plan, job))
 
     def apply(self, wish: Apply) -> Job:
@@ -131,7 +139,7 @@ class Desk:
         place = self.out / wish.checked()
         if os.path.lexists(place):
             raise Refused("taken")
-        plan = self._sketch(wish).plan
+        plan = self._plan(wish)
         return self.line.start("apply", 4 if wish.epochs else 3, lambda job: self._apply(wish, plan, place, job))
 
     def lists(self, user: str) -> dict[str, Any]:
@@ -147,31 +155,83 @@ class Desk:
         if rule not in self.rules:
             raise Refused("no_rule")
 
-    def _sketch(self, wish: Wish) -> Sketch:
+    def _ready(self, wish: Wish) -> None:
+        """Raise Refused where something has to be measured before there can be a plan."""
         self._known(wish.rule)
-        budget = wish.budget()
-        if wish.rule not in self.scores or (wish.stored and self.steps is None):
+        wish.budget()
+        scored = wish.drops or wish.rule in self.scores
+        if not scored or (wish.stored and self.steps is None) or not self.searches.ready(wish):
             raise Refused("not_scored")
-        return sketch(self.found, self.scores[wish.rule], budget, self.steps if wish.stored else None)
+
+    def _plan(self, wish: Wish) -> Plan:
+        """Raises Refused, BudgetError."""
+        self._ready(wish)
+        if wish.sought:
+            return self.searches.of(wish).plan
+        return sketch(self.found, self.scores[wish.rule], wish.budget(), self.steps if wish.stored else None).plan
+
+    def _said(self, wish: Wish) -> dict[str, Any]:
+        """A plan as plain data, with what it is estimated to cost, and what was measured where it had to be found."""
+        self._ready(wish)
+        if wish.drops:
+            found = self.searches.of(wish)
+            return {"state": "planned", **told(found.plan, self.whole.vocabularies), "goal": asdict(found.goal)}
+        scored = self.scores[wish.rule]
+        goal = {"goal": asdict(self.searches.of(wish).goal)} if wish.timed else {}
+        if wish.timed:
+            made = estimated(self.searches.of(wish).plan, scored)
+        else:
+            made = sketch(self.found, scored, wish.budget(), self.steps if wish.stored else None)
+        cases = f"{scored.rows:,} {'users' if ranks(self.whole.model) else 'rows'}"
+        estimate = {"loss": scored.loss, "rise": made.rise, "unit": scored.unit, "cases": cases}
+        return {"state": "planned", **told(made.plan, self.whole.vocabularies), "estimate": estimate, **goal}
 
     def _ask(self, wish: Wish, job: Job) -> None:
         model, split = self.whole.model, self.split
         with job.watched():
+            if wish.drops:
+                self.searches.drops = drops_of(model, split, stage=job.stage)
+                return
             if wish.rule not in self.scores:
                 made = scored(model, split, self.found, wish.rule, seed=self.seed, stage=job.stage)
                 self.scores = {**self.scores, wish.rule: made}
             if wish.stored and self.steps is None:
                 self.steps = steps_of(model, split, self.found, seed=self.seed, stage=job.stage)
+        if wish.timed:
+            said = self.scores[wish.rule]
+            ends = times_of(model, split, self.found, said, wish.budget(), stage=job.stage)
+            self.searches.put_times(wish, ends)
 
-    def _made(self, wish: Measure, plan: Plan, job: Job) -> Made:
-        """What was made last, if it is that, or a new one."""
+    def _seek(self, wish: Wish, asked: Asked, job: Job) -> None:
+        """Find it, or remember why there is none."""
+        try:
+            self.searches.put(asked, self._sought(wish, asked, job))
+        except BudgetError as error:
+            self.searches.put(asked, error)
+            raise
+
+    def _sought(self, wish: Wish, asked: Asked, job: Job) -> Sought:
+        model, split, budget = self.whole.model, self.split, asked.budget
+        if wish.timed:
+            return fast(model, split, self.found, self.scores[wish.rule], budget, stage=job.stage)
+        options = replace(TUNING, epochs=asked.epochs, seed=self.seed)
+        with job.watched():
+            return within(model, split, wish.rule, budget, options, bits=asked.bits, seed=self.seed, stage=job.stage)
+
+    def _made(self, wish: Wish, plan: Plan, job: Job) -> Made:
+        """What was found, or made last, if it is that, or a new one."""
         options, last = tuning_of(wish.epochs, self.seed), self.last
-        if last is None or not last.of(plan, options):
-            last = made(self.whole.model, self.split, plan, options, job)
-            self.last, self.beside = last, None
-        return last
+        if wish.drops:
+            one = self.searches.of(wish).made
+        else:
+            one = last if last is not None and last.of(plan, options) else None
+        if one is None:
+            one = made(self.whole.model, self.split, plan, options, job)
+        if one is not last:
+            self.last, self.beside = one, None
+        return one
 
-    def _measure(self, wish: Measure, plan: Plan, job: Job) -> dict[str, Any]:
+    def _measure(self, wish: Wish, plan: Plan, job: Job) -> dict[str, Any]:
         last = self._made(wish, plan, job)
         found = measured(self.whole.model, self.split, last, job, k=self.k, seed=self.seed, threads=self.threads)
         facts = {"plan": print_of(plan), "amount": plan.budget.amount, "bytes": plan.file_bytes()}

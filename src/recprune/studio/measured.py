@@ -16,6 +16,7 @@ from recprune.evaluation.comparison import Comparison
 from recprune.evaluation.evaluate import task_of
 from recprune.evaluation.inputs import Renumber, known, ranks, row_inputs, user_inputs
 from recprune.evaluation.speed import Speed, compare_speed, ratio
+from recprune.planning.budget import Budget
 from recprune.planning.plan import Plan
 from recprune.recipe.pruned import Pruned, carry_out
 from recprune.recipe.train import TUNING
@@ -76,10 +77,16 @@ def measured(
         found = compare(model, after, split, "valid", renumber=renumber, k=k, seed=seed, repeats=0)
     with job.stage("time") as say:
         times = {}
-        for name, rows in (("request", 1), ("many", MANY)):
+        for name, rows, on in _ways(small.pruned.plan.budget, threads):
             say(f"{rows:,} at once")
-            times[name] = _timed(model, after, split, codes, rows, k, repeats, threads)
+            times[name] = _timed(model, after, split, codes, rows, k, repeats, on)
     return {**_told(found), "times": {name: _times(one) for name, one in times.items()}}
+
+
+def _ways(budget: Budget, threads: int | None) -> list[tuple[str, int, int | None]]:
+    """Name, rows and threads of each timing; what was asked in milliseconds is timed as it was asked too."""
+    ways = [("request", 1, threads), ("many", MANY, threads)]
+    return ways if budget.milliseconds is None else [("asked", budget.rows, 1), *ways]
 
 
 def _told(found: Comparison) -> dict[str, Any]:
@@ -111,7 +118,7 @@ def _timed(
     threads: int | None,
 ) -> dict[str, Speed]:
     cases = _cases(model, split)
-    cases = cases[:rows] if rows > 1 else cases[len(cases) // 2 :][:1]
+    cases = np.resize(cases, rows) if rows > 1 else cases[len(cases) // 2 :][:1]
     inputs = {"before": _inputs(model, split, cases, {}), "after": _inputs(after, split, cases, codes)}
     listed = k if task_of(model, split) == "ranking" else None
     return compare_speed(

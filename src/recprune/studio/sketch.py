@@ -13,7 +13,7 @@ from recprune.recipe.decide import entries_alone
 from recprune.studio.scored import Scored
 from recprune.tracing.site import FLAT, Survey
 
-__all__ = ["Sketch", "sketch"]
+__all__ = ["Sketch", "estimated", "sketch"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,17 +32,18 @@ def sketch(found: Survey, scored: Scored, budget: Budget, steps: Sequence[Step] 
     where the budget cannot be met.
     """
     if budget.bytes is None or steps is None:
-        return _estimated(choose(found, scored.scores, budget, rule=scored.rule), scored)
+        return estimated(choose(found, scored.scores, budget, rule=scored.rule), scored)
     if entries_alone(found, None):
         flat = [cut.tensor for site in found.sites for cut in site.cuts if cut.dim == FLAT]
         stored = dict.fromkeys(flat, "item_bytes")
-        return _estimated(choose(found, scored.scores, budget, rule=scored.rule, encodings=stored), scored)
+        return estimated(choose(found, scored.scores, budget, rule=scored.rule, encodings=stored), scored)
     worth = scored.scores if scored.worth is None else scored.worth
     rise, plan = by_estimate(found, worth, budget, steps, rule=scored.rule)[0]
     return Sketch(plan, None if scored.worth is None else rise)
 
 
-def _estimated(plan: Plan, scored: Scored) -> Sketch:
+def estimated(plan: Plan, scored: Scored) -> Sketch:
+    """A plan with what it is estimated to cost."""
     if scored.worth is None:
         return Sketch(plan, None)
     return Sketch(plan, sum(float(scored.worth[n][plan.leaving(plan.survey.site(n))].sum()) for n in plan.kept))

@@ -15,7 +15,8 @@ FEW = 0.05
 
 def test_nothing_comes_from_elsewhere_and_nothing_stands_inline():
     texts = {path: content.decode() for path, (_, content) in FILES.items()}
-    assert set(texts) == {"/", "/studio.css", "/studio.js", "/ask.js", "/parts.js", "/plan.js", "/results.js"}
+    scripts = ("studio", "amounts", "ask", "parts", "plan", "results")
+    assert set(texts) == {"/", "/studio.css", *(f"/{name}.js" for name in scripts)}
     addresses = re.findall(r"https?:\S+", "\n".join(texts.values()))
     assert addresses == ['http://www.w3.org/2000/svg";'], "a namespace is no address"
     assert re.findall(r'(?:src|href)="([^"]+)"', texts["/"]) == ["studio.css", "studio.js"]
@@ -199,6 +200,69 @@ def test_bytes_a_rule_and_kinds_are_said_as_well(open_at, seen):
     seen.calm()
     assert "Keep what is large" in seen.text("rule-words")
     assert seen("document.querySelector('input[name=amount]:checked').value") == "bytes"
+
+
+def test_milliseconds_are_sought_between_what_was_timed(open_at, browser, seen):
+    """Nothing here hangs on how fast this machine is: one budget is above all times, one below."""
+    open_at("lists")
+    seen.click("input[value=milliseconds]")
+    seen.until("!document.getElementById('find').hidden")
+    assert " now, " in seen.text("exact-label")
+    assert "ms" in seen.text("exact-label")
+    assert seen("document.getElementById('slide').getAttribute('aria-valuetext')").endswith(" milliseconds")
+    assert seen("document.getElementById('measure-now').disabled"), "no plan yet"
+
+    seen.put("exact", "0.0001")
+    seen.until("!document.getElementById('find').hidden && !document.getElementById('find-now').disabled")
+    seen.click("#find-now")
+    seen.says("plan-wrong", "0.0001 ms for 1 row(s) cannot be met here: the smallest plan takes")
+    seen.put("exact", "5000")
+    seen.until("!document.getElementById('find').hidden && !document.getElementById('find-now').disabled")
+    seen.click("#find-now")
+    seen.says("summary", "For 5000 ms for 1 row(s) nothing has to leave.")
+    assert "measured before fine-tuning" in seen.text("tiles")
+    seen.put("epochs", "0")
+    seen.calm()
+    seen.click("#measure-now")
+    seen.says("measured", "ms a request, on one thread, as asked")
+    seen.calm()
+    seen.put("rows", "7")
+    seen("document.getElementById('rows').dispatchEvent(new Event('change', {bubbles: true}))")
+    seen.until("!document.getElementById('find').hidden && document.getElementById('job').hidden")
+    assert browser.complaints()[0] == []
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_what_may_be_lost_is_found_by_the_keyboard_alone(open_at, browser, seen, width):
+    _, out = open_at("lists", width)
+    seen("document.querySelector('input[value=factor]').focus()")
+    for _ in range(3):
+        browser.press("ArrowDown", 40)
+    assert seen("document.activeElement.value") == "max_drop"
+    seen.until("!document.getElementById('find').hidden")
+    assert seen.text("limit").startswith("1 percent: ndcg@20 no lower than ")
+    seen("document.getElementById('slide').focus()")
+    browser.press("End", 35)
+    seen.says("limit", "20 percent: ")
+    browser.press("ArrowLeft", 37)
+    seen.says("limit", "19.8 percent: ")
+    seen.put("exact", "60")
+    seen.put("epochs", "8")
+    seen.until("!document.getElementById('find').hidden && !document.getElementById('find-now').disabled")
+    seen("document.getElementById('find-now').focus()")
+    browser.press("Enter", 13)
+    seen.says("summary", "ndcg@20 at most 0.6 of it lower: ")
+    assert "measured after fine-tuning" in seen.text("tiles")
+    assert seen("document.documentElement.scrollWidth") == width
+    seen.calm()
+    seen.put("name", f"held-{width}")
+    seen.click("#apply-now")
+    seen.says("written", str(out / f"held-{width}"))
+    assert take(out / f"held-{width}").plan.budget.max_drop.share == 0.6
+    seen.calm()
+    seen.put("epochs", "9")
+    seen.until("!document.getElementById('find').hidden")
+    assert browser.complaints()[0] == []
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

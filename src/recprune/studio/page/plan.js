@@ -1,5 +1,6 @@
 // A plan on the page.
 
+import { reached } from "./amounts.js";
 import { at, count, element, number, percent, say, signed, table, tile } from "./parts.js";
 
 const NAMES = { field: "fields", id: "ids", dim: "dims", neuron: "neurons", filter: "filters", head: "heads", entry: "entries" };
@@ -19,6 +20,11 @@ function sizes([before, after], name, unit = "") {
 }
 
 function estimated(estimate) {
+  if (!estimate) return [];
+  return [lossOf(estimate)];
+}
+
+function lossOf(estimate) {
   if (estimate.rise === null) {
     return tile("Estimated loss", "not estimated", "there are too many entries to try; measure it", null);
   }
@@ -34,12 +40,14 @@ export function showPlan(plan) {
   say("summary", sentence(plan));
   say("plan-wrong", "");
   at("plan").hidden = false;
+  at("find").hidden = true;
   at("tiles").replaceChildren(
     sizes(plan.parameters.P, "Features, P"),
     sizes(plan.parameters.Q, "Network, Q"),
     sizes(plan.parameters.all, "P + Q"),
     sizes(plan.bytes, "Weights file", " bytes"),
-    estimated(plan.estimate),
+    ...(plan.goal ? [tile(...reached(plan.goal))] : []),
+    ...estimated(plan.estimate),
   );
   table(
     at("sites"),
@@ -64,7 +72,14 @@ export function showPlan(plan) {
 }
 
 export function noPlan(words, wrong = "") {
-  at("plan").hidden = true;
+  at("plan").hidden = at("find").hidden = true;
   say("summary", words);
   say("plan-wrong", wrong);
+}
+
+// A budget that only measuring can meet: nothing is begun before somebody asks for it.
+export function noneYet(words) {
+  noPlan("No plan yet.");
+  at("find").hidden = false;
+  at("find-words").textContent = words;
 }

@@ -23,6 +23,11 @@ function framed(made, name) {
   return frame;
 }
 
+function timeOf(name, rows) {
+  const of = rows === 1 ? "a request" : `for ${count(rows)}`;
+  return name === "asked" ? `ms ${of}, on one thread, as asked` : `ms ${of}`;
+}
+
 export function showMeasured(found, plan, current) {
   const { before, after, times } = found;
   const differences = Object.fromEntries(found.differences.map((one) => [one.metric, one]));
@@ -31,7 +36,7 @@ export function showMeasured(found, plan, current) {
     ["network Q", count(before.network), count(after.network), ""],
     ["bytes of all tensors", count(before.bytes), count(after.bytes), ""],
     ...Object.entries(times).map(([name, one]) => [
-      name === "request" ? "ms a request" : `ms for ${count(one.before.rows)}`,
+      timeOf(name, one.before.rows),
       milliseconds(one.before), milliseconds(one.after), `${number(one.ratio.median)} times as fast`,
     ]),
     ...Object.keys(before.metrics).map((name) => [

@@ -1,55 +1,88 @@
 // The studio: a wish becomes a plan at once, and on demand a measurement, lists, a folder.
 
+import { amount } from "./amounts.js";
 import { about, job, post, useToken } from "./ask.js";
-import { noPlan, showPlan } from "./plan.js";
+import { noneYet, noPlan, showPlan } from "./plan.js";
 import { at, count, element, say } from "./parts.js";
 import { showApplied, showBoth, showMeasured, showSoFar } from "./results.js";
 
-const SMALLEST = 0.01; // of the bytes, at the left end of the slider
-const WORDS = { score: "Asking the rule", measure: "Measuring", apply: "Writing the smaller model" };
+const WORDS = {
+  score: "Asking the rule", find: "Finding the plan", measure: "Measuring", apply: "Writing the smaller model",
+};
+const FINDS = {
+  milliseconds: "Smaller models are made and timed here, one after the other: some seconds, or minutes.",
+  max_drop: "The model is pruned in steps and fine-tuned after each, for the epochs below (one a step at least), until it "
+    + "has lost too much: it takes as long as that training.",
+};
 const EVERY = 300; // milliseconds between two looks at a job
-const now = { facts: null, plan: null, measured: [], running: null, timer: 0, again: false };
+const now = { facts: null, ends: {}, plan: null, measured: [], running: null, timer: 0, again: false };
 
-const byBytes = () => document.querySelector("input[name=amount]:checked").value === "bytes";
+const kind = () => document.querySelector("input[name=amount]:checked").value;
+const extra = () => ({ rows: at("rows").valueAsNumber || 1, metric: at("metric").value });
+const known = () => !amount(kind()).sought || Boolean(now.ends[kind()]);
 
 function wish() {
   const boxes = [...at("kinds").querySelectorAll("input")];
   const kinds = boxes.filter((box) => box.checked).map((box) => box.value);
-  const amount = byBytes() ? { bytes: Math.round(at("exact").valueAsNumber) } : { factor: at("exact").valueAsNumber / 100 };
-  return { rule: at("rule").value, kinds: kinds.length === boxes.length ? [] : kinds, bits: at("bits").checked, ...amount };
+  const asked = amount(kind()).ask(known() ? at("exact").valueAsNumber : 1, extra());
+  return {
+    rule: at("rule").value, kinds: kinds.length === boxes.length ? [] : kinds, bits: at("bits").checked,
+    epochs: at("epochs").valueAsNumber || 0, ...asked,
+  };
 }
 
-const order = () => ({ ...wish(), epochs: at("epochs").valueAsNumber || 0 });
-
-// The slider and the number beside it say the same; of bytes the slider goes by magnitude.
+// The slider and the number beside it say the same; of bytes and milliseconds the slider goes by magnitude.
 function exactFromSlide() {
-  const share = at("slide").valueAsNumber / 100;
-  at("exact").value = byBytes() ? Math.max(1, Math.round(now.facts.bytes * SMALLEST ** (1 - share))) : at("slide").value;
+  if (known()) at("exact").value = amount(kind()).exact(at("slide").valueAsNumber, now.facts, now.ends[kind()], extra());
 }
 
 function slideFromExact() {
   const value = at("exact").valueAsNumber;
-  if (!Number.isFinite(value)) return;
-  at("slide").value = byBytes() ? 100 * (1 - Math.log(value / now.facts.bytes) / Math.log(SMALLEST)) : value;
+  if (!Number.isFinite(value) || !known()) return;
+  at("slide").value = amount(kind()).slide(value, now.facts, now.ends[kind()], extra());
 }
 
 function saySlide() {
-  const value = at("exact").valueAsNumber;
-  at("slide").setAttribute("aria-valuetext", byBytes() ? `${count(value)} bytes` : `${value} percent`);
+  const words = known() ? amount(kind()).say(at("exact").valueAsNumber, now.ends[kind()], extra()) : "not measured yet";
+  at("slide").setAttribute("aria-valuetext", words);
+  say("limit", kind() === "max_drop" && known() ? `${words}.` : "");
 }
 
 function showAmount() {
-  const bytes = byBytes();
-  at("slide-label").textContent = bytes ? "Most bytes of the weights file" : "Share that leaves";
-  at("exact-label").textContent = bytes ? `Bytes, of ${count(now.facts.bytes)}` : "Percent";
-  at("exact").max = bytes ? "" : "100";
-  at("exact").min = bytes ? "1" : "0";
-  at("bits-choice").hidden = !bytes;
+  const one = amount(kind());
+  const ends = now.ends[kind()] ?? null;
+  at("slide-label").textContent = one.label();
+  at("exact-label").textContent = one.unit(now.facts, ends, extra());
+  at("exact").max = one.max;
+  at("exact").min = one.min;
+  at("slide").disabled = at("exact").disabled = !known();
+  at("bits-choice").hidden = !["bytes", "max_drop"].includes(kind());
+  at("rows-choice").hidden = kind() !== "milliseconds";
+  at("metric-choice").hidden = kind() !== "max_drop";
+}
+
+function begins() {
+  at("slide").value = amount(kind()).first;
+  exactFromSlide();
+}
+
+// What a budget that has to be measured may be: the slider goes from one end to the other. Asks anew where it began there.
+function takeEnds(ends) {
+  const was = now.ends[kind()];
+  if (JSON.stringify(was) === JSON.stringify(ends)) return false;
+  now.ends[kind()] = ends;
+  if (ends.metrics && !was) at("metric").replaceChildren(...ends.metrics.map((one) => new Option(one.name, one.name)));
+  if (was) slideFromExact();
+  else begins();
+  showAmount();
+  saySlide();
+  return !was;
 }
 
 function showButtons() {
   const ready = Boolean(now.plan) && !now.running;
   at("measure-now").disabled = at("apply-now").disabled = !ready;
+  at("find-now").disabled = Boolean(now.running);
   at("lists-now").disabled = !now.made || Boolean(now.running);
 }
 
@@ -75,11 +108,19 @@ async function planOnce() {
   now.plan = null;
   say("wrong", "");
   if (!at("exact").checkValidity()) return noPlan("No plan.", "Say the budget as a number.");
+  if (!at("rows-choice").hidden && !at("rows").checkValidity()) return noPlan("No plan.", "Say the rows as a whole number.");
   if (![...at("kinds").querySelectorAll("input")].some((box) => box.checked)) {
     return noPlan("No plan.", "Something has to be allowed to leave: choose a kind of unit.");
   }
   try {
+    const of = kind();
     const found = await post("plan", wish());
+    if (of !== kind()) return;
+    if (found.ends && takeEnds(found.ends)) {
+      changed = true;
+      return;
+    }
+    if (found.state === "not_sought") return noneYet(FINDS[kind()]);
     if (found.state === "refused") return noPlan("No plan.", found.message);
     if (found.state === "not_scored") return await score();
     now.plan = found;
@@ -90,7 +131,8 @@ async function planOnce() {
 }
 
 async function score() {
-  noPlan("The rule has to look at the model first.");
+  const first = "The rule has to look at the model first.";
+  noPlan(amount(kind()).sought ? "What such a budget may be has to be measured first." : first);
   if (now.running) {
     now.again = true;
     return;
@@ -105,7 +147,7 @@ async function score() {
 
 function showAgain() {
   const [found] = now.measured;
-  if (found) showMeasured(found, found.words, now.plan?.plan === found.plan && found.epochs === order().epochs);
+  if (found) showMeasured(found, found.words, now.plan?.plan === found.plan && found.epochs === wish().epochs);
 }
 
 // A job is looked at until it is over; then what it was for goes on.
@@ -164,10 +206,10 @@ function over(told) {
 }
 
 function ended(told) {
-  const place = { score: "plan-wrong", measure: "measure-wrong", apply: "apply-wrong" }[told.kind];
+  const place = { score: "plan-wrong", find: "plan-wrong", measure: "measure-wrong", apply: "apply-wrong" }[told.kind];
   if (told.state === "stopped") say(place, "It was cancelled.");
   if (told.state === "failed") say(place, told.error);
-  if (told.kind === "score" && told.state === "done") planNow();
+  if (["score", "find"].includes(told.kind) && told.state === "done") planNow();
   if (told.state !== "done") return;
   if (told.kind === "measure") {
     const { amount, epochs, rule } = told.result;
@@ -177,7 +219,7 @@ function ended(told) {
     showSoFar(now.measured);
   }
   if (told.kind === "apply") showApplied(told.result);
-  if (told.kind !== "score") {
+  if (["measure", "apply"].includes(told.kind)) {
     now.made = true;
     at("lists-said").textContent = "Name a user.";
     at("both").replaceChildren();
@@ -258,16 +300,19 @@ function planSoon() {
 at("slide").addEventListener("input", () => { exactFromSlide(); planSoon(); });
 at("exact").addEventListener("input", () => { slideFromExact(); planSoon(); });
 for (const radio of document.querySelectorAll("input[name=amount]")) {
-  radio.addEventListener("change", () => { at("slide").value = 50; exactFromSlide(); showAmount(); planSoon(); });
+  radio.addEventListener("change", () => { begins(); showAmount(); planSoon(); });
 }
 at("rule").addEventListener("change", () => { showRule(); planSoon(); });
 for (const id of ["kinds", "bits"]) at(id).addEventListener("change", planSoon);
-at("epochs").addEventListener("input", showAgain);
+at("rows").addEventListener("change", () => { now.ends.milliseconds = null; showAmount(); planSoon(); });
+at("metric").addEventListener("change", () => { begins(); showAmount(); planSoon(); });
+at("epochs").addEventListener("input", () => { if (kind() === "max_drop") planSoon(); else showAgain(); });
+at("find-now").addEventListener("click", () => begin("find", wish(), "plan-wrong"));
 at("wish").addEventListener("submit", (event) => { event.preventDefault(); planNow(); });
-at("measure").addEventListener("submit", (event) => { event.preventDefault(); begin("measure", order(), "measure-wrong"); });
+at("measure").addEventListener("submit", (event) => { event.preventDefault(); begin("measure", wish(), "measure-wrong"); });
 at("apply").addEventListener("submit", (event) => {
   event.preventDefault();
-  begin("apply", { ...order(), name: at("name").value }, "apply-wrong");
+  begin("apply", { ...wish(), name: at("name").value }, "apply-wrong");
 });
 at("lists").addEventListener("submit", (event) => { event.preventDefault(); compareLists(); });
 at("gate").addEventListener("submit", (event) => { event.preventDefault(); useToken(at("token").value); open(); });
