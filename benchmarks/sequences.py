@@ -5,12 +5,14 @@ Settings are chosen on validation (benchmarks/recipes_sequences.py), one try at 
     python -m benchmarks.sequences --try beauty sasrec lr=1e-3 dropout=0.5 epochs=30
 
 Models are judged on test once each, by one evaluator. What was measured is kept under benchmarks/runs, so that an
-interrupted run goes on; `--models item_knn sasrec` measures those alone, and prunes nothing.
+interrupted run goes on; `--models item_knn sasrec` measures those alone, and prunes nothing. RECPRUNE_DEVICE=cuda
+trains, prunes and judges on a graphics card; times of a request are of the processor all the same.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -35,13 +37,17 @@ from recprune.packing import pack, storing
 from recprune.planning.budget import Budget
 from recprune.planning.plan import Plan
 from recprune.recipe.prune import prune
+from recprune.recipe.pruned import Pruned
+from recprune.recipe.rivals import from_scratch
 from recprune.surgery import renumber
+from recprune.training.options import FitOptions
 
 __all__ = ["main", "tried"]
 
 RUNS = Path(__file__).resolve().parent / "runs"
 SEEDS = (0, 1, 2)
 SHARES = (5, 10, 20, 50)
+DEVICE = os.environ.get("RECPRUNE_DEVICE", "cpu")
 Stored = tuple[nn.Module, Plan | None]
 """A model, and what it was pruned by."""
 
@@ -76,14 +82,15 @@ def before(name: str, data: SequenceData, models: list[str] | None = None) -> No
         if models and label not in models:
             continue
         found = [one(name, data, label, seed) for seed in seeds(recipe)]
-        seconds = round(float(np.mean([f["seconds"] for f in found])), 1)
+        here = all(f.get("device", "cpu") == "cpu" for f in found)
+        seconds = round(float(np.mean([f["seconds"] for f in found])), 1) if here else None
         rows.append([label, *cells(found, data), spread(found, data), seconds])
     written(
         f"sequences_{name}",
         f"{data.title}: recommenders of sequences before pruning",
         ["model", "seeds", "bytes", *data.metrics, f"spread of {data.metrics[0]}", "seconds of the processor"],
         rows,
-        data.notes,
+        [*trained_on([row[-1] is None for row in rows[len(data.published) :]]), *data.notes],
         f"{name} --models {' '.join(models)}" if models else name,
     )
 
@@ -106,6 +113,13 @@ def after(name: str, data: SequenceData) -> None:
             continue
         fast[label] = makes[0]()
         rows.append([label, *cells(found, data), *lost(base, found, data)])
+        if recipe.options is not None:
+            makes = [partial(scratch, name, data, recipe, share, seed) for seed in all_seeds]
+            again = [
+                judged(f"{name}-scratch-{share}-{s}", m, data, name) for s, m in zip(all_seeds, makes, strict=True)
+            ]
+            rows.append([f"{label}, same size from scratch", *cells(again, data), *lost(base, again, data)])
+            notes.append(f"{label}: recall of the pruned minus that from scratch {apart(again, found)}")
     for bits in ("int8", "int4"):
         makes = [partial(packed, name, data, bits, seed) for seed in all_seeds]
         found = [judged(f"{name}-{bits}-{s}", m, data, name) for s, m in zip(all_seeds, makes, strict=True)]
@@ -153,7 +167,9 @@ def parts_of(name: str, valid: bool) -> Parts:
 
 def kept(name: str, data: SequenceData, label: str, seed: int) -> Stored:
     """The model, trained before or now."""
-    return stored(f"{name}-{label}-{seed}", lambda: (data.models[label].make(parts_of(name, False).learn, seed), None))
+    return stored(
+        f"{name}-{label}-{seed}", lambda: (data.models[label].make(parts_of(name, False).learn, seed, DEVICE), None)
+    )
 
 
 def one(name: str, data: SequenceData, label: str, seed: int) -> dict[str, Any]:
@@ -169,12 +185,39 @@ def pruned(name: str, data: SequenceData, recipe: Recipe, share: int, seed: int)
     def make() -> Stored:
         budget, how = Budget(bytes=size_of(model)[2] // share), recipe.options
         if how is not None:
-            epochs = max(1, how.epochs // 2)
-            how = replace(how, epochs=epochs, patience=epochs, lr=how.lr / 2, seed=seed)
-        made = prune(model, learn, budget=budget, options=how, seed=seed)
-        return made.model, made.plan
+            how = epochs_of(replace(how, lr=how.lr / 2, seed=seed), 0.5)
+        made = prune(model.to(DEVICE), learn, budget=budget, options=how, seed=seed)
+        return made.model.cpu(), made.plan
 
     return stored(f"{name}-1-{share}-{seed}", make)
+
+
+def scratch(name: str, data: SequenceData, recipe: Recipe, share: int, seed: int) -> Stored:
+    """The shapes and bits of the pruned model, new weights, as many epochs as training and fine-tuning together."""
+    model, chosen = pruned(name, data, recipe, share, seed)
+    if recipe.options is None or chosen is None:
+        raise ValueError(f"{data.best} has no epochs")
+    learn, whole = parts_of(name, False).learn, kept(name, data, data.best, seed)[0]
+    small = Pruned(model.to(DEVICE), chosen, learn.vocabularies, renumber(chosen), None)
+    how = epochs_of(replace(recipe.options, seed=seed + 100), 1.5)
+    return from_scratch(whole.to(DEVICE), learn, small, options=how, seed=seed + 100).model.cpu(), chosen
+
+
+def epochs_of(how: FitOptions, share: float) -> FitOptions:
+    """A share of the epochs, all of them done."""
+    epochs = max(1, int(how.epochs * share))
+    return replace(how, epochs=epochs, patience=epochs)
+
+
+def trained_on(elsewhere: list[bool]) -> list[str]:
+    """A word on models that were not trained on a processor."""
+    return ["Where no seconds are told, a graphics card trained"] if any(elsewhere) else []
+
+
+def apart(base: list[dict[str, Any]], found: list[dict[str, Any]]) -> str:
+    """Mean difference over the seeds, and its standard error over the cases."""
+    cases = np.mean([np.array(f["cases"]) - np.array(b["cases"]) for b, f in zip(base, found, strict=True)], axis=0)
+    return f"{cases.mean():+.5f} (standard error {cases.std(ddof=1) / len(cases) ** 0.5:.5f})"
 
 
 def packed(name: str, data: SequenceData, bits: str, seed: int) -> Stored:
@@ -190,11 +233,12 @@ def judged(key: str, make: Callable[[], Stored], data: SequenceData, name: str) 
         parts, begin = parts_of(name, False), time.process_time()
         model, chosen = make()
         seconds = time.process_time() - begin
-        found = parts.scores(model, data.k, None if chosen is None else renumber(chosen))
+        found = parts.scores(model.to(DEVICE), data.k, None if chosen is None else renumber(chosen))
         measured = {
             "metrics": {metric: found.mean[metric] for metric in data.metrics},
             "bytes": size_of(model)[2],
             "seconds": seconds,
+            "device": DEVICE,
             "cases": np.round(found.parts[data.metrics[0]].values, 7).tolist(),
         }
         print(f"  {key}: {measured['metrics']}, {measured['bytes']:,} bytes, {seconds:.0f} s", flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
@@ -28,7 +29,7 @@ from recprune.tracing.cutting import (
     outputs_after,
     smaller_copy,
 )
-from recprune.tracing.inputs import Example, call
+from recprune.tracing.inputs import Example, call, changed
 from recprune.tracing.kept_width import still
 from recprune.tracing.regrowing import regrown
 from recprune.tracing.site import FLAT, Absent
@@ -44,6 +45,9 @@ __all__ = [
     "shrink_inputs",
     "shrink_outputs",
 ]
+
+
+CPU = torch.device("cpu")
 
 
 def apply(
@@ -67,8 +71,12 @@ def apply(
     """
     _same_model(model, plan)
     _check_packing(model, plan)
-    small = _cut(model, plan, example, counts or {})
-    columns = _columns(model, plan)
+    columns, place = _columns(model, plan), next((t.device for t in named_tensors(model).values()), CPU)
+    if place.type == "cuda":  # which adds up in an order that goes by the shapes, so that nothing would be equal
+        there = changed(example, lambda _, value: value.cpu(), columns)
+        small = _cut(copy.deepcopy(model).cpu(), plan, there, counts or {}).to(place)
+    else:
+        small = _cut(model, plan, example, counts or {})
     return pack_planned(small, plan, shrink_inputs(plan, example, columns)) if packed else small
 
 
@@ -217,7 +225,7 @@ def _masked(
     """Same shapes, zeros where units and entries leave."""
     tensors = named_tensors(model)
     for name, mask in stays.items():
-        tensors[name] = tensors[name].detach() * mask.view(tensors[name].shape)
+        tensors[name] = tensors[name].detach() * mask.view(tensors[name].shape).to(tensors[name].device)
     return masked_copy(model, plan.survey, leaving, fallback, tensors)
 
 

@@ -46,4 +46,4 @@ def _spread(name: str, value: Tensor, dim: int, size: int, stays: Tensor) -> Ten
     if dim >= value.dim() or value.shape[dim] != len(stays):
         raise SurgeryError(f"tensor {name!r} is {tuple(value.shape)}, which this cut does not leave", tensor=name)
     wide = value.new_zeros(*value.shape[:dim], size, *value.shape[dim + 1 :])
-    return wide.index_copy_(dim, stays, value)
+    return wide.index_copy_(dim, stays.to(value.device), value)
