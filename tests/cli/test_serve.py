@@ -67,3 +67,15 @@ def test_what_is_not_installed_is_named_with_the_extra(model, monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "msgspec", None)
     refused(call(model), "msgspec", "recprune[serve]")
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--engine", "cloud"), "not cloud"),
+        (("--workers", 2), "of one worker"),
+        (("--engine", "ray", "--threads", 0), "asked by threads"),
+    ],
+)
+def test_where_models_run_is_said_in_full_or_refused(model, words, why):
+    refused(call(model, *words), "DataError", why)

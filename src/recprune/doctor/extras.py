@@ -52,6 +52,10 @@ EXTRAS: Mapping[str, Extra] = {
         "`recprune sweep --engine ray`: trials side by side, by Ray Tune",
         ("ray", "pandas", "pyarrow", "fsspec", "requests", "pydantic"),
     ),
+    "rayserve": Extra(
+        "`recprune serve --engine ray`: models that run in replicas, by Ray Serve",
+        ("ray", "grpcio-reflection", "uvicorn", "httptools", "msgspec"),
+    ),
     "docs": Extra("the site of all pages, `mkdocs serve`", ("mkdocs-material", "mkdocstrings", "latex2mathml")),
     "bench": Extra(
         "the rivals of the benchmarks", ("duckdb", "psutil", "faiss-cpu", "implicit", "fastapi", "torch-pruning")
