@@ -224,8 +224,8 @@ SETS: Mapping[str, ListData] = {
         notes=(
             "Of ease on validation (a tenth of train), recall@20 / NDCG@20: reg 50, user_power 0.5, dropout 0.5, "
             "item_power 0.1: 0.2367 / 0.1438; reg 196, dropout 0.7, item_power 0.1 and user_power 0.2, 0.3, 0.35, 0.4: "
-            "0.2461 / 0.1454, 0.2468 / 0.1455, 0.2469 / 0.1454, 0.2462 / 0.1451; user_power 0.3, reg 140 and 280: 0.2464 / "
-            "0.1465, 0.2465 / 0.1441; 68 settings were tried",
+            "0.2461 / 0.1454, 0.2468 / 0.1455, 0.2469 / 0.1454, 0.2462 / 0.1451; user_power 0.3, reg 140 and 280: "
+            "0.2464 / 0.1465, 0.2465 / 0.1441; 68 settings were tried",
         ),
     ),
     "ml-100k": small(
