@@ -57,7 +57,7 @@ def test_roles_labels_and_split_are_those_that_recbole_is_told(tmp_path, atomic)
     split = found.prepared.split
     assert found.tool == "recbole"
     assert found.unread == ("learning_rate",)
-    assert found.prepared.way == "user"
+    assert found.prepared.way == "RS TO by user, as RecBole does"
     assert lengths(split) == [36, 6, 6]
     assert (found.roles.user, found.roles.label, found.roles.multi) == ("user_id", "label", ("genre",))
     assert found.roles.numeric == ()
@@ -69,7 +69,7 @@ def test_without_load_col_only_the_ids_are_loaded_and_with_null_all_columns(tmp_
     args = "eval_args: {split: {RS: [0.8, 0.1, 0.1]}, order: RO, group_by: none}"
     few = prepare_config(config(tmp_path, f"dataset: tiny\ndata_path: data\n{args}\n"))
     assert set(few.prepared.split.train.columns) == {"user", "item"}
-    assert few.prepared.way == "random"
+    assert few.prepared.way == "RS RO, as RecBole does"
     every = prepare_config(config(tmp_path, f"dataset: tiny\ndata_path: data\nload_col: null\n{args}\n"))
     assert set(every.prepared.split.train.columns) == {"user", "item", "rating", "time", "genre", "price"}
 
@@ -89,7 +89,22 @@ def test_columns_of_other_names_and_rare_users(tmp_path, atomic):
     found = prepare_config(config(tmp_path, said), atomic)
     assert "lonely" not in found.prepared.split.vocabularies["user"].ids
     assert lengths(found.prepared.split) == [36, 6, 6]
-    assert found.prepared.way == "last"
+    assert found.prepared.way == "LS TO by user, as RecBole does"
+
+
+def test_a_config_that_says_nothing_of_parts_gets_those_that_recbole_makes_by_itself(tmp_path, atomic):
+    found = prepare_config(config(tmp_path, "dataset: tiny\ndata_path: data\n"))
+    assert found.prepared.way == "RS RO by user, as RecBole does"
+    assert lengths(found.prepared.split) == [36, 6, 6]
+
+
+def test_rows_that_stand_twice_stay_where_nothing_else_is_said(tmp_path, atomic):
+    with (atomic / "tiny.inter").open("a") as file:
+        file.write("u1\ti1\t5\t999\n")
+    said = "dataset: tiny\ndata_path: data\nload_col: null\neval_args: {split: {LS: valid_and_test}, order: TO}\n"
+    assert sum(lengths(prepare_config(config(tmp_path, said)).prepared.split)) == len(ROWS) + 1
+    once = prepare_config(config(tmp_path, said + "rm_dup_inter: last\n")).prepared.split
+    assert sum(lengths(once)) == len(ROWS)
 
 
 def test_parts_that_were_made_before_are_taken_as_they_are(tmp_path, atomic):
@@ -106,8 +121,10 @@ def test_parts_that_were_made_before_are_taken_as_they_are(tmp_path, atomic):
     ("said", "word"),
     [
         ("val_interval: {rating: '[3,inf)'}", "val_interval"),
-        ("eval_args: {split: {RS: [8, 1, 1]}, order: RO, group_by: user}", "eval_args"),
-        ("epochs: 3", "eval_args"),
+        ("eval_args: {split: {RS: [8, 2]}, order: RO, group_by: user}", "eval_args"),
+        ("eval_args: {split: {LS: valid_only}, order: TO}", "eval_args"),
+        ("eval_args: {split: {TS: [8, 1, 1]}, order: RO}", "eval_args"),
+        ("eval_args: {split: {RS: [8, 1, 1]}, order: TO}", "TIME_FIELD"),
         ("user_inter_num_interval: '[2,9]'", "upper end"),
         ("field_separator: ','", "field_separator"),
         ("rm_dup_inter: some", "rm_dup_inter"),
@@ -151,12 +168,29 @@ def test_features_of_fuxictr_become_fields_of_their_kind(tmp_path, csv):
     found = prepare_config(config(tmp_path, FUXI))
     split = found.prepared.split
     assert found.tool == "fuxictr"
-    assert found.unread == ("min_categr_count",)
+    assert found.unread == ()
     assert lengths(split) == [8, 8, 8]
     assert set(split.train.columns) == {"label", "userid", "adgroup", "price", "seen"}
     assert split.train["seen"].shape == (8, 2)
     assert split.vocabularies["userid"].ids == ("u0", "u1", "u2")
     assert split.train["label"].tolist() == [0, 1] * 4
+
+
+def test_rare_ids_are_unknown_sequences_are_cut_and_separators_are_as_fuxictr_is_told(tmp_path, csv):
+    for part in ("train", "valid", "test"):
+        file = csv / f"{part}.csv"
+        file.write_text(file.read_text().replace(",", ";"))
+    (csv / "test.csv").write_text((csv / "test.csv").read_text().replace("a1", "a9"))
+    said = FUXI.replace("min_categr_count: 1", "min_categr_count: 2\n        sep: ;")
+    said = said.replace("splitter: ^, max_len: 3", "max_len: 1, padding: pre, share_embedding: adgroup")
+    found = prepare_config(config(tmp_path, said))
+    split = found.prepared.split
+    assert found.unread == ("feature_cols.share_embedding",)
+    assert split.vocabularies["adgroup"].ids == ("a0", "a1", "a2", "a3")
+    assert set(split.test["adgroup"].tolist()) == {0, 1, 3, 4}, "a9 stands in no row of train"
+    assert split.vocabularies.get("seen") is None or not split.vocabularies["seen"].ids, "the last of each stands once"
+    whole = prepare_config(config(tmp_path, said.replace("padding: pre, ", ""))).prepared.split
+    assert whole.vocabularies["seen"].ids == ("x",), "the first of each"
 
 
 def test_one_of_several_data_sets_is_named(tmp_path, csv):
@@ -175,6 +209,9 @@ def test_one_of_several_data_sets_is_named(tmp_path, csv):
         ("test_data: csv/test.csv", "more: 1", "test_data"),
         ("csv/train.csv", "csv/absent.csv", "absent"),
         ("label_col: {name: clk, dtype: float}", "label_col: [a, b]", "label_col"),
+        ("type: numeric}", "type: categorical, preprocess: convert_to_bucket}", "preprocess of price"),
+        ("type: numeric}", "type: categorical, category_processor: quantile_bucket}", "category_processor of price"),
+        ("min_categr_count: 1", "valid_size: 0.1", "valid_size"),
     ],
 )
 def test_what_fuxictr_has_and_recprune_has_not_is_named(tmp_path, csv, old, new, word):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,19 @@ from recprune.data.dataset import Roles
 from recprune.data.formats import delimited, parquet
 from recprune.data.log import Log
 from recprune.errors import DataError
+from recprune.integrations.fuxictr_ids import Feature, only_known
 from recprune.integrations.told import Told
 
 __all__ = ["read"]
 
 PARTS = ("train_data", "valid_data", "test_data")
-READ = {"data_root", "data_format", "feature_cols", "label_col", *PARTS}
+READ = {"data_root", "data_format", "feature_cols", "label_col", "sep", "min_categr_count", *PARTS}
 FORMATS = ("csv", "parquet")
-KINDS = {"categorical": "categorical", "numeric": "numeric", "sequence": "multi"}
-"""Type of a feature -> the role of its column; of type "meta" it is no input."""
+OTHERWISE = ("preprocess", "category_processor", "valid_size", "test_size")
+"""Settings that make other values or other parts of what the files hold; they are not followed."""
+READ_OF_ONE = {"name", "active", "type", "dtype", "splitter", "max_len", "padding", "min_categr_count", *OTHERWISE[:2]}
+KINDS = ("categorical", "numeric", "sequence")
+"""Types of a feature: a field, a number, several ids; of type "meta" it is no input."""
 
 
 def read(path: Path, said: Mapping[str, Any], folder: Path | None = None, dataset: str | None = None) -> Told:
@@ -30,34 +34,55 @@ def read(path: Path, said: Mapping[str, Any], folder: Path | None = None, datase
     one = said[name]
     if one.get("data_format", "csv") not in FORMATS:
         raise DataError(f"{path}: data_format is {' or '.join(FORMATS)}, not {one['data_format']!r}", path=str(path))
-    roles, splitter = _roles(path, one)
     if not (one.get("train_data") and one.get("test_data")):
         raise DataError(f"{path}: {name} names no train_data and test_data", path=str(path))
+    features = _features(path, one)
+    roles, splitter = _roles(path, one, features)
     logs = {part: _log(path, str(one[part]), one, roles, splitter, folder) for part in PARTS if one.get(part)}
-    unread = tuple(sorted(one.keys() - READ))
+    logs = only_known(logs, features)
+    unread = {*one.keys() - READ, *(f"feature_cols.{word}" for feature in features for word in feature.unread)}
     cleaning = {"duplicates": "all"}
-    return Told(logs["train_data"], logs["test_data"], logs.get("valid_data"), cleaning, unread=unread)
+    return Told(logs["train_data"], logs["test_data"], logs.get("valid_data"), cleaning, unread=tuple(sorted(unread)))
 
 
-def _roles(path: Path, one: Mapping[str, Any]) -> tuple[Roles, str]:
-    """The roles of active features, and what parts the values of a sequence."""
-    columns: dict[str, list[str]] = {"categorical": [], "numeric": [], "multi": []}
-    splitters = set()
-    for feature in one["feature_cols"]:
-        kind = str(feature.get("type", ""))
-        if not feature.get("active", True) or kind == "meta":
+def _features(path: Path, one: Mapping[str, Any]) -> list[Feature]:
+    """What is said of each active feature that is an input."""
+    out = []
+    _refuse(path, "", one)
+    for said in one["feature_cols"]:
+        kind = str(said.get("type", ""))
+        if not said.get("active", True) or kind == "meta":
             continue
+        names = said["name"] if isinstance(said["name"], list) else [said["name"]]
+        _refuse(path, f" of {names[0]}", said)
         if kind not in KINDS:
             raise DataError(f"{path}: a feature of type {kind!r}; those are: {', '.join(KINDS)}, meta", path=str(path))
-        names = feature["name"] if isinstance(feature["name"], list) else [feature["name"]]
-        columns[KINDS[kind]] += [str(name) for name in names]
-        if kind == "sequence":
-            splitters.add(str(feature.get("splitter", " ")))
+        least = int(said.get("min_categr_count", one.get("min_categr_count", 1)))
+        unread = tuple(sorted(said.keys() - READ_OF_ONE))
+        most = int(said.get("max_len", 0)) * (-1 if said.get("padding", "post") == "pre" else 1)
+        out += [Feature(str(name), kind, str(said.get("splitter", "^")), least, most, unread) for name in names]
+    return out
+
+
+def _refuse(path: Path, whose: str, said: Mapping[str, Any]) -> None:
+    for word in OTHERWISE:
+        if said.get(word):
+            raise DataError(
+                f"{path}: {word}{whose} ({said[word]}) is not followed: it makes other data of the files. Write them "
+                "as they should be read, or take the parquet files that FuxiCTR has made",
+                path=str(path),
+                setting=word,
+            )
+
+
+def _roles(path: Path, one: Mapping[str, Any], features: Sequence[Feature]) -> tuple[Roles, str]:
+    """The roles of the features, and what parts the values of a sequence."""
+    splitters = {feature.splitter for feature in features if feature.kind == "sequence"}
     label = one.get("label_col")
     if not isinstance(label, dict) or len(splitters) > 1:
         what = "label_col names no single column" if len(splitters) < 2 else f"sequences are parted at {splitters}"
         raise DataError(f"{path}: {what}", path=str(path))
-    categorical, numeric, multi = (tuple(names) for names in columns.values())
+    categorical, numeric, multi = (tuple(f.name for f in features if f.kind == kind) for kind in KINDS)
     roles = Roles(label=str(label["name"]), categorical=categorical, numeric=numeric, multi=multi)
     return roles, splitters.pop() if splitters else "|"
 
@@ -66,7 +91,7 @@ def _log(path: Path, file: str, one: Mapping[str, Any], roles: Roles, splitter: 
     where = _found(path, file, folder)
     if one.get("data_format", "csv") == "parquet":
         return parquet.read(where, roles, multi=splitter)
-    return delimited.read(where, roles, separator=",", header=True, multi=splitter)
+    return delimited.read(where, roles, separator=str(one.get("sep", ",")), header=True, multi=splitter)
 
 
 def _found(path: Path, file: str, folder: Path | None) -> Path:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from recprune.data.dataset import Roles
 from recprune.data.formats import recbole as atomic
-from recprune.data.log import Log
+from recprune.data.log import Log, Rejected, clean
 from recprune.errors import DataError
+from recprune.integrations.recbole_split import part_of, way_of
 from recprune.integrations.told import Told
-from recprune.recipe.prepare import SplitBy
 
 __all__ = ["read"]
 
@@ -30,6 +33,7 @@ NAMES = {
 READ = {
     *("data_path", "dataset", "load_col", "unload_col", "threshold", "eval_args", "benchmark_filename", "seed"),
     *("user_inter_num_interval", "item_inter_num_interval", "rm_dup_inter", "field_separator", "seq_separator"),
+    *("normalize_all", "normalize_field"),
     *(setting for setting, _ in NAMES.values()),
 }
 OTHERWISE = (
@@ -50,11 +54,47 @@ def read(path: Path, said: Mapping[str, Any], folder: Path | None = None) -> Tol
     parts = _parts(path, said, where, name)
     logs = [_log(part, where / f"{name}.inter", said) for part in parts]
     unread = tuple(sorted(said.keys() - READ))
-    cleaning = _cleaning(path, said)
     if len(logs) == 1:
-        return Told(logs[0], cleaning=cleaning, by=_by(path, said), unread=unread)
+        return _parted(path, said, logs[0], unread)
     valid = logs[1] if len(logs) == 3 else None
-    return Told(logs[0], logs[-1], valid, cleaning, unread=unread)
+    return Told(logs[0], logs[-1], valid, AS_IT_IS, unread=unread)
+
+
+AS_IT_IS = {"duplicates": "all"}
+"""Options of `clean` by which every row stays: parts that were made before are not filtered there either."""
+
+
+def _parted(path: Path, said: Mapping[str, Any], log: Log, unread: tuple[str, ...]) -> Told:
+    """The log filtered as it is said, and then parted row for row as RecBole parts it."""
+    with _of(path):
+        way = way_of(said.get("eval_args") or {}, int(said.get("seed", 2020)))
+        cleaned = clean(log, **_cleaning(path, said))
+        roles, frame = cleaned.roles, cleaned.frame.collect()
+        if roles.time is not None and said.get("rm_dup_inter"):
+            frame = frame.sort(roles.time, maintain_order=True)
+        users = frame[str(roles.user)].to_physical().rank("dense").to_numpy()
+        part = part_of(way, users, None if roles.time is None else _times(frame[roles.time], said))
+    train, valid, test = (replace(cleaned, frame=frame.filter(part == number).lazy()) for number in range(3))
+    valid, test = (replace(log, rejected=Rejected()) for log in (valid, test))
+    return Told(train, test, valid if (part == 1).any() else None, AS_IT_IS, way=str(way), unread=unread)
+
+
+def _times(column: pl.Series, said: Mapping[str, Any]) -> NDArray[np.float64]:
+    """The times that rows are put in order by, brought to 0..1 where that is said, which is done first there."""
+    time = column.to_numpy().astype(np.float64)
+    if said.get("normalize_all") is not True and column.name not in (said.get("normalize_field") or ()):
+        return time
+    low, high = time.min(), time.max()
+    return (time - low) / (high - low) if high > low else np.ones_like(time)
+
+
+@contextmanager
+def _of(path: Path) -> Iterator[None]:
+    """Errors name the configuration."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{path}: {error}", path=str(path)) from error
 
 
 def _parts(path: Path, said: Mapping[str, Any], where: Path, name: str) -> list[Path]:
@@ -81,7 +121,8 @@ def _log(inter: Path, beside: Path, said: Mapping[str, Any]) -> Log:
     loaded = _loaded(said)
     keep = {name for name in log.frame.collect_schema().names() if loaded is None or name in loaded}
     keep -= {name for unloaded in (said.get("unload_col") or {}).values() for name in unloaded}
-    return _thresholded(replace(log, roles=_only(log.roles, keep)), said)
+    again = said.get("rm_dup_inter") is None
+    return _thresholded(replace(log, roles=_only(log.roles, keep), repeats=again), said)
 
 
 def _only(roles: Roles, keep: set[str]) -> Roles:
@@ -139,21 +180,3 @@ def _least(path: Path, interval: Any) -> int:
     if found is None:
         raise DataError(f"{path}: expected an interval like '[5,inf)', which has no upper end, not {interval!r}")
     return int(found[2]) + (found[1] == "(")
-
-
-def _by(path: Path, said: Mapping[str, Any]) -> SplitBy:
-    """How the rows are parted."""
-    args = said.get("eval_args") or {}
-    way, order = args.get("split", {"RS": [0.8, 0.1, 0.1]}), args.get("order", "RO")
-    group, seed = args.get("group_by", "user"), said.get("seed", 2020)
-    if "LS" in way and order == "TO" and way["LS"] == "valid_and_test":
-        return SplitBy("last", seed=seed)
-    if "RS" in way and len(way["RS"]) == 3 and (order == "TO" or group in (None, "none")):
-        shares = [share / sum(way["RS"]) for share in way["RS"]]
-        name = "random" if order == "RO" else "user" if group == "user" else "time"
-        return SplitBy(name, valid=shares[1], test=shares[2], seed=seed)
-    raise DataError(
-        f"{path}: eval_args {dict(args) or 'that are not said (RS by user at random)'} are not followed; these are: "
-        "RS of three shares with order TO, or RO without group_by, and LS valid_and_test with order TO",
-        path=str(path),
-    )

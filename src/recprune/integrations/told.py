@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from recprune.data.log import Log
-from recprune.recipe.prepare import Prepared, SplitBy, prepare
+from recprune.recipe.prepare import Prepared, prepare
 from recprune.recipe.stages import Stage
 
 __all__ = ["Told"]
@@ -15,18 +15,17 @@ __all__ = ["Told"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Told:
-    """log: all of it, or the train part where `test` is there. cleaning: options of `clean`. unread: settings that were
-    not looked at."""
+    """log: all of it, or the train part where `test` is there. cleaning: options of `clean`. way: how it was parted,
+    where it says so itself. unread: settings that were not looked at."""
 
     log: Log
     test: Log | None = None
     valid: Log | None = None
     cleaning: Mapping[str, Any] = field(default_factory=dict)
-    by: SplitBy = field(default_factory=SplitBy)
+    way: str = ""
     unread: tuple[str, ...] = ()
 
     def prepare(self, stage: Stage) -> Prepared:
         """Clean, encode and split it."""
-        return prepare(
-            self.log, test=self.test, valid=self.valid, cleaning=dict(self.cleaning), by=self.by, stage=stage
-        )
+        made = prepare(self.log, test=self.test, valid=self.valid, cleaning=dict(self.cleaning), stage=stage)
+        return replace(made, way=self.way) if self.way else made
