@@ -126,6 +126,19 @@ def test_one_request_leaves_nothing_for_the_next(level: str) -> None:
     assert (first.scores == again.scores).all()
 
 
+@pytest.mark.parametrize("coded", [False, True])
+@pytest.mark.parametrize("rows", [4079, 4080, 4081, 9000])
+def test_blocks_of_rows_meet_where_they_should(level: str, coded: bool, rows: int) -> None:
+    matrix = made(rows, 12, 0.2, 7, coded)
+    out = [0, 4079 % rows, 4080 % rows, rows - 1]
+    neighbours = Neighbours.of(matrix, without=[4078])
+    for history, k in (([2, 5, 5, 11], 30), ([3], rows)):
+        top = neighbours.top(history, k, out)
+        items, scores = slow(matrix, history, k, {*out, 4078})
+        assert top.items.tolist() == items
+        assert top.scores.tolist() == scores
+
+
 def test_a_packed_layer_is_taken_by_its_codes(level: str) -> None:
     codes = made(60, 60, 0.2, 4, True)
     assert isinstance(codes, ItemBytes)

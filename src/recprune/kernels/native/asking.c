@@ -44,7 +44,7 @@ static int answer_all(const Asked *a, Spare *room, const Requests *r, size_t *fo
     for (size_t u = 0; u < r->users && !wrong; u++) {
         size_t begin = r->starts[u], length = r->starts[u + 1] - begin, outs = 0;
         const float *weights = r->weights->held ? (const float *)r->weights->view.buf + begin : NULL;
-        Best best = {heap, most, 0, 0};
+        Best best = {heap, most, 0, 0, 0};
         wrong = taken(a, r, u, history, out, &outs);
         if (!wrong && most)
             wrong = a->answer(a->kernel, room, history, weights, length, out, outs, &best);

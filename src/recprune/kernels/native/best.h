@@ -4,18 +4,41 @@
 
 #include "kernels.h"
 
-typedef struct {
-    float score;
-    int32_t item;
-} Entry;
+#include <string.h>
+
+/* A score and its item as one number, larger for what is better: the bits of the score in the order of numbers (-0 as 0),
+ * then the item, the other way round. */
+typedef uint64_t Entry;
+
+INLINE Entry entry_of(float score, int32_t item)
+{
+    float x = score + 0.0f;
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits ^= bits >> 31 ? 0xffffffffu : 0x80000000u;
+    return (Entry)bits << 32 | ~(uint32_t)item;
+}
+
+INLINE int32_t item_of(Entry e) { return (int32_t)~(uint32_t)e; }
+
+INLINE float score_of_entry(Entry e)
+{
+    uint32_t bits = (uint32_t)(e >> 32);
+    float x;
+    bits ^= bits >> 31 ? 0x80000000u : 0xffffffffu;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* Up to so many the worst is looked for among all: without a branch that is hard to guess, as a heap has at every step. */
+enum { FLAT = 64 };
 
 typedef struct {
-    Entry *heap; /* (k) the worst first */
+    Entry *entries; /* (k) in no order; a heap where more than FLAT are asked for, the worst first */
     size_t k, count;
     float bar; /* only what is above it is listed */
+    size_t worst;
 } Best;
-
-INLINE int worse(Entry a, Entry b) { return a.score < b.score || (a.score == b.score && a.item > b.item); }
 
 INLINE void best_sink(Entry *heap, size_t n, Entry x)
 {
@@ -24,52 +47,85 @@ INLINE void best_sink(Entry *heap, size_t n, Entry x)
         size_t child = 2 * at + 1;
         if (child >= n)
             break;
-        child += child + 1 < n && worse(heap[child + 1], heap[child]);
-        if (!worse(heap[child], x))
+        child += child + 1 < n && heap[child + 1] < heap[child];
+        if (heap[child] >= x)
             break;
         heap[at] = heap[child], at = child;
     }
     heap[at] = x;
 }
 
+INLINE void best_rise(Best *b, Entry x)
+{
+    size_t at = b->count++;
+    for (; at && x < b->entries[(at - 1) / 2]; at = (at - 1) / 2)
+        b->entries[at] = b->entries[(at - 1) / 2];
+    b->entries[at] = x;
+}
+
+INLINE void best_settle(Best *b)
+{
+    Entry least = b->entries[0];
+    size_t worst = 0;
+    if (b->k <= FLAT) {
+        for (size_t i = 1; i < b->k; i++)
+            least = b->entries[i] < least ? b->entries[i] : least;
+        for (size_t i = 1; i < b->k; i++)
+            worst = b->entries[i] == least ? i : worst;
+    }
+    b->worst = worst, b->bar = score_of_entry(least);
+}
+
 INLINE void best_put(Best *b, Entry x)
 {
-    if (b->count < b->k) {
-        size_t at = b->count++;
-        for (; at && worse(x, b->heap[(at - 1) / 2]); at = (at - 1) / 2)
-            b->heap[at] = b->heap[(at - 1) / 2];
-        b->heap[at] = x;
-    } else
-        best_sink(b->heap, b->k, x);
+    if (b->count == b->k && b->k > FLAT)
+        best_sink(b->entries, b->k, x);
+    else if (b->count == b->k)
+        b->entries[b->worst] = x;
+    else if (b->k > FLAT)
+        best_rise(b, x);
+    else
+        b->entries[b->count++] = x;
     if (b->count == b->k)
-        b->bar = b->heap[0].score;
+        best_settle(b);
 }
 
 /* Items come in rising order, so one that equals the bar comes too late. */
 INLINE void best_offer(Best *b, float score, int32_t item)
 {
     if (score > b->bar)
-        best_put(b, (Entry){score, item});
+        best_put(b, entry_of(score, item));
 }
 
 /* Items come in any order; what is below the bar, or at it while nothing is listed there, is not offered. */
 INLINE void best_offer_any(Best *b, float score, int32_t item)
 {
-    Entry x = {score, item};
-    if (b->count == b->k ? worse(b->heap[0], x) : score > b->bar)
+    Entry x = entry_of(score, item);
+    if (b->count == b->k ? x > b->entries[b->worst] : score > b->bar)
         best_put(b, x);
+}
+
+INLINE void best_write(Entry e, size_t place, int64_t *items, float *scores)
+{
+    items[place] = item_of(e);
+    if (scores)
+        scores[place] = score_of_entry(e);
 }
 
 /* Writes the best, highest first; returns how many there are. `scores` may be NULL. */
 INLINE size_t best_finish(Best *b, int64_t *items, float *scores)
 {
     size_t found = b->count;
-    for (size_t n = found; n-- > 0;) {
-        Entry worst = b->heap[0];
-        items[n] = worst.item;
-        if (scores)
-            scores[n] = worst.score;
-        best_sink(b->heap, n, b->heap[n]);
+    for (size_t i = 0; b->k <= FLAT && i < found; i++) {
+        size_t better = 0;
+        for (size_t j = 0; j < found; j++)
+            better += b->entries[j] > b->entries[i];
+        best_write(b->entries[i], better, items, scores);
+    }
+    for (size_t n = b->k <= FLAT ? 0 : found; n-- > 0;) {
+        Entry worst = b->entries[0];
+        best_write(worst, n, items, scores);
+        best_sink(b->entries, n, b->entries[n]);
     }
     return found;
 }

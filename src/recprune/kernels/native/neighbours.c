@@ -6,10 +6,13 @@
 
 static PyTypeObject *NeighboursType;
 
+enum { BLOCK_BYTES = (BLOCK + LANES) * sizeof(float), OFTEN = 16 };
+
 void neighbours_drop(const Neighbours *t, Room *room)
 {
     if (room) {
         memory_drop(room->sums, sums_bytes(t)), memory_drop(room->touched, touched_bytes(t));
+        memory_drop(room->block, BLOCK_BYTES), free(room->left);
         lean_drop(&room->spare.lean), free(room->parts), free(room->slots), free(room);
     }
 }
@@ -20,12 +23,23 @@ static Spare *room_more(const void *kernel)
     Room *room = calloc(1, sizeof *room);
     if (room) {
         room->sums = memory_take(sums_bytes(t)), room->touched = memory_take(touched_bytes(t));
+        room->block = memory_take(BLOCK_BYTES);
         room->parts = malloc(FEW * sizeof *room->parts), room->slots = malloc(2 * FEW * sizeof *room->slots);
-        if (room->sums && room->touched && room->parts && room->slots)
+        if (room->sums && room->touched && room->block && room->parts && room->slots)
             return &room->spare;
     }
     neighbours_drop(t, room);
     return NULL;
+}
+
+static int left_grown(Room *room, size_t length)
+{
+    if (length <= room->lefts)
+        return 0;
+    free(room->left);
+    room->left = malloc(length * sizeof *room->left);
+    room->lefts = room->left ? length : 0;
+    return room->left ? 0 : -1;
 }
 
 /* Scores are float32 sums in the order of the items of the history. */
@@ -36,9 +50,14 @@ static int answer(const void *kernel, Spare *spare, int32_t *history, const floa
     Room *room = (Room *)spare;
     int wrong = FINE;
     size_t entries = neighbours_entries(t, history, length);
+    if (entries >= t->rows / OFTEN) {
+        if (left_grown(room, length))
+            return NO_MEMORY;
+        return neighbours_blocks(t, room, history, weights, length, out, outs, best);
+    }
     if (entries <= FEW && neighbours_few(t, room, history, weights, length, entries, out, outs, best, &wrong))
         return wrong;
-    return neighbours_sums(t, room, history, weights, length, entries, out, outs, best);
+    return neighbours_sums(t, room, history, weights, length, out, outs, best);
 }
 
 static void said(int wrong, const void *kernel)

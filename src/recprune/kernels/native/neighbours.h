@@ -1,5 +1,7 @@
 /* An item-item matrix that answers histories, in parts: what it is made from (neighbours_made.c), the ways to add up
- * (neighbours_few.c, neighbours_sums.c), and how it is asked (neighbours.c). */
+ * (neighbours_few.c,
+ * neighbours_blocks.c, neighbours_sums.c), and how it is asked
+ * (neighbours.c). */
 #ifndef RECPRUNE_NEIGHBOURS_H
 #define RECPRUNE_NEIGHBOURS_H
 
@@ -15,12 +17,21 @@ typedef struct {
 
 enum { FEW = 4096 };
 
-/* Room to add up in; touched is all zero whenever nobody uses it, and so are sums where they are not `used`. */
+enum { BLOCK = 16 * GROUP }; /* rows whose sums stay in the first cache: whole groups, whole registers */
+
+/* Entries of a column that are still to be read. */
+typedef struct {
+    size_t at, end;
+} Left;
+
+/* Room to add up in; sums, touched and block are all zero whenever nobody uses them. */
 typedef struct {
     Spare spare; /* first */
     float *sums;      /* (rows + padding) */
     uint8_t *touched; /* one for 16 rows */
-    int used;
+    float *block;     /* (BLOCK + LANES) */
+    Left *left;       /* (lefts) */
+    size_t lefts;
     Part *parts;      /* (FEW) */
     uint16_t *slots;  /* (2 * FEW) where the part of a row is, counted from 1; 0 for nowhere */
 } Room;
@@ -57,8 +68,12 @@ size_t neighbours_entries(const Neighbours *, const int32_t *history, size_t len
 int neighbours_few(const Neighbours *, Room *, const int32_t *history, const float *weights, size_t length, size_t entries,
                    const int32_t *out, size_t outs, Best *, int *wrong);
 
+/* neighbours_blocks.c: the answer by sums of a block of rows at a time; what is wrong, or FINE. */
+int neighbours_blocks(const Neighbours *, Room *, const int32_t *history, const float *weights, size_t length,
+                      const int32_t *out, size_t outs, Best *);
+
 /* neighbours_sums.c: the answer by a row of all sums; what is wrong, or FINE. */
 int neighbours_sums(const Neighbours *, Room *, const int32_t *history, const float *weights, size_t length,
-                    size_t entries, const int32_t *out, size_t outs, Best *);
+                    const int32_t *out, size_t outs, Best *);
 
 #endif

@@ -1,25 +1,21 @@
-/* Many entries: a row of all sums, or of the blocks that were touched. */
-#include "neighbours.h"
+/* Entries that are many, but few beside the rows there are: a row of all sums, of which the blocks that were touched are
+ * looked at. */
+#include "neighbours_above.h"
 
 #include <math.h>
 #include <string.h>
 
-#ifdef HAVE_X86
-#include <immintrin.h>
-#endif
-
 /* --- adding up --- */
 
-INLINE void add_own(const Neighbours *t, Room *room, size_t column, float by, const int touch)
+static void add_own(const Neighbours *t, Room *room, size_t column, float by)
 {
     for (const Part *at = t->own + t->starts[column], *end = t->own + t->starts[column + 1]; at < end; at++) {
         room->sums[at->row] += at->x * by;
-        if (touch)
-            room->touched[at->row / LANES] = 1;
+        room->touched[at->row / LANES] = 1;
     }
 }
 
-INLINE int add_codes(const Neighbours *t, Room *room, size_t column, float by, const int touch)
+static int add_codes(const Neighbours *t, Room *room, size_t column, float by)
 {
     const uint8_t *counts = (const uint8_t *)t->counts.buf + column * t->groups, *near = t->near.buf;
     const int8_t *codes = t->codes.buf;
@@ -31,58 +27,25 @@ INLINE int add_codes(const Neighbours *t, Room *room, size_t column, float by, c
         for (; at < end; at++) {
             size_t row = first + near[at]; /* at most 255 behind the last row: sums are that much longer */
             room->sums[row] += (float)codes[at] * by;
-            if (touch)
-                room->touched[row / LANES] = 1;
+            room->touched[row / LANES] = 1;
         }
     }
     return 0;
 }
 
-INLINE int add_all(const Neighbours *t, Room *room, const int32_t *history, const float *weights, size_t length,
-                   const int touch)
+static int add_all(const Neighbours *t, Room *room, const int32_t *history, const float *weights, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
         float by = weights ? weights[i] : 1;
         if (t->own)
-            add_own(t, room, (size_t)history[i], by, touch);
-        else if (add_codes(t, room, (size_t)history[i], by, touch))
+            add_own(t, room, (size_t)history[i], by);
+        else if (add_codes(t, room, (size_t)history[i], by))
             return -1;
     }
     return 0;
 }
 
 /* --- the best of it --- */
-
-/* Which of 16 scores are not at or below the bar: NaN is among them. */
-static inline uint32_t above_portable(const float *sums, const float *by, float bar)
-{
-    uint32_t lanes = 0;
-    for (int i = 0; i < LANES; i++)
-        lanes |= (uint32_t)!((by ? sums[i] * by[i] : sums[i]) <= bar) << i;
-    return lanes;
-}
-
-#ifdef HAVE_X86
-#define T256 __attribute__((target("avx2")))
-#define T512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
-
-T256 static inline uint32_t above_avx2(const float *sums, const float *by, float bar)
-{
-    __m256 x = _mm256_loadu_ps(sums), y = _mm256_loadu_ps(sums + 8), b = _mm256_set1_ps(bar);
-    if (by)
-        x = _mm256_mul_ps(x, _mm256_loadu_ps(by)), y = _mm256_mul_ps(y, _mm256_loadu_ps(by + 8));
-    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(x, b, _CMP_NLE_UQ)) |
-           (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(y, b, _CMP_NLE_UQ)) << 8;
-}
-
-T512 static inline uint32_t above_avx512(const float *sums, const float *by, float bar)
-{
-    __m512 x = _mm512_loadu_ps(sums);
-    if (by)
-        x = _mm512_mul_ps(x, _mm512_loadu_ps(by));
-    return _mm512_cmp_ps_mask(x, _mm512_set1_ps(bar), _CMP_NLE_UQ);
-}
-#endif
 
 /* Looks at blocks of 16 rows, those that were touched or all; returns whether a score is NaN. What lies behind the last
  * row is never listed. */
@@ -156,37 +119,29 @@ static void clean(const Neighbours *t, Room *room)
     }
     memset(room->touched, 0, touched_bytes(t));
 }
+
 static void leave_out(Room *room, int32_t item)
 {
     room->sums[item] = -INFINITY; /* scales are above 0 */
     room->touched[item / LANES] = 1;
 }
-/* Where there are many entries, all sums are looked at, else those of blocks that were touched. */
+
 int neighbours_sums(const Neighbours *t, Room *room, const int32_t *history, const float *weights, size_t length,
-                    size_t entries, const int32_t *out, size_t outs, Best *best)
+                    const int32_t *out, size_t outs, Best *best)
 {
-    int wrong = FINE, all = entries >= t->rows / 16;
-    if (all || room->used)
-        memset(room->sums, 0, sums_bytes(t));
-    room->used = all;
-    if (all ? add_all(t, room, history, weights, length, 0) : add_all(t, room, history, weights, length, 1))
-        wrong = DAMAGED;
+    int wrong = add_all(t, room, history, weights, length) ? DAMAGED : FINE;
     for (size_t i = 0; i < outs; i++)
         leave_out(room, out[i]);
     for (size_t i = 0; i < t->nevers; i++)
         leave_out(room, t->never[i]);
-    size_t k = best->k;
     if (!wrong) {
         best->count = 0, best->bar = 0; /* what is above 0 was touched */
-        wrong = look(t, room, best, all) ? NOT_A_NUMBER : FINE;
+        wrong = look(t, room, best, 0) ? NOT_A_NUMBER : FINE;
     }
-    if (!wrong && best->count < k) { /* then come those at 0, by their number, and those below */
+    if (!wrong && best->count < best->k) { /* then come those at 0, by their number, and those below */
         best->count = 0, best->bar = -INFINITY;
         wrong = look(t, room, best, 1) ? NOT_A_NUMBER : FINE;
     }
-    if (all)
-        memset(room->touched, 0, touched_bytes(t));
-    else
-        clean(t, room);
+    clean(t, room);
     return wrong;
 }
