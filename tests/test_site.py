@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from recprune import discover
 from recprune.importance import rules
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDED = ("material", "mkdocstrings_handlers", "latex2mathml")
+NEEDED = ("material", "mkdocstrings_handlers", "latex2mathml", "jieba")
 MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"{MISSING} is not installed: pip install 'recprune[docs]'")
@@ -84,6 +85,30 @@ def test_no_page_loads_anything_from_elsewhere(site: Path):
         assert not away, f"{page.relative_to(site)} loads {away}"
     for style in site.rglob("*.css"):
         assert not re.search(r"url\([\"']?(https?:)?//|@import", read(style)), style
+
+
+def found(browser, page: Path, words: str) -> list[str]:
+    """What the search of a page that is read from a folder finds, as pages of the site."""
+    browser.open(page, 1280)
+    box = "document.querySelector('[data-md-component=search-query]')"
+    browser.value(f"{box}.focus()")
+    browser.value(f"(e => {{ e.value = {words!r}; e.dispatchEvent(new KeyboardEvent('keyup')) }})({box})")
+    end = time.monotonic() + 60
+    while "matching" not in (told := browser.value("document.querySelector('.md-search-result__meta').innerText")):
+        assert time.monotonic() < end, told
+        time.sleep(0.1)
+    links = browser.value("[...document.querySelectorAll('.md-search-result__item a')].map(one => one.href)")
+    said, asked = browser.complaints()
+    assert said == []
+    assert all(url.startswith("file:") for url in asked if not url.startswith(("data:", "blob:")))
+    return links
+
+
+@pytest.mark.parametrize(("words", "page"), [("协同过滤", "zh/walkthrough.html"), ("pruning factor", "methods.html")])
+def test_search_finds_pages_without_a_server_in_both_languages(site: Path, browser, words: str, page: str):
+    links = found(browser, site / "zh" / "walkthrough.html", words)
+    assert any(page in link for link in links), links
+    assert not found(browser, site / "quickstart.html", "qqwwxx")
 
 
 def test_formulas_are_mathml_and_none_is_left_as_it_was_written(site: Path):

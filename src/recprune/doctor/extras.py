@@ -56,7 +56,9 @@ EXTRAS: Mapping[str, Extra] = {
         "`recprune serve --engine ray`: models that run in replicas, by Ray Serve",
         ("ray", "grpcio-reflection", "uvicorn", "httptools", "msgspec"),
     ),
-    "docs": Extra("the site of all pages, `mkdocs serve`", ("mkdocs-material", "mkdocstrings", "latex2mathml")),
+    "docs": Extra(
+        "the site of all pages, `mkdocs serve`", ("mkdocs-material", "mkdocstrings", "latex2mathml", "jieba")
+    ),
     "bench": Extra(
         "the rivals of the benchmarks", ("duckdb", "psutil", "faiss-cpu", "implicit", "fastapi", "torch-pruning")
     ),
