@@ -1,4 +1,4 @@
-"""`recprune plan` and `recprune finetune` under torchrun: one plan, one model, those of one worker."""
+"""`recprune train`, `plan` and `finetune` under torchrun: one model, one plan, those of one worker."""
 
 import json
 import subprocess
@@ -28,7 +28,8 @@ def together(folder, *words: str) -> dict:
 def test_workers_of_torchrun_write_the_plan_of_one_and_tune_one_model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save_split(tiny_split(), tmp_path / "data")
-    alone("train", "data", "--model", "mf", "--set", "dim=4", "--epochs", "2", "-o", "mf")
+    train = ["train", "data", "--model", "mf", "--set", "dim=4", "--epochs", "2"]
+    together(tmp_path, *train, "--shard-tables", "100B", "-o", "mf")
     wanted = ["plan", "mf", "--factor", "0.4", "--rule", "taylor"]
     alone(*wanted, "-o", "one.json")
     together(tmp_path, *wanted, "-o", "two.json")

@@ -31,11 +31,20 @@ def train(
     tuned: Annotated[
         Path | None, typer.Option("--tuned", help="Model and options that `tune` found; other flags go before it.")
     ] = None,
+    shard_tables: Annotated[
+        str | None,
+        typer.Option(
+            "--shard-tables",
+            metavar="BYTES",
+            help="Under torchrun, tables above this size, as 1GB, lie in shards with the workers.",
+        ),
+    ] = None,
 ) -> Answer:
     """Train a recommender on prepared data; it stops when validation no longer improves.
 
     Under torchrun its workers train it together: torchrun --nproc-per-node 4 -m recprune train ...
     """
+    from recprune.cli._budget import read_bytes
     from recprune.cli._show import pairs
     from recprune.data.store import load_split
     from recprune.recipe.shelf import Shelved, Work, free, put
@@ -52,7 +61,8 @@ def train(
     chosen = {**(best.settings if best and name == best.model else {}), **settings(setting or ())}
     with joined() as workers:
         shown = silent if workers.rank else stage
-        made, fit = train(name, split, settings=chosen, options=options, stage=shown, workers=workers)
+        over = None if shard_tables is None else read_bytes(shard_tables, "--shard-tables")
+        made, fit = train(name, split, settings=chosen, options=options, stage=shown, workers=workers, over=over)
         if workers.rank:
             sys.exit()
     work = Work.of("train", fit, options)

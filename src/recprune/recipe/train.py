@@ -9,9 +9,11 @@ from torch import nn
 
 from recprune.data.dataset import Split
 from recprune.evaluation.inputs import columns_of, ranks
+from recprune.models._start import begin_
 from recprune.recipe.built import built
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.training.fit import Fit, FitOptions, fit
+from recprune.training.sharded import gathered, shard
 from recprune.training.together import Alone
 
 __all__ = ["TUNING", "needs_negatives", "needs_pasts", "train"]
@@ -28,16 +30,23 @@ def train(
     options: FitOptions | None = None,
     stage: Stage = silent,
     workers: Alone | None = None,
+    over: int | None = None,
 ) -> tuple[nn.Module, Fit]:
     """A new model and how it was trained. settings: the options of its constructor. options.seed draws its weights.
-    workers: those who train it together, each of whom calls this (`recprune.training.together`).
+    workers: those who train it together, each of whom calls this (`recprune.training.together`). over: tables of more
+    bytes lie in shards with the workers while it is trained, and the first worker alone has them whole afterwards.
 
     Raises ExtensionError for a name or a setting that there is not, and what `fit` raises.
     """
     options = options or FitOptions()
     model = built(name, split, settings or {}, options.seed)
+    workers = workers or Alone()
+    if over is not None and workers.size > 1:
+        begin_(model, split)
+        shard(model, workers, over=over)
     with stage(f"train {name}") as say:
         done = fit(model, split, options, progress=epochs(say, options.epochs), workers=workers)
+    gathered(model, workers)
     return model, done
 
 

@@ -1,7 +1,9 @@
 """Checkpoint: everything that a training needs to go on as if it had never stopped, in one safetensors file.
 
 The tensors are the weights, the best weights so far, the optimizer's state and the state of both random generators; the
-JSON in the file's header holds the rest. One file, renamed into place: it is whole or it is not there.
+JSON in the file's header holds the rest. One file, renamed into place: it is whole or it is not there. Of tables in
+shards each worker writes its rows to a file of its own first; the one file names those, and so the checkpoint is still
+the old one or the new one, whole. It is read by any number of workers, each of which takes its rows.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -21,6 +24,8 @@ from recprune.atomic import write_bytes
 from recprune.errors import ArtifactError
 from recprune.training.options import FitOptions
 from recprune.training.samples import Samples
+from recprune.training.shard_files import read_rows, remove_others, write_shard
+from recprune.training.sharded import ShardedEmbedding, shards_of
 from recprune.training.teacher import Teacher
 from recprune.training.trainable import place_of
 
@@ -34,6 +39,7 @@ def purpose_of(
 ) -> dict[str, Any]:
     """What must be the same for a training to go on."""
     shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
+    shapes |= {f"{name}.weight": [t.num_embeddings, t.embedding_dim] for name, t in shards_of(model).items()}
     aside = {"checkpoint"} if teacher else {"checkpoint", "distill", "temperature"}
     aside |= {"every"} if options.every == 1 else set()  # checkpoints are older than this option
     chosen = {name: value for name, value in asdict(options).items() if name not in aside}
@@ -45,7 +51,8 @@ def purpose_of(
 def write_checkpoint(
     path: Path, facts: Mapping[str, Any], model: nn.Module, best: Mapping[str, Tensor], optimizer: Any, generator: Any
 ) -> None:
-    """Write the state of a training. facts: JSON-able; `purpose` in it is compared when it is read. Raises OSError."""
+    """Write the state of a training. facts: JSON-able; `purpose` in it is compared when it is read. Where tables lie in
+    shards all workers call it. Raises OSError."""
     state = optimizer.state_dict()
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in best.items()}
@@ -58,7 +65,21 @@ def write_checkpoint(
     tensors = {n: v.detach().cpu().clone(memory_format=torch.contiguous_format) for n, v in tensors.items()}
     header = {"format": _FORMAT, "facts": dict(facts), "groups": state["param_groups"]}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, save(tensors, {"recprune": json.dumps(header, sort_keys=True)}))
+    tables = _tables(model, optimizer)
+    spread = {name: table for name in tensors if (table := _table_of(name, tensors[name].dim(), tables)) is not None}
+    if not spread:
+        write_bytes(path, save(tensors, {"recprune": json.dumps(header, sort_keys=True)}))
+        remove_others(path, ())
+        return
+    workers = next(iter(spread.values())).workers
+    mine = {name: tensors.pop(name) for name in spread}
+    files = write_shard(path, len(facts["history"]), workers.rank, workers.size, mine)
+    header["shards"] = {"files": files, "rows": {name: table.ranges for name, table in spread.items()}}
+    dist.barrier()
+    if workers.rank == 0:
+        write_bytes(path, save(tensors, {"recprune": json.dumps(header, sort_keys=True)}))
+        remove_others(path, files)
+    dist.barrier()
 
 
 def read_checkpoint(
@@ -68,8 +89,7 @@ def read_checkpoint(
 
     Raises ArtifactError when the file is damaged or was written for another `purpose`; then nothing is changed.
     """
-    header, tensors = _read(path)
-    _same_purpose(path, header["facts"]["purpose"], purpose)
+    header, tensors = _read(path, purpose, _tables(model, optimizer))
     model.load_state_dict(_under(tensors, "model."))
     entries: dict[int, dict[str, Tensor]] = {}
     for name, value in _under(tensors, "optimizer.").items():
@@ -88,16 +108,56 @@ def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _read(
+    path: Path, purpose: Mapping[str, Any], tables: Mapping[str, ShardedEmbedding]
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("recprune", "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            if not isinstance(header, dict) or header.get("format") != _FORMAT:
+                raise ArtifactError(
+                    f"{path} is not a checkpoint of the format {_FORMAT!r}; name another file", path=path
+                )
+            _same_purpose(path, header["facts"]["purpose"], purpose)
+            tensors = {name: _own_rows(file, name, tables) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, OSError, ValueError) as error:
+        if isinstance(error, ArtifactError):
+            raise
         raise ArtifactError(f"{path} is no whole checkpoint ({error}); remove it to train anew", path=path) from error
-    if not isinstance(header, dict) or header.get("format") != _FORMAT:
-        raise ArtifactError(f"{path} is not a checkpoint of the format {_FORMAT!r}; name another file", path=path)
+    parted = header.get("shards", {"files": [], "rows": {}})
+    for name, ranges in parted["rows"].items():
+        table = _table_of(name, 2, tables)
+        begin, end = (0, None) if table is None else table.ranges[table.workers.rank]
+        tensors[name] = read_rows(path, parted["files"], ranges, name, begin, end)
     return header, tensors
+
+
+def _own_rows(file: Any, name: str, tables: Mapping[str, ShardedEmbedding]) -> Tensor:
+    """A tensor of the file; of a table that lies in shards here, the rows of this worker."""
+    found = file.get_slice(name)
+    table = _table_of(name, len(found.get_shape()), tables)
+    if table is None:
+        whole: Tensor = file.get_tensor(name)
+        return whole
+    begin, end = table.ranges[table.workers.rank]
+    part: Tensor = found[begin:end]
+    return part
+
+
+def _tables(model: nn.Module, optimizer: Any) -> dict[str, ShardedEmbedding]:
+    """What is parted as a table in shards is: the beginnings of the names of tensors -> the table."""
+    tables = shards_of(model)
+    if not tables:
+        return {}
+    learned = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    numbers = {id(parameter): number for number, parameter in enumerate(learned)}
+    out = {f"{part}.{name}.weight": table for name, table in tables.items() for part in ("model", "best")}
+    return {**out, **{f"optimizer.{numbers[id(t.own)]}": t for t in tables.values() if id(t.own) in numbers}}
+
+
+def _table_of(name: str, dims: int, tables: Mapping[str, ShardedEmbedding]) -> ShardedEmbedding | None:
+    key = ".".join(name.split(".")[:2]) if name.startswith("optimizer.") else name
+    return tables.get(key) if dims == 2 else None
 
 
 def _same_purpose(path: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:

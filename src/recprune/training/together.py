@@ -23,6 +23,7 @@ from recprune.errors import TrainingError
 from recprune.training.across import across
 from recprune.training.draw import Drawing
 from recprune.training.samples import Samples
+from recprune.training.sharded import ShardedEmbedding, shards_of
 
 __all__ = ["Alone", "Together", "joined"]
 
@@ -85,11 +86,13 @@ class Alone:
 
 @dataclass(slots=True)
 class Together(Alone):
-    """One of `size` workers of torch.distributed. moved: bytes of gradients that it has handed to be added up."""
+    """One of `size` workers of torch.distributed. moved: bytes of gradients that it has handed to be added up, and of
+    what it has sent to others of tables in shards (`recprune.training.sharded`)."""
 
     rank: int = field(default_factory=lambda: dist.get_rank())
     size: int = field(default_factory=lambda: dist.get_world_size())
     moved: int = 0
+    _shards: tuple[ShardedEmbedding, ...] = field(default=(), init=False, repr=False)
 
     def generator(self, seed: int) -> torch.Generator:
         drawing = Drawing()
@@ -97,8 +100,11 @@ class Together(Alone):
         return drawing
 
     def begin(self, model: nn.Module, seed: int) -> None:
-        for tensor in model.state_dict().values():
-            dist.broadcast(tensor, 0)
+        tables = shards_of(model)
+        self._shards, own = tuple(tables.values()), {f"{name}.weight" for name in tables}
+        for name, tensor in model.state_dict().items():
+            if name not in own:
+                dist.broadcast(tensor, 0)
 
     def begin_epoch(self, seed: int, number: int) -> None:
         torch.manual_seed(seed + (self.rank << 32) + (number << 40))
@@ -120,7 +126,8 @@ class Together(Alone):
         return loss * (terms / total), value / total
 
     def add_up(self, parameters: Iterable[nn.Parameter]) -> None:
-        for some in _buckets([p.grad for p in parameters if p.grad is not None]):
+        own = {id(table.own) for table in self._shards}
+        for some in _buckets([p.grad for p in parameters if p.grad is not None and id(p) not in own]):
             flat = torch.cat([gradient.reshape(-1) for gradient in some]) if len(some) > 1 else some[0].contiguous()
             dist.all_reduce(flat)
             self.moved += flat.numel() * flat.element_size()
@@ -129,7 +136,8 @@ class Together(Alone):
                 gradient.copy_(part.view_as(gradient))
 
     def told(self, value: Callable[[], float]) -> float:
-        found = torch.tensor([value() if self.rank == 0 else 0.0], dtype=torch.float64)
+        asked = self.rank == 0 or self._shards  # who has a shard is asked for its rows
+        found = torch.tensor([value() if asked else 0.0], dtype=torch.float64)
         dist.broadcast(found, 0)
         return float(found.item())
 
@@ -153,7 +161,7 @@ class Together(Alone):
         return letters.numpy().tobytes().decode()
 
     def once(self, write: Callable[[], None]) -> None:
-        if self.rank == 0:
+        if self.rank == 0 or self._shards:
             write()
         dist.barrier()
 
@@ -190,7 +198,12 @@ def joined() -> Iterator[Alone]:
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         yield Alone()
         return
-    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+    store, rank, size = next(dist.rendezvous("env://", timeout=PATIENCE))  # type: ignore[attr-defined]
+    # workers that are started again meet in the same store, and must not find the addresses of those that died
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store = dist.PrefixStore(f"attempt {attempt}", store)  # type: ignore[attr-defined]
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
     try:
         yield Together()
     finally:
