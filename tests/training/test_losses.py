@@ -52,16 +52,27 @@ def test_multinomial_of_empty_histories_is_zero():
     assert losses.multinomial(torch.zeros(1, 3), torch.zeros(1, 3)).item() == 0.0
 
 
-def test_the_smoothed_multinomial_is_an_even_mixture_with_a_blind_guess():
+def test_the_generalized_multinomial_is_what_its_shares_of_the_softmax_lack():
     scores, history = torch.tensor([[1.0, 3.0, -2.0, 0.5]]), torch.tensor([[0.0, 1.0, 0.0, 1.0]])
     shares = torch.softmax(scores, 1)[0]
-    wanted = -(math.log(shares[1] / 2 + 1 / 8) + math.log(shares[3] / 2 + 1 / 8)) / 2
-    assert math.isclose(losses.smoothed_multinomial(scores, history).item(), wanted, rel_tol=1e-6)
+    wanted = (2 - shares[1].item() ** 0.3 - shares[3].item() ** 0.3) / 0.3 / 2
+    assert math.isclose(losses.generalized_multinomial(scores, history).item(), wanted, rel_tol=1e-6)
+    little = losses.generalized_multinomial(scores, history, 1e-3).item()
+    assert math.isclose(little, losses.multinomial(scores, history).item(), rel_tol=1e-2)
 
 
-def test_an_item_that_cannot_be_recommended_costs_as_much_as_a_blind_guess_and_no_more():
-    scores = torch.tensor([[0.0, 2.0, -torch.inf, 1.0]])
-    lost = losses.smoothed_multinomial(scores, torch.tensor([[0.0, 0.0, 1.0, 0.0]])).item()
-    assert math.isclose(lost, math.log(8), rel_tol=1e-6)
-    found = losses.smoothed_multinomial(scores, torch.tensor([[0.0, 1.0, 0.0, 0.0]])).item()
-    assert found < losses.smoothed_multinomial(scores, torch.tensor([[1.0, 0.0, 0.0, 0.0]])).item() < lost
+def test_an_item_that_cannot_be_recommended_costs_most_but_not_endlessly_much():
+    scores = torch.tensor([[0.0, 2.0, -torch.inf, 1.0]], requires_grad=True)
+    lost = losses.generalized_multinomial(scores, torch.tensor([[0.0, 0.0, 1.0, 0.0]]))
+    assert math.isclose(lost.item(), 1 / 0.3, rel_tol=1e-6)
+    lost.backward()
+    assert scores.grad.isfinite().all()
+    found = losses.generalized_multinomial(scores, torch.tensor([[0.0, 1.0, 0.0, 0.0]])).item()
+    assert found < losses.generalized_multinomial(scores, torch.tensor([[1.0, 0.0, 0.0, 0.0]])).item() < lost.item()
+
+
+def test_what_is_no_candidate_takes_no_share():
+    scores, history = torch.tensor([[1.0, 9.0, -2.0, 0.5]]), torch.tensor([[0.0, -1.0, 0.0, 1.0]])
+    without = losses.generalized_multinomial(scores[:, [0, 2, 3]], history[:, [0, 2, 3]])
+    assert torch.isclose(losses.generalized_multinomial(scores, history), without)
+    assert losses.generalized_multinomial(scores, -history.abs()).item() == 0.0

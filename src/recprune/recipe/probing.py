@@ -51,14 +51,15 @@ def probe(
     Models of rows: up to `most` rows of validation (of train where there is none), drawn by the seed, with their label
     (or rating): on train, what the model has learned by heart looks useful. Ids are rated on 16 times as many rows of
     train, since each needs rows that hold it. Models that rank: up to `most` users with what they did in train, and as
-    target what they did in validation (the last item of train where there is no validation), by the multinomial loss,
-    smoothed where items can leave the answers; a model that is solved in closed form is rated by the squared error of
-    its histories.
+    target what they did in validation (the last item of train where there is no validation), by the generalised
+    multinomial loss: the log-loss of a model that has learned much by heart falls when it knows less, while its lists
+    get worse. As in lists, what a user had is no candidate, unless things come again in this data. A model that is
+    solved in closed form is rated by the squared error of its histories.
     workers: those who look at the batches together (`SharedProbe`), each of whom calls this with the same arguments.
     """
     make = Probe if workers is None or workers.size == 1 else partial(SharedProbe, workers)
     if ranks(model):
-        batches, loss = _of_users(model, survey, split, most, batch, seed)
+        batches, loss = _of_users(model, split, most, batch, seed)
         solved_on = gram_rows(split.train.histories(), _errors(model)) if hasattr(model, "refit_") else None
         return make(model, survey, batches, loss, code_counts(split), products=solved_on)
     part = split.valid if len(split.valid) else split.train
@@ -130,19 +131,19 @@ def row_batches(model: nn.Module, part: Dataset, most: int, batch: int, seed: in
     return batches, losses.bce if target == "label" else losses.mse
 
 
-def _of_users(
-    model: nn.Module, survey: Survey, split: Split, most: int, batch: int, seed: int
-) -> tuple[list[Batch], Loss]:
+def _of_users(model: nn.Module, split: Split, most: int, batch: int, seed: int) -> tuple[list[Batch], Loss]:
     if hasattr(model, "refit_"):
         known = wanted = split.train.histories()
         loss: Loss = losses.mse
+        again = True
     else:
         split = split if len(split.valid) else _part_of_train(split.train, seed)
         known, wanted = split.train.histories(), (split.valid if len(split.valid) else split.test).histories()
-        loss = losses.smoothed_multinomial if any(site.answers for site in survey.sites) else losses.multinomial
+        loss = losses.generalized_multinomial
+        again = known.matrix(unknown=False).multiply(wanted.matrix(unknown=False)).nnz > 0
     most = min(most, max(256, SCORES // known.n_items))
     users = np.flatnonzero((known.counts() > 0) & (wanted.counts() > 0))
-    return [_ranked(model, known, wanted, chosen) for chosen in _drawn(users, most, batch, seed)], loss
+    return [_ranked(model, known, wanted, chosen, again) for chosen in _drawn(users, most, batch, seed)], loss
 
 
 def _part_of_train(train: Dataset, seed: int) -> Split:
@@ -152,7 +153,10 @@ def _part_of_train(train: Dataset, seed: int) -> Split:
     return split_random(train, valid=0.1, test=0.0, seed=seed, repeats=True)
 
 
-def _ranked(model: nn.Module, known: Histories, wanted: Histories, users: NDArray[np.int64]) -> Batch:
+def _ranked(model: nn.Module, known: Histories, wanted: Histories, users: NDArray[np.int64], again: bool) -> Batch:
+    """again: whether what a user had is a candidate; where it is not, the target is below 0."""
     target = wanted.dense(users)
+    if not again:
+        target -= known.dense(users)
     target[:, 0] = 0.0
     return user_inputs(model, known, users), torch.from_numpy(target)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["bce", "bpr", "mse", "multinomial", "sampled_softmax", "smoothed_multinomial", "softmax"]
+__all__ = ["bce", "bpr", "generalized_multinomial", "mse", "multinomial", "sampled_softmax", "softmax"]
 
 
 def bce(logits: Tensor, labels: Tensor) -> Tensor:
@@ -39,15 +39,19 @@ def multinomial(scores: Tensor, history: Tensor) -> Tensor:
     return -(F.log_softmax(scores, 1) * history).sum() / history.sum().clamp(min=1)
 
 
-def smoothed_multinomial(scores: Tensor, history: Tensor) -> Tensor:
-    """`multinomial` of an even mixture of the softmax and of a blind guess, 1 / n_items for each: scores may be -inf.
+def generalized_multinomial(scores: Tensor, history: Tensor, power: float = 0.3) -> Tensor:
+    """(1 - p^power) / power for every positive entry, p its share of the softmax over a row: both (batch, n_items).
 
-    An item that cannot be recommended costs log(2 n_items), and one that would not have been found costs little less,
-    as in a list of the best. Linear interpolation: Jelinek & Mercer 1980; Zhai & Lafferty 2004, section 3.1.
+    The generalised cross-entropy (Zhang & Sabuncu 2018, equation 6), which is `multinomial` at power 0: an item that
+    cannot be recommended, with a score of -inf, costs 1 / power and not endlessly much, and one that would not have
+    been found costs little less. About as the gain of a place in a list falls, 1 / log2(1 + place): with p = 1 / place,
+    p^0.3 is 0.62, 0.38, 0.25 at places 5, 25, 100 where the gain is 0.39, 0.21, 0.15.
+    history: 1 where positive; below 0 where an item is no candidate at all and its score does not count.
     """
-    blind = torch.full_like(scores, -math.log(scores.shape[1]))
-    mixed = torch.logaddexp(F.log_softmax(scores, 1), blind) - math.log(2.0)
-    return -(mixed * history).sum() / history.sum().clamp(min=1)
+    there = history > 0
+    shares = F.log_softmax(scores.masked_fill(history < 0, -torch.inf), 1)[there]
+    lost = (1 - torch.exp(power * shares)) / power
+    return (lost * history[there]).sum() / history[there].sum().clamp(min=1)
 
 
 def sampled_softmax(positive: Tensor, negative: Tensor, log_q: Tensor, same: Tensor) -> Tensor:
