@@ -297,3 +297,18 @@ def test_numbers_that_are_not_there_want_a_deviation():
         model = nn.Sequential(nn.Embedding(9, 2))
     with pytest.raises(TrainingError, match="say std"):
         shard(model, Alone(), over=0)
+
+
+def test_what_has_no_numbers_and_is_no_table_is_named():
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Embedding(9, 2), nn.Linear(2, 1))
+    with pytest.raises(TrainingError, match=r"1.weight has no numbers"):
+        shard(model, Alone(), over=0, std=0.1)
+
+
+def test_one_worker_does_not_train_what_lies_with_several():
+    split = tiny_split()
+    model = MF(split.train.n_users, split.train.n_items, dim=4)
+    shard(model, Together(0, 2), over=0)
+    with pytest.raises(TrainingError, match="lie with 2 workers"):
+        fit(model, split, FitOptions(epochs=1))

@@ -110,6 +110,9 @@ def shard(
             _put(model, name, made.train(table.training))
         elif table.weight.is_meta:
             table.weight = nn.Parameter(own)
+    left = [name for name, parameter in model.named_parameters() if parameter.is_meta]
+    if left:
+        raise TrainingError(f"{left[0]} has no numbers, and is no table of more than {over:,} bytes", tensors=left)
     return tuple(tables)
 
 

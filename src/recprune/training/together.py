@@ -43,7 +43,12 @@ class Alone:
         return torch.Generator().manual_seed(seed)
 
     def begin(self, model: nn.Module, seed: int) -> None:
-        """Everybody has the same weights from here on."""
+        """Everybody has the same weights from here on. Raises TrainingError where others have rows of a table."""
+        for name, table in shards_of(model).items():
+            raise TrainingError(
+                f"the rows of {name} lie with {table.workers.size} workers: all of them train it, fit(..., workers=)",
+                module=name,
+            )
 
     def begin_epoch(self, seed: int, number: int) -> None:
         """Everybody draws masks of its own from here on."""
