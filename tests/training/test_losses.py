@@ -2,6 +2,7 @@ import math
 
 import torch
 
+from recprune.importance.passes import row_losses
 from recprune.training import losses
 
 
@@ -76,3 +77,9 @@ def test_what_is_no_candidate_takes_no_share():
     without = losses.generalized_multinomial(scores[:, [0, 2, 3]], history[:, [0, 2, 3]])
     assert torch.isclose(losses.generalized_multinomial(scores, history), without)
     assert losses.generalized_multinomial(scores, -history.abs()).item() == 0.0
+
+
+def test_the_generalized_multinomial_is_taken_of_every_row_by_itself_as_well():
+    scores, history = torch.randn(3, 5), torch.tensor([[0.0, 1, 0, 1, -1], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]])
+    wanted = [losses.generalized_multinomial(s[None], h[None]) for s, h in zip(scores, history, strict=True)]
+    assert torch.allclose(row_losses(scores, history, losses.generalized_multinomial), torch.stack(wanted))

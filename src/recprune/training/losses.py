@@ -48,10 +48,10 @@ def generalized_multinomial(scores: Tensor, history: Tensor, power: float = 0.3)
     p^0.3 is 0.62, 0.38, 0.25 at places 5, 25, 100 where the gain is 0.39, 0.21, 0.15.
     history: 1 where positive; below 0 where an item is no candidate at all and its score does not count.
     """
-    there = history > 0
-    shares = F.log_softmax(scores.masked_fill(history < 0, -torch.inf), 1)[there]
+    others, positive = history <= 0, history.clamp(min=0)
+    shares = F.log_softmax(scores.masked_fill(history < 0, -torch.inf), 1).masked_fill(others, 0.0)
     lost = (1 - torch.exp(power * shares)) / power
-    return (lost * history[there]).sum() / history[there].sum().clamp(min=1)
+    return (lost * positive).sum() / positive.sum().clamp(min=1)
 
 
 def sampled_softmax(positive: Tensor, negative: Tensor, log_q: Tensor, same: Tensor) -> Tensor:
