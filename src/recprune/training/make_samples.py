@@ -45,7 +45,7 @@ def usual_loss(model: Any, data: Dataset) -> Loss:
         return "mse"
     raise TrainingError(
         f"a model of {', '.join(model.columns)} learns from a label or a rating, and the data has neither; "
-        "draw negatives first (recprune.data.negatives.with_negatives)"
+        "draw negatives first (recprune prepare --negatives 4; recprune.data.negatives.with_negatives)"
     )
 
 
@@ -77,7 +77,8 @@ def _refuse_one_class(data: Dataset) -> None:
     if len(labels) and bool((labels == labels[0]).all()):
         raise TrainingError(
             f"all {len(labels):,} labels of train are {float(labels[0]):g}, and a model of one class learns nothing: "
-            "split the data otherwise, or draw negatives first (recprune.data.negatives.with_negatives)",
+            "split the data otherwise, or draw negatives first (recprune prepare --negatives 4; "
+            "recprune.data.negatives.with_negatives)",
             label=float(labels[0]),
         )
 
