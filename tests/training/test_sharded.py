@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from recprune.errors import ArtifactError, TrainingError
 from recprune.models.mf import MF
 from recprune.models.sasrec import SASRec
+from recprune.scale.compact import compact_shards
 from recprune.scale.cost import step_cost
 from recprune.testing.data import tiny_split
 from recprune.training.fit import FitOptions, fit
@@ -209,6 +211,17 @@ def test_a_checkpoint_is_one_file_and_one_a_shard(both):
         "half-2.shards/000002-00000-of-00002.safetensors",
         "half-2.shards/000002-00001-of-00002.safetensors",
     ]
+
+
+def test_the_shards_of_a_checkpoint_are_cut_as_one_table(both, tmp_path):
+    shards = sorted((both[0] / "kept" / "half-2.shards").iterdir())
+    whole = torch.cat([load_file(one)["model.item.weight"] for one in shards])
+    compact_shards(shards, tmp_path / "small", 9, name="model.item.weight")
+    found = [load_file(one) for one in sorted((tmp_path / "small").glob("*.safetensors"))]
+    rows = torch.cat([one["model.item.weight.rows"] for one in found])
+    assert len(rows) == 9
+    assert torch.equal(torch.cat([one["model.item.weight"] for one in found]), whole[rows])
+    assert set(rows.tolist()) == {0, *whole[1:].square().sum(1).topk(8).indices.add(1).tolist()}
 
 
 def test_rows_that_were_never_whole_are_the_same_for_any_number_of_workers(both):
