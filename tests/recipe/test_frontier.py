@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from recprune.errors import BudgetError, DataError
+from recprune.evaluation.evaluate import evaluate
 from recprune.models.build import build
 from recprune.planning.budget import Budget
 from recprune.recipe.frontier import Frontier, frontier, points, rising
@@ -36,6 +37,17 @@ def test_every_stop_is_smaller_and_is_judged_as_floats_and_in_fewer_bits(deepfm)
         assert packed["int4_rows"] < packed["int8_rows"] < one.bytes
     assert found.metric == "auc"
     assert all(p.request > 0 for p in found.points)
+
+
+def test_users_who_left_a_model_are_judged_with_it():
+    split = tiny_split()
+    model = build("mf", split, dim=4)
+    fit(model, split, FEW)
+    ids = Budget(0.0, kinds=frozenset({Kind.ID}))
+    found = list(points(model, split, factors=(0.3,), encodings=(), budget=ids, rule="frequency", options=FEW))
+    point, pruned = found[-1]
+    assert (pruned.renumber["user"][1:] == 0).any()
+    assert point.metrics == evaluate(pruned.model, split, "valid", renumber=pruned.renumber).mean
 
 
 def test_nothing_on_the_front_is_beaten(deepfm):

@@ -15,7 +15,7 @@ from recprune.data.dataset import Split
 from recprune.errors import BudgetError, DataError
 from recprune.evaluation.evaluate import evaluate
 from recprune.evaluation.formulas import LOWER_IS_BETTER
-from recprune.evaluation.inputs import example
+from recprune.evaluation.inputs import Renumber, example
 from recprune.evaluation.size import size_of
 from recprune.evaluation.timing import timed
 from recprune.importance.score import Rule
@@ -197,9 +197,8 @@ def points(
     for number, pruned in enumerate(way, 1):
         features, network, _ = size_of(pruned.model)
         left = 1 - (features + network) / parameters
-        own = restrict(split, pruned.renumber)
         done = len(pruned.fit.history) if pruned.fit else 0
-        for point in _stop(pruned.model, own, number, left, done, encodings, stage):
+        for point in _stop(pruned.model, split, number, left, done, encodings, stage, pruned.renumber):
             yield point, pruned
 
 
@@ -234,19 +233,28 @@ def rising(options: FitOptions, stops: int) -> list[FitOptions]:
 
 
 def _stop(
-    model: nn.Module, split: Split, step: int, factor: float, epochs: int, encodings: Sequence[str], stage: Stage
+    model: nn.Module,
+    split: Split,
+    step: int,
+    factor: float,
+    epochs: int,
+    encodings: Sequence[str],
+    stage: Stage,
+    renumber: Renumber | None = None,
 ) -> Iterator[Point]:
-    """A model as it is, and stored in each way that makes it smaller."""
-    batch, ways = example(model, split), {"": model}
+    """A model as it is, and stored in each way that makes it smaller. It is judged on everybody, those who left it
+    too: renumber: old code -> new code, of the codes of the split."""
+    own = restrict(split, renumber or {})
+    batch, ways = example(model, own), {"": model}
     for name in encodings:
         stored = storing(model, name)
         if stored:
             ways[name] = pack(model, stored, batch)
     with stage("judge") as say:
-        speeds = timed(ways, split, rows=1)
+        speeds = timed(ways, own, rows=1)
         for name, one in ways.items():
             say(f"step {step} {name}")
-            metrics = evaluate(one, split, part="valid").mean
+            metrics = evaluate(one, split, part="valid", renumber=renumber or None).mean
             yield Point(step, factor, name, *size_of(one), speeds[name].median, epochs, dict(metrics))
 
 
