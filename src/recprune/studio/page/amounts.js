@@ -6,6 +6,7 @@ const SMALLEST = 0.01; // of the bytes, at the left end of the slider
 const WIDTH = 1000; // the slider's right end
 const between = (share, low, high) => low * (high / low) ** share;
 const place = (value, low, high) => Math.log(value / low) / Math.log(high / low);
+const fastest = (ends) => (ends.least < ends.now ? ends.least : ends.now / 2); // where a slider begins
 const rounded = (value, digits) => Number(value.toPrecision(digits));
 const metricOf = (ends, name) => ends?.metrics.find((one) => one.name === name) ?? ends?.metrics[0];
 
@@ -33,9 +34,13 @@ const KINDS = {
   milliseconds: {
     sought: true, first: 0.5, min: 0.0001, max: "", step: "any",
     label: () => "Most milliseconds of a request",
-    unit: (_, ends) => (ends ? `ms, ${number(rounded(ends.now, 3))} now, ${number(rounded(ends.least, 3))} at the least` : "ms"),
-    exact: (share, _, ends) => rounded(between(share, Math.min(ends.least, ends.now), ends.now), 3),
-    share: (value, _, ends) => place(value, Math.min(ends.least, ends.now), ends.now),
+    unit: (_, ends) => {
+      if (!ends) return "ms";
+      const least = ends.least < ends.now ? `${number(rounded(ends.least, 3))} at the least` : "and none is faster";
+      return `ms, ${number(rounded(ends.now, 3))} now, ${least}`;
+    },
+    exact: (share, _, ends) => rounded(between(share, fastest(ends), ends.now), 3),
+    share: (value, _, ends) => place(value, fastest(ends), ends.now),
     ask: (value, extra) => ({ milliseconds: value, rows: extra.rows }),
     say: (value) => `${value} milliseconds`,
   },
