@@ -139,6 +139,17 @@ def test_blocks_of_rows_meet_where_they_should(level: str, coded: bool, rows: in
         assert top.scores.tolist() == scores
 
 
+@pytest.mark.parametrize("k", [1, 2, 3, 5, 63, 64, 65, 300])
+@pytest.mark.parametrize("length", [1, 40, 255, 256, 257, 600])
+def test_short_and_long_histories_and_lists_are_answered_alike(level: str, k: int, length: int) -> None:
+    matrix = made(300, 300, 0.02, 8, False)
+    history = np.random.default_rng(k).integers(0, 300, length)
+    top = Neighbours.of(matrix).top(history, k, [])
+    items, scores = slow(matrix, history, k, set())
+    assert top.items.tolist() == items
+    assert top.scores.tolist() == scores
+
+
 def test_a_packed_layer_is_taken_by_its_codes(level: str) -> None:
     codes = made(60, 60, 0.2, 4, True)
     assert isinstance(codes, ItemBytes)

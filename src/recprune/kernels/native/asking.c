@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SHORT = 256 };
+
 typedef struct {
     const size_t *starts, *out_starts; /* out_starts: NULL where the history itself is left out */
     const Buffer *history, *weights, *out; /* weights: not held where all are 1 */
@@ -30,6 +32,32 @@ static int taken(const Asked *a, const Requests *r, size_t u, int32_t *history, 
     return length && (size_t)out[length - 1] >= a->listed ? WRONG_ITEM : FINE;
 }
 
+/* Room for what is asked: short lists need none of their own. */
+typedef struct {
+    int32_t *history, *out;
+    Entry *best;
+    int32_t few_history[SHORT], few_out[SHORT];
+    Entry few_best[FLAT];
+} Desk;
+
+static int desk_ready(Desk *d, size_t history, size_t out, size_t best)
+{
+    d->history = history <= SHORT ? d->few_history : malloc(history * sizeof *d->history);
+    d->out = out <= SHORT ? d->few_out : malloc(out * sizeof *d->out);
+    d->best = best <= FLAT ? d->few_best : malloc(best_room(best) * sizeof *d->best);
+    return d->history && d->out && d->best ? FINE : NO_MEMORY;
+}
+
+static void desk_drop(Desk *d)
+{
+    if (d->history != d->few_history)
+        free(d->history);
+    if (d->out != d->few_out)
+        free(d->out);
+    if (d->best != d->few_best)
+        free(d->best);
+}
+
 static int answer_all(const Asked *a, Spare *room, const Requests *r, size_t *found)
 {
     size_t longest = 0, most_out = 0, most = r->k < a->listed ? r->k : a->listed;
@@ -38,23 +66,22 @@ static int answer_all(const Asked *a, Spare *room, const Requests *r, size_t *fo
         size_t out = r->out_starts ? r->out_starts[u + 1] - r->out_starts[u] : length;
         longest = length > longest ? length : longest, most_out = out > most_out ? out : most_out;
     }
-    int32_t *history = malloc(longest * sizeof *history + 1), *out = malloc(most_out * sizeof *out + 1);
-    Entry *heap = malloc(most * sizeof *heap + 1);
-    int wrong = history && out && heap ? FINE : NO_MEMORY;
+    Desk desk;
+    int wrong = desk_ready(&desk, longest, most_out, most);
     for (size_t u = 0; u < r->users && !wrong; u++) {
         size_t begin = r->starts[u], length = r->starts[u + 1] - begin, outs = 0;
         const float *weights = r->weights->held ? (const float *)r->weights->view.buf + begin : NULL;
-        Best best = {heap, most, 0, 0, 0};
-        wrong = taken(a, r, u, history, out, &outs);
+        Best best = {.entries = desk.best, .k = most};
+        wrong = taken(a, r, u, desk.history, desk.out, &outs);
         if (!wrong && most)
-            wrong = a->answer(a->kernel, room, history, weights, length, out, outs, &best);
+            wrong = a->answer(a->kernel, room, desk.history, weights, length, desk.out, outs, &best);
         if (wrong)
             break;
         *found = best_finish(&best, r->items + u * r->k, r->scores + u * r->k);
         for (size_t i = *found; r->fill && i < r->k; i++)
             r->items[u * r->k + i] = -1, r->scores[u * r->k + i] = -INFINITY;
     }
-    free(history), free(out), free(heap);
+    desk_drop(&desk);
     return wrong;
 }
 
@@ -68,13 +95,13 @@ static Spare *room_take(const Asked *a)
     return room;
 }
 
-/* -1 with an error set. */
-static int answered(const Asked *a, Spare *room, const Requests *r, size_t *found)
+/* -1 with an error set. brief: other threads can wait. */
+static int answered(const Asked *a, Spare *room, const Requests *r, int brief, size_t *found)
 {
-    int wrong;
-    Py_BEGIN_ALLOW_THREADS
-    wrong = answer_all(a, room, r, found);
-    Py_END_ALLOW_THREADS
+    PyThreadState *thread = brief ? NULL : PyEval_SaveThread();
+    int wrong = answer_all(a, room, r, found);
+    if (thread)
+        PyEval_RestoreThread(thread);
     if (wrong == NO_MEMORY)
         PyErr_NoMemory();
     else if (wrong)
@@ -87,7 +114,7 @@ static int asked(const Asked *a, const Requests *r, size_t *found)
     Spare *room = room_take(a);
     if (!room)
         return -1;
-    int wrong = answered(a, room, r, found);
+    int wrong = answered(a, room, r, 0, found);
     room->next = *a->free, *a->free = room;
     return wrong;
 }
@@ -153,12 +180,15 @@ PyObject *asked_best(const Asked *a, PyObject *const *args, Py_ssize_t count)
         buffer_drop(&h);
         return Py_NewRef(Py_None);
     }
+    if (a->ahead)
+        a->ahead(a->kernel, &h);
     Spare *room = room_take(a);
     if (room && !lean_ready(&room->lean, k)) {
+        int brief = a->brief && a->brief(a->kernel, &h);
         size_t starts[2] = {0, (size_t)h.view.shape[0]}, outs[2] = {0, o.held ? (size_t)o.view.shape[0] : 0};
         Requests r = {starts, o.held ? outs : NULL, &h, &w, &o, room->lean.of_items.view.buf,
                       room->lean.of_scores.view.buf, 1, k, 0};
-        top = answered(a, room, &r, &found) ? NULL : lean_top(&room->lean, found);
+        top = answered(a, room, &r, brief, &found) ? NULL : lean_top(&room->lean, found);
     }
     if (room)
         room->next = *a->free, *a->free = room;

@@ -13,6 +13,10 @@ typedef struct {
     size_t listed, known; /* items that are listed, and those of a history, are below */
     Spare **free;
     Spare *(*more)(const void *kernel); /* more room, or NULL without memory */
+    /* NULL, or what asks memory for what a history (not checked yet) leads to, and then for what that leads to. The second
+     * returns whether the answer takes so few microseconds that other threads can wait for it. */
+    void (*ahead)(const void *kernel, const Buffer *history);
+    int (*brief)(const void *kernel, const Buffer *history);
     /* One request; needs no GIL. history, out: ascending, its own to change; weights: NULL, or one for each of the history. */
     int (*answer)(const void *kernel, Spare *, int32_t *history, const float *weights, size_t length, int32_t *out,
                   size_t outs, Best *);

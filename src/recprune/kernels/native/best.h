@@ -34,11 +34,22 @@ INLINE float score_of_entry(Entry e)
 enum { FLAT = 64 };
 
 typedef struct {
-    Entry *entries; /* (k) in no order; a heap where more than FLAT are asked for, the worst first */
+    Entry *entries; /* (best_room(k)) in no order; a heap where k is more than FLAT, the worst first */
     size_t k, count;
     float bar; /* only what is above it is listed */
     size_t worst;
 } Best;
+
+/* Entries of a list of k. */
+INLINE size_t best_room(size_t k) { return k < FLAT ? FLAT : k; }
+
+/* An empty list of what is above a bar. */
+INLINE void best_begin(Best *b, float bar)
+{
+    b->count = 0, b->bar = bar, b->worst = 0;
+    for (size_t i = b->k; i < FLAT && i % 4; i++)
+        b->entries[i] = ~(Entry)0; /* never the worst */
+}
 
 INLINE void best_sink(Entry *heap, size_t n, Entry x)
 {
@@ -63,31 +74,38 @@ INLINE void best_rise(Best *b, Entry x)
     b->entries[at] = x;
 }
 
-INLINE void best_settle(Best *b)
+INLINE Entry less(Entry a, Entry b) { return b < a ? b : a; }
+
+/* The worst of a list that is full, four at a time. */
+INLINE void best_settle_flat(Best *b)
 {
-    Entry least = b->entries[0];
-    size_t worst = 0;
-    if (b->k <= FLAT) {
-        for (size_t i = 1; i < b->k; i++)
-            least = b->entries[i] < least ? b->entries[i] : least;
-        for (size_t i = 1; i < b->k; i++)
-            worst = b->entries[i] == least ? i : worst;
-    }
-    b->worst = worst, b->bar = score_of_entry(least);
+    const Entry *e = b->entries;
+    Entry least[4] = {e[0], e[1], e[2], e[3]};
+    uint64_t there = 0;
+    for (size_t i = 4; i < b->k; i += 4)
+        for (size_t j = 0; j < 4; j++)
+            least[j] = less(least[j], e[i + j]);
+    least[0] = less(less(least[0], least[1]), less(least[2], least[3]));
+    for (size_t i = 0; i < b->k; i += 4)
+        for (size_t j = 0; j < 4; j++)
+            there |= (uint64_t)(e[i + j] == least[0]) << (i + j);
+    b->worst = (size_t)__builtin_ctzll(there), b->bar = score_of_entry(least[0]);
 }
 
 INLINE void best_put(Best *b, Entry x)
 {
-    if (b->count == b->k && b->k > FLAT)
-        best_sink(b->entries, b->k, x);
-    else if (b->count == b->k)
-        b->entries[b->worst] = x;
-    else if (b->k > FLAT)
+    if (b->k <= FLAT) {
+        b->entries[b->count < b->k ? b->count++ : b->worst] = x;
+        if (b->count == b->k)
+            best_settle_flat(b);
+        return;
+    }
+    if (b->count < b->k)
         best_rise(b, x);
     else
-        b->entries[b->count++] = x;
+        best_sink(b->entries, b->k, x);
     if (b->count == b->k)
-        best_settle(b);
+        b->worst = 0, b->bar = score_of_entry(b->entries[0]);
 }
 
 /* Items come in rising order, so one that equals the bar comes too late. */

@@ -6,7 +6,7 @@
 
 static PyTypeObject *NeighboursType;
 
-enum { BLOCK_BYTES = (BLOCK + LANES) * sizeof(float), OFTEN = 16 };
+enum { BLOCK_BYTES = (BLOCK + LANES) * sizeof(float), OFTEN = 16, SOON = 256 };
 
 void neighbours_drop(const Neighbours *t, Room *room)
 {
@@ -30,6 +30,42 @@ static Spare *room_more(const void *kernel)
     }
     neighbours_drop(t, room);
     return NULL;
+}
+
+/* An item of a history that is not checked yet; where there is no such column, no item. */
+INLINE int32_t item_at(const Neighbours *t, const Buffer *history, size_t i)
+{
+    const void *at = history->view.buf;
+    int64_t item = history->view.itemsize == 4 ? ((const int32_t *)at)[i] : ((const int64_t *)at)[i];
+    return item >= 0 && (size_t)item < t->columns ? (int32_t)item : -1;
+}
+
+/* Where entries of a history begin, and the room to add up as many as are usual. */
+static void ahead(const void *kernel, const Buffer *history)
+{
+    const Neighbours *t = kernel;
+    size_t length = (size_t)history->view.shape[0];
+    for (size_t i = 0; i < length && length <= SOON; i++) {
+        int32_t item = item_at(t, history, i);
+        if (item >= 0)
+            __builtin_prefetch(t->starts + item);
+    }
+    if (t->free && length <= SOON && t->columns)
+        neighbours_few_ahead((const Room *)t->free, t->entries / t->columns * length);
+}
+
+/* The entries themselves. */
+static int brief(const void *kernel, const Buffer *history)
+{
+    const Neighbours *t = kernel;
+    size_t length = (size_t)history->view.shape[0], entries = 0;
+    if (length > SOON)
+        return 0;
+    for (size_t i = 0; i < length; i++) {
+        int32_t item = item_at(t, history, i);
+        entries += item < 0 ? 0 : neighbours_entries(t, &item, 1);
+    }
+    return entries <= FEW;
 }
 
 static int left_grown(Room *room, size_t length)
@@ -75,7 +111,7 @@ static void said(int wrong, const void *kernel)
 static Asked asked_of(PyObject *self)
 {
     Neighbours *t = (Neighbours *)self;
-    return (Asked){t, t->rows, t->columns, &t->free, room_more, answer, said};
+    return (Asked){t, t->rows, t->columns, &t->free, room_more, ahead, brief, answer, said};
 }
 
 static PyObject *neighbours_top(PyObject *self, PyObject *const *args, Py_ssize_t count)

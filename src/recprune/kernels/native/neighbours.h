@@ -63,7 +63,8 @@ void neighbours_drop(const Neighbours *, Room *);
 PyObject *neighbours_new(PyTypeObject *, PyObject *args, PyObject *named);
 void neighbours_dealloc(PyObject *);
 
-/* neighbours_few.c: how many entries a history reads, and the answer where these are few; whether that was all. */
+/* neighbours_few.c: asks for the room of so many entries. How many entries a history reads, and the answer where these are few; whether that was all. */
+void neighbours_few_ahead(const Room *, size_t entries);
 size_t neighbours_entries(const Neighbours *, const int32_t *history, size_t length);
 int neighbours_few(const Neighbours *, Room *, const int32_t *history, const float *weights, size_t length, size_t entries,
                    const int32_t *out, size_t outs, Best *, int *wrong);

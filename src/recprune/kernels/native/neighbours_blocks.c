@@ -112,7 +112,7 @@ static int pass(const Neighbours *t, Room *room, const int32_t *history, const f
     size_t left_out = 0, never = 0;
     Look *look = look_of(t);
     int nan = 0;
-    best->count = 0, best->bar = bar;
+    best_begin(best, bar);
     begin(t, room, history, length);
     for (size_t first = 0; first < t->rows; first += BLOCK) {
         if (t->own)

@@ -75,13 +75,31 @@ static int gather(const Neighbours *t, const int32_t *history, const float *weig
     return 0;
 }
 
+/* Slots for so many entries, as a power of 2: more than half of them stay free. */
+static int bits_for(size_t entries)
+{
+    int bits = 5;
+    while ((size_t)1 << bits < 2 * entries)
+        bits++;
+    return bits;
+}
+
+void neighbours_few_ahead(const Room *room, size_t entries)
+{
+    const char *slots = (const char *)room->slots, *parts = (const char *)room->parts;
+    if (entries > FEW / 4) /* more than is worth asking for at a time */
+        return;
+    for (size_t at = 0, end = sizeof *room->slots << bits_for(entries); at < end; at += 64)
+        __builtin_prefetch(slots + at, 1);
+    for (size_t at = 0, end = entries * sizeof *room->parts; at < end; at += 64)
+        __builtin_prefetch(parts + at, 1);
+}
+
 /* One request of few entries. Returns whether that was all: where fewer than k score above 0, it was not. */
 int neighbours_few(const Neighbours *t, Room *room, const int32_t *history, const float *weights, size_t length,
                    size_t n, const int32_t *out, size_t outs, Best *best, int *wrong)
 {
-    int bits = 5;
-    while ((size_t)1 << bits < 2 * n)
-        bits++;
+    int bits = bits_for(n);
     Sums sums = {room->parts, room->slots, ((uint32_t)1 << bits) - 1, 32 - bits, 0};
     memset(room->slots, 0, ((size_t)1 << bits) * sizeof *room->slots);
     if (gather(t, history, weights, length, &sums))
@@ -91,7 +109,7 @@ int neighbours_few(const Neighbours *t, Room *room, const int32_t *history, cons
         if (*slot)
             sums.parts[*slot - 1].x = -INFINITY;
     }
-    best->count = 0, best->bar = 0;
+    best_begin(best, 0);
     int nan = 0;
     for (const Part *at = sums.parts, *end = at + sums.count; at < end; at++) {
         float sum = t->scale ? at->x * t->scale[at->row] : at->x;

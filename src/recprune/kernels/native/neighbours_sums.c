@@ -135,11 +135,11 @@ int neighbours_sums(const Neighbours *t, Room *room, const int32_t *history, con
     for (size_t i = 0; i < t->nevers; i++)
         leave_out(room, t->never[i]);
     if (!wrong) {
-        best->count = 0, best->bar = 0; /* what is above 0 was touched */
+        best_begin(best, 0); /* what is above 0 was touched */
         wrong = look(t, room, best, 0) ? NOT_A_NUMBER : FINE;
     }
     if (!wrong && best->count < best->k) { /* then come those at 0, by their number, and those below */
-        best->count = 0, best->bar = -INFINITY;
+        best_begin(best, -INFINITY);
         wrong = look(t, room, best, 1) ? NOT_A_NUMBER : FINE;
     }
     clean(t, room);

@@ -96,7 +96,7 @@ PyObject *top_of_scores(PyObject *module, PyObject *const *args, Py_ssize_t coun
         goto done;
     }
     size_t most = k < n ? k : n;
-    heap = malloc(most * sizeof *heap + 1);
+    heap = malloc(best_room(most) * sizeof *heap);
     if (!heap) {
         PyErr_NoMemory();
         goto done;
@@ -104,7 +104,8 @@ PyObject *top_of_scores(PyObject *module, PyObject *const *args, Py_ssize_t coun
     int nan = 0;
     Py_BEGIN_ALLOW_THREADS
     for (size_t u = 0; u < users && !nan && n; u++) {
-        Best best = {heap, most, 0, -INFINITY, 0};
+        Best best = {.entries = heap, .k = most};
+        best_begin(&best, -INFINITY);
         int64_t *into = (int64_t *)items.view.buf + u * k;
         nan = row_of(level, (const float *)scores.view.buf + u * n, n, &best);
         size_t found = best_finish(&best, into, NULL);

@@ -384,7 +384,7 @@ static int answer(const void *kernel, Spare *spare, int32_t *history, const floa
         room->likely[out[i]] = -1;
     for (size_t i = 0; i < t->nevers; i++)
         room->likely[t->never[i]] = -1;
-    best->count = 0, best->bar = -INFINITY;
+    best_begin(best, -INFINITY);
     steps->look(t, room->likely, best);
     return FINE;
 }
@@ -581,7 +581,7 @@ static void said(int wrong, const void *kernel)
 static Asked asked_of(PyObject *self)
 {
     Walks *t = (Walks *)self;
-    return (Asked){t, t->items, t->items, &t->free, room_more, answer, said};
+    return (Asked){t, t->items, t->items, &t->free, room_more, NULL, NULL, answer, said};
 }
 
 static PyObject *walks_top(PyObject *self, PyObject *const *args, Py_ssize_t count)
