@@ -23,6 +23,11 @@ def test_other_lists_are_seen():
     assert kernels.measured(ways, 4).same == {"ours": 1.0, "other": 0.5}
 
 
+def test_what_the_clocks_take_is_no_part_of_a_call():
+    seconds = {"ours": [3e-6, 5e-6, 4e-6], "nothing": [1e-6, 1e-6, 2e-6]}
+    assert kernels.medians(seconds) == {"ours": pytest.approx(3e-3)}
+
+
 def test_every_row_of_the_matrix_has_its_entries():
     made = kernels.scattered(500, 20, np.random.default_rng(0))
     assert made.shape == (500, 500)
