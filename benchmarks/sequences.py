@@ -36,8 +36,8 @@ from recprune.evaluation.speed import Speed, compare_speed
 from recprune.packing import pack, storing
 from recprune.planning.budget import Budget
 from recprune.planning.plan import Plan
-from recprune.recipe.prune import prune
-from recprune.recipe.pruned import Pruned
+from recprune.recipe.pruned import Pruned, carry_out
+from recprune.recipe.rating import Ratings, choose_by, rate
 from recprune.recipe.rivals import from_scratch
 from recprune.surgery import renumber
 from recprune.training.options import FitOptions
@@ -179,17 +179,32 @@ def one(name: str, data: SequenceData, label: str, seed: int) -> dict[str, Any]:
 
 def pruned(name: str, data: SequenceData, recipe: Recipe, share: int, seed: int) -> Stored:
     """What recprune makes of the best model for a fraction of its bytes, fine-tuned for half as long at half the step
-    size of its training."""
+    size of its training: `prune`, with one rating for all shares."""
     model, learn = kept(name, data, data.best, seed)[0], parts_of(name, False).learn
 
     def make() -> Stored:
-        budget, how = Budget(bytes=size_of(model)[2] // share), recipe.options
-        if how is not None:
-            how = epochs_of(replace(how, lr=how.lr / 2, seed=seed), 0.5)
-        made = prune(model.to(DEVICE), learn, budget=budget, options=how, seed=seed)
+        budget, how = Budget(bytes=size_of(model)[2] // share), tuning(recipe, seed)
+        whole = model.to(DEVICE)
+        chosen = choose_by(rated(name, seed), whole, learn, budget)
+        made = carry_out(whole, learn, chosen, options=how)
         return made.model.cpu(), made.plan
 
     return stored(f"{name}-1-{share}-{seed}", make)
+
+
+@cache
+def rated(name: str, seed: int) -> Ratings:
+    """What every unit of the best model of a seed is worth."""
+    data = SETS[name]
+    recipe = data.models[data.best]
+    model, learn = kept(name, data, data.best, seed)[0].to(DEVICE), parts_of(name, False).learn
+    return rate(model, learn, Budget(bytes=1), tuning=tuning(recipe, seed), seed=seed)
+
+
+def tuning(recipe: Recipe, seed: int) -> FitOptions | None:
+    """How what was pruned is fine-tuned."""
+    how = recipe.options
+    return None if how is None else epochs_of(replace(how, lr=how.lr / 2, seed=seed), 0.5)
 
 
 def scratch(name: str, data: SequenceData, recipe: Recipe, share: int, seed: int) -> Stored:

@@ -1,4 +1,5 @@
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from recprune.importance.rules.random import Random
 from recprune.models.build import build
 from recprune.packing import packable
 from recprune.planning.budget import Budget
-from recprune.recipe.prune import plan, prune
+from recprune.recipe.prune import plan, plans, prune
 from recprune.recipe.pruned import as_rule, carry_out, finished
 from recprune.recipe.rivals import by_chance, from_scratch, work_of
 from recprune.surgery import renumber
@@ -187,7 +188,7 @@ def test_where_entries_alone_can_leave_no_bits_are_tried(monkeypatch):
     def tried(*_, **__):
         raise AssertionError("a copy was trained in the fewest bits")
 
-    monkeypatch.setattr(sys.modules["recprune.recipe.prune"], "recovery_of_bits", tried)
+    monkeypatch.setattr(sys.modules["recprune.recipe.rating"], "recovery_of_bits", tried)
     split = tiny_split(users=80, items=40, each=9)
     model = build("ease", split)
     fit(model, split, FitOptions(reg=5.0))
@@ -252,3 +253,24 @@ def test_a_model_that_remembers_its_users_is_as_good_in_few_bytes_whatever_it_is
     small = carry_out(model, part, chosen, options=options)
     before, after = (evaluate(one, split, k=10).mean["ndcg@10"] for one in (model, small.model))
     assert after > 0.9 * before
+
+
+def test_several_budgets_are_planned_as_each_alone_with_one_rating():
+    split = tiny_clicks()
+    model = build("deepfm", split, dim=4, hidden=(8,))
+    budgets, said = [Budget(share) for share in (0.3, 0.6)], []
+
+    @contextmanager
+    def stage(name):
+        said.append(name)
+        yield lambda told: None
+
+    together = plans(model, split, budgets, stage=stage)
+    assert said.count("score") == 1
+    for found, budget in zip(together, budgets, strict=True):
+        alone = plan(model, split, budget=budget)
+        assert found.to_json() == alone.to_json()
+    with pytest.raises(BudgetError, match="plan them one by one"):
+        plans(model, split, [Budget(0.3), Budget(bytes=2000)])
+    with pytest.raises(BudgetError, match="no budget"):
+        plans(model, split, [])

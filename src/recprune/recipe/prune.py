@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import replace
+from typing import Any
 
 from torch import nn
 
 from recprune.data.dataset import Split
 from recprune.errors import BudgetError
-from recprune.evaluation.inputs import example
-from recprune.importance.score import Rule, spelled
+from recprune.importance.score import Rule
 from recprune.planning.budget import Budget
-from recprune.planning.corrected import ROUNDS
-from recprune.planning.joint import ENCODINGS as BITS
-from recprune.planning.measured import measured
 from recprune.planning.plan import Plan
-from recprune.recipe.decide import decide, entries_alone
 from recprune.recipe.frontier import ENCODINGS
-from recprune.recipe.meet import fast_enough, within_drop
-from recprune.recipe.probing import as_asked, code_counts, probe, rated
-from recprune.recipe.pruned import Pruned, as_rule, carry_out, followed, usual_budget, usual_rule
-from recprune.recipe.recovery import recovered, recovery, recovery_of_bits
+from recprune.recipe.meet import within_drop
+from recprune.recipe.pruned import Pruned, carry_out, usual_budget
+from recprune.recipe.rating import choose_by, rate
 from recprune.recipe.rounding import ROUNDING
 from recprune.recipe.stages import Stage, silent
 from recprune.recipe.train import TUNING
-from recprune.tracing.trace import survey
 from recprune.training.options import FitOptions
 from recprune.training.together import Alone
 
-__all__ = ["plan", "prune"]
+__all__ = ["plan", "plans", "prune"]
 
 
 def prune(
@@ -125,66 +119,64 @@ def plan(
     Ids leave only where a vocabulary of the split can shrink along (`followed`).
     workers: each looks at its share of the probe's batches, and all of them hand back the plan of the first.
     """
-    workers = workers or Alone()
     budget = budget or usual_budget(0.5 if factor is None else factor)
-    if budget.max_drop is not None:
-        raise BudgetError(f"{budget.max_drop}: this is known after fine-tuning, so that recprune.prune has to meet it")
-    with stage("survey") as say:
-        found = survey(model, example(model, split))
-        open_ = followed(found, split)
-        say(f"{len(open_.sites)} sites")
-    rule = as_rule(rule or usual_rule(open_, budget), seed)
-    with stage("score") as say:
-        there = as_asked(model, split, seed=seed)
-        asked = probe(there, found, split, seed=seed, workers=workers)
-        scores = rated(
-            model,
-            open_,
-            rule,
-            asked,
-            split,
-            kinds=budget.kinds,
-            seed=seed,
-            progress=lambda done, n, site: say(f"{site}, {done}/{n}"),
-        )
-        scores = {name: workers.same(worth) for name, worth in scores.items()}
-        say(spelled(rule).rpartition(":")[2])
-    counts, left = code_counts(split), 1.0
-    if len(scores) > 1:
-        with stage("measure") as say:
-            scores = measured(
-                there, found, scores, asked, counts=counts, progress=lambda d, n, site: say(f"{site}, {d}/{n}")
-            )
-        if tuning is not None:
-            shares = recovery(there, split, found, scores, asked, options=tuning, counts=counts, seed=seed, stage=stage)
-            shares = {kind: workers.told(partial(float, share)) for kind, share in sorted(shares.items())}
-            scores = recovered(found, scores, shares)
-    bits = budget.bytes is not None and (encodings is None or bool(encodings))
-    if bits and tuning is not None and not entries_alone(found, encodings):
-        ways = BITS if encodings is None else encodings
-        left = recovery_of_bits(there, split, found, asked, ways, options=tuning, seed=seed, stage=stage)
-        left = workers.told(partial(float, left))
-    if budget.milliseconds is not None:
-        if encodings:
-            raise BudgetError(f"{budget.amount} is met by cuts alone; pack the result with recprune.pack")
-        chosen = fast_enough(model, split, found, scores, budget, rule=spelled(rule), stage=stage)
-        return _agreed(chosen, workers)
-    chosen = decide(
+    return plans(
         model,
-        found,
-        scores,
-        asked,
-        budget,
-        rule=spelled(rule),
+        split,
+        [budget],
+        rule=rule,
         encodings=encodings,
-        rounds=ROUNDS if tuning is None else 1,
-        counts=counts,
-        left=left,
+        tuning=tuning,
+        seed=seed,
         stage=stage,
+        workers=workers,
+    )[0]
+
+
+def plans(
+    model: nn.Module,
+    split: Split,
+    budgets: Sequence[Budget],
+    *,
+    rule: str | Rule | None = None,
+    encodings: Sequence[str] | None = None,
+    tuning: FitOptions | None = None,
+    seed: int = 0,
+    stage: Stage = silent,
+    workers: Alone | None = None,
+) -> list[Plan]:
+    """`plan` for each of several budgets, the scores found once: most of the work, which no amount changes.
+
+    Raises BudgetError where one cannot be met, or they differ in more than their amounts.
+    """
+    _alike(budgets)
+    found = rate(
+        model,
+        split,
+        budgets[0],
+        rule=rule,
+        encodings=encodings,
+        tuning=tuning,
+        seed=seed,
+        stage=stage,
+        workers=workers,
     )
-    return _agreed(chosen, workers)
+    return [choose_by(found, model, split, b, encodings=encodings, stage=stage, workers=workers) for b in budgets]
 
 
-def _agreed(chosen: Plan, workers: Alone) -> Plan:
-    """The plan of the first worker."""
-    return chosen if workers.size == 1 else Plan.from_json(workers.agreed(chosen.to_json()))
+def _alike(budgets: Sequence[Budget]) -> None:
+    if not budgets:
+        raise BudgetError("no budget was given")
+    for budget in budgets:
+        if budget.max_drop is not None:
+            raise BudgetError(
+                f"{budget.max_drop}: this is known after fine-tuning, so that recprune.prune has to meet it"
+            )
+        if _kind(budget) != _kind(budgets[0]):
+            raise BudgetError(f"{budgets[0].amount} and {budget.amount} are rated differently; plan them one by one")
+
+
+def _kind(budget: Budget) -> Budget:
+    """The budget without its amount."""
+    nothing: dict[str, Any] = {"factor": 0.0, "bytes": 1, "milliseconds": 1.0}
+    return replace(budget, **{name: amount for name, amount in nothing.items() if getattr(budget, name) is not None})

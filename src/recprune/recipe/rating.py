@@ -1,0 +1,141 @@
+"""rate(): what every unit of a model is worth, found once for any number of budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from recprune.data.dataset import Split
+from recprune.errors import BudgetError
+from recprune.evaluation.inputs import example
+from recprune.importance.probe import Probe
+from recprune.importance.score import Rule, spelled
+from recprune.planning.budget import Budget
+from recprune.planning.corrected import ROUNDS
+from recprune.planning.joint import ENCODINGS as BITS
+from recprune.planning.measured import measured
+from recprune.planning.plan import Plan
+from recprune.recipe.decide import decide, entries_alone
+from recprune.recipe.meet import fast_enough
+from recprune.recipe.probing import as_asked, code_counts, probe, rated
+from recprune.recipe.pruned import as_rule, followed, usual_rule
+from recprune.recipe.recovery import recovered, recovery, recovery_of_bits
+from recprune.recipe.stages import Stage, silent
+from recprune.tracing.site import Survey
+from recprune.tracing.trace import survey
+from recprune.training.options import FitOptions
+from recprune.training.together import Alone
+
+__all__ = ["Ratings", "choose_by", "rate"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ratings:
+    """found: the survey; scores: of its sites, in one currency where several compete; asked: the probe they come from;
+    counts: how often each code occurs. left: what an epoch leaves of the cost of bits. tuned: whether the scores are of
+    after fine-tuning. rule: spelled."""
+
+    found: Survey
+    scores: Mapping[str, Tensor]
+    asked: Probe
+    counts: Mapping[str, NDArray[Any]]
+    left: float
+    tuned: bool
+    rule: str
+
+
+def rate(
+    model: nn.Module,
+    split: Split,
+    budget: Budget,
+    *,
+    rule: str | Rule | None = None,
+    encodings: Sequence[str] | None = None,
+    tuning: FitOptions | None = None,
+    seed: int = 0,
+    stage: Stage = silent,
+    workers: Alone | None = None,
+) -> Ratings:
+    """Survey and score. The arguments are those of `plan`; all of the budget counts but how much."""
+    workers = workers or Alone()
+    with stage("survey") as say:
+        found = survey(model, example(model, split))
+        open_ = followed(found, split)
+        say(f"{len(open_.sites)} sites")
+    rule = as_rule(rule or usual_rule(open_, budget), seed)
+    with stage("score") as say:
+        there = as_asked(model, split, seed=seed)
+        asked = probe(there, found, split, seed=seed, workers=workers)
+        scores = rated(
+            model,
+            open_,
+            rule,
+            asked,
+            split,
+            kinds=budget.kinds,
+            seed=seed,
+            progress=lambda done, n, site: say(f"{site}, {done}/{n}"),
+        )
+        scores = {name: workers.same(worth) for name, worth in scores.items()}
+        say(spelled(rule).rpartition(":")[2])
+    counts, left = code_counts(split), 1.0
+    if len(scores) > 1:
+        with stage("measure") as say:
+            scores = measured(
+                there, found, scores, asked, counts=counts, progress=lambda d, n, site: say(f"{site}, {d}/{n}")
+            )
+        if tuning is not None:
+            shares = recovery(there, split, found, scores, asked, options=tuning, counts=counts, seed=seed, stage=stage)
+            shares = {kind: workers.told(partial(float, share)) for kind, share in sorted(shares.items())}
+            scores = recovered(found, scores, shares)
+    bits = budget.bytes is not None and (encodings is None or bool(encodings))
+    if bits and tuning is not None and not entries_alone(found, encodings):
+        ways = BITS if encodings is None else encodings
+        left = recovery_of_bits(there, split, found, asked, ways, options=tuning, seed=seed, stage=stage)
+        left = workers.told(partial(float, left))
+    return Ratings(found, scores, asked, counts, left, tuning is not None, spelled(rule))
+
+
+def choose_by(
+    ratings: Ratings,
+    model: nn.Module,
+    split: Split,
+    budget: Budget,
+    *,
+    encodings: Sequence[str] | None = None,
+    stage: Stage = silent,
+    workers: Alone | None = None,
+) -> Plan:
+    """The plan for a budget like the one that was rated for: in bytes, milliseconds or by a factor as that was.
+
+    Raises BudgetError where it cannot be met.
+    """
+    workers, found, scores = workers or Alone(), ratings.found, ratings.scores
+    if budget.milliseconds is not None:
+        if encodings:
+            raise BudgetError(f"{budget.amount} is met by cuts alone; pack the result with recprune.pack")
+        return _agreed(fast_enough(model, split, found, scores, budget, rule=ratings.rule, stage=stage), workers)
+    chosen = decide(
+        model,
+        found,
+        scores,
+        ratings.asked,
+        budget,
+        rule=ratings.rule,
+        encodings=encodings,
+        rounds=1 if ratings.tuned else ROUNDS,
+        counts=ratings.counts,
+        left=ratings.left,
+        stage=stage,
+    )
+    return _agreed(chosen, workers)
+
+
+def _agreed(chosen: Plan, workers: Alone) -> Plan:
+    """The plan of the first worker."""
+    return chosen if workers.size == 1 else Plan.from_json(workers.agreed(chosen.to_json()))
