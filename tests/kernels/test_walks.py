@@ -132,6 +132,13 @@ def test_all_users_get_what_each_gets(level: str, kind: str) -> None:
     assert not np.isin(mine.items, [0, -1]).any()
 
 
+@pytest.mark.parametrize("users", [13, 29, 30])
+def test_what_rounding_leaves_of_a_walk_that_came_back_is_no_walk(level: str, users: int) -> None:
+    table, memory = factors(1, 3, 0), pairs(users, 1, 0.9, 0)
+    top = Walks.over_users(table, memory, **HOW).top([0], 1, [])
+    assert top.scores.tolist() == [0.0]
+
+
 def test_an_item_that_comes_twice_counts_once(level: str) -> None:
     walks = Walks.over_users(factors(30, 8, 1), pairs(20, 30, 0.2, 1), **HOW)
     one, two = walks.top([4, 9], 20), walks.top([9, 4, 9], 20)

@@ -18,6 +18,8 @@ __all__ = ["SlowWalks"]
 Items = NDArray[np.integer]
 Floats = NDArray[np.float32]
 TINY = 1e-20
+ROUNDING = np.float32(1e-5)
+"""Of what is taken off: less than that is left by float32, and is no walk."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +109,8 @@ class SlowWalks(SlowLists):
             back[at] = (1 / many[users]).sum() / max(len(users), 1)
         for user in np.flatnonzero(reached):
             near[to[of_users[user] : of_users[user + 1]]] += reached[user] / many[user]
-        near[history] = np.maximum(near[history] - back, 0)
+        left = near[history] - back
+        near[history] = np.where(left > back * ROUNDING, left, 0)
         return near
 
 

@@ -236,6 +236,8 @@ INLINE void lead(Room *room, int32_t item, float by)
     room->touched[(uint32_t)item / LANES] = 1;
 }
 
+#define ROUNDING 1e-5f /* of what is taken off: less than that is left by float32, and is no walk */
+
 /* Where walks end; what comes back to where it began is taken off. */
 static void walk(const Walks *t, Room *room, const int32_t *history, size_t length)
 {
@@ -268,7 +270,7 @@ static void walk(const Walks *t, Room *room, const int32_t *history, size_t leng
     for (size_t i = 0; i < length; i++) {
         int32_t item = history[i];
         float left = room->near[item] - t->comes[item];
-        room->near[item] = left > 0 ? left : 0;
+        room->near[item] = left > t->comes[item] * ROUNDING ? left : 0;
     }
 }
 
