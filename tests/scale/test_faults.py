@@ -4,13 +4,24 @@ import errno
 import importlib.util
 import os
 import random
+import signal
+import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from recprune.data.store import save_split
+from recprune.models.build import build
+from recprune.planning.budget import Budget
 from recprune.recipe.prepare import SplitBy
+from recprune.recipe.shelf import Shelved, put
 from recprune.scale import Scale, pieces, prepare_large
+from recprune.scale.sweep import sweep
+from recprune.testing.data import tiny_split
+from recprune.training.options import FitOptions
 
 HOW = {"cleaning": {"k_core": 3}, "by": SplitBy("random"), "scale": Scale(memory=1 << 17)}
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "kill_workers.py"
@@ -67,14 +78,49 @@ def test_a_run_that_finds_its_disk_full_at_any_file_goes_on_later(text, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_a_stage_whose_workers_die_gives_the_same(ray, capsys):
+@pytest.mark.parametrize("stages", [["settle", "core-0000", "numbered"], ["score", "cut"], ["sweep"]], ids=" ".join)
+def test_a_stage_whose_workers_die_gives_the_same(ray, capsys, stages):
     pytest.importorskip("psutil")
+    if "sweep" in stages:
+        pytest.importorskip("ray.tune", reason="Ray Tune is not installed: pip install 'recprune[sweep]'")
     spec = importlib.util.spec_from_file_location("kill_workers", SCRIPT)
     script = sys.modules["kill_workers"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    stages = ["settle", "core-0000", "numbered"]
     assert script.main(["--kills", "1", "--rows", "1500", "--stages", *stages]) == 0
     said = [line for line in capsys.readouterr().out.splitlines() if line.split()[:1] and line.split()[0] in stages]
     assert [line.split()[0] for line in said] == stages
     assert all(line.split()[1] == line.split()[6] for line in said), said  # as many the same as there were runs
     assert sum(int(line.split()[3]) for line in said) > 0
+
+
+SWEEPING = """
+import sys
+from recprune.planning.budget import Budget
+from recprune.scale.sweep import sweep
+from recprune.training.options import FitOptions
+sweep(["mf"], "out", budgets=[Budget(0.3), Budget(0.5), Budget(0.7)], seeds=range(6),
+      options=FitOptions(epochs=1, batch=64), rules=["magnitude"])
+"""
+
+
+def test_a_sweep_that_is_killed_goes_on_and_gives_the_same(tmp_path):
+    split = tiny_split()
+    save_split(split, tmp_path / "data")
+    model = build("mf", split, dim=8, seed=1)
+    put(tmp_path / "mf", Shelved(tmp_path / "mf", model, split.vocabularies, None, (), tmp_path / "data"))
+    run = subprocess.Popen([sys.executable, "-c", SWEEPING], cwd=tmp_path)
+    done = tmp_path / "out" / "trials"
+    while run.poll() is None and (not done.is_dir() or len(list(done.iterdir())) < 4):
+        time.sleep(0.005)
+    run.kill()
+    assert run.wait() == -signal.SIGKILL
+    left = {path: (path / "trial.json").stat().st_mtime_ns for path in done.iterdir() if path.name[0] != "."}
+    asked = {"budgets": [Budget(0.3), Budget(0.5), Budget(0.7)], "seeds": range(6), "rules": ["magnitude"]}
+    asked["options"] = FitOptions(epochs=1, batch=64)
+    again, wanted = (sweep([tmp_path / "mf"], tmp_path / out, **asked) for out in ("out", "wanted"))
+    assert [replace(row.point, request=0) for row in again.rows] == [
+        replace(row.point, request=0) for row in wanted.rows
+    ]
+    assert 1 <= len(left) < 19
+    assert all((path / "trial.json").stat().st_mtime_ns == moment for path, moment in left.items())
+    assert not [path.name for path in done.iterdir() if path.name[0] == "."]

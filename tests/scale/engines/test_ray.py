@@ -2,16 +2,43 @@
 
 import os
 import signal
+import time
 from functools import partial
 
 import pytest
 
 from recprune.errors import DataError, ExtensionError
-from recprune.scale.engines.ray import Ray, imported
+from recprune.scale.engines.ray import SILENT, Ray, answers, imported
 
 
 def test_results_come_in_the_order_of_the_numbers(ray):
     assert list(ray.map(partial(pow, 3), range(7))) == [3**n for n in range(7)]
+
+
+def folder(number):
+    return os.getcwd()
+
+
+def test_a_part_is_worked_on_in_the_folder_that_is_the_current_one_here(ray, tmp_path, monkeypatch):
+    for place in (tmp_path / "a", tmp_path / "b"):
+        place.mkdir()
+        monkeypatch.chdir(place)
+        assert list(ray.map(folder, range(2))) == [str(place)] * 2
+
+
+class Unreadable:
+    """Nothing that can be unpickled elsewhere."""
+
+    def __reduce__(self):
+        return getattr, (os, "no such thing")
+
+    def __call__(self, number):
+        return number
+
+
+def test_a_task_that_a_worker_cannot_read_is_told(ray):
+    with pytest.raises(DataError, match="cannot read its task"):
+        list(ray.map(Unreadable(), range(1)))
 
 
 def refuse(number):
@@ -72,3 +99,10 @@ def test_without_ray_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(ExtensionError, match=r"recprune\[ray\]"):
         imported()
+
+
+def test_a_cluster_that_is_not_there_is_told():
+    begun = time.monotonic()
+    with pytest.raises(DataError, match=r"127\.0\.0\.1:1, does not answer"):
+        answers("127.0.0.1:1")
+    assert time.monotonic() - begun >= SILENT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sys
 import threading
@@ -30,6 +31,7 @@ def grid(
     A trial whose process dies is begun again; what it raises is raised here. alive: raises where the cluster is gone.
     """
     tune = _imported()
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)  # it misses the logs that it is told not to write
 
     def trial(asked: dict[str, int]) -> None:
         try:
@@ -38,7 +40,10 @@ def grid(
             said = {"raised": [type(error).__name__, str(error)]}
         tune.report({"said": json.dumps(said)})
 
-    with TemporaryDirectory(prefix="recprune-") as place, contextlib.redirect_stdout(sys.stderr):
+    with (
+        TemporaryDirectory(prefix="recprune-", ignore_cleanup_errors=True) as place,
+        contextlib.redirect_stdout(sys.stderr),
+    ):
         tuner = tune.Tuner(
             trial,
             param_space={"number": tune.grid_search(list(numbers))},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import socket
 import sys
@@ -16,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 
 from recprune.errors import DataError, ExtensionError
@@ -26,7 +28,7 @@ AHEAD = 2
 """Tasks that are handed out for every worker: one that runs, and one that waits."""
 STORE = 200 << 20
 """Bytes of Ray's object store here: parts go through files, so that little is in it."""
-SILENT = 10.0
+SILENT = 5.0
 """Seconds that the head of a cluster may answer nobody. After 60 Ray itself would end this process without a word."""
 
 
@@ -60,7 +62,7 @@ class Ray:
     def map(self, function: Callable[[int], Any], numbers: Iterable[int]) -> Iterator[Any]:
         """What the function makes of every number, in their order. Raises DataError where the cluster is lost."""
         task = self._ray.remote(num_cpus=1, max_retries=self.retries, scheduling_strategy="SPREAD")(_called)
-        sent, waiting = self._ray.put(function), deque[Any]()
+        sent, waiting = self._ray.put(at_home(function)), deque[Any]()
         for number in numbers:
             waiting.append(task.remote(sent, number))
             if len(waiting) >= self.workers * AHEAD:
@@ -73,39 +75,32 @@ class Ray:
         ExtensionError where Ray Tune is not installed, DataError where the cluster is lost."""
         from recprune.scale.engines._tune import grid
 
-        return grid(function, list(numbers), workers=self.workers, retries=self.retries, alive=self._alive)
+        return grid(at_home(function), list(numbers), workers=self.workers, retries=self.retries, alive=self._alive)
 
     def _begin(self) -> None:
-        self._aside.enter_context(contextlib.redirect_stdout(sys.stderr))  # where Ray tells of workers that died
+        """Start a Ray of our own, or join the cluster that is named. Raises DataError where that cannot be."""
         quiet = {"log_to_driver": False, "configure_logging": False}
-        if os.environ.get("RAY_ADDRESS"):
-            self._ray.init(**quiet)
-        else:
-            self._ray.init(
-                address="local",
-                num_cpus=self.workers,
-                object_store_memory=STORE,
-                include_dashboard=False,
-                _node_ip_address="127.0.0.1",
-                **quiet,
-            )
+        own = {"address": "local", "num_cpus": self.workers, "object_store_memory": STORE, "include_dashboard": False}
+        cluster = os.environ.get("RAY_ADDRESS")
+        if cluster and re.fullmatch(r"[^/]+:\d+", cluster):
+            answers(cluster)  # Ray itself would wait for minutes
+        self._aside.enter_context(contextlib.redirect_stdout(sys.stderr))  # where Ray tells of workers that died
+        more = {} if cluster else {**own, "_node_ip_address": "127.0.0.1"}
+        for last in (bool(cluster), True):  # one of our own is given up by Ray after 30 seconds on a busy machine
+            try:
+                self._ray.init(**more, **quiet)
+                break
+            except Exception as error:
+                self._ray.shutdown()
+                if last:
+                    self._aside.close()
+                    where = f"the cluster {cluster} cannot be joined" if cluster else "Ray cannot be started here"
+                    raise DataError(f"{where}: {error}") from error
         self._ours = True
 
     def _alive(self) -> None:
         """Raise DataError where the head of the cluster answers nobody."""
-        host, _, port = self._ray.get_runtime_context().gcs_address.rpartition(":")
-        until = time.monotonic() + SILENT
-        while True:
-            try:
-                socket.create_connection((host.strip("[]"), int(port)), timeout=SILENT).close()
-                return
-            except OSError as error:
-                if time.monotonic() > until:
-                    raise DataError(
-                        f"the head of the cluster, {host}:{port}, does not answer any more ({error}); what is done is "
-                        "kept: start the cluster, run the same command again, and it goes on from there"
-                    ) from error
-                time.sleep(0.5)
+        answers(self._ray.get_runtime_context().gcs_address)
 
     def _got(self, task: Any) -> Any:
         try:
@@ -114,6 +109,9 @@ class Ray:
             return self._ray.get(task)
         except self._ray.exceptions.RayTaskError as error:
             cause: BaseException = error.cause
+            if isinstance(cause, self._ray.exceptions.RayError):
+                words = str(cause).strip().splitlines()[-1]
+                raise DataError(f"a worker cannot read its task ({words}): is the same installed there?") from error
             raise cause from None
         except self._ray.exceptions.RayError as error:
             raise DataError(
@@ -125,6 +123,35 @@ class Ray:
 def _called(function: Callable[[int], Any], number: int) -> Any:
     """What runs on a worker."""
     return function(number)
+
+
+def at_home(function: Callable[[int], Any]) -> Callable[[int], Any]:
+    """The function as it runs in the folder that is the current one here, where a worker sees it: a worker of a cluster
+    begins in the folder that its node was started in, and paths may be relative."""
+    return partial(_in_folder, os.getcwd(), function)
+
+
+def _in_folder(folder: str, function: Callable[[int], Any], number: int) -> Any:
+    with contextlib.suppress(OSError):
+        os.chdir(folder)
+    return function(number)
+
+
+def answers(address: str) -> None:
+    """Raise DataError where nobody answers at HOST:PORT, the head of a cluster, for some seconds."""
+    host, _, port = address.rpartition(":")
+    until = time.monotonic() + SILENT
+    while True:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=SILENT).close()
+            return
+        except OSError as error:
+            if time.monotonic() > until:
+                raise DataError(
+                    f"the head of the cluster, {address}, does not answer ({error}); what is done is kept: start a "
+                    "cluster, run the same command again, and it goes on from there"
+                ) from error
+            time.sleep(0.5)
 
 
 def imported() -> Any:
