@@ -196,6 +196,3 @@ def test_what_is_said_of_results_in_words_is_so():
     ]
     assert short == ["caser", "sasrec"]
     assert lastfm["item_knn"] == max(lastfm.values())
-    book = {row[0]: row[3] for row in result("lists_amazon-book")["rows"]}
-    cut = [row[4] for row in result("item_item_amazon-book")["rows"]]
-    assert max(*(value for name, value in book.items() if not name.startswith("published")), *cut) < 0.178
