@@ -27,4 +27,4 @@ def test_what_a_process_reads_and_holds_is_counted(tmp_path):
     held = np.ones(4_000_000)
     after = seen(place)
     assert after["wchar"] - before["wchar"] >= 300_000
-    assert after["RssAnon"] - before["RssAnon"] > held.nbytes // 2
+    assert after["RssAnon"] > held.nbytes
