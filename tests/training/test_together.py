@@ -172,3 +172,24 @@ def test_small_gradients_go_together_and_large_ones_alone():
     small, large = torch.zeros(10), torch.zeros(1 << 23)
     assert [len(some) for some in _buckets([small, small, large, small, small.double()])] == [2, 1, 1, 1]
     assert list(_buckets([])) == []
+
+
+def test_gradients_of_every_shape_are_added_up(tmp_path, monkeypatch):
+    """A table that has a bucket of its own among them."""
+    import torch.distributed as dist
+    from torch import nn
+
+    monkeypatch.setattr("recprune.training.together.BUCKET", 64)
+    parameters = [nn.Parameter(torch.zeros(shape)) for shape in ((20, 4), (3,), (2, 2), (7, 5, 3), ())]
+    for number, one in enumerate(parameters):
+        one.grad = torch.arange(one.numel(), dtype=torch.float32).view(one.shape) + number
+    parameters[3].grad = torch.ones(3, 5, 7).transpose(0, 2)
+    before = [one.grad.clone() for one in parameters]
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        workers = Together(rank=0, size=1)
+        workers.add_up(parameters)
+    finally:
+        dist.destroy_process_group()
+    assert all(torch.equal(one.grad, was) for one, was in zip(parameters, before, strict=True))
+    assert workers.moved == 4 * sum(one.numel() for one in parameters)

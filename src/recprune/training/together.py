@@ -133,7 +133,7 @@ class Together(Alone):
     def add_up(self, parameters: Iterable[nn.Parameter]) -> None:
         own = {id(table.own) for table in self._shards}
         for some in _buckets([p.grad for p in parameters if p.grad is not None and id(p) not in own]):
-            flat = torch.cat([gradient.reshape(-1) for gradient in some]) if len(some) > 1 else some[0].contiguous()
+            flat = torch.cat([gradient.reshape(-1) for gradient in some]) if len(some) > 1 else some[0].reshape(-1)
             dist.all_reduce(flat)
             self.moved += flat.numel() * flat.element_size()
             parts = torch.split(flat, [gradient.numel() for gradient in some])
