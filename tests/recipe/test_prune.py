@@ -1,5 +1,4 @@
 import sys
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -19,8 +18,9 @@ from recprune.importance.rules.random import Random
 from recprune.models.build import build
 from recprune.packing import packable
 from recprune.planning.budget import Budget
-from recprune.recipe.prune import plan, plans, prune
+from recprune.recipe.prune import plan, prune
 from recprune.recipe.pruned import as_rule, carry_out, finished
+from recprune.recipe.rating import choose_by, rate
 from recprune.recipe.rivals import by_chance, from_scratch, work_of
 from recprune.surgery import renumber
 from recprune.testing.data import tiny_clicks, tiny_split
@@ -258,22 +258,10 @@ def test_a_model_that_remembers_its_users_is_as_good_in_few_bytes_whatever_it_is
     assert after > 0.9 * before
 
 
-def test_several_budgets_are_planned_as_each_alone_with_one_rating():
+def test_several_budgets_are_planned_by_one_rating_as_each_alone():
     split = tiny_clicks()
     model = build("deepfm", split, dim=4, hidden=(8,))
-    budgets, said = [Budget(share) for share in (0.3, 0.6)], []
-
-    @contextmanager
-    def stage(name):
-        said.append(name)
-        yield lambda told: None
-
-    together = plans(model, split, budgets, stage=stage)
-    assert said.count("score") == 1
-    for found, budget in zip(together, budgets, strict=True):
-        alone = plan(model, split, budget=budget)
-        assert found.to_json() == alone.to_json()
-    with pytest.raises(BudgetError, match="plan them one by one"):
-        plans(model, split, [Budget(0.3), Budget(bytes=2000)])
-    with pytest.raises(BudgetError, match="no budget"):
-        plans(model, split, [])
+    budgets = [Budget(share) for share in (0.3, 0.6)]
+    ratings = rate(model, split, budgets[0])
+    for budget in budgets:
+        assert choose_by(ratings, model, split, budget).to_json() == plan(model, split, budget=budget).to_json()

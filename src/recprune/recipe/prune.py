@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
 
 from torch import nn
 
@@ -23,7 +21,7 @@ from recprune.recipe.train import TUNING
 from recprune.training.options import FitOptions
 from recprune.training.together import Alone
 
-__all__ = ["plan", "plans", "prune"]
+__all__ = ["plan", "prune"]
 
 
 def prune(
@@ -120,40 +118,12 @@ def plan(
     workers: each looks at its share of the probe's batches, and all of them hand back the plan of the first.
     """
     budget = budget or usual_budget(0.5 if factor is None else factor)
-    return plans(
-        model,
-        split,
-        [budget],
-        rule=rule,
-        encodings=encodings,
-        tuning=tuning,
-        seed=seed,
-        stage=stage,
-        workers=workers,
-    )[0]
-
-
-def plans(
-    model: nn.Module,
-    split: Split,
-    budgets: Sequence[Budget],
-    *,
-    rule: str | Rule | None = None,
-    encodings: Sequence[str] | None = None,
-    tuning: FitOptions | None = None,
-    seed: int = 0,
-    stage: Stage = silent,
-    workers: Alone | None = None,
-) -> list[Plan]:
-    """`plan` for each of several budgets, the scores found once: most of the work, which no amount changes.
-
-    Raises BudgetError where one cannot be met, or they differ in more than their amounts.
-    """
-    _alike(budgets)
+    if budget.max_drop is not None:
+        raise BudgetError(f"{budget.max_drop}: this is known after fine-tuning, so that recprune.prune has to meet it")
     found = rate(
         model,
         split,
-        budgets[0],
+        budget,
         rule=rule,
         encodings=encodings,
         tuning=tuning,
@@ -161,22 +131,4 @@ def plans(
         stage=stage,
         workers=workers,
     )
-    return [choose_by(found, model, split, b, encodings=encodings, stage=stage, workers=workers) for b in budgets]
-
-
-def _alike(budgets: Sequence[Budget]) -> None:
-    if not budgets:
-        raise BudgetError("no budget was given")
-    for budget in budgets:
-        if budget.max_drop is not None:
-            raise BudgetError(
-                f"{budget.max_drop}: this is known after fine-tuning, so that recprune.prune has to meet it"
-            )
-        if _kind(budget) != _kind(budgets[0]):
-            raise BudgetError(f"{budgets[0].amount} and {budget.amount} are rated differently; plan them one by one")
-
-
-def _kind(budget: Budget) -> Budget:
-    """The budget without its amount."""
-    nothing: dict[str, Any] = {"factor": 0.0, "bytes": 1, "milliseconds": 1.0}
-    return replace(budget, **{name: amount for name, amount in nothing.items() if getattr(budget, name) is not None})
+    return choose_by(found, model, split, budget, encodings=encodings, stage=stage, workers=workers)
