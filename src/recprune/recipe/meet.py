@@ -25,31 +25,13 @@ from recprune.surgery import renumber
 from recprune.tracing.site import Survey
 from recprune.training.fit import FitOptions
 
-__all__ = ["fast_enough", "fastest", "timed_plan", "within_drop"]
+__all__ = ["fastest", "timed_plan", "within_drop"]
 
 TRIES = 7
 """Halvings of the share of work that leaves."""
 
 SURE = 5
 """A plan that seems fast enough is timed again; up to so many steps further are taken where it was luck."""
-
-
-def fast_enough(
-    model: nn.Module,
-    split: Split,
-    found: Survey,
-    scores: Mapping[str, Tensor],
-    budget: Budget,
-    *,
-    rule: str = "",
-    stage: Stage = silent,
-) -> Plan:
-    """The plan that takes least and is measured to take no more than `budget.milliseconds`, here, on one thread.
-
-    Smaller models are made and timed on real inputs, halving the share of the multiply-adds that leaves. The median of
-    a second timing must hold too. Raises BudgetError with the fastest that was found where none is fast enough.
-    """
-    return timed_plan(model, split, found, scores, budget, rule=rule, stage=stage)[0]
 
 
 def timed_plan(
@@ -62,7 +44,12 @@ def timed_plan(
     rule: str = "",
     stage: Stage = silent,
 ) -> tuple[Plan, float, float]:
-    """The plan of `fast_enough`, and the milliseconds that a call took before and takes by it."""
+    """The plan that takes least and is measured to take no more than `budget.milliseconds`, here, on one thread; and
+    the milliseconds that a call took before and takes by it.
+
+    Smaller models are made and timed on real inputs, halving the share of the multiply-adds that leaves. The median of
+    a second timing must hold too. Raises BudgetError with the fastest that was found where none is fast enough.
+    """
     limit = budget.milliseconds or 0.0
     whole = _milliseconds(model, split, budget, None)
     if whole <= limit:

@@ -21,7 +21,7 @@ from recprune.planning.joint import ENCODINGS as BITS
 from recprune.planning.measured import measured
 from recprune.planning.plan import Plan
 from recprune.recipe.decide import decide, entries_alone
-from recprune.recipe.meet import fast_enough
+from recprune.recipe.meet import timed_plan
 from recprune.recipe.probing import as_asked, code_counts, probe, rated
 from recprune.recipe.pruned import as_rule, followed, usual_rule
 from recprune.recipe.recovery import recovered, recovery, recovery_of_bits
@@ -119,7 +119,8 @@ def choose_by(
     if budget.milliseconds is not None:
         if encodings:
             raise BudgetError(f"{budget.amount} is met by cuts alone; pack the result with recprune.pack")
-        return _agreed(fast_enough(model, split, found, scores, budget, rule=ratings.rule, stage=stage), workers)
+        quick = timed_plan(model, split, found, scores, budget, rule=ratings.rule, stage=stage)[0]
+        return _agreed(quick, workers)
     chosen = decide(
         model,
         found,
