@@ -156,22 +156,21 @@ def users_models(sasrec: dict[str, Any], gru4rec: dict[str, Any], length: int = 
     }
 
 
-def sessions_models(
-    gru4rec: dict[str, Any], sasrec: dict[str, Any], nextitnet: dict[str, Any], epochs: tuple[int, int], **loss: Any
-) -> dict[str, Recipe]:
-    """The models of sets of sessions, whose last 20 clicks are read: hardly 1 in 100 sessions has more. epochs: of
-    GRU4Rec and of SASRec."""
+def sessions_models(of: Mapping[str, Mapping[str, Any]], gru4rec: int, sasrec: int, **loss: Any) -> dict[str, Recipe]:
+    """The models of sets of sessions, whose last 20 clicks are read: hardly 1 in 100 sessions has more. of: model ->
+    options of its own beside what all sets have; epochs of GRU4Rec and of SASRec."""
     how = learning(8, batch=512, lr=3e-3, k=20, **loss)
-    wide = {"length": 20, "dim": 128, "hidden": 256, "dropout": 0.5, **gru4rec}
+
+    def model(name: str, options: FitOptions, **own: Any) -> Recipe:
+        return Recipe(name, {"length": 20, **own, **of.get(name, {})}, options)
+
     return {
         "popularity": Recipe("popularity"),
         "item_knn": Recipe("item_knn"),
         "caser": Recipe("caser", {"dropout": 0.5}, replace(how, lr=2e-3)),
-        "gru4rec": Recipe("gru4rec", wide, replace(how, epochs=epochs[0], patience=epochs[0])),
-        "nextitnet": Recipe("nextitnet", {"length": 20, "dropout": 0.3, "dilations": (1, 2, 1, 2), **nextitnet}, how),
-        "sasrec": Recipe(
-            "sasrec", {"length": 20, "dropout": 0.3, **sasrec}, replace(how, epochs=epochs[1], patience=epochs[1])
-        ),
+        "gru4rec": model("gru4rec", replace(how, epochs=gru4rec, patience=gru4rec), dim=128, hidden=256, dropout=0.5),
+        "nextitnet": model("nextitnet", how, dropout=0.3, dilations=(1, 2, 1, 2)),
+        "sasrec": model("sasrec", replace(how, epochs=sasrec, patience=sasrec), dropout=0.3),
     }
 
 
@@ -250,7 +249,7 @@ SETS: Mapping[str, SequenceData] = {
         partial(of_sessions, "diginetica"),
         20,
         CLICKS,
-        sessions_models({}, {"layers": 2}, {}, (8, 8), loss="sampled_softmax", negatives=4096),
+        sessions_models({"sasrec": {"layers": 2}}, 8, 8, loss="sampled_softmax", negatives=4096),
         "gru4rec",
         (("SR-GNN", 0.507, 0.176), ("GCE-GNN", 0.542, 0.190)),
         (
@@ -266,7 +265,7 @@ SETS: Mapping[str, SequenceData] = {
         partial(of_sessions, "yoochoose1-64"),
         20,
         CLICKS,
-        sessions_models(DRAWN, {"layers": 1, **DRAWN}, DRAWN, (14, 12), loss="softmax"),
+        sessions_models(dict.fromkeys(("gru4rec", "nextitnet", "sasrec"), DRAWN), 14, 12, loss="softmax"),
         "gru4rec",
         (("SR-GNN", 0.706, 0.309),),
         (
