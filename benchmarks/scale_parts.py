@@ -63,12 +63,12 @@ def main(arguments: Sequence[str]) -> int:
 def bound(rows: int, kept: int) -> float:
     """Bytes that the stages write at most, by the model of docs/scale.md.
 
-    Of every row its columns (user and item of 14 and 10 characters, with 4 bytes of their lengths each, 4 of the
-    rating, 8 of the time) and 8 of its place; the same with ids as numbers of 4; of every row that stays, these and one
-    of its part, then 20 without its place, once as parts of the result and once in it. Nothing is taken off for
-    compression.
+    Of every row its columns (16 for a text, and its bytes where they are more than 12: user and item of 14 and 10
+    characters; 4 of the rating, 8 of the time) and 8 of its place; the same with ids as numbers of 4; one in each turn,
+    three here at most. Of every row that stays 8 of the time, its numbers with its place and one of its part, then 20
+    without its place, once as parts of the result and once in it, where they are compressed.
     """
-    return rows * (14 + 10 + 8 + 4 + 8 + 8) + rows * 28 + kept * (29 + 20 + 20)
+    return rows * (16 + 14 + 16 + 4 + 8 + 8) + rows * (28 + 3) + kept * (8 + 29 + 20 + 20)
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:

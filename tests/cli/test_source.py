@@ -106,7 +106,7 @@ def test_an_engine_prepares_in_parts_what_memory_prepares_whole(tmp_path):
     flags = ("--k-core", "2", "--categorical", "bought")
     whole = prepared(tmp_path, rows(*LINES), *flags)
     kept = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    parts = prepared(tmp_path, rows(*LINES), *flags, "--engine", "local", "--memory", "64KB")
+    parts = prepared(tmp_path, rows(*LINES), *flags, "--engine", "local", "--memory", "1KB")
     assert parts == whole
     assert kept == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 

@@ -1,5 +1,6 @@
 """Files that stages leave for each other: whole or not there, so that a worker may die and do it again.
 
+Tables lie there as they are in memory (Arrow IPC, uncompressed): to pack and unpack them takes longer than a disk does.
 They are not forced to the disk: what a machine wrote that loses its power is not trusted afterwards (`run` sees to it).
 """
 
@@ -18,28 +19,47 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-__all__ = ["array", "of_shelves", "put_array", "put_json", "put_shelf", "put_table", "remembered"]
+__all__ = ["array", "of_shelves", "put_array", "put_json", "put_shelf", "put_table", "remembered", "table", "tables"]
 
 OFFSET = np.dtype("<i8")
 
 
 def put_table(path: Path, frame: pl.DataFrame) -> None:
-    """Write a table as Parquet."""
-    _put(path, lambda beside: frame.write_parquet(beside, compression="lz4", statistics=False))
+    """Write a table as Arrow IPC."""
+    _put(path, lambda beside: frame.write_ipc(beside))
+
+
+def table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """A table that `put_table` wrote, all its columns or some; left on the disk until it is looked at."""
+    return pl.read_ipc(path, columns=list(columns) if columns else None)
+
+
+def tables(paths: Sequence[Path]) -> pl.LazyFrame:
+    """Several tables, one at least, one behind the other."""
+    return pl.scan_ipc(list(paths), glob=False)
 
 
 def put_shelf(path: Path, frame: pl.DataFrame, places: NDArray[np.integer], count: int) -> None:
     """Write a table as `count` tables that are read one without the others: row r stands in that of places[r], and rows
     of one keep their order. The file: `count`, so many offsets and two more, the tables, and one without a row."""
     if (places[1:] < places[:-1]).any():
-        frame = frame[np.argsort(places, kind="stable")]
+        small = places.astype(np.uint16) if count <= 1 << 16 else places  # which numpy sorts by their digits
+        frame = frame[np.argsort(small, kind="stable")]
     ends = np.cumsum(np.bincount(places, minlength=count)).tolist()
-    pieces = [_packed(frame[begin:end]) if end > begin else b"" for begin, end in pairwise([0, *ends])]
-    pieces.append(_packed(frame[:0]))
     head = OFFSET.itemsize * (count + 3)
-    offsets = np.cumsum([head, *map(len, pieces)]).astype(OFFSET)
-    content = [np.array([count], dtype=OFFSET).tobytes(), offsets.tobytes(), *pieces]
-    _put(path, lambda beside: beside.write_bytes(b"".join(content)))
+
+    def write(beside: Path) -> None:
+        with beside.open("wb") as file:
+            offsets = [count, head]
+            file.seek(head)
+            for begin, end in (*pairwise([0, *ends]), (0, 0)):
+                if end > begin or len(offsets) == count + 2:
+                    file.write(_packed(frame[begin:end]))
+                offsets.append(file.tell())
+            file.seek(0)
+            file.write(np.array(offsets, dtype=OFFSET).tobytes())
+
+    _put(path, write)
 
 
 def of_shelves(paths: Sequence[Path], place: int) -> pl.DataFrame:
@@ -64,10 +84,10 @@ def _without_rows(path: Path) -> pl.DataFrame:
     return found
 
 
-def _packed(frame: pl.DataFrame) -> bytes:
+def _packed(frame: pl.DataFrame) -> memoryview:
     out = io.BytesIO()
-    frame.write_ipc(out, compression="lz4")
-    return out.getvalue()
+    frame.write_ipc(out)
+    return out.getbuffer()
 
 
 def put_array(path: Path, values: NDArray[Any]) -> None:

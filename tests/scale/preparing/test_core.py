@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from recprune.data.keep import enough
-from recprune.scale.pieces import array
+from recprune.scale.pieces import array, table
 from recprune.scale.preparing.core import core, without_rare
 from recprune.scale.preparing.ids import places, staying
 from recprune.scale.preparing.job import ROW
@@ -22,7 +22,7 @@ def test_the_rows_that_stay_are_those_of_the_core_in_memory(job, user, item):
         for side, name in enumerate(("user", "item"))
     ]
     wanted = pl.concat([frame[ROW] for frame in frames]).filter(pl.Series(enough(joined, [user, item]))).to_list()
-    items = pl.read_parquet(job.place("merged", 1)).height
+    items = table(job.place("merged", 1)).height
     left = core(job, items, lambda name, function: [function(bucket) for bucket in range(job.buckets)])
     found = pl.concat([staying(job, bucket)[ROW] for bucket in range(job.buckets)]).to_list()
     assert found == wanted
@@ -31,7 +31,7 @@ def test_the_rows_that_stay_are_those_of_the_core_in_memory(job, user, item):
 
 def test_a_turn_that_is_made_twice_gives_the_same(job):
     job = replace(job, least_user=5, least_item=5)
-    core(job, pl.read_parquet(job.place("merged", 1)).height, lambda name, f: [f(b) for b in range(job.buckets)])
+    core(job, table(job.place("merged", 1)).height, lambda name, f: [f(b) for b in range(job.buckets)])
     path = job.folder / "stays" / "0001" / "000002.npy"
     before = array(path)
     assert without_rare(job, 1, 2) == before.sum()

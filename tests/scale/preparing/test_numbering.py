@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from recprune.scale.pieces import array, of_shelves
+from recprune.scale.pieces import array, of_shelves, table
 from recprune.scale.preparing.ids import renumber, seen
 from recprune.scale.preparing.job import PART, ROW
 from recprune.scale.preparing.numbering import numbered
@@ -26,7 +26,7 @@ def test_every_bucket_has_the_codes_of_the_whole_and_lists_of_one_width(job):
     widths, _ = done(job)
     for bucket in range(job.buckets):
         rows = rows_of(job, bucket)
-        ids = pl.read_parquet(job.place("vocabulary", 0))["id"]
+        ids = table(job.place("vocabulary", 0))["id"]
         mine = job.bucket("ids/0", bucket)["id"].to_list()
         assert sorted(set(ids.gather(rows["user"].unique() - 1))) == sorted(mine)
         assert rows["tags"].to_numpy().shape[1] == widths["tags"]

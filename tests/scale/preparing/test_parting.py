@@ -12,21 +12,23 @@ from recprune.scale.preparing.job import ROW
 from recprune.scale.preparing.parting import edges_of_time, labels, put_drawn, ranked
 
 
-def rows_of(job):
-    return sum(staying(job, bucket).height for bucket in range(job.buckets))
+def edges_of(job):
+    said = [seen(job, bucket) for bucket in range(job.buckets)]
+    times = [time for one in said for time in one["times"]]
+    rows, span = sum(one["rows"] for one in said), (min(times), max(times))
+    return edges_of_time(job, rows, span, lambda tallied: map(tallied, range(job.buckets)))
 
 
 def test_the_moments_are_those_of_the_sorted_times(job):
     times = np.sort(np.concatenate([staying(job, bucket)["time"] for bucket in range(job.buckets)]))
-    test, valid = edges_of_time(job, len(times), lambda tallied: map(tallied, range(job.buckets)))
+    test, valid = edges_of(replace(job, way="time"))
     assert test == times[int(0.8 * len(times) + 1e-9)]
     assert valid == times[int(0.7 * len(times) + 1e-9)]
 
 
 def test_a_share_of_nothing_begins_never(job):
     job = replace(job, way="time", test=0.0)
-    edges = edges_of_time(job, rows_of(job), lambda tallied: map(tallied, range(job.buckets)))
-    put_array(job.folder / "edges.npy", np.array(edges))
+    put_array(job.folder / "edges.npy", np.array(edges_of(job)))
     found = np.concatenate([labels(job, bucket, staying(job, bucket)) for bucket in range(job.buckets)])
     assert set(found.tolist()) == {0, 1}
 

@@ -20,6 +20,10 @@ SMALL = 1 << 17
 """Bytes of memory: ten parts or more, and a bucket for every few users."""
 
 
+LEAST = Scale(memory=1)
+"""As many parts as there may be."""
+
+
 def files(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
@@ -62,9 +66,21 @@ def test_files_with_other_columns_and_days_in_their_folders_are_one_log(tmp_path
     same(folder, tmp_path / "out", Scale(memory=1 << 15), roles=roles)
 
 
-@pytest.mark.parametrize("memory", [1 << 15, 1 << 30])
+@pytest.mark.parametrize("memory", [1 << 13, 1 << 15])
 def test_the_result_does_not_depend_on_the_size_of_the_parts(text, tmp_path, memory):
     same(text, tmp_path, Scale(memory=memory), cleaning={"k_core": 3})
+
+
+@pytest.mark.parametrize("way", ["path", "log"])
+def test_a_log_that_fits_is_prepared_in_memory_by_the_engine_local(text, tmp_path, monkeypatch, way):
+    scattered = []
+    monkeypatch.setattr(run, "scatter", lambda job, number: scattered.append(number))
+    if way == "path":
+        same(text, tmp_path, Scale(memory=1 << 22), cleaning={"k_core": 3})
+    else:
+        facts = prepare_large(read(text, roles=ROLES), tmp_path / "out", scale=Scale(memory=1 << 22))
+        assert facts == prepare(read(text, roles=ROLES)).facts()
+    assert scattered == []
 
 
 def test_rows_with_a_label_by_a_rule_and_without_users_are_prepared_alike(text, tmp_path):
@@ -81,7 +97,7 @@ def test_a_log_that_cannot_be_parted_is_read_once_and_prepared_alike(tmp_path):
     path = tmp_path / "in" / "log.jsonl"
     path.write_text("\n".join([*lines[:50], '{"user": "", "item": "x", "timestamp": 1}', *lines[50:]]))
     (tmp_path / "out").mkdir()
-    same(path, tmp_path / "out", Scale(memory=SMALL), roles=None)
+    same(path, tmp_path / "out", Scale(memory=1 << 12), roles=None)
 
 
 def test_what_a_log_was_read_from_stands_in_the_folder(tmp_path):
@@ -93,7 +109,7 @@ def test_what_a_log_was_read_from_stands_in_the_folder(tmp_path):
     source = read(f"sqlite:///{tmp_path}/log.db", table="log")
     in_memory = prepare(source)
     keep(in_memory, tmp_path / "memory")
-    facts = prepare_large(f"sqlite:///{tmp_path}/log.db", tmp_path / "parts", options={"table": "log"})
+    facts = prepare_large(f"sqlite:///{tmp_path}/log.db", tmp_path / "parts", options={"table": "log"}, scale=LEAST)
     assert facts.keys() == in_memory.facts().keys()
     assert [{**one, "time": None} for one in facts["sources"]] == [{**one, "time": None} for one in in_memory.sources]
 
@@ -119,6 +135,16 @@ def test_what_was_done_before_a_failure_is_not_done_again(text, tmp_path, monkey
     assert done == []
     assert not folder.exists()
     assert facts == prepare(read(text, roles=ROLES)).facts()
+
+
+def test_a_split_by_time_goes_on_after_its_moments_were_found(text, tmp_path, monkeypatch):
+    said = {"roles": ROLES, "by": SplitBy("time"), "scale": Scale(memory=SMALL, folder=tmp_path / "work")}
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "numbered", lambda job, widths, bucket: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            prepare_large(text, tmp_path / "out", **said)
+    facts = prepare_large(text, tmp_path / "out", **said)
+    assert facts == prepare(read(text, roles=ROLES), by=SplitBy("time")).facts()
 
 
 def test_work_on_another_log_or_with_other_options_is_thrown_away(text, tmp_path, monkeypatch):

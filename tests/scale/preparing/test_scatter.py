@@ -3,7 +3,7 @@
 import polars as pl
 
 from recprune.data.read import read
-from recprune.scale.pieces import of_shelves
+from recprune.scale.pieces import of_shelves, table
 from recprune.scale.preparing.job import ROW
 from recprune.scale.preparing.scatter import scatter
 
@@ -28,6 +28,7 @@ def test_what_cannot_be_used_is_counted_and_stands_aside_with_its_line(job):
     assert sum(sum(one["counts"].values()) for one in said) == 3
     lines, before = [], 0
     for part, one in enumerate(said):
-        lines += [line + before for line in pl.read_parquet(job.place("aside", part))["line"]]
+        aside = job.place("aside", part)
+        lines += [line + before for line in table(aside)["line"]] if aside.is_file() else []
         before += one["lines"]
     assert lines == read(job.source.path, roles=job.source.roles).rejected.rows.collect()["line"].to_list()

@@ -1,8 +1,8 @@
 """Buckets whose ids are numbers of their own."""
 
 import numpy as np
-import polars as pl
 
+from recprune.scale.pieces import table
 from recprune.scale.preparing.job import ROW
 from recprune.scale.preparing.settle import settle
 
@@ -25,5 +25,5 @@ def test_lists_are_codes_that_rise_with_zeros_behind_them(job):
 def test_settling_again_gives_the_same_bytes(job):
     path = job.place("settled", 1)
     before = path.read_bytes()
-    assert settle(job, 1)["rows"] == pl.read_parquet(path).height
+    assert settle(job, 1)["rows"] == table(path).height
     assert path.read_bytes() == before

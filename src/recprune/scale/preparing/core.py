@@ -24,14 +24,19 @@ Each = Callable[[str, Callable[[int], Any]], Iterable[Any]]
 
 
 def core(job: Job, items: int, each: Each) -> int:
-    """Rows that stay. items: how many there are. each: a name, and a function for every bucket -> what it makes."""
-    put_array(job.folder / "rare" / "0000.npy", np.zeros(items + 1, dtype=np.bool_))
-    left, before, turn = -1, -2, 0
-    while left != before:
-        before, left = left, sum(each(f"core-{turn:04}", partial(without_rare, job, turn)))
-        turn += 1
-        put_array(job.folder / "rare" / f"{turn:04}.npy", _rare(job, turn - 1, items))
-    return left
+    """Rows that stay. items: how many there are. each: a name, and a function for every bucket -> what it makes.
+
+    A turn that leaves no rare item is the last one: no user is rare after any of them.
+    """
+    rare, turn = np.zeros(items + 1, dtype=np.bool_), 0
+    while True:
+        put_array(_rare(job, turn), rare)
+        left = sum(each(f"core-{turn:04}", partial(without_rare, job, turn)))
+        total = _counted(job, turn, items)
+        now = (total > 0) & (total < job.least_item)
+        if "item" not in job.names or not now.any():
+            return left
+        rare, turn = rare | now, turn + 1
 
 
 def without_rare(job: Job, turn: int, bucket: int) -> int:
@@ -40,9 +45,9 @@ def without_rare(job: Job, turn: int, bucket: int) -> int:
     there = [name for name in ("user", "item") if name in job.names]
     frame = job.bucket("settled", bucket, there)
     stays = array(_mask(job, turn - 1, bucket)) if turn else np.ones(frame.height, dtype=np.bool_)
-    rare = array(job.folder / "rare" / f"{turn:04}.npy", mapped=True)
+    rare = array(_rare(job, turn), mapped=True)
     items = places(job, job.ids.index("item"), bucket)[frame["item"].to_numpy()] if "item" in there else None
-    if items is not None:
+    if items is not None and turn:
         stays &= ~rare[items]
     if "user" in there:
         users = frame["user"].to_numpy()
@@ -58,10 +63,14 @@ def _mask(job: Job, turn: int, bucket: int) -> Path:
     return job.folder / "stays" / f"{turn:04}" / f"{bucket:06}.npy"
 
 
-def _rare(job: Job, turn: int, items: int) -> NDArray[np.bool_]:
-    """(items + 1,) those that are rare, by the counts of all buckets."""
+def _rare(job: Job, turn: int) -> Path:
+    return job.folder / "rare" / f"{turn:04}.npy"
+
+
+def _counted(job: Job, turn: int, items: int) -> NDArray[np.int64]:
+    """(items + 1,) how many rows every item has, in all buckets."""
     total = np.zeros(items + 1, dtype=np.int64)
     for bucket in range(job.buckets):
         counts = array(job.folder / "counts" / f"{turn:04}" / f"{bucket:06}.npy")
         total[: len(counts)] += counts
-    return total < job.least_item
+    return total

@@ -11,6 +11,7 @@ import polars as pl
 from recprune.data.dataset import Roles
 from recprune.data.encode import renamed
 from recprune.data.intern import id_columns
+from recprune.scale.pieces import table
 from recprune.scale.preparing.source import Source
 
 __all__ = ["PART", "ROW", "WIDTH", "Job"]
@@ -61,14 +62,14 @@ class Job:
         raw = set(id_columns(self.roles))
         return [name for name, column in self.names.items() if column in raw]
 
-    def place(self, stage: str, number: int, kind: str = "parquet") -> Path:
+    def place(self, stage: str, number: int, kind: str = "arrow") -> Path:
         """The file that a stage leaves for a part or a bucket."""
         return self.folder / stage / f"{number:06}.{kind}"
 
-    def all_of(self, stage: str, kind: str = "parquet") -> list[Path]:
+    def all_of(self, stage: str, kind: str = "arrow") -> list[Path]:
         """The files that a stage has left, in order."""
         return sorted((self.folder / stage).glob(f"*.{kind}"))
 
     def bucket(self, stage: str, number: int, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """What a stage has left for one bucket."""
-        return pl.read_parquet(self.place(stage, number), columns=list(columns) if columns else None, glob=False)
+        return table(self.place(stage, number), columns)

@@ -31,7 +31,7 @@ def numbered(job: Job, widths: Mapping[str, int], bucket: int) -> dict[str, Any]
     columns = {name: _column(job, bucket, name, frame, widths) for name in job.names}
     parts = labels(job, bucket, frame)
     for column, name in enumerate(job.ids):
-        _leave_seen(job, bucket, column, columns[name], parts)
+        _leave_seen(job, bucket, column, frame[name].to_numpy(), parts)
     series = {name: pl.Series(name, values) for name, values in columns.items()}
     table = pl.DataFrame({**series, ROW: frame[ROW], PART: parts})
     rows = frame[ROW].to_numpy() >> WIDTH
@@ -40,7 +40,7 @@ def numbered(job: Job, widths: Mapping[str, int], bucket: int) -> dict[str, Any]
         "rows": np.bincount(parts, minlength=3).tolist(),
         "missing": missing(Dataset(columns, {}, job.roles)),
         "labels": np.unique(columns["label"][parts == 0]).tolist() if "label" in columns else [],
-        "leaks": _leaks(frame, columns, parts),
+        "leaks": _leaks(frame, columns, parts) if job.policy == "all" else 0,  # else a pair has one row
     }
 
 
@@ -59,9 +59,12 @@ def _column(job: Job, bucket: int, name: str, frame: pl.DataFrame, widths: Mappi
 
 
 def _leave_seen(job: Job, bucket: int, column: int, codes: NDArray[np.int32], parts: Labels) -> None:
-    """The distinct codes of train, and those of the other parts."""
+    """The distinct codes of train, and those of the other parts; of the bucket, which has a few of all."""
+    mine = np.asarray(array(job.place("codes", column, "npy"), mapped=True)[places(job, column, bucket)])
     for where, rows in (("train", parts == 0), ("other", parts > 0)):
-        put_array(job.place(f"{where}/{column}", bucket, "npy"), np.unique(codes[rows]))
+        flags = np.zeros(len(mine), dtype=np.bool_)
+        flags[codes[rows].ravel()] = True
+        put_array(job.place(f"{where}/{column}", bucket, "npy"), np.unique(mine[flags]))
 
 
 def _leaks(frame: pl.DataFrame, columns: Mapping[str, NDArray[Any]], parts: Labels) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from recprune.data.split import drawn_parts, last_rows, last_shares, whole
 from recprune.errors import DataError
-from recprune.large.radix import keys_of_times, kth, tally, time_of_key
+from recprune.large.radix import kth, tally
 from recprune.scale.pieces import array, put_array
-from recprune.scale.preparing.ids import places, staying
+from recprune.scale.preparing.ids import places, times_of
 from recprune.scale.preparing.job import ROW, WIDTH, Job
 
 __all__ = ["edges_of_time", "labels", "put_drawn", "ranked"]
@@ -27,7 +27,7 @@ def labels(job: Job, bucket: int, frame: pl.DataFrame) -> Labels:
     """(n,) 0, 1 or 2 for each row of a bucket that stays. Raises DataError where rows have no time and need one."""
     if job.way == "random":
         return _drawn(job, frame[ROW].to_numpy())
-    time = _times(frame)
+    time = times_of(frame)
     if job.way == "time":
         test, valid = array(job.folder / "edges.npy")
         return _labelled((time >= valid) & ~(time >= test), time >= test)
@@ -41,14 +41,19 @@ def labels(job: Job, bucket: int, frame: pl.DataFrame) -> Labels:
     return _labelled(*last_shares(users, time, items, n_users, job.test, job.valid))
 
 
-def edges_of_time(job: Job, rows: int, each: Each) -> tuple[int, int]:
+def edges_of_time(job: Job, rows: int, span: tuple[int, int], each: Each) -> tuple[int, int]:
     """The moments from which on rows are test, and validation, of `rows` rows (see `split_by_time`); never where a
-    share is 0. Found by histograms of digits."""
-    never = np.iinfo(np.int64).max
+    share is 0. span: the first and the last time. Found by histograms of the digits by which they differ."""
+    never, (first, last) = np.iinfo(np.int64).max, span
+    bits = max(16, -(-(last - first).bit_length() // 16) * 16)
+
+    @cache  # both begin alike
+    def counts(known: int, shift: int) -> NDArray[np.int64]:
+        found: NDArray[np.int64] = np.sum(list(each(partial(_tallied, job, first, bits, known, shift))), axis=0)
+        return found
 
     def at(place: int) -> int:
-        found = kth(lambda known, shift: each(partial(_tallied, job, known, shift)), place, 64)
-        return time_of_key(found.key)
+        return first + kth(lambda known, shift: [counts(known, shift)], place, bits).key
 
     test = at(whole((1 - job.test) * rows)) if job.test else never
     valid = at(whole((1 - job.test - job.valid) * rows)) if job.valid else never
@@ -85,15 +90,10 @@ def _drawn(job: Job, rows: NDArray[np.int64]) -> Labels:
     return out
 
 
-def _tallied(job: Job, known: int, shift: int, bucket: int) -> NDArray[np.int64]:
-    columns = ["time"] if "time" in job.names else None
-    return tally(keys_of_times(_times(staying(job, bucket, columns))), known, shift)
-
-
-def _times(frame: pl.DataFrame) -> NDArray[np.int64]:
-    if "time" not in frame.columns:
-        raise DataError("this split needs a column with the role time; otherwise use a random split", column="time")
-    return frame["time"].to_numpy()
+def _tallied(job: Job, first: int, bits: int, known: int, shift: int, bucket: int) -> NDArray[np.int64]:
+    """How the times of a bucket, counted from the first one, are spread; (65,536,)."""
+    since = array(job.place("times", bucket, "npy")).view(np.uint64) - np.uint64(first % (1 << 64))
+    return tally(since.astype(np.uint32) if bits == 32 else since, known, shift)
 
 
 def _labelled(in_valid: NDArray[np.bool_], in_test: NDArray[np.bool_]) -> Labels:

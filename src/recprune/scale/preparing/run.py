@@ -23,7 +23,7 @@ from recprune.data.split import refuse, shares
 from recprune.data.store import PARTS, refuse_others
 from recprune.discover import load
 from recprune.errors import DataError
-from recprune.recipe.prepare import SplitBy, way_of
+from recprune.recipe.prepare import SplitBy, keep, prepare, way_of
 from recprune.recipe.stages import Stage, silent
 from recprune.scale import engines
 from recprune.scale.engines import Engine
@@ -42,6 +42,10 @@ __all__ = ["Scale", "prepare_large"]
 
 OF_PART, OF_BUCKET = 16, 4
 """Shares of a worker's memory: a part and a bucket take several times their own size while they are worked on."""
+AT_ONCE = 3
+"""Times the size of a log that its way in memory takes: a log that fits is not parted by the engine local."""
+LAYOUT = 2
+"""Of the files that stages leave: what another one left is not gone on from."""
 LEAST = 1 << 12
 MOST_BUCKETS = 4096
 
@@ -75,7 +79,8 @@ def prepare_large(
 
     source: a file or a folder, read in parts where it is Parquet or plain UTF-8 text with separators, whole and in one
     go otherwise; or a log. format, roles, options: as `read` takes them. cleaning: the options of `clean`. The ids of a
-    column, one byte a row for a random split, and the rows of the users of one bucket are all that is held at once.
+    column, one byte a row for a random split, and the rows of the users of one bucket are all that is held at once; but
+    the engine local prepares a log in memory, and not in parts, where a third of the memory given holds it.
     Returns the facts that `Prepared.facts` has. Raises DataError as `prepare` does, ExtensionError for an engine that
     there is not; what was done until then is gone on from by the next call with the same arguments.
     """
@@ -84,11 +89,20 @@ def prepare_large(
     folder = scale.folder or out.resolve().with_name(f".{out.name}.work")
     folder.mkdir(parents=True, exist_ok=True)
     with lock(folder), load(engines, scale.engine)(scale.workers) as engine:
-        found = _source(source, folder, max(LEAST, scale.memory // OF_PART), format, roles, options or {})
-        job = _job(found, folder, cleaning or {}, by, scale)
-        facts = _Street(job, engine, stage).walk(out)
+        found, log_of = _source(source, folder, max(LEAST, scale.memory // OF_PART), format, roles, options or {})
+        if scale.engine == "local" and AT_ONCE * found.size <= scale.memory:
+            facts = _at_once(log_of(), out, cleaning, by, stage)
+        else:
+            job = _job(found, folder, cleaning or {}, by, scale)
+            facts = _Street(job, engine, stage).walk(out)
     shutil.rmtree(folder)
     return facts
+
+
+def _at_once(log: Log, out: Path, cleaning: Mapping[str, Any] | None, by: SplitBy, stage: Stage) -> dict[str, Any]:
+    prepared = prepare(log, cleaning=cleaning, by=by, stage=stage)
+    keep(prepared, out)
+    return prepared.facts()
 
 
 def _source(
@@ -98,13 +112,15 @@ def _source(
     format: str | None,
     roles: Roles | None,
     options: Mapping[str, Any],
-) -> Source:
-    if isinstance(source, Log):
-        return source_of_log(source, folder, part)
-    found = source_of(source, part, format, roles, **options)
-    if found is None:
-        return source_of_log(read(source, format, roles, **options), folder, part)
-    return found
+) -> tuple[Source, Callable[[], Log]]:
+    """What is to be prepared in parts, and the log as a whole, which is read once where it has to be."""
+    if not isinstance(source, Log):
+        found = source_of(source, part, format, roles, **options)
+        if found is not None:
+            return found, partial(read, source, format, roles, **options)
+        source = read(source, format, roles, **options)
+    log = source
+    return source_of_log(log, folder, part), lambda: log
 
 
 def _job(source: Source, folder: Path, cleaning: Mapping[str, Any], by: SplitBy, scale: Scale) -> Job:
@@ -139,7 +155,7 @@ def _job(source: Source, folder: Path, cleaning: Mapping[str, Any], by: SplitBy,
 def _go_on(job: Job) -> None:
     """Keep what the folder holds of this very job, made since this machine was started, and remove anything else."""
     facts = {name: value for name, value in asdict(job).items() if name not in ("source", "folder")}
-    facts |= {"source": job.source.facts(), "polars": pl.__version__, "boot": _boot()}
+    facts |= {"source": job.source.facts(), "polars": pl.__version__, "boot": _boot(), "layout": LAYOUT}
     text = json.dumps(facts, sort_keys=True, default=str)
     digest, said = hashlib.sha256(text.encode()).hexdigest(), job.folder / "job.json"
     if said.is_file() and json.loads(said.read_text(encoding="utf-8")) == digest:
@@ -147,7 +163,7 @@ def _go_on(job: Job) -> None:
     for path in job.folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
-        elif path.name not in ("log.parquet", "aside.parquet"):
+        elif path.name not in ("log.parquet", "aside.arrow"):
             path.unlink()
     put_json(said, digest)
 
@@ -180,8 +196,7 @@ class _Street:
         with self.stage("encode and split") as say:
             kept = self._buckets("seen", partial(seen, job))
             ids = [one["ids"] for one in self._each("renumber", partial(renumber, job), columns)]
-            of_part = np.sum([one["of part"] for one in kept], axis=0).tolist()
-            self._prepare_labels(of_part)
+            self._prepare_labels(kept)
             widths = {name: max(one["widths"][name] for one in kept) for name in kept[0]["widths"]}
             done = self._buckets("numbered", partial(numbered, job, widths))
             rows = dict(zip(PARTS, np.sum([one["rows"] for one in done], axis=0).tolist(), strict=True))
@@ -221,12 +236,18 @@ class _Street:
             raise none_left(job.source.path, gone)
         return {**gone, "stay": left}
 
-    def _prepare_labels(self, of_part: list[int]) -> None:
-        job = self.job
-        if job.way == "time":
-            edges = edges_of_time(job, sum(of_part), lambda tallied: self.engine.map(tallied, range(job.buckets)))
-            put_array(job.folder / "edges.npy", np.array(edges, dtype=np.int64))
+    def _prepare_labels(self, kept: list[dict[str, Any]]) -> None:
+        """Find what all buckets have to know to part their rows, of what `seen` says of each."""
+        job, rows = self.job, sum(one["rows"] for one in kept)
+        edges_at = job.folder / "edges.npy"
+        if job.way == "time" and not edges_at.is_file():
+            times = [time for one in kept for time in one["times"]]
+            span = (min(times), max(times))
+            edges = edges_of_time(job, rows, span, lambda tallied: self.engine.map(tallied, range(job.buckets)))
+            put_array(edges_at, np.array(edges, dtype=np.int64))
+            self._forget("times")
         if job.way == "random":
+            of_part = np.sum([one["of part"] for one in kept], axis=0).tolist()
             self._each("ranked", partial(ranked, job), len(of_part))
             put_drawn(job, of_part)
 

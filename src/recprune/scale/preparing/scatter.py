@@ -18,6 +18,7 @@ from recprune.data.log import ASIDE
 from recprune.data.typed import REASON, typed
 from recprune.data.unpack import unix
 from recprune.scale.pieces import put_shelf, put_table
+from recprune.scale.preparing.ids import bucket_of
 from recprune.scale.preparing.job import ROW, WIDTH, Job
 from recprune.scale.preparing.source import Part, Source
 
@@ -40,15 +41,16 @@ def scatter(job: Job, number: int) -> dict[str, Any]:
     numbers = pl.int_range(pl.len(), dtype=pl.Int64) + (number << WIDTH)
     frame = frame.select(*columns_with_a_role(source.roles), numbers.alias(ROW))
     put_shelf(job.place("scatter", number, "shelf"), frame, _buckets(frame, job, number), job.buckets)
-    put_table(job.place("aside", number), bad)
+    if bad.height:
+        put_table(job.place("aside", number), bad)
     return {"rows": frame.height, "lines": lines, "counts": counts}
 
 
-def _buckets(frame: pl.DataFrame, job: Job, number: int) -> NDArray[np.int64]:
+def _buckets(frame: pl.DataFrame, job: Job, number: int) -> NDArray[np.integer]:
     user = job.source.roles.user
     if user is None:
         return np.full(frame.height, number % job.buckets, dtype=np.int64)
-    return frame.select(pl.col(user).cast(pl.String).hash(0) % job.buckets)[user].cast(pl.Int64).to_numpy()
+    return bucket_of(job, frame[user].cast(pl.String))
 
 
 def _of_table(source: Source, number: int) -> Read:

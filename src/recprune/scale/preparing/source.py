@@ -128,7 +128,7 @@ def _meant(
 
 def source_of_log(log: Log, folder: Path, part: int) -> Source:
     """A log of any format as parts of a Parquet file in the folder; one that holds the same already is kept."""
-    written, aside, beside = folder / "log.parquet", folder / "aside.parquet", folder / ".log.parquet.tmp"
+    written, aside, beside = folder / "log.parquet", folder / "aside.arrow", folder / ".log.parquet.tmp"
     folder.mkdir(parents=True, exist_ok=True)
     log.frame.sink_parquet(beside, compression="lz4")
     if not (written.is_file() and sha256(written) == sha256(beside)):
