@@ -27,7 +27,7 @@ SEES: dict[str, set[str]] = {
     "packing": BASE | {"tracing", "encodings"},
     "planning": BASE | {"tracing", "importance", "encodings"},
     "surgery": BASE | {"rewrites", "tracing", "importance", "planning", "encodings", "packing"},
-    "models": BASE | {"data", "encodings"},
+    "models": BASE | {"data", "encodings", "kernels"},
     "kernels": BASE | {"encodings"},
     "doctor": BASE | {"kernels"},
     "evaluation": BASE | {"data", "encodings", "models", "kernels"},

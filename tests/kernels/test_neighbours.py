@@ -22,6 +22,21 @@ from recprune.kernels.neighbours import Neighbours
 many_levels = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
+Held = ItemItem | ItemBytes | nn.Linear
+
+
+def layer(matrix: torch.Tensor) -> nn.Linear:
+    """All entries of a (rows, columns) matrix, also those that are zero."""
+    made = nn.Linear(matrix.shape[1], matrix.shape[0], bias=False)
+    made.weight = nn.Parameter(matrix)
+    return made
+
+
+def full(rows: int, columns: int, seed: int) -> nn.Linear:
+    rng = np.random.default_rng(seed)
+    return layer(torch.from_numpy(rng.integers(-3, 5, (rows, columns)).astype(np.float32)))
+
+
 def made(rows: int, columns: int, share: float, seed: int, coded: bool) -> ItemItem | ItemBytes:
     rng = np.random.default_rng(seed)
     matrix = torch.from_numpy(rng.integers(-3, 5, (rows, columns)).astype(np.float32))
@@ -30,9 +45,7 @@ def made(rows: int, columns: int, share: float, seed: int, coded: bool) -> ItemI
     return ItemBytes.of(stays) if coded else stays
 
 
-def slow(
-    matrix: ItemItem | ItemBytes, history: Any, k: int, out: Any, weights: Any = None
-) -> tuple[list[int], list[float]]:
+def slow(matrix: Held, history: Any, k: int, out: Any, weights: Any = None) -> tuple[list[int], list[float]]:
     """float32 sums from the lowest item to the highest."""
     scale = np.float32(1)
     if isinstance(matrix, ItemBytes):
@@ -40,7 +53,7 @@ def slow(
         step = np.where(scale == 0, np.float32(1), scale)
         dense = np.round(matrix.dense().numpy() / step[:, None]).astype(np.float32)
     else:
-        dense = matrix.dense().detach().numpy()
+        dense = (matrix.weight if isinstance(matrix, nn.Linear) else matrix.dense()).detach().numpy()
     sums = np.zeros(len(dense), dtype=np.float32)
     by = [1.0] * len(history) if weights is None else weights
     for item, weight in sorted(zip(history, by, strict=True), key=lambda pair: pair[0]):
@@ -72,6 +85,43 @@ def test_it_lists_what_a_loop_over_all_entries_lists(
     items, scores = slow(matrix, history, k, set(out.tolist()), weights)
     assert top.items.tolist() == items
     assert top.scores.tolist() == scores
+
+
+@many_levels
+@given(
+    rows=st.sampled_from([1, 15, 16, 17, 255, 530]),
+    columns=st.integers(1, 30),
+    seed=st.integers(0, 999),
+    k=st.integers(1, 40),
+    scaled=st.booleans(),
+    weighed=st.booleans(),
+)
+def test_a_matrix_of_all_entries_lists_what_a_loop_lists(
+    level: str, rows: int, columns: int, seed: int, k: int, scaled: bool, weighed: bool
+) -> None:
+    matrix, rng = full(rows, columns, seed), np.random.default_rng(seed)
+    history = rng.integers(0, columns, rng.integers(0, columns + 1))
+    weights = rng.integers(-2, 3, len(history)).astype(np.float32) if weighed else None
+    scale = 2.0 ** rng.integers(-2, 3, rows).astype(np.float32) if scaled else None
+    out = rng.integers(0, rows, rng.integers(0, rows + 1))
+    top = Neighbours.of(matrix, scale=scale, without=[0]).top(history, k, out, weights=weights)
+    by_hand = matrix if scale is None else layer(matrix.weight.detach() * torch.from_numpy(scale)[:, None])
+    items, scores = slow(by_hand, history, k, {*out.tolist(), 0}, weights)
+    assert top.items.tolist() == items
+    assert top.scores.tolist() == scores
+
+
+def test_a_matrix_of_all_entries_is_copied_and_has_to_be_finite(level: str) -> None:
+    matrix = full(40, 40, 2)
+    neighbours = Neighbours.of(matrix)
+    before = neighbours.top([3, 9], 5).items.tolist()
+    with torch.no_grad():
+        matrix.weight[7, 3] = np.nan
+    assert neighbours.top([3, 9], 5).items.tolist() == before
+    with pytest.raises(DataError, match="finite"):
+        Neighbours.of(matrix)
+    with pytest.raises(DataError, match="scale"):
+        Neighbours.of(full(4, 4, 0), scale=[1.0, 0.0, 1.0, 1.0])
 
 
 @pytest.mark.parametrize("coded", [False, True])
@@ -126,10 +176,10 @@ def test_one_request_leaves_nothing_for_the_next(level: str) -> None:
     assert (first.scores == again.scores).all()
 
 
-@pytest.mark.parametrize("coded", [False, True])
+@pytest.mark.parametrize("coded", [False, True, None])
 @pytest.mark.parametrize("rows", [4079, 4080, 4081, 9000])
-def test_blocks_of_rows_meet_where_they_should(level: str, coded: bool, rows: int) -> None:
-    matrix = made(rows, 12, 0.2, 7, coded)
+def test_blocks_of_rows_meet_where_they_should(level: str, coded: bool | None, rows: int) -> None:
+    matrix = full(rows, 12, 7) if coded is None else made(rows, 12, 0.2, 7, coded)
     out = [0, 4079 % rows, 4080 % rows, rows - 1]
     neighbours = Neighbours.of(matrix, without=[4078])
     for history, k in (([2, 5, 5, 11], 30), ([3], rows)):

@@ -112,7 +112,21 @@ def test_a_memory_of_unlike_values_stays_with_torch():
     assert isinstance(recommender_of(model, N), Eager)
 
 
-@pytest.mark.parametrize("name", ["popularity", "ease"])
+@pytest.mark.parametrize("power", [0.0, 0.5])
+def test_a_whole_matrix_is_found_by_neighbours(power):
+    model = trained("ease", reg=5.0, item_power=power)
+    fast = recommender_of(model, N)
+    assert isinstance(fast, ByNeighbours)
+    same(fast, Eager(model, N))
+
+
+def test_a_layer_that_is_not_all_there_is_stays_with_torch():
+    model = trained("ease", reg=5.0)
+    model.items.register_forward_hook(lambda layer, taken, found: found * torch.linspace(1, 2, N))
+    assert isinstance(recommender_of(model, N), Eager)
+
+
+@pytest.mark.parametrize("name", ["popularity"])
 def test_any_other_model_stays_with_torch(name):
     assert isinstance(recommender_of(trained(name), N), Eager)
 

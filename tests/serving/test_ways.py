@@ -39,10 +39,10 @@ def test_onnx_lists_as_the_model_does(name):
 
 
 def test_what_does_not_take_a_model_says_why():
-    model = build("ease", SPLIT).eval()
+    model = build("popularity", SPLIT).eval()
     ready, refused = ways(model, *SIZES, only=["kernels"])
     assert list(ready) == ["eager"]
-    assert "there is none for a Ease" in refused["kernels"]
+    assert "there is none for a Popularity" in refused["kernels"]
 
 
 def test_a_runtime_that_answers_otherwise_is_refused(monkeypatch):

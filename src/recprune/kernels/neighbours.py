@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from recprune.encodings.faces import Packed
 from recprune.encodings.item_bytes import ItemBytes
 from recprune.encodings.item_item import ItemItem
 from recprune.errors import DataError
 from recprune.kernels.dispatch import kernels
+from recprune.kernels.products import columns_of_rows
 from recprune.kernels.slow import check_starts
 from recprune.kernels.slow_neighbours import SlowNeighbours
 from recprune.kernels.top import Ragged, Top, as_count, as_items, as_numbers, as_ragged
@@ -43,18 +44,19 @@ class Neighbours:
     @classmethod
     def of(
         cls,
-        matrix: ItemItem | ItemBytes | Packed,
+        matrix: ItemItem | ItemBytes | Packed | nn.Linear,
         *,
         scale: ArrayLike | Tensor | None = None,
         without: Sequence[int] = (),
     ) -> Neighbours:
-        """The entries of a matrix as they stay after pruning. Those of `item_bytes` are lent, others are copied, column
-        by column. scale: (rows,), 1 where not said. without: items that are never listed. Raises DataError where the
-        parts of a matrix are damaged, and for a scale that is not finite or not above 0.
+        """The entries of a matrix as they stay after pruning, or all of a Linear without bias. Those of `item_bytes`
+        are lent, others are copied, column by column: 8 bytes an entry, 4 where all are there. scale: (rows,), 1 where
+        not said. without: items that are never listed. Raises DataError where the parts of a matrix are damaged or not
+        finite, and for a scale that is not finite or not above 0.
 
         >>> Neighbours.of(model.items, scale=model.scale, without=[0]).top(history, 20).items
         """
-        shape, parts = _parts(matrix)
+        shape, parts = _all_of(matrix) if isinstance(matrix, nn.Linear) else _parts(matrix)
         if scale is not None:
             parts = _scaled(parts, as_numbers(scale, "scale", (shape[0],)))
         native = kernels()
@@ -111,11 +113,18 @@ def by_columns(
     Raises DataError where the parts of a matrix are damaged."""
     (rows, columns), (numbers, indices, starts, scale) = _parts(matrix)
     found = SlowNeighbours.of(0, rows, columns, np.zeros(0, dtype=np.int64), numbers, indices, starts, scale)
+    assert found.places is not None
     values = found.values if found.scale is None else found.values * found.scale[found.places]
     return found.starts, found.places, np.ascontiguousarray(values)
 
 
-Parts = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[np.float32] | None]
+Parts = tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None, NDArray[np.float32] | None]
+
+
+def _all_of(layer: nn.Linear) -> tuple[tuple[int, int], Parts]:
+    if layer.bias is not None:
+        raise DataError("a Linear with a bias is no item-item matrix: a Catalogue serves rows")
+    return (layer.out_features, layer.in_features), (columns_of_rows(layer.weight).numpy(), None, None, None)
 
 
 def _parts(matrix: ItemItem | ItemBytes | Packed) -> tuple[tuple[int, int], Parts]:
@@ -142,6 +151,8 @@ def _scaled(parts: Parts, by: NDArray[np.float32]) -> Parts:
     if not bool(((by > 0) & np.isfinite(by)).all()):
         raise DataError("a scale must be finite and above 0, so that what is left out stays out")
     values, indices, starts, scale = parts
+    if indices is None or starts is None:
+        return values, None, None, by
     if scale is not None:
         return values, indices, starts, np.maximum(scale * by, TINY)
     check_starts(starts, len(by), len(values))

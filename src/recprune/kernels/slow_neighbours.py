@@ -20,12 +20,13 @@ Items = NDArray[np.integer]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SlowNeighbours(SlowLists):
-    """Entries column by column: those of column c are values[starts[c]:starts[c + 1]]; scale: of a row, or None."""
+    """Entries column by column: those of column c are values[starts[c]:starts[c + 1]]; places: their rows, None where
+    all rows are there; scale: of a row, or None."""
 
     rows: int
     starts: NDArray[np.int64]
     values: NDArray[np.float32]
-    places: NDArray[np.int64]
+    places: NDArray[np.int64] | None
     scale: NDArray[np.float32] | None
     never: Items
     more: ClassVar[tuple[Any, ...]] = (None,)
@@ -38,12 +39,16 @@ class SlowNeighbours(SlowLists):
         columns: int,
         never: Items,
         values: NDArray[Any],
-        indices: NDArray[Any],
-        starts: NDArray[Any],
+        indices: NDArray[Any] | None,
+        starts: NDArray[Any] | None,
         scale: NDArray[np.float32] | None,
     ) -> SlowNeighbours:
         """From the parts that the C kernel takes. Raises DataError where these are damaged."""
         _inside(never, rows, "an item that is never listed")
+        if indices is None or starts is None:
+            _whole(values.shape == (columns, rows) and (scale is None or scale.shape == (rows,)))
+            _whole(scale is None or bool((scale > 0).all() and np.isfinite(scale).all()))
+            return cls(rows, np.arange(columns + 1) * rows, values.reshape(-1), None, scale, never)
         if scale is None:
             check_starts(starts, rows, len(values))
             whole = len(values) == len(indices) == starts[-1] and starts[0] == 0 and bool(np.isfinite(values).all())
@@ -88,7 +93,10 @@ class SlowNeighbours(SlowLists):
             for at in np.argsort(history, kind="stable"):
                 part = slice(self.starts[history[at]], self.starts[history[at] + 1])
                 by = np.float32(1) if weights is None else weights[at]
-                np.add.at(found, self.places[part], self.values[part] * by)
+                if self.places is None:
+                    found[: self.rows] += self.values[part] * by
+                else:
+                    np.add.at(found, self.places[part], self.values[part] * by)
         found = found[: self.rows]
         return found if self.scale is None else found * self.scale
 

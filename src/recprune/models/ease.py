@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from recprune.data.dataset import Histories, Split
 from recprune.encodings.faces import Packed
 from recprune.errors import DataError
+from recprune.kernels.products import linear
 from recprune.models._closed import check_items, check_reg, popularity_scale
 from recprune.models._ridge import Errors, gram, ridge_columns
 
@@ -24,7 +25,8 @@ class Ease(nn.Module):
 
     With G = X'X of the 0/1 histories X and P = (G + reg I)^-1: B[i, j] = -P[i, j] / P[j, j], B[j, j] = 0 (equation 8).
     `items` is a Linear without bias whose weight is B transposed: row j holds what each item of a history adds to the
-    score of item j. After pruning, `items` may be a sparse module with the same call. Item 0 (unknown) has no entries.
+    score of item j; where no graph and no gradient is asked for, only the columns of a history's items are read. After
+    pruning, `items` may be a sparse module with the same call. Item 0 (unknown) has no entries.
 
     forward: history (batch, n_items) 0/1 -> scores (batch, n_items). reg: ridge strength in interactions, that of the
     last solution; what stays after pruning is solved again by the same where no other is said. user_power, dropout:
@@ -68,7 +70,7 @@ class Ease(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, history: Tensor) -> Tensor:
-        scores: Tensor = self.items(history)
+        scores = linear(self.items, history)
         return scores if self.scale is None else scores * self.scale
 
     @torch.no_grad()

@@ -68,7 +68,7 @@ class ByRows:
 
 class ByNeighbours:
     """A `Recommender` of score(history, i) = scale_i * sum over j of W[i, j], for a model whose `items` holds the
-    entries; scales are those of its `scale`, if it has any."""
+    entries, or all of W; scales are those of its `scale`, if it has any."""
 
     by_user, by_history = False, True
 
@@ -132,7 +132,7 @@ def _candidates(eager: Eager) -> Iterator[Callable[[Eager], Recommender]]:
     held = matrix.stored if isinstance(matrix, Packed) else matrix
     if isinstance(eager.model, Fism):
         yield ByWalks if isinstance(eager.model, Mixture) else ByFactors
-    elif isinstance(held, ItemItem | ItemBytes) and of_history:
+    elif isinstance(held, ItemItem | ItemBytes | nn.Linear) and of_history:
         yield ByNeighbours
     if has_rows(eager.model):
         with contextlib.suppress(ExtensionError):

@@ -1,5 +1,5 @@
 /* recprune.kernels._native: what serves a pruned model fast. Python faces: catalogue.py, neighbours.py, lookup.py, program.py,
- * walks.py. */
+ * walks.py, products.py. */
 #include "kernels.h"
 
 /* level() -> the highest level that this machine runs */
@@ -24,6 +24,8 @@ static PyMethodDef methods[] = {
     {"level", level_here, METH_NOARGS, "The highest level that this machine runs."},
     {"top_of_scores", (PyCFunction)(void (*)(void))top_of_scores, METH_FASTCALL, "The k highest of rows of scores."},
     {"rows_of_codes", (PyCFunction)(void (*)(void))rows_of_codes, METH_FASTCALL, "Decoded rows of a table of codes."},
+    {"sparse_product", (PyCFunction)(void (*)(void))sparse_product, METH_FASTCALL, "Mostly zeros, times a matrix."},
+    {"columns_of_rows", (PyCFunction)(void (*)(void))columns_of_rows, METH_FASTCALL, "A matrix the other way round."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -36,17 +36,18 @@ typedef struct {
     uint16_t *slots;  /* (2 * FEW) where the part of a row is, counted from 1; 0 for nowhere */
 } Room;
 
-/* The matrix by columns: entries of an item of the history lie together. Either numbers with their rows, of our own, or
- * codes that are lent: an int8 and the place inside a group of 255 rows, with a count for every group. Lent bytes may
- * change under us; they are checked as they are read. */
+/* The matrix by columns: entries of an item of the history lie together. Either numbers with their rows, of our own; or
+ * codes that are lent: an int8 and the place inside a group of 255 rows, with a count for every group; or all numbers of
+ * a matrix that is dense, lent too. Lent bytes may change under us; they are checked as they are read. */
 typedef struct {
     PyObject_HEAD
     Level level;
     size_t rows, columns, entries, groups;
     size_t *starts; /* (columns + 1) */
     Part *own;
-    Py_buffer codes, near, counts; /* obj is NULL where numbers are our own */
-    float *scale;                  /* (rows + padding) of codes */
+    Py_buffer codes, near, counts; /* obj is NULL where there are no codes */
+    Py_buffer dense;               /* (columns, rows) float32, or obj is NULL */
+    float *scale;                  /* (rows + padding) of codes or of a dense matrix, or NULL */
     int32_t *never;                /* items that are never listed, ascending */
     size_t nevers;
     Spare *free;

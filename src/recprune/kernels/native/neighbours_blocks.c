@@ -24,6 +24,42 @@ static void add_own(const Neighbours *t, Room *room, const float *weights, size_
     }
 }
 
+/* Columns of a dense matrix, of which all that falls into the block is added. */
+INLINE void add_dense_body(const Neighbours *t, Room *room, const int32_t *history, const float *weights, size_t length,
+                           size_t first)
+{
+    float *restrict sums = room->block;
+    size_t rows = t->rows - first < BLOCK ? t->rows - first : BLOCK;
+    for (size_t i = 0; i < length; i++) {
+        const float *restrict column = (const float *)t->dense.buf + (size_t)history[i] * t->rows + first;
+        float by = weights ? weights[i] : 1;
+        for (size_t row = 0; row < rows; row++)
+            sums[row] += column[row] * by;
+    }
+}
+
+typedef void Add(const Neighbours *, Room *, const int32_t *, const float *, size_t, size_t);
+
+static void add_dense_portable(const Neighbours *t, Room *r, const int32_t *h, const float *w, size_t n, size_t first)
+{
+    add_dense_body(t, r, h, w, n, first);
+}
+#ifdef HAVE_X86
+T256 static void add_dense_avx2(const Neighbours *t, Room *r, const int32_t *h, const float *w, size_t n, size_t first)
+{
+    add_dense_body(t, r, h, w, n, first);
+}
+#endif
+
+static Add *add_dense_of(const Neighbours *t)
+{
+#ifdef HAVE_X86
+    return t->level >= AVX2 ? add_dense_avx2 : add_dense_portable;
+#else
+    return (void)t, add_dense_portable;
+#endif
+}
+
 /* -1 where counts are others than those that were counted: they are lent. */
 static int add_codes(const Neighbours *t, Room *room, const int32_t *history, const float *weights, size_t length,
                      size_t first)
@@ -111,12 +147,15 @@ static int pass(const Neighbours *t, Room *room, const int32_t *history, const f
 {
     size_t left_out = 0, never = 0;
     Look *look = look_of(t);
+    Add *add_dense = add_dense_of(t);
     int nan = 0;
     best_begin(best, bar);
     begin(t, room, history, length);
     for (size_t first = 0; first < t->rows; first += BLOCK) {
         if (t->own)
             add_own(t, room, weights, length, first);
+        else if (t->dense.obj)
+            add_dense(t, room, history, weights, length, first);
         else if (add_codes(t, room, history, weights, length, first)) {
             memset(room->block, 0, (BLOCK + LANES) * sizeof(float));
             return DAMAGED;

@@ -14,8 +14,10 @@ size_t neighbours_entries(const Neighbours *t, const int32_t *history, size_t le
         __builtin_prefetch(t->starts + history[i]);
     for (size_t i = 0; i < length; i++) {
         size_t begin = t->starts[history[i]], end = t->starts[history[i] + 1];
-        const char *first = t->own ? (const char *)(t->own + begin) : (const char *)t->codes.buf + begin;
-        const char *second = t->own ? first + 128 : (const char *)t->near.buf + begin;
+        const char *first = t->own         ? (const char *)(t->own + begin)
+                            : t->dense.obj ? (const char *)t->dense.buf + begin * sizeof(float)
+                                           : (const char *)t->codes.buf + begin;
+        const char *second = t->codes.obj ? (const char *)t->near.buf + begin : first + 128;
         __builtin_prefetch(first), __builtin_prefetch(first + 64);
         __builtin_prefetch(second), __builtin_prefetch(second + 64);
         entries += end - begin;

@@ -16,8 +16,8 @@ void neighbours_dealloc(PyObject *self)
     memory_drop(t->own, t->entries * sizeof *t->own);
     memory_drop(t->scale, sums_bytes(t));
     free(t->starts), free(t->never);
-    Py_buffer *lent[] = {&t->codes, &t->near, &t->counts};
-    for (size_t i = 0; i < 3; i++)
+    Py_buffer *lent[] = {&t->codes, &t->near, &t->counts, &t->dense};
+    for (size_t i = 0; i < 4; i++)
         if (lent[i]->obj)
             PyBuffer_Release(lent[i]);
     PyTypeObject *type = Py_TYPE(self);
@@ -77,6 +77,39 @@ static int fill_values(Neighbours *t, const Buffer *values, const Buffer *column
     return PyErr_Occurred() ? -1 : 0;
 }
 
+/* Whether all scales are finite and above 0; -1 without memory. */
+static int fill_scale(Neighbours *t, const Buffer *scale)
+{
+    int fine = 1;
+    t->scale = memory_take(sums_bytes(t));
+    if (!t->scale)
+        return PyErr_NoMemory(), -1;
+    for (size_t row = 0; fine && row < t->rows; row++) {
+        t->scale[row] = ((const float *)scale->view.buf)[row];
+        fine = t->scale[row] > 0 && t->scale[row] <= FLT_MAX;
+    }
+    return fine;
+}
+
+static int fill_dense(Neighbours *t, Buffer *dense, const Buffer *scale)
+{
+    int fine = (size_t)dense->view.shape[0] == t->columns && (size_t)dense->view.shape[1] == t->rows &&
+               (!scale->held || (size_t)scale->view.shape[0] == t->rows);
+    if (fine && scale->held)
+        fine = fill_scale(t, scale);
+    if (fine < 0)
+        return -1;
+    if (!fine) {
+        PyErr_SetString(DataError, "an item-item matrix is damaged: its numbers and scales do not go together");
+        return -1;
+    }
+    t->entries = t->rows * t->columns;
+    for (size_t c = 0; c < t->columns; c++)
+        t->starts[c + 1] = (c + 1) * t->rows;
+    t->dense = dense->view, dense->held = 0;
+    return 0;
+}
+
 static int fill_codes(Neighbours *t, Buffer *codes, Buffer *near, Buffer *counts, const Buffer *scale)
 {
     t->entries = (size_t)codes->view.shape[0];
@@ -89,13 +122,10 @@ static int fill_codes(Neighbours *t, Buffer *codes, Buffer *near, Buffer *counts
             all += ((const uint8_t *)counts->view.buf)[c * t->groups + group];
         t->starts[c + 1] = all;
     }
-    t->scale = memory_take(sums_bytes(t));
-    if (!t->scale)
-        return PyErr_NoMemory(), -1;
-    for (size_t row = 0; fine && row < t->rows; row++) {
-        t->scale[row] = ((const float *)scale->view.buf)[row];
-        fine = t->scale[row] > 0 && t->scale[row] <= FLT_MAX;
-    }
+    if (fine)
+        fine = fill_scale(t, scale);
+    if (fine < 0)
+        return -1;
     if (!fine || all != t->entries) {
         PyErr_SetString(DataError, "an item-item matrix is damaged: codes, places, counts and scales do not go together");
         return -1;
@@ -107,7 +137,8 @@ static int fill_codes(Neighbours *t, Buffer *codes, Buffer *near, Buffer *counts
 
 /* Neighbours(level, rows, columns, never (any,) int, values (n,) float32, columns (n,) int32, starts (rows + 1,), None)
  * or Neighbours(level, rows, columns, never, codes (n,) int8, places (n,) uint8, counts (columns, groups) uint8,
- * scale (rows,) float32) */
+ * scale (rows,) float32)
+ * or Neighbours(level, rows, columns, never, numbers (columns, rows) float32 that are finite, None, None, scale or None) */
 PyObject *neighbours_new(PyTypeObject *type, PyObject *args, PyObject *named)
 {
     PyObject *level, *never, *values, *columns, *starts, *scale;
@@ -122,14 +153,14 @@ PyObject *neighbours_new(PyTypeObject *type, PyObject *args, PyObject *named)
         PyErr_Format(DataError, "an item-item matrix of %zd rows and %zd columns", high, wide);
         return NULL;
     }
-    int coded = scale != Py_None;
+    int dense = columns == Py_None, coded = !dense && scale != Py_None;
     Buffer n = {.held = 0}, a = {.held = 0}, b = {.held = 0}, c = {.held = 0}, s = {.held = 0};
     Neighbours *t = NULL;
     if (buffer_take(&n, never, "items that are never listed", "il", 1, 0) ||
-        buffer_take(&a, values, "values", coded ? "b" : "f", 1, 0) ||
-        buffer_take(&b, columns, coded ? "places" : "columns", coded ? "B" : "i", 1, 0) ||
-        buffer_take(&c, starts, coded ? "counts" : "starts", coded ? "B" : "il", coded ? 2 : 1, 0) ||
-        (coded && buffer_take(&s, scale, "scale", "f", 1, 0)))
+        buffer_take(&a, values, "values", coded ? "b" : "f", dense ? 2 : 1, 0) ||
+        (!dense && buffer_take(&b, columns, coded ? "places" : "columns", coded ? "B" : "i", 1, 0)) ||
+        (!dense && buffer_take(&c, starts, coded ? "counts" : "starts", coded ? "B" : "il", coded ? 2 : 1, 0)) ||
+        (scale != Py_None && buffer_take(&s, scale, "scale", "f", 1, 0)))
         goto done;
     t = (Neighbours *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
     if (!t)
@@ -143,7 +174,9 @@ PyObject *neighbours_new(PyTypeObject *type, PyObject *args, PyObject *named)
     else if (items_sorted(&n, 0, t->nevers, t->rows, t->never))
         PyErr_Format(DataError, "an item that is never listed is no row: they are 0 or more and below %zu", t->rows);
     else
-        wrong = coded ? fill_codes(t, &a, &b, &c, &s) : fill_values(t, &a, &b, &c);
+        wrong = dense   ? fill_dense(t, &a, &s)
+                : coded ? fill_codes(t, &a, &b, &c, &s)
+                        : fill_values(t, &a, &b, &c);
     if (wrong) {
         Py_DECREF(t);
         t = NULL;
