@@ -29,6 +29,7 @@ WORDS = {
     "ms by torch": "用 torch（毫秒）",
     "ms for 1,000": "1,000 个用户（毫秒）",
     "ms a 1,000": "1,000 行（毫秒）",
+    "ms a 1,000 by torch": "1,000 行，用 torch（毫秒）",
     "seeds": "随机种子数",
     "precision@20": "精确率@20",
     "recall@20": "召回率@20",

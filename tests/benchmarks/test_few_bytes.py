@@ -51,6 +51,11 @@ def test_every_side_stands_in_the_table_and_a_seed_is_measured_once(small, monke
     assert share["60%, pruned"] <= 0.6
     assert share["50%, pruned"] <= 0.5
     assert share["60%, same size from scratch"] == share["60%, pruned"]
+    columns = found["columns"]
+    for name in ("dense", "60%, pruned", "50%, pruned", "dense, int8"):
+        row = dict(zip(columns, next(row for row in found["rows"] if row[0] == name), strict=True))
+        assert 0 < row["ms a request"] < row["ms a 1,000"]
+        assert row["ms a request"] <= row["ms by torch"]
     assert not list((small / "runs").glob("*.begun"))
     monkeypatch.setattr(few_bytes, "measure", None)
     few_bytes.main(["deepfm"])
