@@ -25,6 +25,7 @@ WORDS = {
     "bytes": "字节",
     "of dense": "占原模型",
     "ms a request": "单次请求（毫秒）",
+    "ms as served": "实际服务时单次请求（毫秒）",
     "served by": "服务方式",
     "ms by torch": "用 torch（毫秒）",
     "ms for 1,000": "1,000 个用户（毫秒）",

@@ -32,8 +32,11 @@ def main(folder: Path) -> None:
     results = demo(folder, stage=stage)
     minutes = (time.perf_counter() - begin) / 60
     rows = [row for name, result in results.items() for row in _rows(name, result)]
-    columns = ["model", "", "features P", "network Q", "bytes", "ms a request", "ms for 1,000", *METRICS]
-    verdicts = [f"{name}: {result.comparison.verdict()}" for name, result in results.items()]
+    columns = ["model", "", "features P", "network Q", "bytes", "ms as served", "ms a request", "ms for 1,000", *METRICS]
+    verdicts = [
+        f"{name}: {result.comparison.verdict()} {'' if result.served is None else result.served.sentence()}"
+        for name, result in results.items()
+    ]
     notes = [f"All of it took {minutes:.1f} minutes, rivals included", *verdicts]
     path = write_result(
         "demo",
@@ -49,7 +52,7 @@ def main(folder: Path) -> None:
 
 
 def _rows(name: str, result: Result) -> list[list[object]]:
-    found = result.comparison
+    found, served = result.comparison, _served(result)
     return [
         [
             name,
@@ -57,12 +60,20 @@ def _rows(name: str, result: Result) -> list[list[object]]:
             one.features,
             one.network,
             one.bytes,
+            served.get(side),
             one.request and one.request.median,
             one.thousand and one.thousand.median,
             *(one.metrics[metric] for metric in METRICS),
         ]
         for side, one in found.sides.items()
     ]
+
+
+def _served(result: Result) -> dict[str, float]:
+    """Side -> milliseconds of a request by the runtime that serves it; of the two models that are timed so."""
+    if result.served is None:
+        return {}
+    return {side: took.median for side, (_, took) in zip(("before", "after"), result.served.taken(), strict=True)}
 
 
 if __name__ == "__main__":

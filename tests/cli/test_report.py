@@ -18,7 +18,7 @@ def run(tmp_path_factory):
     place = tmp_path_factory.mktemp("run")
     simulate(60, 40, 900, 3, seed=2, noise=(3,), uniques=0).log.frame.collect().write_csv(place / "log.csv")
     roles = ["--user", "user", "--item", "item", "--time", "time"]
-    done = called("run", place / "log.csv", "--out", place / "out", "--model", "ease", *roles)
+    done = called("run", place / "log.csv", "--out", place / "out", "--model", "ease", "--no-bench", *roles)
     assert done.exit_code == 0, done.output
     return place / "out"
 

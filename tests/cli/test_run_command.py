@@ -14,6 +14,7 @@ APP = app()
 
 def street(path, log, **options):
     flags = [text for name, value in options.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+    flags += [] if "served" in path.parts else ["--no-bench"]
     return RUNNER.invoke(APP, ["run", str(log), "--out", str(path), "--epochs", "2", "--tune", "epochs=1", *flags])
 
 
@@ -54,6 +55,16 @@ def test_the_whole_street_in_one_command(log, tmp_path, model):
     assert f"The smaller model lies in {tmp_path / 'out' / 'small'}" in done.stdout.replace("\n", "")
 
 
+def test_the_street_ends_with_how_long_a_request_takes_as_it_is_served(log, tmp_path, monkeypatch):
+    monkeypatch.setattr("recprune.recipe.serving_times.SECONDS", 0.0)
+    done = street(tmp_path / "served" / "out", log, model="mf", user="user", item="item", time="time")
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.stdout.split())
+    assert "As `recprune serve` answers, a request takes" in said
+    assert (tmp_path / "served" / "out" / "served.json").is_file()
+    assert "milliseconds as served" in (tmp_path / "served" / "out" / "report.html").read_text(encoding="utf-8")
+
+
 def test_stages_that_stand_are_not_done_again_and_changed_ones_are(log, tmp_path):
     first = street(tmp_path / "out", log, model="mf", **ROLES)
     again = street(tmp_path / "out", log, model="mf", **ROLES)
@@ -81,7 +92,18 @@ def test_a_model_that_takes_pasts_gets_them_and_negatives_where_nothing_is_said(
     done = RUNNER.invoke(
         APP,
         [
-            *("run", str(log), "--out", str(tmp_path / "out"), "--epochs", "1", "--tune", "epochs=1", "--no-rivals"),
+            *(
+                "run",
+                str(log),
+                "--out",
+                str(tmp_path / "out"),
+                "--epochs",
+                "1",
+                "--tune",
+                "epochs=1",
+                "--no-rivals",
+                "--no-bench",
+            ),
             *(
                 text
                 for name, value in {**settings, **ROLES}.items()

@@ -32,7 +32,7 @@ def log(tmp_path_factory):
 
 def street(log, out, *more):
     few = ("--epochs", 4, "--tune", "epochs=4", "--model", "mf", "--model-set", "dim=8", "--no-rivals")
-    return call("run", log, *ROLES, "--out", out, *few, *more)
+    return call("run", log, "--no-bench", *ROLES, "--out", out, *few, *more)
 
 
 def works(folder):

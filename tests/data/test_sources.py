@@ -161,7 +161,9 @@ def test_a_run_does_again_what_is_new_and_of_a_server_everything(
     server: Any, in_sqlite: Made, tmp_path: Path, memory: Any
 ) -> None:
     def ran(log: str, *words: str) -> str:
-        done = RUNNER.invoke(APP, ["run", log, "-o", str(tmp_path / "out"), "--no-rivals", "--factor", "0.5", *words])
+        done = RUNNER.invoke(
+            APP, ["run", log, "-o", str(tmp_path / "out"), "--no-rivals", "--no-bench", "--factor", "0.5", *words]
+        )
         assert done.exit_code == 0, done.output
         return done.stderr
 
@@ -242,7 +244,7 @@ def test_a_password_of_the_environment_is_in_nothing_that_is_written_or_said(
     server.ingest("shop", shop())
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     order = ("--table", "shop", "--user", "user", "--item", "item", "--no-rivals", "--factor", "0.5", "--traceback")
-    done = RUNNER.invoke(APP, ["run", server.guarded, "-o", str(tmp_path / "out"), *order])
+    done = RUNNER.invoke(APP, ["run", server.guarded, "--no-bench", "-o", str(tmp_path / "out"), *order])
     assert done.exit_code == 0, done.output
     assert (tmp_path / "out" / "report.html").is_file()
     everything = written(tmp_path)

@@ -11,7 +11,11 @@ from recprune.recipe.run import Order
 from recprune.training.fit import FitOptions
 
 QUICK = FitOptions(epochs=1)
-ORDERS = {"mf": Order("mf", {"dim": 4}, QUICK, QUICK, usual_budget(0.5), rivals=False, cleaning={"min_item": 200})}
+ORDERS = {
+    "mf": Order(
+        "mf", {"dim": 4}, QUICK, QUICK, usual_budget(0.5), rivals=False, bench=False, cleaning={"min_item": 200}
+    )
+}
 
 
 def test_where_the_package_is_missing_the_demo_runs_on_a_simulated_log(tmp_path, monkeypatch):

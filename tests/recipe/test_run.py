@@ -12,7 +12,14 @@ from recprune.training.fit import FitOptions
 
 LOG = simulate(30, 20, 300, 3, seed=2, noise=(3,), uniques=0).log
 ORDER = Order(
-    "mf", {"dim": 8}, FitOptions(epochs=3, patience=3), FitOptions(epochs=1), usual_budget(0.5), rivals=False, k=5
+    "mf",
+    {"dim": 8},
+    FitOptions(epochs=3, patience=3),
+    FitOptions(epochs=1),
+    usual_budget(0.5),
+    rivals=False,
+    bench=False,
+    k=5,
 )
 
 

@@ -29,6 +29,7 @@ ORDER = Order(
     usual_budget(0.5),
     rule="magnitude",
     rivals=False,
+    bench=False,
     k=5,
 )
 WORKS = {

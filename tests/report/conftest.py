@@ -38,7 +38,7 @@ def log_of(path, rename=lambda key: key):
 
 def run_of(folder, log, model, *more):
     words = ["--epochs", 2, "--tune", "epochs=1", *ROLES, *FIELDS, *more]
-    called("run", log, "--out", folder, "--model", model, *words)
+    called("run", log, "--no-bench", "--out", folder, "--model", model, *words)
     return folder
 
 

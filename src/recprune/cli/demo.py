@@ -35,9 +35,11 @@ def demo(
             f"\n{name}: {result.plan.budget.factor:.0%} of the parameters were to go",
             *compared(result.comparison),
         ]
+        shown += [] if result.served is None else [result.served.sentence()]
         pages[name] = str(of_run(result.folder, result.small, seed=common.seed, stage=stage))
         shown += [f"The smaller model lies in {result.small}", f"The report lies in {pages[name]}"]
     comparisons = {name: json.loads(result.comparison.to_json()) for name, result in results.items()}
+    served = {name: one.served and json.loads(one.served.to_json()) for name, one in results.items()}
     folders = {name: str(result.small) for name, result in results.items()}
-    facts = {"seed": common.seed, "small": folders, "reports": pages, "comparisons": comparisons}
+    facts = {"seed": common.seed, "small": folders, "reports": pages, "comparisons": comparisons, "served": served}
     return Answer(facts, tuple(shown))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,9 @@ from recprune.cli._options import Common, K, Out, Training, settings
 from recprune.cli._progress import stage
 from recprune.cli._schedule import ScheduleOptions
 from recprune.cli._source import Making, Parting, Source, named
+
+if TYPE_CHECKING:
+    from recprune.recipe.serving_times import ServingTimes
 
 __all__ = ["run"]
 PLACE = 9
@@ -42,6 +45,10 @@ def run(
         typer.Option("--tune", metavar="NAME=VALUE", help="Option of the fine-tuning, as in lr=0.0001; repeat."),
     ] = None,
     rivals: Annotated[bool, typer.Option("--rivals/--no-rivals", help="Train the rivals of the same size too.")] = True,
+    bench: Annotated[
+        bool,
+        typer.Option("--bench/--no-bench", help="Time both models in every runtime, and record which serves them."),
+    ] = True,
     seeds: Annotated[
         int,
         typer.Option("--seeds", min=1, help="Repeat all of it by so many seeds, from --seed on, into one proof: 3."),
@@ -67,6 +74,7 @@ def run(
         parting.by(common.seed),
         parting.negatives,
         rivals,
+        bench,
         k,
         common.seed,
         schedule.said(),
@@ -89,8 +97,14 @@ def run(
         "seeds": list(numbers),
         "comparison": json.loads(result.comparison.to_json()),
     }
+    if result.served is not None:
+        facts["served"] = json.loads(result.served.to_json())
     where = f"The smaller model lies in {result.small}", f"The report lies in {page}"
-    return Answer(facts, (*compared(result.comparison), *where))
+    return Answer(facts, (*compared(result.comparison), *_served(result.served), *where))
+
+
+def _served(found: ServingTimes | None) -> tuple[str, ...]:
+    return () if found is None else (found.sentence(),)
 
 
 def _read(source: Source, parting: Parting, path: Path | str) -> Any:

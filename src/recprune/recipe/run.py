@@ -27,6 +27,7 @@ from recprune.recipe.prepare import PASTS, Columns, SplitBy, keep, prepare
 from recprune.recipe.prove import prove
 from recprune.recipe.prune import plan
 from recprune.recipe.schedule import Given, Schedule, follow
+from recprune.recipe.serving_times import ServingTimes, serving_times
 from recprune.recipe.shelf import Shelved, Work, put, take
 from recprune.recipe.stages import Stage, silent
 from recprune.recipe.train import TUNING, needs_negatives, needs_pasts, train
@@ -39,10 +40,10 @@ __all__ = ["Order", "Result", "prepared", "run", "street"]
 class Order:
     """What is wanted. settings: of the model's constructor. options, tuning: of training and fine-tuning.
 
-    negatives: drawn for each positive; None draws 4 where the model needs some. rivals: train those too. k: length of
-    the lists. seed: of everything drawn, but for the preparing, whose seed is that of `by`. schedule: when what leaves
-    leaves. encodings: as `prune` takes them. columns: what columns become; a model of rows that takes pasts gets 20
-    items where none are asked for.
+    negatives: drawn for each positive; None draws 4 where the model needs some. rivals: train those too. bench: time
+    both models in every runtime, and record which one serves them. k: length of the lists. seed: of everything drawn,
+    but for the preparing, whose seed is that of `by`. schedule: when what leaves leaves. encodings: as `prune` takes
+    them. columns: what columns become; a model of rows that takes pasts gets 20 items where none are asked for.
     """
 
     model: str = "ease"
@@ -55,6 +56,7 @@ class Order:
     by: SplitBy = field(default_factory=SplitBy)
     negatives: int | None = None
     rivals: bool = True
+    bench: bool = True
     k: int = 20
     seed: int = 0
     schedule: Schedule = field(default_factory=Schedule)
@@ -69,12 +71,13 @@ class Order:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """Where everything lies (prepared/, big/, plan.json, small/, comparison.json; steps/ of a gradual one), and the
-    proof."""
+    """Where everything lies (prepared/, big/, plan.json, small/, comparison.json, served.json; steps/ of a gradual
+    one), and the proof. served: how long requests take, None where that was not asked."""
 
     folder: Path
     plan: Plan
     comparison: Comparison
+    served: ServingTimes | None = None
 
     @property
     def small(self) -> Path:
@@ -85,7 +88,7 @@ class Result:
 def run(
     read: Callable[[], Mapping[str, Log]], order: Order, out: Path, *, source: object = None, stage: Stage = silent
 ) -> Result:
-    """Prepare, train, plan, apply, fine-tune and compare. A stage that stands in `out` already is not done again.
+    """Prepare, train, plan, apply, fine-tune, compare and time. A stage that stands in `out` already is not done again.
 
     read: gives the logs that `prepare` takes ("log", and "test" and "valid" where they are given). source: what they
     are, JSON-able; together with the order it tells whether a stage that stands there was made from the same things
@@ -117,7 +120,7 @@ def street(
 ) -> Result:
     """All but the preparing. data, key: the prepared folder and its key. cases: where what each case adds is kept."""
     tuning, options = (replace(one, seed=order.seed) for one in (order.tuning, order.options))
-    big, small, planned, proof = (out / name for name in PLACES)
+    big, small, planned, proof, served = (out / name for name in PLACES)
     split = load_split(data)
     key = once(out, big, key, [options], lambda mine: _train(split, order, options, big, data, mine, stage))
     own = order.model if ":" in order.model else None
@@ -140,11 +143,15 @@ def street(
     asked = [order.rivals, order.k] if cases is None else [order.rivals, order.k, "cases"]
     if cases is not None and not cases.exists():
         proof.unlink(missing_ok=True)
-    once(out, proof, key, asked, lambda _: _prove(whole, small, split, order, proof, cases, stage))
-    return Result(out, chosen, Comparison.from_json(proof.read_text(encoding="utf-8")))
+    key = once(out, proof, key, asked, lambda _: _prove(whole, small, split, order, proof, cases, stage))
+    found = Comparison.from_json(proof.read_text(encoding="utf-8"))
+    if not order.bench:
+        return Result(out, chosen, found)
+    once(out, served, key, [order.k], lambda _: _serve(big, small, own, order, served, stage))
+    return Result(out, chosen, found, ServingTimes.from_json(served.read_text(encoding="utf-8")))
 
 
-PLACES = ("big", "small", "plan.json", "comparison.json")
+PLACES = ("big", "small", "plan.json", "comparison.json", "served.json")
 
 
 def _prepare(logs: Mapping[str, Log], order: Order, data: Path, stage: Stage) -> None:
@@ -245,3 +252,8 @@ def _prove(
         keep_influence(found, cases)
     put(small, smaller, metrics=json.loads(text), seed=order.seed)
     write_bytes(place, text.encode())
+
+
+def _serve(big: Path, small: Path, own: str | None, order: Order, place: Path, stage: Stage) -> None:
+    found = serving_times(big, small, own, k=order.k, seed=order.seed, stage=stage)
+    write_bytes(place, found.to_json().encode())

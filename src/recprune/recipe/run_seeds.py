@@ -13,6 +13,7 @@ from recprune.evaluation.comparison import Comparison
 from recprune.evaluation.seeds import over_seeds
 from recprune.recipe.influences import with_influence
 from recprune.recipe.run import Order, Result, prepared, street
+from recprune.recipe.serving_times import ServingTimes
 from recprune.recipe.stages import Stage, silent
 
 __all__ = ["Seeds", "run_seeds"]
@@ -27,9 +28,19 @@ class Seeds:
     comparison: Comparison
 
     @property
+    def first(self) -> Result:
+        """What the first seed gave."""
+        return next(iter(self.results.values()))
+
+    @property
     def small(self) -> Path:
         """The folder of the smaller model of the first seed."""
-        return next(iter(self.results.values())).small
+        return self.first.small
+
+    @property
+    def served(self) -> ServingTimes | None:
+        """How long requests take of the models of the first seed."""
+        return self.first.served
 
 
 def run_seeds(
@@ -41,7 +52,8 @@ def run_seeds(
     source: object = None,
     stage: Stage = silent,
 ) -> Seeds:
-    """Train, plan, apply, fine-tune and compare once a seed, rivals included; `order.seed` does not count.
+    """Train, plan, apply, fine-tune and compare once a seed, rivals included; `order.seed` does not count. What serves
+    is timed of the first.
 
     All seeds share `out`/prepared, so that they are judged on the same cases. Stages that stand in `out` already are
     not done again, as in `run`, and more seeds can be added later. Raises DataError for fewer than two seeds, or one
@@ -52,10 +64,11 @@ def run_seeds(
     key = prepared(read, order, out, source=source, stage=stage)
     results, found = {}, []
     for seed in seeds:
+        mine = replace(order, seed=seed, bench=order.bench and seed == seeds[0])
         place = out / f"seed-{seed}"
         place.mkdir(exist_ok=True)
         cases = place / "cases.npz"
-        results[seed] = street(replace(order, seed=seed), out / "prepared", place, key, cases=cases, stage=stage)
+        results[seed] = street(mine, out / "prepared", place, key, cases=cases, stage=stage)
         found.append(with_influence(results[seed].comparison, cases))
     together = over_seeds(found)
     write_bytes(out / "comparison.json", together.to_json().encode())

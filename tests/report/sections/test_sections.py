@@ -38,6 +38,24 @@ def test_numbers_hold_every_metric_with_its_interval(ranking):
     assert {name for name, _ in formulas.rows} == set(ranking.comparison.formulas)
 
 
+def test_numbers_tell_what_a_request_takes_by_the_runtime_that_serves_each_model(ranking):
+    def record(median):
+        slow, fast = Took(9 * median, 8 * median, 10 * median), Took(median, median, median)
+        return Speeds("0" * 64, "here", {1: {"eager": slow, "kernels": fast}}, {1: "kernels"})
+
+    served = replace(
+        ranking,
+        whole=replace(ranking.whole, speeds=record(0.6)),
+        small=replace(ranking.small, speeds=record(0.2)),
+    )
+    row = next(row for row in kinds(section(served, "numbers"), Table)[0].rows if "as served" in row[0])
+    assert [cell.number for cell in row[1:4]] == pytest.approx([0.6, 0.2, 3.0])
+    assert row[4] == "as fast; kernels, then kernels"
+    elsewhere = replace(served, small=replace(ranking.small, speeds=replace(record(0.2), machine="there")))
+    rows = kinds(section(elsewhere, "numbers"), Table)[0].rows
+    assert not any("as served" in row[0] for row in rows)
+
+
 def test_rivals_that_were_not_trained_say_how_to_get_them(clicks):
     missing = kinds(section(clicks, "numbers"), Missing)
     assert {one.what for one in missing} == {f"The rival {name}" for name in clicks.comparison.without}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from recprune.artifact.speeds import Speeds
 from recprune.evaluation.comparison import Comparison, Side
 from recprune.evaluation.speed import Speed, ratio
 from recprune.recipe.prove import NOT_ASKED
@@ -19,7 +20,8 @@ def numbers(found: Found) -> Section:
     if comparison is None:
         missing = no_comparison(found, "Quality and milliseconds, before and after")
         return Section("numbers", "Before and after", (missing,))
-    blocks: list[Block] = [Words(_cases(comparison), soft=True), _models(comparison)]
+    served = _served(found.whole.speeds, found.small.speeds)
+    blocks: list[Block] = [Words(_cases(comparison), soft=True), _models(comparison, served)]
     if comparison.rivals:
         blocks.append(_rivals(comparison))
     how = f"recprune compare {found.places.big} {found.places.small} --rivals"
@@ -41,7 +43,7 @@ def _cases(found: Comparison) -> str:
     )
 
 
-def _models(found: Comparison) -> Table:
+def _models(found: Comparison, served: list[tuple[Cell, ...]]) -> Table:
     before, after = found.before, found.after
     sizes = {
         "features P": (before.features, after.features, "count"),
@@ -53,6 +55,7 @@ def _models(found: Comparison) -> Table:
     rows += _speeds("a request", found, before.request, after.request)
     if before.thousand is not None:
         rows += _speeds(f"{before.thousand.rows:,} {found.unit}s", found, before.thousand, after.thousand)
+    rows += served
     metrics = [_metric(found, name) for name in before.metrics]
     strong = tuple(len(rows) + i for i, row in enumerate(metrics) if row[0] == found.headline)
     columns = ("", "before", "after", "difference", "verdict")
@@ -73,6 +76,20 @@ def _speeds(name: str, found: Comparison, before: Speed | None, after: Speed | N
     threads = f"as fast, {before.threads} thread{'s' if before.threads != 1 else ''}"
     cells = (Value(one.median, "ms", one.low, one.high) for one in (before, after))
     return [(f"milliseconds, {name}", *cells, times, threads)]
+
+
+def _served(before: Speeds | None, after: Speeds | None) -> list[tuple[Cell, ...]]:
+    """A line a size of call that was timed of both models, each by the runtime that serves it."""
+    if before is None or after is None or before.machine != after.machine:
+        return []
+    rows: list[tuple[Cell, ...]] = []
+    for size in sorted(before.use.keys() & after.use.keys()):
+        ways = [(one.use[size], one.took[size][one.use[size]]) for one in (before, after)]
+        cells = (Value(took.median, "ms", took.low, took.high) for _, took in ways)
+        times = Value(ways[0][1].median / ways[1][1].median if ways[1][1].median else None, "times")
+        name = "a request" if size == 1 else f"a call of {size:,}"
+        rows.append((f"milliseconds as served, {name}", *cells, times, f"as fast; {ways[0][0]}, then {ways[1][0]}"))
+    return rows
 
 
 def _metric(found: Comparison, name: str) -> tuple[Cell, ...]:
