@@ -23,7 +23,8 @@ def counted() -> dict[str, int]:
 
 @pytest.mark.skipif(not COUNTED.exists(), reason="this system does not count what a process reads")
 @pytest.mark.parametrize(
-    ("rows", "columns", "kept", "shards"), [(20_000, 16, 5_000, 3), (40_000, 32, 30_000, 4), (100_000, 64, 20_000, 2)]
+    ("rows", "columns", "kept", "shards"),
+    [(20_000, 16, 5_000, 3), (40_000, 32, 30_000, 4), (100_000, 64, 20_000, 2), (1_400_000, 4, 1_000_000, 1)],
 )
 def test_the_bytes_of_a_cut_are_those_that_are_told(tmp_path, rows, columns, kept, shards):
     files = []

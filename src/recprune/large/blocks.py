@@ -24,21 +24,22 @@ def blocks(
 ) -> Iterator[NDArray[Any]]:
     """An array of that shape, some rows at a time, each good until the next one is asked for.
 
-    Raises ArtifactError where the file ends too early or is broken.
+    Room for them is asked for here and not in the thread that reads: what a thread of its own has freed, the system
+    often keeps for that thread. Raises ArtifactError where the file ends too early or is broken.
     """
-    return ahead(_blocks(path, dtype, shape, begin, size))
+    step = max(1, size // (dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))))
+    pair = [np.empty((min(step, shape[0]), *shape[1:]), dtype=dtype) for _ in range(2)]
+    return ahead(_blocks(path, shape[0], begin, pair))
 
 
-def _blocks(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], begin: int, size: int) -> Iterator[NDArray[Any]]:
-    row = dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))
-    step = max(1, size // row)
+def _blocks(path: Path, rows: int, begin: int, pair: list[NDArray[Any]]) -> Iterator[NDArray[Any]]:
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
         _advise(handle, 0, "POSIX_FADV_SEQUENTIAL")
-        pair = [np.empty((min(step, shape[0]), *shape[1:]), dtype=dtype) for _ in range(2)]
-        for number, start in enumerate(range(0, shape[0], step)):
-            block = pair[number % 2][: shape[0] - start]
-            place = begin + start * row
+        step = max(1, len(pair[0]))
+        for number, start in enumerate(range(0, rows, step)):
+            block = pair[number % 2][: rows - start]
+            place = begin + start * block[:1].nbytes
             _fill(path, handle, block, place)
             _advise(handle, place + block.nbytes, "POSIX_FADV_DONTNEED")
             yield block

@@ -21,6 +21,8 @@ from recprune.large.threshold import Threshold, ordered, threshold
 __all__ = ["Compacted", "Cut", "compact", "measured", "norms", "staying", "written"]
 
 SCORE, ROW = np.dtype("<f4"), np.dtype("<i8")
+NARROW = 16
+"""How much smaller blocks of scores are than those of rows: what is made of them takes several times as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ def _limit(scores: tuple[Path, int], table: Table, first: int, rows: int, block:
         return None
 
     def read() -> Iterator[NDArray[np.float32]]:
-        return blocks(path, SCORE, (table.rows - first,), begin + first * SCORE.itemsize, block)
+        return blocks(path, SCORE, (table.rows - first,), begin + first * SCORE.itemsize, max(1, block // NARROW))
 
     return threshold(read, rows - first)
 
@@ -171,8 +173,8 @@ def _pieces(table: Table, scores: tuple[Path, int], cut: Cut, head: bytes, block
     """The bytes of the file, in order."""
     yield head
     step, at = max(1, block // table.row_bytes), cut.before
-    for stays in staying(scores, table, cut, max(1, block // ROW.itemsize)):
-        yield (np.flatnonzero(stays) + at).astype(ROW).data
+    for stays in staying(scores, table, cut, max(1, block // NARROW // SCORE.itemsize)):
+        yield (np.flatnonzero(stays) + at).astype(ROW, copy=False).data
         at += len(stays)
     for rows, stays in zip(_rows(table, block), staying(scores, table, cut, step), strict=True):
         yield np.ascontiguousarray(rows[stays]).reshape(-1).data

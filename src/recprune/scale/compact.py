@@ -27,7 +27,7 @@ from recprune.atomic import replace_folder, replacing, scratch
 from recprune.discover import load
 from recprune.errors import ArtifactError, BudgetError
 from recprune.large.blocks import BLOCK, blocks
-from recprune.large.compact import SCORE, Compacted, Cut, measured, staying, written
+from recprune.large.compact import NARROW, SCORE, Compacted, Cut, measured, staying, written
 from recprune.large.radix import tally
 from recprune.large.table import Table, read_table
 from recprune.large.threshold import Threshold, ordered, threshold_among
@@ -183,7 +183,7 @@ def _keys(shards: Shards, number: int) -> Any:
     (path, begin), first = shards.scores_of(number), shards.first_of(number)
     rows = shards.tables[number].rows - first
     if rows:
-        for scores in blocks(path, SCORE, (rows,), begin + first * SCORE.itemsize, BLOCK):
+        for scores in blocks(path, SCORE, (rows,), begin + first * SCORE.itemsize, BLOCK // NARROW):
             yield ordered(scores)
 
 
@@ -198,7 +198,7 @@ def _equal(shards: Shards, limit: Threshold, number: int) -> int:
 def _cut(shards: Shards, cuts: list[Cut], folder: str, number: int) -> dict[str, Any]:
     """Write what stays of a shard."""
     table, cut, scores = shards.tables[number], cuts[number], shards.scores_of(number)
-    rows = sum(int(stays.sum()) for stays in staying(scores, table, cut, BLOCK // 8))
+    rows = sum(int(stays.sum()) for stays in staying(scores, table, cut, BLOCK // NARROW // 4))
     path = Path(folder) / f"shard-{number:05}-of-{len(cuts):05}.safetensors"
     size, digest = 0, ""
     if rows:

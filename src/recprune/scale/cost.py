@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from recprune.large.blocks import BLOCK
-from recprune.large.compact import ROW, SCORE
+from recprune.large.compact import NARROW, ROW, SCORE
 from recprune.tracing.site import Kind, Survey
 
 __all__ = ["Cost", "Step", "compact_cost", "step_cost", "tables_cost"]
@@ -68,8 +68,14 @@ def compact_cost(
     read = (0 if scored else rows * row) + asked + rows * row
     written = (0 if scored else scores) + kept * (row + ROW.itemsize)
     sent = shards * (ROUNDS * COUNTS + 8) * chosen
-    block = min(BLOCK, -(-rows // shards) * row)
-    return Cost(read, written, sent, 4 * block + 5 * COUNTS, min(workers, shards))
+    return Cost(read, written, sent, _held(-(-rows // shards), row), min(workers, shards))
+
+
+def _held(rows: int, row: int) -> int:
+    """Bytes that a worker holds of a shard: three blocks of rows (one that is read, one that is looked at, and what
+    stays of it), eight times a block of scores, for what is made of them, and a few histograms."""
+    block, scores = min(BLOCK, rows * row), max(BLOCK // NARROW, BLOCK // row * SCORE.itemsize)
+    return 3 * block + 8 * min(scores, rows * SCORE.itemsize) + 5 * COUNTS
 
 
 def tables_cost(survey: Survey, share: float, *, shards: int = 1, workers: int = 1) -> dict[str, Cost]:
