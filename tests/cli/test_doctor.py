@@ -21,7 +21,9 @@ def test_people_read_what_is_missing_what_it_would_give_and_how_to_have_it(monke
     monkeypatch.setattr("recprune.doctor.extras.found", lambda name: None if name == "optuna" else "1.0")
     done = RUNNER.invoke(app(), ["doctor"])
     assert done.exit_code == 0, done.output
-    line = next(line for line in done.stdout.splitlines() if "│ tune" in line)
+    line = next(line for line in done.stdout.splitlines() if line.startswith(" tune"))
     assert "pip install 'recprune[tune]'" in line
     assert "chosen on validation" in line
     assert "kernels" in done.stdout
+    assert "pip install 'recprune[demo]'" not in done.stdout
+    assert "demo, serve" in next(line for line in done.stdout.splitlines() if line.startswith("extras here"))

@@ -7,8 +7,9 @@ import sys
 import pytest
 import typer
 from rich.console import Console
+from rich.markup import render
 
-from recprune.cli import app
+from recprune.cli import HEADINGS, app
 from recprune.cli._guard import Answer, _print
 from recprune.cli._options import Common
 from recprune.cli._show import table
@@ -22,6 +23,26 @@ def test_every_command_takes_json_and_a_seed_and_says_what_it_does_and_what_each
     assert {"--json", "--seed", "--traceback"} <= options
     assert COMMANDS[name].help
     assert all(parameter.help for parameter in COMMANDS[name].params)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_help_loses_words_that_look_like_markup(name):
+    words = [COMMANDS[name].help, *(parameter.help for parameter in COMMANDS[name].params)]
+    assert [render(text).plain for text in words] == words
+
+
+def test_commands_stand_below_headings_with_the_whole_street_first(capsys):
+    with pytest.raises(SystemExit):
+        app()(["--help"])
+    said = capsys.readouterr().out
+    assert said.index(" demo ") < said.index(" run ") < said.index(" prepare ") < said.index(" compare ")
+    assert all(heading in said for heading in HEADINGS.values())
+
+
+def test_what_every_command_takes_stands_last_in_its_help():
+    for command in COMMANDS.values():
+        headings = [getattr(parameter, "rich_help_panel", None) for parameter in command.params]
+        assert headings[-4:-1] == ["In every command"] * 3 or headings[-3:] == ["In every command"] * 3
 
 
 def test_an_answer_for_programs_is_nothing_but_json(capsys):

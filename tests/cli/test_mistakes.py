@@ -181,3 +181,29 @@ def test_every_command_takes_json_and_seed():
 
 
 COMMANDS = ("prepare", "train", "survey", "plan", "apply", "finetune", "compare", "evaluate", "run", "inspect")
+
+
+def test_two_budgets_at_once_are_refused_by_their_flags(at, tmp_path):
+    done = call("plan", at / "big", "--factor", 0.5, "--bytes", "2MB", "-o", tmp_path / "plan.json")
+    refused(done, "BudgetError: --factor and --bytes were said", "--max-drop")
+
+
+def test_a_log_is_no_plan_and_the_message_names_it(at, tmp_path):
+    (tmp_path / "log.csv").write_text("user,item\na,b\n")
+    done = call("apply", at / "big", tmp_path / "log.csv", "-o", tmp_path / "out")
+    refused(done, "PlanError", str(tmp_path / "log.csv"), "`recprune plan`")
+
+
+def test_a_model_is_no_prepared_folder_and_the_message_says_what_it_is(at, tmp_path):
+    refused(call("train", at / "big", "-o", tmp_path / "out"), "DataError", "but of a model")
+
+
+def test_a_prepared_folder_that_is_not_there_is_said_to_be_made(tmp_path):
+    done = call("train", tmp_path / "none", "-o", tmp_path / "out")
+    refused(done, "it is not there", f"`recprune prepare LOG -o {tmp_path / 'none'}`")
+
+
+def test_a_column_that_is_nearly_there_is_told(tmp_path):
+    (tmp_path / "log.csv").write_text("user,item,rating\na,b,3\nc,d,4\n")
+    done = call("prepare", tmp_path / "log.csv", "--user", "usr", "--item", "item", "-o", tmp_path / "out")
+    refused(done, "no column 'usr'", "Did you mean 'user'?")

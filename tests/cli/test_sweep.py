@@ -29,7 +29,7 @@ def test_a_sweep_is_shown_and_written(tmp_path, monkeypatch):
     assert code == 0, text
     assert text.count("factor 0.5") == 2
     assert text.count("2,000 bytes") == 2
-    assert "validation recall@20" in text
+    assert "recall@20" in text
     code, text = call(*asked, "-o", out, "--json")
     facts = json.loads(text[text.index("{") :])
     assert facts["rows"] == json.loads((out / "sweep.json").read_text())["rows"]

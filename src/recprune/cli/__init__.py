@@ -19,6 +19,9 @@ A raw log becomes a split (prepare), a model (train), a list of what could go (s
 smaller model (apply, finetune), and the proof (compare). `run` is all of it in one command.
 """
 
+HEADINGS = {0: "All of it in one", 1: "From a log to a smaller model", 7: "Is it as good?", 12: "Use it", 14: "Besides"}
+"""First PLACE of the commands that stand together in the help -> their heading."""
+
 
 def app() -> typer.Typer:
     """The application with every command of this folder, in the order of the street."""
@@ -26,7 +29,8 @@ def app() -> typer.Typer:
     folder = sys.modules[__name__]
     modules = sorted((discover.module(folder, name) for name in discover.names(folder)), key=lambda m: m.PLACE)
     for module in modules:
-        out.command(module.__all__[0].rstrip("_"))(guarded(getattr(module, module.__all__[0])))
+        name, heading = module.__all__[0], HEADINGS[max(place for place in HEADINGS if place <= module.PLACE)]
+        out.command(name.rstrip("_"), rich_help_panel=heading)(guarded(getattr(module, name)))
     out.callback()(_version)
     return out
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -21,6 +21,8 @@ UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mi
 @dataclass(frozen=True, slots=True)
 class BudgetOptions:
     """How much leaves: one of factor, bytes, ms and max-drop."""
+
+    HEADING: ClassVar[str] = "What leaves"
 
     factor: Annotated[
         float | None, typer.Option("--factor", help="Share of the parameters to remove, 0 (none) to 1. Default: 0.5.")
@@ -78,8 +80,11 @@ class BudgetOptions:
             if name not in list(Kind):
                 raise BudgetError(f"no kind {name!r}; there are: {', '.join(Kind)}", kind=name)
         kinds = frozenset(Kind(name) for name in self.kind) if self.kind else frozenset(Kind)
-        said = (self.bytes, self.ms, self.max_drop)
-        factor = 0.5 if self.factor is None and said == (None, None, None) else self.factor
+        asked = {"--factor": self.factor, "--bytes": self.bytes, "--ms": self.ms, "--max-drop": self.max_drop}
+        said = [flag for flag, value in asked.items() if value is not None]
+        if len(said) > 1:
+            raise BudgetError(f"{' and '.join(said)} were said, and a budget is one of {', '.join(asked)}", said=said)
+        factor = self.factor if said else 0.5
         keep = usual_budget(factor).keep if factor is not None else 0.5 if self.max_drop else 0.0
         return Budget(
             factor,

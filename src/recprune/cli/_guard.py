@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import json
@@ -10,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_type_hints
 
 import typer
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = ["Answer", "guarded"]
+
+PIPED = 1000
+"""Columns of what is no terminal: a row of a table is one line there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,8 @@ class Answer:
 def guarded(command: Callable[..., Answer]) -> Callable[..., None]:
     """The command as typer takes it: prints its answer, and turns errors into one message and an exit code.
 
-    A parameter whose type is a dataclass stands for the options that are its fields. Exit codes: 0 done, 2 wrong usage
+    A parameter whose type is a dataclass stands for the options that are its fields, under its HEADING in the help;
+    those of every command come last. Exit codes: 0 done, 2 wrong usage
     or bad input, 1 anything else. With --traceback or RECPRUNE_DEBUG=1 the traceback is shown as well.
     """
     hints = get_type_hints(command, include_extras=True)
@@ -51,9 +56,8 @@ def guarded(command: Callable[..., Answer]) -> Callable[..., None]:
                 traceback.print_exc()
             _fail(error)
 
-    parameters = [
-        one for p in inspect.signature(command).parameters.values() for one in _expanded(p, hints[p.name], bundles)
-    ]
+    asked = sorted(inspect.signature(command).parameters.values(), key=lambda p: p.name == "common")
+    parameters = [one for p in asked for one in _expanded(p, hints[p.name], bundles)]
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {p.name: p.annotation for p in parameters}
     return call
@@ -63,11 +67,20 @@ def _expanded(parameter: inspect.Parameter, hint: Any, bundles: dict[str, Any]) 
     """The parameter itself, or one for each field of the dataclass that it stands for."""
     if parameter.name not in bundles:
         return [parameter.replace(annotation=hint, kind=inspect.Parameter.KEYWORD_ONLY)]
-    own = get_type_hints(hint, include_extras=True)
+    own, heading = get_type_hints(hint, include_extras=True), getattr(hint, "HEADING", None)
     return [
-        inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=own[f.name])
+        inspect.Parameter(
+            f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=_under(heading, own[f.name])
+        )
         for f in fields(hint)
     ]
+
+
+def _under(heading: str | None, hint: Any) -> Any:
+    """The type of an option whose help stands under that heading."""
+    option = copy.copy(hint.__metadata__[0])
+    option.rich_help_panel = heading
+    return Annotated[hint.__origin__, option]
 
 
 def _print(answer: Answer, common: Common) -> None:
@@ -76,7 +89,8 @@ def _print(answer: Answer, common: Common) -> None:
         return
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=PIPED if piped else None)
     for part in answer.shown:
         console.print(part, markup=False)
 

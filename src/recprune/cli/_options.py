@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
@@ -35,6 +35,8 @@ K = Annotated[int, typer.Option("-k", min=1, help="Length of the recommended lis
 class Common:
     """What every command takes."""
 
+    HEADING: ClassVar[str] = "In every command"
+
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")] = False
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all that is drawn.")] = 0
     traceback: Annotated[bool, typer.Option("--traceback", help="On an error, show where it came from.")] = False
@@ -43,6 +45,8 @@ class Common:
 @dataclass(frozen=True, slots=True)
 class Training:
     """How a model is trained; what is not said is as `FitOptions` (of fine-tuning: `finetune`) has it."""
+
+    HEADING: ClassVar[str] = "Training"
 
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Most passes over the training data.")] = None
     fit: Annotated[

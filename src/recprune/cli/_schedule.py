@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -17,6 +17,7 @@ __all__ = ["ScheduleOptions"]
 class ScheduleOptions:
     """When what leaves leaves."""
 
+    HEADING: ClassVar[str] = "When it leaves"
     schedule: Annotated[
         str,
         typer.Option(

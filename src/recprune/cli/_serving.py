@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -26,6 +26,8 @@ USUAL = Limits()
 @dataclass(frozen=True, slots=True)
 class Caps:
     """The limits of a server, each with its flag."""
+
+    HEADING: ClassVar[str] = "Limits of the server"
 
     max_body: Annotated[int, typer.Option("--max-body", min=1, help="Bytes of a body.")] = USUAL.body
     max_headers: Annotated[int, typer.Option("--max-headers", min=1, help="Bytes of the headers.")] = USUAL.headers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
@@ -29,6 +29,8 @@ SEVERAL = ("categorical", "numeric", "multi", "of_item", "of_user")
 @dataclass(frozen=True, slots=True)
 class Source:
     """What a raw log is: its format, and which column plays which part."""
+
+    HEADING: ClassVar[str] = "The log"
 
     format: Annotated[str | None, typer.Option("--format", help="Format. Default: by name and content.")] = None
     user: Annotated[str | None, typer.Option("--user", help="Column of the users.")] = None
@@ -122,6 +124,8 @@ def named(path: Path | str) -> Path | str:
 class Scaling:
     """How a log is prepared that does not fit into memory."""
 
+    HEADING: ClassVar[str] = "Larger than memory"
+
     engine: Annotated[
         str | None,
         typer.Option(
@@ -163,6 +167,8 @@ class Scaling:
 class Making:
     """What columns become."""
 
+    HEADING: ClassVar[str] = "What columns become"
+
     bins: Annotated[
         list[str] | None,
         typer.Option(
@@ -193,6 +199,7 @@ class Making:
 class Parting:
     """How a log is cleaned and split."""
 
+    HEADING: ClassVar[str] = "Cleaning and splitting"
     split: Annotated[
         str,
         typer.Option(

@@ -14,7 +14,7 @@ from recprune.cli._progress import stage
 from recprune.errors import BudgetError
 
 __all__ = ["compact"]
-PLACE = 14
+PLACE = 14.5
 
 
 def compact(

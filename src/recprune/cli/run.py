@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from recprune.recipe.serving_times import ServingTimes
 
 __all__ = ["run"]
-PLACE = 9
+PLACE = 0.5
 
 
 def run(

@@ -13,7 +13,7 @@ PLACE = 3
 
 def survey(model: Model, common: Common, data: Data = None, own: Own = None) -> Answer:
     """List the units that can leave a model, what each costs, and what stays whole."""
-    from recprune.cli._show import table
+    from recprune.cli._show import share, table
     from recprune.recipe.shelf import take
     from recprune.tracing.trace import survey
 
@@ -21,7 +21,7 @@ def survey(model: Model, common: Common, data: Data = None, own: Own = None) -> 
     found = survey(shelved.model, shelved.example(shelved.split_if_there(data)))
     sites = [_site(found, site) for site in found.sites]
     facts = {"model": str(model), "fingerprint": found.fingerprint, "sites": sites, "whole": dict(found.whole)}
-    rows = [[s["name"], s["kind"], s["units"], s["entries a unit"], s["share"]] for s in sites]
+    rows = [[s["name"], s["kind"], s["units"], s["entries a unit"], share(s["share"])] for s in sites]
     shown = [table(["site", "kind", "units", "parameters a unit", "share of all"], rows, "What can leave")]
     if found.whole:
         shown.append(table(["stays whole", "because"], list(found.whole.items())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -74,9 +75,10 @@ class Log:
         there = self.frame.collect_schema().names()
         for column in columns_with_a_role(self.roles):
             if column not in there:
+                near = difflib.get_close_matches(column, there, n=1)
                 raise DataError(
                     f"{self.source or 'log'}: no column {column!r}; there are: {', '.join(there)}. "
-                    "Name the columns by roles.",
+                    f"{f'Did you mean {near[0]!r}? ' if near else ''}Name the columns by roles.",
                     path=self.source,
                     column=column,
                 )

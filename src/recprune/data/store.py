@@ -123,9 +123,15 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     try:
         manifest = read_json(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise DataError(f"{folder} is not a prepared folder: {error}. Make one first", path=str(folder)) from error
+        raise DataError(
+            f"{folder} is not a prepared folder: {_why(folder, error)}. `recprune prepare LOG -o {folder}` makes one",
+            path=str(folder),
+        ) from error
     if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
-        raise DataError(f"{path} is not the manifest of a prepared folder", path=str(path))
+        raise DataError(
+            f"{path} is not the manifest of a prepared folder{_other(manifest)}; `recprune prepare` makes one",
+            path=str(path),
+        )
     if manifest.get("version") != VERSION:
         raise DataError(
             f"{path} has version {manifest.get('version')}, this program reads {VERSION}: prepare the data again",
@@ -134,6 +140,17 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest.get("roles"), dict) or not _listed(manifest.get("files"), manifest.get("vocabularies")):
         raise DataError(f"{path}: this manifest does not list the files of a prepared folder", path=str(path))
     return manifest
+
+
+def _why(folder: Path, error: Exception) -> str:
+    if not folder.exists():
+        return "it is not there"
+    return "it has no manifest.json" if isinstance(error, FileNotFoundError) else str(error)
+
+
+def _other(manifest: Any) -> str:
+    """What the folder is instead, where its manifest says so."""
+    return ", but of a model" if isinstance(manifest, dict) and "tensors" in manifest else ""
 
 
 def _listed(files: Any, vocabularies: Any) -> bool:

@@ -196,11 +196,15 @@ def free(folder: Path) -> None:
 def read_plan(path: Path) -> Plan:
     """A plan from its file. Raises PlanError where it cannot be read."""
     try:
-        return Plan.from_json(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise PlanError(
             f"{path} cannot be read as a plan: {error}; `recprune plan` writes one", path=str(path)
         ) from error
+    try:
+        return Plan.from_json(text)
+    except PlanError as error:
+        raise PlanError(f"{path}: {error}", path=str(path)) from error
 
 
 def kind_of(folder: Path) -> str:
