@@ -8,21 +8,18 @@ stopped goes on there.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 import torch
+from benchmarks.item_item_rivals import ByItem, rivals, sansa, weight_of
 from benchmarks.recipes_lists import books, movies
 from benchmarks.result import write_result
 from torch import Tensor, nn
@@ -30,19 +27,15 @@ from torch import Tensor, nn
 from recprune.atomic import write_bytes
 from recprune.data.dataset import Dataset, Split
 from recprune.encodings.item_bytes import ItemBytes
-from recprune.encodings.largest import largest
 from recprune.encodings.spelled import spelled
 from recprune.evaluation.evaluate import evaluate
 from recprune.evaluation.paired import standard_error
 from recprune.evaluation.scores import Scores
 from recprune.evaluation.size import size_of
 from recprune.evaluation.timing import timed
-from recprune.models._ridge import gram
 from recprune.models.ease import Ease
 from recprune.planning.budget import Budget
 from recprune.planning.plan import Plan
-from recprune.recipe.prune import plan
-from recprune.recipe.pruned import carry_out
 from recprune.recipe.restrict import restrict
 
 __all__ = ["main"]
@@ -132,22 +125,6 @@ def once(name: str, make: Callable[[], Any]) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-class ByItem(nn.Module):
-    """A dense matrix served as the packed one is: the rows of the items of a history are added up."""
-
-    columns = ("history",)
-
-    def __init__(self, weight: Tensor) -> None:
-        super().__init__()
-        self.rows = nn.Parameter(weight.detach().T.contiguous(), requires_grad=False)
-
-    def forward(self, history: Tensor) -> Tensor:
-        """history: (batch, items) 0/1 -> scores (batch, items)."""
-        users, items = history.nonzero(as_tuple=True)
-        counts = torch.bincount(users, minlength=len(history))
-        return nn.functional.embedding_bag(items, self.rows, counts.cumsum(0) - counts, mode="sum")
-
-
 def measured(name: str, bench: Bench, split: Split, reg: float) -> list[list[object]]:
     """A row for every matrix; the dense one is solved once and kept in a file."""
     dense, held, begin = Ease.of(split), RUNS / f"item_item-{name}-{reg:g}.pt", time.perf_counter()
@@ -176,7 +153,7 @@ def measured(name: str, bench: Bench, split: Split, reg: float) -> list[list[obj
                 fast[label] = torch.load(kept, weights_only=False)
         if "RECPRUNE_SANSA" in os.environ:
             key, label, entries = f"{name}-{reg:g}-{share}-sansa", f"1/{share}: SANSA", int(str(rows[-1][1]))
-            rows.append(once(key, lambda n=label, e=entries: sansa(n, split, base, bench.k, reg, e)))
+            rows.append(once(key, lambda n=label, e=entries: by_sansa(n, split, base, bench.k, reg, e)))
     speed = timed(fast, split, rows=1, part="test", k=bench.k, repeats=30, seconds=20.0)
     for one in rows:
         one[-2] = round(speed[str(one[0])].median, 3) if one[0] in speed else None
@@ -194,88 +171,14 @@ def rounded(label: str, bits: int, dense: Ease, split: Split, base: Scores, k: i
     return row(label, weight.numel(), size, 4 * weight.numel(), found, base, k, seconds)
 
 
-def rivals(
-    dense: Ease, split: Split, budget: Budget, solved: bool
-) -> Iterator[tuple[str, Callable[[], tuple[nn.Module, Plan]]]]:
-    """The pruned matrix and what is set against it: as many entries, stored alike; made when they are asked for."""
-    again = ", solved again" if solved else ""
-
-    @functools.cache
-    def chosen() -> Plan:
-        return plan(dense, split, budget=budget)
-
-    def other(rule: str, places: Callable[[int], Tensor], refit: bool = solved) -> tuple[nn.Module, Plan]:
-        first = chosen()
-        site = first.survey.sites[0]
-        made = replace(first, kept={site.name: places(len(first.units(site))).numpy()}, rule=rule)
-        return carry_out(dense, split, made, finetuned=refit).model, made
-
-    def ours(refit: bool) -> tuple[nn.Module, Plan]:
-        made = chosen()
-        return carry_out(dense, split, made, finetuned=refit).model, made
-
-    weight, n = weight_of(dense), split.train.n_items
-    yield "pruned", lambda: ours(solved)
-    if solved:
-        yield "pruned, not solved again", lambda: ours(False)
-    yield "largest of all", lambda: other("magnitude", lambda count: largest(weight.abs(), count), False)
-    yield (
-        f"largest of every row{again}",
-        lambda: other("largest of a row", lambda count: largest_of_rows(weight, count)),
-    )
-    if solved:
-        yield (
-            "most similar by cosine, solved on them alone",
-            lambda: other("cosine of the histories", lambda count: largest(cosines(split), count)),
-        )
-    yield f"by chance{again}", lambda: other("random", lambda count: drawn(n * n, count))
-
-
-def sansa(label: str, split: Split, base: Scores, k: int, reg: float, entries: int) -> list[object]:
-    """SANSA by the python that RECPRUNE_SANSA names, with so many entries. Its two factors differ by a diagonal on each
-    side: their entries are counted once, in two bytes, and their values are not rounded."""
+def by_sansa(label: str, split: Split, base: Scores, k: int, reg: float, entries: int) -> list[object]:
+    """The product of the factors of SANSA."""
     begin, n = time.perf_counter(), split.train.n_items
-    with tempfile.TemporaryDirectory() as place:
-        histories, out = Path(place) / "histories.npz", Path(place) / "out.npz"
-        sp.save_npz(histories, split.train.histories().matrix())
-        script = Path(__file__).with_name("peers_sansa.py")
-        command = [os.environ["RECPRUNE_SANSA"], str(script), str(histories), str(out), str(reg), str(entries / n**2)]
-        subprocess.run(command, check=True)
-        parts = np.load(out)
-        first, second = (
-            sp.csr_matrix(tuple(parts[f"{factor}_{part}"] for part in ("data", "indices", "indptr")), shape=(n, n))
-            for factor in ("first", "second")
-        )
-    seconds, weight = time.perf_counter() - begin, torch.from_numpy((first @ second).toarray().astype(np.float32).T)
+    weight, held = sansa(split, reg, entries)
+    seconds = time.perf_counter() - begin
     found = evaluate(ByItem(weight.fill_diagonal_(0.0)), split, "test", k=k)
-    size = ItemBytes.stored_bytes((n, n), entries=first.nnz) + 8 * n
-    return row(label, first.nnz, size, 4 * n * n, found, base, k, seconds)
-
-
-def weight_of(dense: Ease) -> Tensor:
-    """(items, items) as it was solved."""
-    return dense.items.get_parameter("weight").detach()
-
-
-def largest_of_rows(weight: Tensor, count: int) -> Tensor:
-    """As many entries of every row: places in the flattened matrix."""
-    n = weight.shape[1]
-    blocks = torch.split(weight.abs(), 1024)
-    found = [block.topk(count // n, dim=1).indices + 1024 * n * b for b, block in enumerate(blocks)]
-    found = [f + torch.arange(len(f)).unsqueeze(1) * n for f in found]
-    return torch.cat(found).flatten().sort().values
-
-
-def cosines(split: Split) -> Tensor:
-    """(items, items) cosine of every two items over the users of train, 0 of an item with itself."""
-    together = gram(split.train.histories(), torch.float32)
-    norms = together.diagonal().clamp(min=1).rsqrt()
-    return together.mul_(norms).mul_(norms.unsqueeze(1)).fill_diagonal_(0.0)
-
-
-def drawn(size: int, count: int) -> Tensor:
-    """So many places out of `size`, by seed 0."""
-    return torch.from_numpy(np.sort(np.random.default_rng(0).choice(size, count, replace=False, shuffle=False)))
+    size = ItemBytes.stored_bytes((n, n), entries=held) + 8 * n
+    return row(label, held, size, 4 * n * n, found, base, k, seconds)
 
 
 def judged(

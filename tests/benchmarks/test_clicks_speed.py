@@ -14,6 +14,7 @@ from recprune.training.fit import FitOptions
 
 sys.path.append(str(Path(__file__).parents[2]))
 clicks_speed = importlib.import_module("benchmarks.clicks_speed")
+made_by = importlib.import_module("benchmarks.clicks_speed_models")
 result = importlib.import_module("benchmarks.result")
 tables = importlib.import_module("benchmarks.tables")
 
@@ -31,7 +32,7 @@ def tiny(monkeypatch, tmp_path):
     for name, value in {"RUNS": tmp_path / "runs", "RECIPES": {"deepfm": recipe}, "BATCHES": (1, 9)}.items():
         monkeypatch.setattr(clicks_speed, name, value)
     monkeypatch.setattr(clicks_speed, "FACTORS", {"deepfm": (0.4, 0.5)})
-    monkeypatch.setattr(clicks_speed, "RATIOS", (0.5,))
+    monkeypatch.setattr(made_by, "RATIOS", (0.5,))
     monkeypatch.setattr(clicks_speed, "EPOCHS", 2)
     monkeypatch.setattr(clicks_speed, "TUNING", 2)
     monkeypatch.setattr(clicks_speed, "SECONDS", 0.0)
@@ -56,20 +57,20 @@ def test_every_side_stands_in_the_table_and_models_are_trained_once(tiny, monkey
     assert any("a table a field, kernels: the kernels run" in note for note in made["notes"])
     assert any(note.startswith("Times as fast by int8") for note in made["notes"])
     assert "torch-pruning" in tables.table(made)
-    monkeypatch.setattr(clicks_speed, "fit", None)
-    monkeypatch.setattr(clicks_speed, "finetune", None)
-    monkeypatch.setattr(clicks_speed, "carry_out", None)
+    monkeypatch.setattr(made_by, "fit", None)
+    monkeypatch.setattr(made_by, "finetune", None)
+    monkeypatch.setattr(made_by, "carry_out", None)
     clicks_speed.main(["deepfm"])
 
 
 def test_torch_pruning_gets_a_table_a_field_where_it_fails_otherwise(tmp_path):
     pytest.importorskip("torch_pruning")
     model, split, _ = recipe(name="dcn")
-    rows = clicks_speed.example(model.eval(), split)
-    apart = clicks_speed.per_field(model)
+    rows = made_by.example(model.eval(), split)
+    apart = made_by.per_field(model)
     torch.testing.assert_close(apart(*rows), model(*rows))
-    made = clicks_speed.kept(tmp_path / "a", lambda: clicks_speed.by_torch_pruning(model, rows, 0.5), model)
-    again = clicks_speed.kept(tmp_path / "a", None, model)
+    made = made_by.kept(tmp_path / "a", lambda: made_by.by_torch_pruning(model, rows, 0.5), model)
+    again = made_by.kept(tmp_path / "a", None, model)
     assert {table.embedding_dim for table in made.tables} == {8}
     assert [layer.out_features for layer in made.cross] == [made.cross[0].in_features] * 3
     torch.testing.assert_close(made(*rows), again(*rows))
@@ -78,7 +79,7 @@ def test_torch_pruning_gets_a_table_a_field_where_it_fails_otherwise(tmp_path):
 def test_the_smallest_model_that_is_good_enough_is_taken(monkeypatch):
     split, models = tiny_clicks(), [build("lr", tiny_clicks()), build("fm", tiny_clicks())]
     values = iter([0.8, 0.9, 0.8, 0.9, 0.8, 0.9])
-    monkeypatch.setattr(clicks_speed, "auc", lambda *_: next(values))
-    assert clicks_speed.taken(models, split, 0.85) is models[1]
-    assert clicks_speed.taken(models, split, 0.75) is models[0]
-    assert clicks_speed.taken(models, split, 0.95) is models[1]
+    monkeypatch.setattr(made_by, "auc", lambda *_: next(values))
+    assert made_by.taken(models, split, 0.85) is models[1]
+    assert made_by.taken(models, split, 0.75) is models[0]
+    assert made_by.taken(models, split, 0.95) is models[1]

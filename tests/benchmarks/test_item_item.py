@@ -2,7 +2,8 @@
 
 import numpy as np
 import torch
-from benchmarks.item_item import ByItem, cosines, drawn, frequent, joined, largest_of_rows
+from benchmarks.item_item import frequent, joined
+from benchmarks.item_item_rivals import ByItem, cosines, drawn, largest_of_rows
 
 from recprune.testing import tiny_split
 
