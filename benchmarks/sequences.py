@@ -11,45 +11,25 @@ trains, prunes and judges on a graphics card; times of a request are of the proc
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import replace
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.recipes_sequences import SETS, Parts, Recipe, SequenceData
+from benchmarks.recipes_sequences import SETS, Parts, SequenceData
 from benchmarks.result import write_result
-from torch import nn
+from benchmarks.sequences_kept import SEEDS, Stored, judged, kept, one, packed, parts_of, pruned, scratch, seeds
 
-from recprune.artifact import load, save
-from recprune.atomic import write_bytes
 from recprune.errors import BudgetError
 from recprune.evaluation.inputs import known, user_inputs
-from recprune.evaluation.size import size_of
 from recprune.evaluation.speed import Speed, compare_speed
-from recprune.packing import pack, storing
-from recprune.planning.budget import Budget
-from recprune.planning.plan import Plan
-from recprune.recipe.pruned import Pruned, carry_out
-from recprune.recipe.rating import Ratings, choose_by, rate
-from recprune.recipe.rivals import from_scratch
 from recprune.surgery import renumber
-from recprune.training.options import FitOptions
 
 __all__ = ["main", "tried"]
 
-RUNS = Path(__file__).resolve().parent / "runs"
-SEEDS = (0, 1, 2)
 SHARES = (5, 10, 20, 50)
-DEVICE = os.environ.get("RECPRUNE_DEVICE", "cpu")
-Stored = tuple[nn.Module, Plan | None]
-"""A model, and what it was pruned by."""
 
 
 def main(names: list[str], models: list[str] | None = None) -> None:
@@ -154,76 +134,6 @@ def written(file: str, title: str, columns: list[str], rows: list[list[object]],
     print(f"written: {path}", flush=True)
 
 
-def seeds(recipe: Recipe) -> tuple[int, ...]:
-    """Those that a model is trained by: one where nothing is drawn."""
-    return SEEDS[:1] if recipe.options is None else SEEDS
-
-
-@cache
-def parts_of(name: str, valid: bool) -> Parts:
-    """The parts, read once."""
-    return SETS[name].parts(valid)
-
-
-def kept(name: str, data: SequenceData, label: str, seed: int) -> Stored:
-    """The model, trained before or now."""
-    return stored(
-        f"{name}-{label}-{seed}", lambda: (data.models[label].make(parts_of(name, False).learn, seed, DEVICE), None)
-    )
-
-
-def one(name: str, data: SequenceData, label: str, seed: int) -> dict[str, Any]:
-    """A model trained and judged."""
-    return judged(f"{name}-{label}-{seed}", partial(kept, name, data, label, seed), data, name)
-
-
-def pruned(name: str, data: SequenceData, recipe: Recipe, share: int, seed: int) -> Stored:
-    """What recprune makes of the best model for a fraction of its bytes, fine-tuned for half as long at half the step
-    size of its training: `prune`, with one rating for all shares."""
-    model, learn = kept(name, data, data.best, seed)[0], parts_of(name, False).learn
-
-    def make() -> Stored:
-        budget, how = Budget(bytes=size_of(model)[2] // share), tuning(recipe, seed)
-        whole = model.to(DEVICE)
-        chosen = choose_by(rated(name, seed), whole, learn, budget)
-        made = carry_out(whole, learn, chosen, options=how)
-        return made.model.cpu(), made.plan
-
-    return stored(f"{name}-1-{share}-{seed}", make)
-
-
-@cache
-def rated(name: str, seed: int) -> Ratings:
-    """What every unit of the best model of a seed is worth."""
-    data = SETS[name]
-    recipe = data.models[data.best]
-    model, learn = kept(name, data, data.best, seed)[0].to(DEVICE), parts_of(name, False).learn
-    return rate(model, learn, Budget(bytes=1), tuning=tuning(recipe, seed), seed=seed)
-
-
-def tuning(recipe: Recipe, seed: int) -> FitOptions | None:
-    """How what was pruned is fine-tuned."""
-    how = recipe.options
-    return None if how is None else epochs_of(replace(how, lr=how.lr / 2, seed=seed), 0.5)
-
-
-def scratch(name: str, data: SequenceData, recipe: Recipe, share: int, seed: int) -> Stored:
-    """The shapes and bits of the pruned model, new weights, as many epochs as training and fine-tuning together."""
-    model, chosen = pruned(name, data, recipe, share, seed)
-    if recipe.options is None or chosen is None:
-        raise ValueError(f"{data.best} has no epochs")
-    learn, whole = parts_of(name, False).learn, kept(name, data, data.best, seed)[0]
-    small = Pruned(model.to(DEVICE), chosen, learn.vocabularies, renumber(chosen), None)
-    how = epochs_of(replace(recipe.options, seed=seed + 100), 1.5)
-    return from_scratch(whole.to(DEVICE), learn, small, options=how, seed=seed + 100).model.cpu(), chosen
-
-
-def epochs_of(how: FitOptions, share: float) -> FitOptions:
-    """A share of the epochs, all of them done."""
-    epochs = max(1, int(how.epochs * share))
-    return replace(how, epochs=epochs, patience=epochs)
-
-
 def trained_on(elsewhere: list[bool]) -> list[str]:
     """A word on models that were not trained on a processor."""
     return ["Where no seconds are told, a graphics card trained"] if any(elsewhere) else []
@@ -233,45 +143,6 @@ def apart(base: list[dict[str, Any]], found: list[dict[str, Any]]) -> str:
     """Mean difference over the seeds, and its standard error over the cases."""
     cases = np.mean([np.array(f["cases"]) - np.array(b["cases"]) for b, f in zip(base, found, strict=True)], axis=0)
     return f"{cases.mean():+.5f} (standard error {cases.std(ddof=1) / len(cases) ** 0.5:.5f})"
-
-
-def packed(name: str, data: SequenceData, bits: str, seed: int) -> Stored:
-    """All matrices of the best model in so many bits, a scale a row, and nothing else."""
-    model = kept(name, data, data.best, seed)[0]
-    return pack(model, storing(model, f"{bits}_rows")), None
-
-
-def judged(key: str, make: Callable[[], Stored], data: SequenceData, name: str) -> dict[str, Any]:
-    """Metrics, bytes, seconds and every case's recall; read where it was measured before."""
-    path = RUNS / f"sequences-{key}.json"
-    if not path.exists():
-        parts, begin = parts_of(name, False), time.process_time()
-        model, chosen = make()
-        seconds = time.process_time() - begin
-        found = parts.scores(model.to(DEVICE), data.k, None if chosen is None else renumber(chosen))
-        measured = {
-            "metrics": {metric: found.mean[metric] for metric in data.metrics},
-            "bytes": size_of(model)[2],
-            "seconds": seconds,
-            "device": DEVICE,
-            "cases": np.round(found.parts[data.metrics[0]].values, 7).tolist(),
-        }
-        print(f"  {key}: {measured['metrics']}, {measured['bytes']:,} bytes, {seconds:.0f} s", flush=True)
-        RUNS.mkdir(exist_ok=True)
-        write_bytes(path, json.dumps(measured).encode())
-    read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return read
-
-
-def stored(key: str, make: Callable[[], Stored]) -> Stored:
-    """A model of an earlier run, or made now and kept."""
-    folder = RUNS / f"sequences-{key}"
-    if not folder.exists():
-        RUNS.mkdir(exist_ok=True)
-        model, chosen = make()
-        save(folder, model, plan=chosen)
-    found = load(folder)
-    return found.model, found.plan
 
 
 def times(models: dict[str, Stored], parts: Parts, k: int) -> dict[str, Speed]:

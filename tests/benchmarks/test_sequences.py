@@ -16,6 +16,7 @@ from recprune.evaluation.inputs import known
 sys.path.append(str(Path(__file__).parents[2]))
 recipes = importlib.import_module("benchmarks.recipes_sequences")
 sequences = importlib.import_module("benchmarks.sequences")
+kept = importlib.import_module("benchmarks.sequences_kept")
 result = importlib.import_module("benchmarks.result")
 
 SMALL = {"length": 6, "dim": 32}
@@ -50,15 +51,16 @@ def small(monkeypatch, tmp_path):
         "users": replace(beauty, folder="u", parts=partial(recipes.of_users, "u"), models=MODELS, best="sasrec"),
         "sessions": replace(clicks, folder="s", parts=partial(recipes.of_sessions, "s"), models=MODELS),
     }
-    monkeypatch.setattr(sequences, "SETS", sets)
-    monkeypatch.setattr(sequences, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(sequences, "SEEDS", (0, 1))
+    for module in (sequences, kept):
+        monkeypatch.setattr(module, "SETS", sets)
+        monkeypatch.setattr(module, "SEEDS", (0, 1))
+    monkeypatch.setattr(kept, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(sequences, "SHARES", (2, 1000))
     monkeypatch.setattr(result, "FOLDER", tmp_path / "results")
     monkeypatch.setattr(result, "commit", lambda: "here")
-    sequences.parts_of.cache_clear()
+    kept.parts_of.cache_clear()
     yield tmp_path
-    sequences.parts_of.cache_clear()
+    kept.parts_of.cache_clear()
 
 
 def test_every_prefix_of_a_test_session_is_asked_and_none_is_learned(small):
@@ -128,7 +130,7 @@ def test_both_tables_are_written_and_nothing_is_measured_twice(small, monkeypatc
     assert all(row[7] > 0 for row in rows.values())
     monkeypatch.setattr(sequences, "SHARES", (2,))
     monkeypatch.setattr(recipes.Recipe, "make", None)
-    monkeypatch.setattr(sequences, "carry_out", None)
+    monkeypatch.setattr(kept, "carry_out", None)
     monkeypatch.setattr(recipes.Parts, "scores", None)
     sequences.main([name])
     again = json.loads((small / "results" / f"sequences_{name}.json").read_text())
