@@ -117,7 +117,8 @@ def _recbole(name: str, data: Dataset, more: Mapping[str, Any]) -> tuple[Any, An
         rows = get_dataloader(config, "train")(config, dataset, sampler, shuffle=True)
         torch.manual_seed(0)
         model = get_model(name)(config, dataset)
-        return get_trainer(config["MODEL_TYPE"], name)(config, model), rows
+        with mock.patch("recbole.trainer.trainer.get_tensorboard"):  # it would write a folder here
+            return get_trainer(config["MODEL_TYPE"], name)(config, model), rows
 
 
 def _recbole_data(name: str, data: Dataset, folder: str, more: Mapping[str, Any]) -> tuple[Any, Any]:
