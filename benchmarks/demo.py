@@ -32,7 +32,8 @@ def main(folder: Path) -> None:
     results = demo(folder, stage=stage)
     minutes = (time.perf_counter() - begin) / 60
     rows = [row for name, result in results.items() for row in _rows(name, result)]
-    columns = ["model", "", "features P", "network Q", "bytes", "ms as served", "ms a request", "ms for 1,000", *METRICS]
+    sizes = ("features P", "network Q", "bytes", "ms as served", "ms a request", "ms for 1,000")
+    columns = ["model", "", *sizes, *METRICS]
     verdicts = [
         f"{name}: {result.comparison.verdict()} {'' if result.served is None else result.served.sentence()}"
         for name, result in results.items()

@@ -1,9 +1,11 @@
+import importlib
 import importlib.util
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -176,6 +178,35 @@ def test_links_of_both_readmes_lead_somewhere():
 
 def result(name):
     return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_the_numbers_on_top_are_those_of_the_results():
+    english, told = text_of(ENGLISH), []
+    for name, metric, before, after in (
+        ("lists_small_ml-1m", "ndcg@10", "ease", "1/50"),
+        ("gowalla", "ndcg@20", "mixture: 64 dims and all pairs", "1/15, recprune"),
+        ("few_bytes_deepfm", "auc", "dense", "10%, pruned"),
+    ):
+        found = result(name)
+        rows = {row[0]: dict(zip(found["columns"], row, strict=True)) for row in found["rows"]}
+        size = [rows[which]["bytes"] for which in (before, after)]
+        unit, digits = (1e6, 3) if size[0] > 1e6 else (1e3, 3)
+        sizes = [f"{number / unit:#.{digits}g}".rstrip(".") for number in size]
+        told += [f"{text} {'MB' if unit == 1e6 else 'kB'}" for text in sizes]
+        told += [f"{rows[which][metric]:.4f}" for which in (before, after)]
+    top = english.partition("```sh")[0]
+    assert [one for one in told if one not in top] == []
+    speed = {row[0]: row for row in result("lists_small_ml-1m")["rows"]}
+    columns = result("lists_small_ml-1m")["columns"]
+    assert f"{speed['ease'][columns.index('ms by torch')]} ms a request" in top
+    assert f"{speed['1/50'][columns.index('ms a request')]} ms" in top
+
+
+def test_the_picture_on_top_is_that_of_the_results():
+    drawn = importlib.import_module("benchmarks.headline").drawn()
+    assert (ROOT / "docs" / "headline.svg").read_text(encoding="utf-8") == drawn, "python -m benchmarks.headline"
+    tree = ElementTree.fromstring(drawn)
+    assert len(list(tree.iter("{http://www.w3.org/2000/svg}circle"))) > 20
 
 
 def test_what_is_said_of_results_in_words_is_so():
