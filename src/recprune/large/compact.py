@@ -119,7 +119,13 @@ def measured(table: Table, given: str | Path | None, place: Path, block: int = B
 
 
 def _rows(table: Table, block: int) -> Iterator[NDArray[Any]]:
-    return blocks(table.path, TYPES[table.dtype], (table.rows, table.columns), table.begin, block)
+    size = _at_once(table, block) * table.row_bytes
+    return blocks(table.path, TYPES[table.dtype], (table.rows, table.columns), table.begin, size)
+
+
+def _at_once(table: Table, block: int) -> int:
+    """Rows of a block; of short rows no more than scores of one."""
+    return max(1, min(block // table.row_bytes, block // NARROW // SCORE.itemsize))
 
 
 def _limit(scores: tuple[Path, int], table: Table, first: int, rows: int, block: int) -> Threshold | None:
@@ -172,7 +178,7 @@ def written(
 def _pieces(table: Table, scores: tuple[Path, int], cut: Cut, head: bytes, block: int) -> Iterator[Any]:
     """The bytes of the file, in order."""
     yield head
-    step, at = max(1, block // table.row_bytes), cut.before
+    step, at = _at_once(table, block), cut.before
     for stays in staying(scores, table, cut, max(1, block // NARROW // SCORE.itemsize)):
         yield (np.flatnonzero(stays) + at).astype(ROW, copy=False).data
         at += len(stays)

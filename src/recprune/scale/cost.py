@@ -74,8 +74,8 @@ def compact_cost(
 def _held(rows: int, row: int) -> int:
     """Bytes that a worker holds of a shard: three blocks of rows (one that is read, one that is looked at, and what
     stays of it), eight times a block of scores, for what is made of them, and a few histograms."""
-    block, scores = min(BLOCK, rows * row), max(BLOCK // NARROW, BLOCK // row * SCORE.itemsize)
-    return 3 * block + 8 * min(scores, rows * SCORE.itemsize) + 5 * COUNTS
+    scores = BLOCK // NARROW // SCORE.itemsize
+    return 3 * min(BLOCK, min(rows, scores) * row) + 8 * min(rows, scores) * SCORE.itemsize + 5 * COUNTS
 
 
 def tables_cost(survey: Survey, share: float, *, shards: int = 1, workers: int = 1) -> dict[str, Cost]:
