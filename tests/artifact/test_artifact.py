@@ -33,7 +33,7 @@ from recprune.models.caser import Caser
 from recprune.models.deepfm import DeepFM
 from recprune.models.ease import Ease
 from recprune.models.mf import MF
-from recprune.packing import pack, packable
+from recprune.packing import pack, pack_entries, packable
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.file_size import DTYPES
@@ -114,7 +114,7 @@ def test_packed_models_come_back_to_the_bit_and_are_as_long_as_their_account(nam
     assert loaded.manifest.encodings == dict.fromkeys(plan.encodings, encoding.partition("(")[0])
     data = (tmp_path / "a" / "weights.safetensors").read_bytes()
     assert len(data) == 8 + int.from_bytes(data[:8], "little") + plan.account().bytes_after == plan.file_bytes()
-    buffers = sum(b.numel() for n, b in small.named_buffers() if ".stored." not in n)
+    buffers = sum(b.numel() for n, b in small.named_buffers() if ".stored." not in n and b.is_floating_point())
     assert inspect(tmp_path / "a")["parameters"] == plan.account().parameters_after + buffers
     again = load(tmp_path / "a", type(model)(**model.config)).model
     assert torch.equal(again(*inputs), small(*inputs))
@@ -235,6 +235,21 @@ def test_an_encoding_of_ones_own_must_have_been_imported(tmp_path: Path, monkeyp
     changed(tmp_path / "a", encodings={"user.weight": "os:system"})
     with pytest.raises(ArtifactError, match="stores no matrix as codes"):
         load(tmp_path / "a")
+
+
+@pytest.mark.parametrize("encoding", ["item_item", "item_bytes"])
+def test_where_entries_stand_are_bytes_and_no_parameters(encoding: str, tmp_path: Path):
+    model, example = WIDE["ease"]()
+    model.items.weight.data.normal_()
+    found = survey(model, example)
+    plan = choose(found, {"items.entry": model.items.weight.detach().abs().flatten()}, Budget(0.7))
+    small = apply(model, plan, example)
+    small = pack_entries(small, "items", spelled(encoding)) if encoding == "item_bytes" else small
+    save(tmp_path / "a", small)
+    said = inspect(tmp_path / "a")
+    stored = sum(math.prod(facts["shape"]) for facts in said["tensors"].values())
+    assert said["parameters"] == plan.account().parameters_after < stored
+    assert said["bytes_of"]["weights"] > sum(t.numel() * t.element_size() for t in small.state_dict().values())
 
 
 def test_vocabularies_metrics_seeds_and_notes_come_back(tmp_path: Path):

@@ -37,6 +37,8 @@ from recprune.tracing.absent import fill_absent_
 
 __all__ = ["Loaded", "inspect", "load"]
 
+FLOATS = frozenset(name for dtype, name in DTYPES.items() if dtype.is_floating_point)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
@@ -107,7 +109,8 @@ def _opened(path: str | Path) -> Folder:
 def inspect(folder: str | Path) -> dict[str, Any]:
     """What an artifact says of itself, without reading its weights. Raises ArtifactError.
 
-    `bytes_of`: what weights, plan, proof, runtimes, vocabularies and manifest take; `bytes`: all but the last of them.
+    `parameters`: the values that make up the model, those of norms among them; where entries stand is none. `bytes_of`:
+    what weights, plan, proof, runtimes, vocabularies and manifest take; `bytes`: all but the last of them.
     """
     with _opened(folder) as there, there.open(MANIFEST) as file:
         manifest, size = read_manifest(there), file.size
@@ -219,11 +222,12 @@ def _shape(tensor: str, tensors: Mapping[str, Tensor], manifest: Manifest) -> tu
 
 
 def _entries(name: str, manifest: Manifest) -> int:
-    """Numbers of a tensor; of codes, the entries that they stand for, and none for what is stored beside them."""
+    """Numbers of a tensor of floats; of codes, the entries that they stand for, and none for what is stored beside
+    them. Whole numbers say where entries stand, or count: they are no parameters."""
     path, _, part = name.rpartition(".")
     shape, like = manifest.tensors[name].shape, manifest.tensors.get(f"{path}.like")
     if like is None or f"{path.removesuffix('.stored')}.weight" not in manifest.encodings:
-        return math.prod(shape)
+        return math.prod(shape) if manifest.tensors[name].dtype in FLOATS else 0
     if part != "codes":
         return 0
     if f"{path}.starts" in manifest.tensors:  # of codes of 4 bits there are two a byte
