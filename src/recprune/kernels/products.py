@@ -10,7 +10,7 @@ from recprune.encodings.codes import is_graph
 from recprune.errors import DataError
 from recprune.kernels.dispatch import kernels
 
-__all__ = ["columns_of_rows", "linear", "sparse_product"]
+__all__ = ["columns_of_rows", "is_plain", "linear", "sparse_product"]
 
 SHARE = 16
 """One in so many numbers may be there: of more, a dense product is made as fast."""
@@ -31,8 +31,8 @@ def sparse_product(x: Tensor, weight: Tensor) -> Tensor | None:
     column to the highest. None where it is not made here: more than one number in 16 is not 0, other types or devices,
     a gradient is wanted, operations are watched or written down, or no kernel is compiled.
     """
-    fit = not _is_watched() and _is_numbers(x) and _is_numbers(weight) and x.shape[1] == weight.shape[1]
-    native = kernels() if fit and weight.is_contiguous() else None
+    fit = is_plain(x) and is_plain(weight) and x.shape[1] == weight.shape[1] and weight.is_contiguous()
+    native = kernels() if fit else None
     if native is None:
         return None
     out = x.new_empty(len(x), len(weight))
@@ -60,15 +60,13 @@ def _is_hooked(layer: nn.Module) -> bool:
     return any(getattr(layer, name) for name in _HOOKS) or any(everywhere)
 
 
-def _is_watched() -> bool:
-    """Whether somebody looks at the operations of torch, or has them mean something else."""
+def is_plain(matrix: Tensor) -> bool:
+    """Whether a matrix can be taken as its numbers: one of torch's own, of float32 on the processor, of which no
+    gradient is wanted, while nobody looks at the operations of torch or has them mean something else.
+    """
+    own = type(matrix) in (Tensor, nn.Parameter) and matrix.layout is torch.strided and matrix.dim() == 2
+    wanted = torch.is_grad_enabled() and matrix.requires_grad
     modes = torch._C._len_torch_dispatch_stack() or torch._C._len_torch_function_stack()
     changed = torch.is_autocast_enabled("cpu") or torch._C._functorch.peek_interpreter_stack() is not None
-    return bool(is_graph() or modes or changed)
-
-
-def _is_numbers(tensor: Tensor) -> bool:
-    """Whether it is a matrix of torch's own, of float32 on the processor, that asks for no gradient."""
-    own = type(tensor) in (Tensor, nn.Parameter) and tensor.layout is torch.strided and tensor.dim() == 2
-    wanted = torch.is_grad_enabled() and tensor.requires_grad
-    return own and tensor.dtype is torch.float32 and tensor.device.type == "cpu" and not wanted
+    numbers = own and matrix.dtype is torch.float32 and matrix.device.type == "cpu" and not wanted
+    return bool(numbers and not (is_graph() or modes or changed))

@@ -15,7 +15,7 @@
 #endif
 
 /* What Python asks for, see dispatch.py: another number when arguments change. */
-#define KERNELS_VERSION 8
+#define KERNELS_VERSION 9
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -171,6 +171,7 @@ int walks_add(PyObject *module);
 PyObject *top_of_scores(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *rows_of_codes(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *sparse_product(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *least_squares(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *columns_of_rows(PyObject *, PyObject *const *, Py_ssize_t);
 
 #endif

@@ -1,5 +1,5 @@
 /* recprune.kernels._native: what serves a pruned model fast. Python faces: catalogue.py, neighbours.py, lookup.py, program.py,
- * walks.py, products.py. */
+ * walks.py, products.py, least_squares.py. */
 #include "kernels.h"
 
 /* level() -> the highest level that this machine runs */
@@ -26,6 +26,7 @@ static PyMethodDef methods[] = {
     {"rows_of_codes", (PyCFunction)(void (*)(void))rows_of_codes, METH_FASTCALL, "Decoded rows of a table of codes."},
     {"sparse_product", (PyCFunction)(void (*)(void))sparse_product, METH_FASTCALL, "Mostly zeros, times a matrix."},
     {"columns_of_rows", (PyCFunction)(void (*)(void))columns_of_rows, METH_FASTCALL, "A matrix the other way round."},
+    {"least_squares", (PyCFunction)(void (*)(void))least_squares, METH_FASTCALL, "Rows by conjugate gradients."},
     {NULL, NULL, 0, NULL},
 };
 
