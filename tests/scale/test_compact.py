@@ -1,6 +1,5 @@
 """A table in shards is cut as one in a file, to the bit."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -116,19 +115,47 @@ def test_what_is_no_table_in_shards_is_refused(tmp_path):
     assert (tmp_path / "out" / "letter.txt").read_text() == "keep me"
 
 
-def test_all_that_a_cut_needs_has_names_that_the_next_one_clears_up(tmp_path, monkeypatch):
-    files, names, written = parted(tmp_path / "in", TABLE, [30]), set(), module._written
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_a_cut_that_was_cut_off_goes_on_with_the_shards_that_are_done(tmp_path, monkeypatch, spoilt):
+    files, measured, cut = parted(tmp_path / "in", TABLE, [20, 45]), [], []
+    compact_shards(files, tmp_path / "wanted", 21)
 
-    def looked(*parts):
-        names.update(path.name for path in tmp_path.iterdir())
-        return written(*parts)
+    def failing(shards, cuts, number):
+        if number == 2:
+            raise OSError("no space left on the disk")
+        return made(shards, cuts, number)
 
-    monkeypatch.setattr(module, "_written", looked)
-    compact_shards(files, tmp_path / "out", 5)
-    beside = {name for name in names - {"in"} if re.fullmatch(r"\.out\.[0-9a-f]{12}\.tmp", name)}
-    assert len(beside) == 2  # what is written, and the scores
-    assert all("lock" in name for name in names - {"in"} - beside)
-    for name in beside:
-        (tmp_path / name).mkdir()
-    compact_shards(files, tmp_path / "out", 5)
-    assert not any((tmp_path / name).exists() for name in beside)
+    made, score = module._cut, module._score
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_cut", failing)
+        with pytest.raises(OSError, match="no space"):
+            compact_shards(files, tmp_path / "out", 21)
+    assert not (tmp_path / "out").exists()
+    if spoilt:
+        (tmp_path / ".out.work" / "shard-00001-of-00003.safetensors").write_bytes(b"half of it")
+    monkeypatch.setattr(module, "_score", lambda shards, number: measured.append(number) or score(shards, number))
+    monkeypatch.setattr(module, "_cut", lambda shards, cuts, number: cut.append(number) or made(shards, cuts, number))
+    compact_shards(files, tmp_path / "out", 21)
+    assert (measured, cut) == ([], [1, 2] if spoilt else [2])
+    wanted = {path.name: path.read_bytes() for path in (tmp_path / "wanted").iterdir()}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == wanted
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out", "wanted"]
+
+
+def test_a_cut_with_other_rows_begins_anew(tmp_path, monkeypatch):
+    files = parted(tmp_path / "in", TABLE, [20, 45])
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_put_together", lambda *said: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            compact_shards(files, tmp_path / "out", 21)
+    compact_shards(files, tmp_path / "wanted", 22)
+    compact_shards(files, tmp_path / "out", 22)
+    assert joined(tmp_path / "out")[0] == joined(tmp_path / "wanted")[0]
+
+
+def test_a_score_that_is_no_number_leaves_nothing_behind(tmp_path):
+    table = TABLE.clone()
+    table[7, 1] = float("nan")
+    with pytest.raises(BudgetError, match="NaN"):
+        compact_shards(parted(tmp_path / "in", table, [20]), tmp_path / "out", 21)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]

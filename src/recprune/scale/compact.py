@@ -2,20 +2,21 @@
 
 Which rows stay is said by one threshold over all shards. It is found by histograms of the scores' bits that are added
 up, 65,536 counts a shard and round, in two rounds; of equal scores the lower row leaves first, counted over the shards
-in their order. No score and no row leaves its shard.
+in their order. No score and no row leaves its shard. A run that was cut off leaves the scores and the shards that are
+done, and the same one goes on from there.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
+import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ import polars as pl
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from recprune.atomic import replace_folder, replacing, scratch
+from recprune.atomic import lock, replace_folder, replacing
+from recprune.data.store import sha256
 from recprune.discover import load
 from recprune.errors import ArtifactError, BudgetError
 from recprune.large.blocks import BLOCK, blocks
@@ -33,7 +35,9 @@ from recprune.large.table import Table, read_table
 from recprune.large.threshold import Threshold, ordered, threshold_among
 from recprune.scale import engines
 from recprune.scale.engines import Engine
+from recprune.scale.pieces import remembered
 from recprune.scale.preparing.run import Scale
+from recprune.scale.resumed import resumed
 
 __all__ = ["SHARDS", "Shards", "compact_shards", "restricted_ids"]
 
@@ -44,13 +48,19 @@ SHARD = re.compile(r"shard-\d{5,}-of-\d{5,}\.safetensors")
 
 @dataclass(frozen=True, slots=True)
 class Shards:
-    """A table in files, one behind the other. scores: a .npy file of each, or None. first: as in `compact`. place:
-    where scores are written that are not given."""
+    """A table in files, one behind the other. scores: a .npy file of each, or None. first: as in `compact`. place: a
+    folder for what is made on the way, seen by all workers."""
 
     tables: tuple[Table, ...]
     scores: tuple[str | None, ...]
     first: int
     place: str
+
+    def facts(self) -> dict[str, Any]:
+        """What makes these shards these shards: files, their sizes and times."""
+        files = [*(str(table.path) for table in self.tables), *filter(None, self.scores)]
+        there = [(path, *(getattr(os.stat(path), name) for name in ("st_size", "st_mtime_ns"))) for path in files]
+        return {"files": there, "tables": [asdict(table) for table in self.tables], "first": self.first}
 
     @property
     def before(self) -> list[int]:
@@ -63,7 +73,7 @@ class Shards:
 
     def scores_of(self, number: int) -> tuple[Path, int]:
         """The file of a shard's scores, and where they begin. Raises ArtifactError where those given are none."""
-        given, beside = self.scores[number], Path(self.place) / f"{number:06}.scores"
+        given, beside = self.scores[number], Path(self.place) / "scores" / f"{number:06}.scores"
         return (beside, 0) if given is None else measured(self.tables[number], given, beside)
 
 
@@ -82,8 +92,9 @@ def compact_shards(
     sources: safetensors files with the rows of one matrix, in their order. rows, scores, name, first: as in
     `recprune.large.compact`; scores one file a shard. The rows that stay are those of `compact` on the table in one
     file, to the bit, whatever the shards; `NAME.rows` says which rows of the whole table they were. A shard that keeps
-    no row has no file. Raises ArtifactError and BudgetError as `compact` does, for shards that are none of one table,
-    and for a folder that holds something else.
+    no row has no file. What is done lies in scale.folder, `.NAME.work` beside the result where that is None, until all
+    is: the next call with the same arguments goes on from there. Raises ArtifactError and BudgetError as `compact`
+    does, for shards that are none of one table, and for a folder that holds something else.
     """
     scale, out = scale or Scale(), Path(out)
     tables = _alike([read_table(source, name) for source in sources])
@@ -94,15 +105,19 @@ def compact_shards(
     if not max(first, 1) <= rows <= total:
         raise BudgetError(f"{rows:,} rows cannot stay of {total:,}, {first:,} of which stay whatever they are worth")
     _refuse_others(out)
-    found: list[Compacted] = []
-
-    def write(fresh: Path) -> None:
-        with _room(scale, out) as place, load(engines, scale.engine)(scale.workers) as engine:
-            shards = Shards(tables, given, first, str(place))
-            found.extend(_written(shards, _cuts(shards, rows - first, engine), engine, fresh))
-
-    replace_folder(out, write)
-    return [replace(one, path=out / one.path.name) for one in found]
+    folder = scale.folder or out.resolve().with_name(f".{out.name}.work")
+    folder.mkdir(parents=True, exist_ok=True)
+    with lock(folder), load(engines, scale.engine)(scale.workers) as engine:
+        shards = Shards(tables, given, first, str(folder.resolve()))
+        resumed(folder, {**shards.facts(), "rows": rows})
+        try:
+            found = _written(shards, _cuts(shards, rows - first, engine), engine)
+        except BudgetError:  # the same would come of it again
+            shutil.rmtree(folder)
+            raise
+        replace_folder(out, lambda fresh: _put_together(tables[0].name, found, folder, fresh))
+        shutil.rmtree(folder)
+    return [Compacted(out / str(one.pop("file")), **one) for one in found]
 
 
 def restricted_ids(ids: str | Path, folder: str | Path, out: str | Path) -> int:
@@ -132,17 +147,6 @@ def _refuse_others(out: Path) -> None:
         raise ArtifactError(f"{out} is there and {why}; name another folder", path=str(out))
 
 
-@contextlib.contextmanager
-def _room(scale: Scale, out: Path) -> Iterator[Path]:
-    """A folder for the scores: beside what is written, where the next write clears up after a crash, or where said."""
-    if scale.folder is None:
-        with scratch(out) as place:
-            yield place
-    else:
-        with TemporaryDirectory(prefix=".recprune-", dir=scale.folder) as named:
-            yield Path(named)
-
-
 def _alike(tables: list[Table]) -> tuple[Table, ...]:
     kinds = {(table.name, table.dtype, table.columns) for table in tables}
     if len(kinds) != 1:
@@ -153,7 +157,7 @@ def _alike(tables: list[Table]) -> tuple[Table, ...]:
 def _cuts(shards: Shards, keep: int, engine: Engine) -> list[Cut]:
     """What stays of every shard."""
     numbers = range(len(shards.tables))
-    list(engine.map(partial(_score, shards), numbers))
+    list(engine.map(partial(remembered, Path(shards.place) / "done" / "score", partial(_score, shards)), numbers))
     if not keep:
         return [Cut(shards.first_of(n), None, 0, shards.before[n]) for n in numbers]
     limit = threshold_among(lambda known, shift: engine.map(partial(_tallied, shards, known, shift), numbers), keep)
@@ -161,19 +165,41 @@ def _cuts(shards: Shards, keep: int, engine: Engine) -> list[Cut]:
     return [Cut(shards.first_of(n), limit, passed[n], shards.before[n]) for n in numbers]
 
 
-def _written(shards: Shards, cuts: list[Cut], engine: Engine, folder: Path) -> list[Compacted]:
-    said = engine.map(partial(_cut, shards, cuts, str(folder)), range(len(cuts)))
-    found = [Compacted(Path(one.pop("path")), **one) for one in said if one["rows"]]
-    files = [{"file": one.path.name, "rows": one.rows, "sha256": one.sha256} for one in found]
-    text = json.dumps({"name": shards.tables[0].name, "files": files}, indent=1)
-    (folder / SHARDS).write_text(text, encoding="utf-8")
-    return found
+def _written(shards: Shards, cuts: list[Cut], engine: Engine) -> list[dict[str, Any]]:
+    """What is said of every shard of which rows stay."""
+    said = engine.map(partial(_once, Path(shards.place) / "done" / "cut", shards, cuts), range(len(cuts)))
+    return [one for one in said if one["rows"]]
+
+
+def _put_together(name: str, found: list[dict[str, Any]], folder: Path, fresh: Path) -> None:
+    """The files of all shards in one folder; they stay where they were made until it is whole."""
+    for one in found:
+        made, place = folder / one["file"], fresh / one["file"]
+        try:
+            os.link(made, place)
+        except OSError:  # another disk, or one without links
+            shutil.copyfile(made, place)
+    files = [{"file": one["file"], "rows": one["rows"], "sha256": one["sha256"]} for one in found]
+    (fresh / SHARDS).write_text(json.dumps({"name": name, "files": files}, indent=1), encoding="utf-8")
+
+
+def _once(done: Path, shards: Shards, cuts: list[Cut], number: int) -> dict[str, Any]:
+    """What `_cut` says of a shard, which is cut again only where its file is not what was said of it."""
+    said = done / f"{number:06}.json"
+    if said.is_file():
+        one = json.loads(said.read_text(encoding="utf-8"))
+        file = Path(shards.place) / one["file"]
+        if one["rows"] and not (file.is_file() and sha256(file) == one["sha256"]):
+            said.unlink()
+    made: dict[str, Any] = remembered(done, partial(_cut, shards, cuts), number)
+    return made
 
 
 def _score(shards: Shards, number: int) -> None:
     """Measure a shard, or look at the scores that are given."""
     path, _ = shards.scores_of(number)
     if shards.scores[number] is None:
+        path.parent.mkdir(exist_ok=True)
         with replacing(path) as fresh:
             measured(shards.tables[number], None, fresh)
 
@@ -195,14 +221,14 @@ def _equal(shards: Shards, limit: Threshold, number: int) -> int:
     return sum(int(np.count_nonzero(keys == limit.key)) for keys in _keys(shards, number))
 
 
-def _cut(shards: Shards, cuts: list[Cut], folder: str, number: int) -> dict[str, Any]:
-    """Write what stays of a shard."""
+def _cut(shards: Shards, cuts: list[Cut], number: int) -> dict[str, Any]:
+    """Write what stays of a shard: its file, and what `Compacted` says of it."""
     table, cut, scores = shards.tables[number], cuts[number], shards.scores_of(number)
     rows = sum(int(stays.sum()) for stays in staying(scores, table, cut, BLOCK // NARROW // 4))
-    path = Path(folder) / f"shard-{number:05}-of-{len(cuts):05}.safetensors"
+    path = Path(shards.place) / f"shard-{number:05}-of-{len(cuts):05}.safetensors"
     size, digest = 0, ""
     if rows:
         with replacing(path) as fresh:
             size, digest = written(table, scores, cut, rows, fresh)
     facts = {"before": table.rows, "rows": rows, "columns": table.columns, "bytes": size, "sha256": digest}
-    return {"path": str(path), **facts}
+    return {"file": path.name, **facts}

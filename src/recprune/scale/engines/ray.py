@@ -115,8 +115,8 @@ class Ray:
             raise cause from None
         except self._ray.exceptions.RayError as error:
             raise DataError(
-                f"the cluster lost a task and could not run it again ({type(error).__name__}: {error}); what prepare "
-                "and sweep have done is kept: run the same command again and it goes on from there"
+                f"the cluster lost a task and could not run it again ({type(error).__name__}: {error}); what prepare, "
+                "compact and sweep have done is kept: run the same command again and it goes on from there"
             ) from error
 
 
@@ -148,8 +148,8 @@ def answers(address: str) -> None:
         except OSError as error:
             if time.monotonic() > until:
                 raise DataError(
-                    f"the head of the cluster, {address}, does not answer ({error}); what prepare and sweep "
-                    "have done is kept: start a cluster, run the same command again, and it goes on from there"
+                    f"the head of the cluster, {address}, does not answer ({error}); what prepare, compact and "
+                    "sweep have done is kept: start a cluster, run the same command again, and it goes on from there"
                 ) from error
             time.sleep(0.5)
 

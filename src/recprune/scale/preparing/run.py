@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -27,7 +25,7 @@ from recprune.recipe.prepare import SplitBy, keep, prepare, way_of
 from recprune.recipe.stages import Stage, silent
 from recprune.scale import engines
 from recprune.scale.engines import Engine
-from recprune.scale.pieces import put_array, put_json, remembered
+from recprune.scale.pieces import put_array, remembered
 from recprune.scale.preparing.core import core
 from recprune.scale.preparing.gathering import gathered, only_outside, rejected, written
 from recprune.scale.preparing.ids import located, merge, renumber, seen
@@ -37,6 +35,7 @@ from recprune.scale.preparing.parting import edges_of_time, put_drawn, ranked
 from recprune.scale.preparing.scatter import scatter
 from recprune.scale.preparing.settle import settle
 from recprune.scale.preparing.source import Source, source_of, source_of_log
+from recprune.scale.resumed import resumed
 
 __all__ = ["Scale", "prepare_large"]
 
@@ -153,25 +152,9 @@ def _job(source: Source, folder: Path, cleaning: Mapping[str, Any], by: SplitBy,
 
 
 def _go_on(job: Job) -> None:
-    """Keep what the folder holds of this very job, made since this machine was started, and remove anything else."""
     facts = {name: value for name, value in asdict(job).items() if name not in ("source", "folder")}
-    facts |= {"source": job.source.facts(), "polars": pl.__version__, "boot": _boot(), "layout": LAYOUT}
-    text = json.dumps(facts, sort_keys=True, default=str)
-    digest, said = hashlib.sha256(text.encode()).hexdigest(), job.folder / "job.json"
-    if said.is_file() and json.loads(said.read_text(encoding="utf-8")) == digest:
-        return
-    for path in job.folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.name not in ("log.parquet", "aside.arrow"):
-            path.unlink()
-    put_json(said, digest)
-
-
-def _boot() -> str:
-    """Changes when the machine starts again; the same for ever where the system does not say."""
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text(encoding="ascii").strip() if path.is_file() else ""
+    facts |= {"source": job.source.facts(), "polars": pl.__version__, "layout": LAYOUT}
+    resumed(job.folder, facts, ("log.parquet", "aside.arrow"))
 
 
 @dataclass(frozen=True, slots=True)
