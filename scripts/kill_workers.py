@@ -108,10 +108,13 @@ def main(arguments: Sequence[str]) -> int:
             work = prepared if stage in PREPARE else compacted if stage in COMPACT else swept
             if work not in wanted:
                 given(work, folder, options.rows)
-                wanted[work] = work(folder, "wanted", Scale("local", 1, 1 << 19))
+                wanted[work] = work(folder, f"{work.__name__}-wanted", Scale("local", 1, 1 << 19))
             Killing.stage, Killing.killed, same, runs = stage, 0, 0, 0
             while Killing.killed < options.kills and runs < 10 * options.kills:
-                same += work(folder, f"found-{runs}", Scale(f"{__name__}:Killing", 2, 1 << 19)) == wanted[work]
+                same += (
+                    work(folder, f"{work.__name__}-found-{runs}", Scale(f"{__name__}:Killing", 2, 1 << 19))
+                    == wanted[work]
+                )
                 runs += 1
             different += runs - same
             said.append(f"{stage:12} {runs} runs, {Killing.killed} workers killed, {same} the same")
