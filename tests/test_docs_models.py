@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import re
 from pathlib import Path
 
@@ -53,3 +54,17 @@ def test_a_page_tells_every_option_and_its_default(name: str):
     fields = told.pop("fields", None)
     assert (fields == "all") == ("fields" in {p.name for p in taken})
     assert {option: ast.literal_eval(default.strip("`")) for option, default in told.items()} == wanted
+
+
+def results() -> set[str]:
+    """Every number between 0 and 1 of every result, to four places."""
+    files = (DOCS.parent / "benchmarks" / "results").glob("*.json")
+    cells = (cell for file in files for row in json.loads(file.read_text(encoding="utf-8"))["rows"] for cell in row)
+    return {f"{cell:.4f}" for cell in cells if isinstance(cell, float) and 0 < cell < 1}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_where_a_page_says_that_a_model_is_beaten_its_numbers_are_measured_ones(name: str):
+    said = page(name).partition("**Where it is beaten.**")[2]
+    differences = set(re.findall(r": (0\.\d{4}) below", said))
+    assert set(re.findall(r"\b0\.\d{4}\b", said)) - differences <= results()
