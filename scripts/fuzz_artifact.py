@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import gc
 import hashlib
 import json
 import os
@@ -23,7 +24,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,6 @@ from torch import nn
 
 import recprune
 from recprune.artifact import load, record, save
-from recprune.artifact.manifest import sealed
 from recprune.artifact.speeds import Speeds, Took
 from recprune.artifact.writing import checksum
 from recprune.errors import ArtifactError
@@ -57,10 +57,13 @@ Files = dict[str, bytes]
 
 @dataclass(frozen=True)
 class Original:
-    """An artifact as it should be, and what its model can be asked."""
+    """An artifact as it should be, and what its model can be asked. folder: where its cases stand, one after the other;
+    standing: the files that are there now."""
 
     files: Files
     example: tuple[torch.Tensor, ...]
+    folder: Path
+    standing: Files = field(default_factory=dict)
 
 
 class TooLong(BaseException):
@@ -81,7 +84,7 @@ def originals(home: Path) -> list[Original]:
         proof = agree(model, small.plan, small.model, split.vocabularies, requests=20)
         folder = home / f"{name}-pruned"
         save(folder, small.model, vocabularies=small.vocabularies, plan=small.plan, proof=proof, notes={"a": [1]})
-        out.append(Original(read(folder), inputs))
+        out.append(Original(read(folder), inputs, home / f"case-{len(out)}"))
     ids, fields = torch.tensor([1, 2]), (torch.tensor([1, 2]), torch.tensor([3, 0]))
     packed: list[tuple[nn.Module, dict[str, str], tuple[torch.Tensor, ...]]] = [
         (MF(16, 18, 16), {"user.weight": "int8_rows", "item.weight": "sparse_rows"}, (ids,)),
@@ -97,7 +100,7 @@ def originals(home: Path) -> list[Original]:
         if isinstance(model, DeepFM):
             one = Took(1.5, 1.0, 2.0)
             record(folder, Speeds(checksum(model), "here", {1: {"eager": one, "kernels": one}}, {1: "kernels"}))
-        out.append(Original(read(folder), inputs))
+        out.append(Original(read(folder), inputs, home / f"case-{len(out)}"))
     return out
 
 
@@ -142,8 +145,7 @@ def names_changed(draw: random.Random, files: Files) -> Files:
 
 
 def value_changed(draw: random.Random, value: Any) -> Any:
-    """Plain data with one value changed, left out, put in or doubled, somewhere inside."""
-    value = copy.deepcopy(value)
+    """Plain data with one value changed, left out, put in or doubled, somewhere inside, in its place."""
     here, places = value, list[tuple[Any, Any]]()
     stack = [value]
     while stack and len(places) < 4000:
@@ -177,17 +179,26 @@ def put_right(files: Files, manifest: Any) -> Files:
         for name in listed.keys() & files.keys():
             listed[name] = {"bytes": len(files[name]), "sha256": hashlib.sha256(files[name]).hexdigest()}
     try:
-        text = sealed({k: v for k, v in manifest.items() if k != "sha256"}) if isinstance(manifest, dict) else "[]"
-        return {**files, "manifest.json": text.encode("utf-8", "replace")}
+        return {**files, "manifest.json": resealed(manifest)}
     except (ValueError, TypeError, RecursionError):
         return files
 
 
+def resealed(manifest: Any) -> bytes:
+    """The seal as `recprune.artifact.manifest.sealed` puts it on, and the rest on one line, which is written in C."""
+    if not isinstance(manifest, dict):
+        return b"[]"
+    manifest.pop("sha256", None)
+    text = json.dumps(manifest, ensure_ascii=False, allow_nan=False).removesuffix("}")
+    seal = hashlib.sha256(f"{text}\n}}".encode()).hexdigest()
+    return f'{text},\n "sha256": "{seal}"\n}}'.encode()
+
+
 def manifest_changed(draw: random.Random, files: Files) -> Files:
     manifest = value_changed(draw, json.loads(files["manifest.json"]))
-    listed = copy.deepcopy(manifest)
-    out = put_right(files, manifest)
-    return out if draw.random() < 0.8 else put_right(out, listed)
+    if draw.random() < 0.8:
+        return put_right(files, manifest)
+    return put_right(put_right(files, copy.deepcopy(manifest)), manifest)
 
 
 def json_changed(draw: random.Random, files: Files) -> Files:
@@ -233,20 +244,22 @@ MUTATIONS: list[Callable[[random.Random, Files], Files]] = [
 ]
 
 
-def written(folder: Path, files: Files, standing: Files) -> None:
-    """Bring a folder from one state to another; files that are the same stay."""
-    for name in standing.keys() - files.keys():
-        (folder / name).unlink()
+def written(original: Original, files: Files) -> None:
+    """Bring the folder of an original to another state; files that are the same stay."""
+    for name in original.standing.keys() - files.keys():
+        (original.folder / name).unlink()
     for name, data in files.items():
-        if standing.get(name) != data:
-            (folder / name).write_bytes(data)
+        if original.standing.get(name) is not data:
+            (original.folder / name).write_bytes(data)
+    original.standing.clear()
+    original.standing.update(files)
 
 
-def judged(folder: Path, original: Original, how: str) -> str:
+def judged(original: Original, how: str) -> str:
     """ "loaded", "refused", or what went wrong."""
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
-        loaded = load(folder)
+        loaded = load(original.folder)
         if how == "numbers_changed":
             with torch.no_grad():
                 loaded.model(*original.example)
@@ -283,27 +296,27 @@ def main() -> int:
     torch.set_num_threads(1)
     state = State.read(asked.state, {"seed": asked.seed}, {"loaded": 0, "refused": 0})
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as home:
-        whole, folder, standing = originals(Path(home)), Path(home) / "case", Files()
-        folder.mkdir()
+        whole = originals(Path(home))
         for original in whole:
-            written(folder, original.files, standing)
-            standing = original.files
-            assert judged(folder, original, "numbers_changed") == "loaded"
+            original.folder.mkdir()
+            written(original, original.files)
+            assert judged(original, "numbers_changed") == "loaded"
+        gc.freeze()  # what was imported is not looked through again and again
         limited()
         for number in state.left(asked.cases):
             draw = random.Random(asked.seed * 1_000_000_007 + number)
             original, how = draw.choice(whole), draw.choice(MUTATIONS)
             files = how(draw, original.files)
-            written(folder, files, standing)
-            standing = files
-            said = judged(folder, original, how.__name__)
+            written(original, files)
+            said = judged(original, how.__name__)
             if said in state.counts:
                 state.counts[said] += 1
                 continue
             state.odd.append(f"case {number} ({how.__name__}): {said}")
             if asked.keep:
                 (asked.keep / str(number)).mkdir(parents=True, exist_ok=True)
-                written(asked.keep / str(number), files, {})
+                for name, data in files.items():
+                    (asked.keep / str(number) / name).write_bytes(data)
     said_of = {"cases": state.done, "seed": asked.seed, **state.counts, "failed": len(state.odd)}
     print(json.dumps({**said_of, "seconds": round(state.seconds, 1), "first": state.odd[:20]}))
     if asked.result:

@@ -58,6 +58,8 @@ MANIFEST, WEIGHTS, PLAN, PROOF = "manifest.json", "weights.safetensors", "plan.j
 SPEEDS = "runtimes.json"
 FILE = re.compile(r"weights\.safetensors|(plan|proof|runtimes)\.json|vocabulary-[0-9]{1,6}\.json")
 TENSOR = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
+SEAL = len(f',\n "sha256": "{64 * "0"}"\n}}')
+"""Characters that the seal takes at the end of a manifest."""
 LARGEST = 16 << 20
 """Bytes of a manifest that is read at all."""
 
@@ -117,13 +119,16 @@ class Manifest:
 
 
 def sealed(content: dict[str, Any]) -> str:
-    """Plain data as text that holds its own sha256 as last value, so that a changed word is seen."""
-    seal = hashlib.sha256(_text(content).encode("utf-8")).hexdigest()
-    return _text({**content, "sha256": seal})
+    """Plain data as text that holds its own sha256 as last value, so that a changed word is seen. content: some data,
+    without a sha256 of its own."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    return _with_seal(text.removesuffix("\n}"))
 
 
-def _text(content: dict[str, Any]) -> str:
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+def _with_seal(text: str) -> str:
+    """An object as text, its end missing -> the whole object, the sha256 of what it would be without as last value."""
+    seal = hashlib.sha256(f"{text}\n}}".encode()).hexdigest()
+    return f'{text},\n "sha256": "{seal}"\n}}'
 
 
 def read_manifest(folder: Folder) -> Manifest:
@@ -155,7 +160,9 @@ def _checked(path: Path, content: Any, text: str) -> Manifest:
             f"which reads formats {', '.join(map(str, READS))}. Use such a version, or store the model again",
             path=str(path),
         )
-    _unbroken(path, content, text)
+    content.pop("sha256", None)
+    if _with_seal(text[:-SEAL]) != text:
+        raise _damaged(path, "it was changed after it was written, for its sha256 is another")
     if content["format"] == 2:
         content["needs"] = content.get("version")
     names = {f.name for f in fields(Manifest)}
@@ -196,17 +203,6 @@ def _checked(path: Path, content: Any, text: str) -> Manifest:
     if WEIGHTS not in content["files"] or not set(content["vocabularies"].values()) <= content["files"].keys():
         raise _damaged(path, "a file that it needs is not listed")
     return Manifest(**content)
-
-
-def _unbroken(path: Path, content: dict[str, Any], text: str) -> None:
-    """Take the seal off the content, once it is clear that not a byte has changed since it was put on."""
-    content.pop("sha256", None)
-    try:
-        same = sealed(content) == text
-    except (ValueError, RecursionError):
-        same = False
-    if not same:
-        raise _damaged(path, "it was changed after it was written, for its sha256 is another")
 
 
 def _strings(path: Path, name: str, content: dict[str, Any]) -> list[str]:

@@ -20,6 +20,7 @@ from recprune.artifact.proof import Proof
 from recprune.artifact.reshape import reshape_
 from recprune.artifact.rows import misfit, stray
 from recprune.artifact.speeds import Speeds
+from recprune.artifact.undrawn import Undrawn
 from recprune.artifact.weights import read_weights
 from recprune.atomic import standing
 from recprune.data.bins import vocabulary_of
@@ -258,7 +259,7 @@ def _skeleton(folder: Path, manifest: Manifest) -> nn.Module:
         if ":" in manifest.model:
             raise ExtensionError("a built-in name has no ':'")
         kind = discover.load(models, manifest.model)
-        with torch.device("meta"):  # shapes only: the larger model is never held, whatever the manifest says
+        with torch.device("meta"), Undrawn():  # shapes only: the larger model is never held, whatever the manifest says
             made: nn.Module = kind(**manifest.config)
     except Exception as error:
         raise ArtifactError(f"{folder}: model {manifest.model!r} cannot be built: {error}", path=str(folder)) from error
