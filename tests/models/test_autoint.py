@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from recprune.errors import DataError
-from recprune.models.autoint import AutoInt
+from recprune.models.autoint import AutoInt, FieldAttention
 
 
 def slow(layer, x):
@@ -38,3 +38,14 @@ def test_fields_attend_to_each_other_as_the_equations_say(hidden):
 def test_it_needs_a_head():
     with pytest.raises(DataError, match="heads"):
         AutoInt(("user",), (4,), heads=0)
+
+
+def test_what_is_learned_is_what_is_answered():
+    torch.manual_seed(0)
+    layer, x = FieldAttention(4, 2, 3), (7 * torch.randn(5, 6, 4)).requires_grad_()
+    found = []
+    for part in (layer.eval(), layer.train()):
+        out = part(x)
+        found.append([out, *torch.autograd.grad(out.square().sum(), [x, *layer.parameters()])])
+    for answered, learned in zip(*found, strict=True):
+        torch.testing.assert_close(learned, answered, rtol=1e-4, atol=1e-4)

@@ -86,6 +86,18 @@ def test_caser_keeps_the_largest_answer_of_each_filter():
     assert torch.allclose(largest, expected, atol=1e-6)
 
 
+def test_caser_learns_from_what_it_answers():
+    torch.manual_seed(0)
+    model = Caser(9, length=4, dim=5, filters=3, heights=(1, 2, 4), dropout=0.0)
+    sequence, found = torch.randint(9, (6, 4)), []
+    for part in (model.eval(), model.train()):
+        out = part(sequence)
+        found.append([out, *torch.autograd.grad(out.square().sum(), list(model.parameters()))])
+        model.zero_grad()
+    for answered, learned in zip(*found, strict=True):
+        torch.testing.assert_close(learned, answered, rtol=1e-4, atol=1e-5)
+
+
 def test_caser_learns_nothing_about_the_padding():
     model = MODELS["caser"][0]()
     model(torch.tensor([[0, 0, 1, 2]])).sum().backward()

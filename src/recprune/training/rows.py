@@ -36,11 +36,11 @@ def row_samples(model: Any, data: Dataset, loss: str, unknown: float, teacher: T
     taught = None if teacher is None else _told(teacher)
 
     def of(rows: Tensor, generator: torch.Generator) -> Tensor:
-        batch = [column[rows] for column in columns]
+        batch = [column.index_select(0, rows) for column in columns]
         if unknown:
             batch = [_forget(b, unknown, generator) if c else b for b, c in zip(batch, codes, strict=True)]
         scores = model(*(column.to(where) for column in batch))
-        value: Tensor = hard(scores, target[rows].to(where))
+        value: Tensor = hard(scores, target.index_select(0, rows).to(where))
         if teacher is None or taught is None:
             return value
         return teacher.mixed(value, soft(scores, taught[rows].to(where), teacher.temperature))
