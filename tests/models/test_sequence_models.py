@@ -25,11 +25,14 @@ ITEMS, LENGTH = 17, 6
 MAKE = {
     "sasrec": lambda **o: SASRec(ITEMS, **{"length": LENGTH, "dim": 8, "layers": 2, "heads": 2, **o}),
     "gru4rec": lambda **o: GRU4Rec(ITEMS, **{"length": LENGTH, "dim": 8, "hidden": 6, "layers": 2, **o}),
+    "gru4rec, last clicks": lambda **o: MAKE["gru4rec"](**{**LAST, **o}),
     "nextitnet": lambda **o: NextItNet(ITEMS, **{"length": LENGTH, "dim": 8, "filters": 6, "dilations": (1, 2), **o}),
 }
+LAST = {"residual": True, "norm": True, "even": True}
 KINDS = {
     "sasrec": {Kind.ID, Kind.DIM, Kind.NEURON, Kind.HEAD},
     "gru4rec": {Kind.ID, Kind.DIM, Kind.NEURON},
+    "gru4rec, last clicks": {Kind.ID, Kind.DIM, Kind.NEURON},
     "nextitnet": {Kind.ID, Kind.DIM, Kind.FILTER},
 }
 
@@ -121,6 +124,26 @@ def test_attention_is_its_equations():
     assert torch.allclose(model.norm(x), model.query(sequence)[0], atol=1e-5)
 
 
+def test_the_last_click_is_added_before_the_norm():
+    model, sequence = made("gru4rec, last clicks"), sequences()
+    plain = MAKE["gru4rec"]().eval()
+    plain.load_state_dict(model.state_dict(), strict=False)
+    wanted = model.norm(plain.query(sequence) + model.item(sequence[:, -1]))
+    assert torch.allclose(model.query(sequence), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [MAKE["sasrec"], MAKE["gru4rec"]])
+@pytest.mark.parametrize("start", ["random", "spectral"])
+def test_even_rows_have_one_length_however_they_begin(make, start):
+    split = tiny_split()
+    model = make(even=True, start=start)
+    if start == "spectral":
+        model.start_(split.train.histories())
+    lengths = model.item.weight.detach().norm(dim=1)
+    assert lengths[0] == 0
+    assert torch.allclose(lengths[1:], torch.ones(ITEMS - 1), atol=1e-5)
+
+
 def test_a_convolution_is_its_equation():
     model = made("nextitnet", dilations=(1,), kernel=2)
     sequence, block = torch.tensor([[0, 0, 3, 1, 2, 5]]), model.blocks[0]
@@ -186,7 +209,8 @@ def test_items_that_stay_are_read_and_found_in_one_table_of_codes(name, encoding
 @pytest.mark.parametrize("name", MAKE)
 def test_it_is_pruned_trained_on_packed_and_comes_back_from_a_folder(name, tmp_path):
     split = tiny_split()
-    model = recprune.build(name, split, length=LENGTH, dim=8)
+    options = LAST if "last" in name else {}
+    model = recprune.build(name.partition(",")[0], split, length=LENGTH, dim=8, **options)
     smaller = recprune.prune(model, split, factor=0.5)
     packed = pack(smaller.model, {"item.weight": "int8_rows"})
     (shown,) = shrink_inputs(smaller.plan, (sequences(),), ("sequence",))

@@ -69,6 +69,8 @@ def same(model, asked):
         {"kind": GRU4Rec, "length": 50, "dim": 64, "hidden": 128},
         {"kind": GRU4Rec, "length": 9, "dim": 5, "hidden": 21, "layers": 2},
         {"kind": GRU4Rec, "length": 30, "dim": 18, "hidden": 3, "layers": 3},
+        {"kind": GRU4Rec, "length": 12, "dim": 10, "hidden": 7, "residual": True},
+        {"kind": GRU4Rec, "length": 12, "dim": 10, "hidden": 7, "residual": True, "norm": True, "even": True},
     ],
 )
 def test_what_is_looked_for_is_found_as_by_torch(level, options):
@@ -101,8 +103,11 @@ def test_packed_models_are_read(level, encoding, kind):
     same(packed, sequences(9, 12, 400))
 
 
+LAST = {"name": "gru4rec", "hidden": 9, "residual": True, "norm": True}
+
+
 @pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("options", [{"name": "sasrec", "heads": 3}, {"name": "gru4rec", "hidden": 9}])
+@pytest.mark.parametrize("options", [{"name": "sasrec", "heads": 3}, {"name": "gru4rec", "hidden": 9}, LAST])
 def test_pruned_models_are_read(seed, options):
     split = tiny_split()
     model = build(split=split, dim=12, length=6, seed=seed, **options).eval()

@@ -45,6 +45,17 @@ class TiedSequence(Start):
         rows = spectral_rows(histories, self.item.weight)[1]
         rows[0] = 0.0
         self.item.weight.copy_(rows)
+        self._even_rows()
+
+    def steady(self) -> tuple[str, ...]:
+        """The tables whose rows keep their lengths while the model is trained."""
+        return ("item.weight",) if self.config.get("even") else ()
+
+    @torch.no_grad()
+    def _even_rows(self) -> None:
+        """Rows of the length 1, that of padding aside, where the model has `even` ones."""
+        if self.steady():
+            self.item.weight.div_(self.item.weight.norm(dim=1, keepdim=True).clamp(min=1e-12))
 
     def states(self, sequence: Tensor) -> Tensor:
         raise NotImplementedError

@@ -24,6 +24,10 @@ class SASRec(TiedSequence):
     short the sequence is. As there, dropout also falls on the embedded
     sequence and on the shares of attention. Nobody looks at padding. Trained by a softmax over all items, or over some.
 
+    With `even` the rows of the items have the length 1 and keep it while they learn: the last norm gives all that is
+    looked for about one length, so that no item is found more easily because it is had more often (Gupta et al. 2019,
+    "NISER").
+
     start: "spectral" begins with the singular vectors of the graph of users and items as rows of the table, "random"
     with drawn ones.
 
@@ -39,6 +43,7 @@ class SASRec(TiedSequence):
         heads: int = 2,
         dropout: float = 0.5,
         start: str = "spectral",
+        even: bool = False,
     ) -> None:
         super().__init__()
         if layers < 1 or heads < 1 or dim % heads:
@@ -51,6 +56,7 @@ class SASRec(TiedSequence):
             "heads": heads,
             "dropout": dropout,
             "start": check_start(start),
+            "even": even,
         }
         self.item = nn.Embedding(n_items, dim, padding_idx=0)
         self.position = nn.Embedding(length, dim)
@@ -68,6 +74,7 @@ class SASRec(TiedSequence):
             nn.init.normal_(table.weight, std=0.02)
         with torch.no_grad():
             self.item.weight[0] = 0.0
+        self._even_rows()
         self._drawn()
 
     def states(self, sequence: Tensor) -> Tensor:

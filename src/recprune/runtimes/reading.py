@@ -41,7 +41,7 @@ def reader_of(model: nn.Module) -> Reader:
 def _gru4rec(writer: Writer, model: GRU4Rec) -> None:
     width = model.item.embedding_dim
     need(not bool(rows_of(model.item, torch.zeros(1, dtype=torch.int64)).any()), "row 0 of the items says something")
-    x = writer.slot(width)
+    x = clicks = writer.slot(width)
     writer.steps.append(LookUp(0, table_of(model.item, width), 0, x))
     gru = model.gru
     plain = type(gru) is nn.GRU and gru.batch_first and not gru.bias and not gru.bidirectional
@@ -54,7 +54,10 @@ def _gru4rec(writer: Writer, model: GRU4Rec) -> None:
         writer.steps.append(Layer(x, gates, reads, np.zeros(len(reads), dtype=np.float32)))
         writer.steps.append(Recur(gates, state, keeps, model.length))
         x = state
-    writer.layer(model.fc, x, tail=True)
+    found = writer.layer(model.fc, x, plus=clicks if model.config["residual"] else -1, tail=True)
+    need(writer.widths[found] == width, "what is looked for is not as wide as the items")
+    if model.norm is not None:
+        _norm(writer, model.norm, found, tail=True)
 
 
 def _sasrec(writer: Writer, model: SASRec) -> None:
