@@ -33,6 +33,7 @@ from recprune.data.negatives import with_negatives
 from recprune.data.simulate import simulate
 from recprune.data.split import split_by_user_time
 from recprune.models.build import build
+from recprune.testing import tiny_split
 from recprune.training.fit import FitOptions, fit
 
 __all__ = ["main"]
@@ -40,7 +41,7 @@ __all__ = ["main"]
 RUNS = Path(__file__).resolve().parent / "runs"
 SIZES = (1, 2, 4, 8, 16)
 SIDES = ("users", "items", "rows")
-BASE = {"users": 1000, "items": 1000, "rows": 25}
+BASE = {"users": 500, "items": 1000, "rows": 25}
 """Users, items, and rows of each user at size 1."""
 LISTS = ("item_knn", "ease", "slim", "spectral", "als", "fism", "mixture", "mf", "lightgcn", "ultragcn")
 CLICKS = ("lr", "fm", "deepfm", "wide_deep", "dcn", "autoint", "fgcnn", "neumf")
@@ -60,6 +61,7 @@ class Point:
 def main(models: Sequence[str], sizes: Sequence[int]) -> None:
     """Measure what was not yet, write the result."""
     torch.set_num_threads(1)
+    warm()
     found = {name: {side: [point(name, side, n) for n in sizes] for side in SIDES} for name in models}
     path = write_result(
         "models_scale",
@@ -89,6 +91,12 @@ def main(models: Sequence[str], sizes: Sequence[int]) -> None:
     }
     write_bytes(path, (json.dumps(result, indent=1) + "\n").encode())
     print(f"written: {path}")
+
+
+def warm() -> None:
+    """What torch only reads when the first model learns is not in the seconds of a process that begins here."""
+    split = tiny_split()
+    fit(build("mf", split, dim=2), split, FitOptions(epochs=1))
 
 
 def row(name: str, found: Mapping[str, list[Point]], sizes: Sequence[int]) -> list[Any]:
