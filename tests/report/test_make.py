@@ -2,6 +2,8 @@ import json
 from dataclasses import replace
 
 from recprune.report import report
+from recprune.report.blocks import Missing
+from recprune.report.make import for_people
 
 NAMES = ["asked", "numbers", "frontier", "runtimes", "fields", "bytes", "units", "losers", "lists", "whole", "proof"]
 NAMES += ["again"]
@@ -40,3 +42,19 @@ def test_a_number_that_is_not_finite_is_null(lists_run, found_in):
 
 def test_the_same_folders_give_the_same_report(lists_run, found_in):
     assert report(found_in(lists_run)).to_json() == report(found_in(lists_run)).to_json()
+
+
+def test_what_nothing_is_known_of_stands_together_at_the_end(lists_run, found_in):
+    made = report(found_in(lists_run))
+    shown = for_people(made)
+    assert shown[-1].name == "missing"
+    assert {"runtimes", "fields"}.isdisjoint({section.name for section in shown})
+    assert all(isinstance(block, Missing) for block in shown[-1].blocks)
+    blocks = [block for section in made.sections for block in section.blocks]
+    assert sorted(map(id, blocks)) == sorted(id(block) for section in shown for block in section.blocks)
+
+
+def test_a_report_that_lacks_nothing_has_no_such_section(lists_run, found_in):
+    made = report(found_in(lists_run))
+    full = replace(made, sections=made.sections[:3])
+    assert for_people(full) == full.sections

@@ -30,7 +30,6 @@ def no_frontier(found: Found) -> Missing:
 
 def no_plan(found: Found, what: str) -> Missing:
     """What only a plan knows."""
-    how = (
-        f"recprune apply {found.places.big} plan.json -o small keeps the plan; report against the model it was made for"
-    )
+    apply = f"recprune apply {found.places.big} plan.json -o small"
+    how = f"{apply}, which keeps the plan; report against the model it was made for"
     return Missing(what, found.no_plan, how)

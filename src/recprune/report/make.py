@@ -9,11 +9,11 @@ from typing import Any
 import recprune
 from recprune import discover
 from recprune.report import sections
-from recprune.report.blocks import Section
+from recprune.report.blocks import Missing, Section
 from recprune.report.found import Found
 from recprune.report.sections.asked import sentence, title
 
-__all__ = ["Report", "report"]
+__all__ = ["Report", "for_people", "report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,13 @@ def report(found: Found) -> Report:
     modules = sorted((discover.module(sections, name) for name in discover.names(sections)), key=lambda m: m.PLACE)
     made = tuple(getattr(module, module.__all__[0])(found) for module in modules)
     return Report(title(found), sentence(found), made)
+
+
+def for_people(report: Report) -> tuple[Section, ...]:
+    """The sections that say something; what nothing is known of stands in one at the end."""
+    full = [one for one in report.sections if not all(isinstance(block, Missing) for block in one.blocks)]
+    rest = tuple(block for one in report.sections if one not in full for block in one.blocks)
+    return (*full, *([Section("missing", "Not in this report", rest)] if rest else []))
 
 
 def _fields(value: Any) -> dict[str, Any]:

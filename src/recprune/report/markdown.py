@@ -21,7 +21,7 @@ from recprune.report.blocks import (
     Value,
     Words,
 )
-from recprune.report.make import Report
+from recprune.report.make import Report, for_people
 from recprune.report.text import LONGEST, PARAGRAPH, safe
 from recprune.report.told import interval, told
 
@@ -34,7 +34,7 @@ MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]#|~"})
 def markdown(report: Report) -> str:
     """Headings, tables and lists; panels of charts stand in the page alone."""
     parts = [f"# {plain(report.title)}", plain(report.asked)]
-    for section in report.sections:
+    for section in for_people(report):
         parts += [f"## {plain(section.title)}", *blocks_of(section.blocks)]
     return "\n\n".join(part for part in parts if part) + "\n"
 

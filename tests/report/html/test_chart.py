@@ -59,3 +59,41 @@ def test_whiskers_stay_inside_the_drawing(low):
     y = places(text)["model-after"][1]
     (a, b) = re.search(r'class="reach" x1="0" x2="0" y1="([-\d.]+)" y2="([-\d.]+)"', text).groups()
     assert 40 < y + float(b) < y + float(a) < 290
+
+
+def labels(text):
+    found = re.findall(
+        r'<text class="label (\w+)" x="([-\d.]+)" y="([-\d.]+)" text-anchor="(\w+)">([^<]*)</text>', text
+    )
+    return {name: (kind, float(x), float(y), anchor) for kind, x, y, anchor, name in found}
+
+
+def crowded(rivals):
+    dots = [Dot("before", "before", Value(1000, "bytes"), Value(1.0, "share"), "model-before")]
+    dots += [Dot("after", "after", Value(400, "bytes"), Value(0.98, "share"), "model-after")]
+    dots += [
+        Dot(f"rival {n}", "rival", Value(400 + n, "bytes"), Value(0.98, "share"), f"model-rival-{n}") for n in rivals
+    ]
+    return chart(Chart("Quality", "bytes", "ndcg", True, False, tuple(dots)))
+
+
+def test_the_two_models_and_the_rivals_stand_by_their_names():
+    assert {name: label[0] for name, label in labels(chart(drawn())).items()} == {
+        "larger": "before",
+        "smaller": "after",
+        "&lt;b&gt;": "rival",
+    }
+
+
+def test_names_do_not_cover_each_other_and_rivals_without_room_have_none():
+    found = labels(crowded(range(1, 12)))
+    assert {"larger", "smaller"} <= set(found)
+    assert 3 <= len(found) < 13
+    boxes = []
+    for name, (_, x, y, anchor) in found.items():
+        wide = 7 * len(name)
+        left = x - {"start": 0, "middle": wide / 2, "end": wide}[anchor]
+        boxes.append((left, y - 10, left + wide, y + 2))
+    for n, one in enumerate(boxes):
+        for other in boxes[:n]:
+            assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]

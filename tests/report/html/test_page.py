@@ -155,3 +155,8 @@ def test_without_a_script_a_point_still_leads_to_its_plan(browser, pages):
         assert browser.value("getComputedStyle(document.querySelector('#stop-4')).display") == "flex"
     finally:
         browser.ask("Emulation.setScriptExecutionDisabled", value=False)
+
+
+def test_a_command_that_gets_what_is_missing_stands_out(pages):
+    text = pages["lists"].read_text(encoding="utf-8")
+    assert re.search(r'class="missing">.*?<code>recprune bench [^<]+</code>', text)

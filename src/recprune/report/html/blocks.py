@@ -31,6 +31,8 @@ from recprune.report.told import told
 
 __all__ = ["shown"]
 
+FULL = 5
+"""Columns from which on a table is as wide as the page."""
 MOST = 200
 """Rows of a table that a page shows; the JSON has all."""
 
@@ -54,9 +56,15 @@ def _words(block: Words) -> str:
 
 
 def _missing(block: Missing) -> str:
-    how = f" To get it: {safe(block.how, PARAGRAPH)}." if block.how else ""
+    how = f" To get it: {_command(block.how)}." if block.how else ""
     why = safe(block.why.rstrip("."), PARAGRAPH)
     return f'<p class="missing"><strong>{safe(block.what)}</strong>: not here, for {why}.{how}</p>'
+
+
+def _command(how: str) -> str:
+    """What to do; a command at its beginning stands out, for it is to be copied."""
+    command, comma, rest = how.partition(",") if how.startswith("recprune ") else ("", "", how)
+    return (f"<code>{safe(command)}</code>" if command else "") + safe(f"{comma}{rest}", PARAGRAPH)
 
 
 def _tiles(block: Tiles) -> str:
@@ -78,7 +86,8 @@ def _table(block: Table) -> str:
     more = len(block.rows) - MOST
     left = f'<p class="soft">{more:,} further rows stand in the JSON twin (--format json).</p>' if more > 0 else ""
     caption = "" if block.folded or not block.caption else f"<caption>{safe(block.caption)}</caption>"
-    made = region(block.caption, f"<table>{caption}{_head(block, numeric)}<tbody>{body}</tbody></table>") + left
+    kind = " class=full" if len(block.columns) >= FULL else ""
+    made = region(block.caption, f"<table{kind}>{caption}{_head(block, numeric)}<tbody>{body}</tbody></table>") + left
     return f"<details><summary>{safe(block.caption)}</summary>{made}</details>" if block.folded else made
 
 

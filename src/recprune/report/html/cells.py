@@ -8,6 +8,7 @@ from recprune.report.told import exact, interval, told
 
 __all__ = ["cell", "hint", "region", "row_head"]
 
+TONES = {"better": "good", "worse": "bad"}
 LONG = 36
 """Characters of a text that may break anywhere."""
 
@@ -15,7 +16,7 @@ LONG = 36
 def cell(found: Cell) -> str:
     """A text, or a number to the right with its interval below it."""
     if isinstance(found, str):
-        return f"<td{_long(found)}>{safe(found)}</td>"
+        return f"<td{_kind(found)}>{safe(found)}</td>"
     reach = interval(found)
     below = f'<span class="range">{safe(reach)}</span>' if reach else ""
     return f'<td class="n"{hint(found)}>{safe(told(found))}{below}</td>'
@@ -36,6 +37,12 @@ def region(caption: str, inner: str) -> str:
     """A table that scrolls by itself where it is too wide; a keyboard reaches it, too."""
     name = f' role="region" tabindex="0" aria-label="{safe(caption)}"' if caption else ""
     return f'<div class="scroll"{name}>{inner}</div>'
+
+
+def _kind(text: str) -> str:
+    """What is better or worse is told by a colour too."""
+    verdict = text.partition(" ")[0]
+    return f" class={TONES[verdict]}" if verdict in TONES else _long(text)
 
 
 def _long(text: str) -> str:

@@ -16,6 +16,12 @@ WIDE, HIGH = 460, 330
 LEFT, RIGHT, TOP, BOTTOM = 52, 444, 50, 282
 LEAST = 0.01
 """Least span of quality that is drawn: smaller differences are not blown up."""
+LETTER = 7.4
+"""How wide a letter of a name is, about."""
+PLACES = ((11, 4, "start"), (-11, 4, "end"), (10, -9, "start"), (-10, -9, "end"), (0, -15, "middle"), (0, 24, "middle"),
+          (10, 18, "start"), (-10, 18, "end"))  # fmt: skip
+"""Where a name may stand: across and down from its point, and which end of it is there."""
+Box = tuple[float, float, float, float]
 SHORT = {"before": "larger", "after": "smaller"}
 ORDER = {"stop": 0, "before": 1, "after": 2, "rival": 3}
 """What is drawn first; small marks come last, so that a large one does not hide them."""
@@ -114,7 +120,7 @@ def _dot(dot: Dot, xs: Scale, ys: Scale) -> str:
 
 def _hit(dot: Dot) -> str:
     """Where a pointer meets the point."""
-    return f'<circle class="hit" r="{8 if dot.kind == "rival" else 12}"/>'
+    return f'<circle class="hit" r="{10 if dot.kind == "rival" else 12}"/>'
 
 
 def _number(dot: Dot) -> int:
@@ -131,13 +137,39 @@ def _aloud(dot: Dot) -> str:
 
 
 def _labels(dots: list[Dot], xs: Scale, ys: Scale) -> Iterator[str]:
-    """The two models by name: on the side where there is room, one above and one below where they are close."""
-    named = [dot for dot in dots if dot.kind in SHORT and dot.x.number and dot.y.number is not None]
+    """Names beside their points: always of the two models, of rivals where there is room."""
+    points = [(xs.at(dot.x.number or 0.0), ys.at(dot.y.number or 0.0)) for dot in dots if _placed(dot)]
+    named = sorted((dot for dot in dots if dot.kind != "stop" and _placed(dot)), key=lambda dot: dot.kind == "rival")
+    taken: list[Box] = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
     for dot in named:
-        x, y = xs.at(dot.x.number or 0.0), ys.at(dot.y.number or 0.0)
-        right = x > (LEFT + RIGHT) / 2
-        down = dot.kind == "after" and y < BOTTOM - 26
-        yield (
-            f'<text class="label" x="{x + (-10 if right else 10)}" y="{y + (18 if down else -9)}" '
-            f'text-anchor="{"end" if right else "start"}">{SHORT[dot.kind]}</text>'
-        )
+        x, y, text = xs.at(dot.x.number or 0.0), ys.at(dot.y.number or 0.0), SHORT.get(dot.kind, dot.name)
+        far = 5 if dot.kind == "after" else 0
+        places = [(across + far * ((across > 0) - (across < 0)), down, anchor) for across, down, anchor in PLACES]
+        boxes = [(place, _box(x, y, place, text)) for place in places]
+        free = [one for one in boxes if _inside(one[1]) and not any(_meet(one[1], other) for other in taken)]
+        if free or dot.kind in SHORT:
+            (across, down, anchor), box = (free or boxes)[0]
+            taken.append(box)
+            yield (
+                f'<text class="label {dot.kind}" x="{x + across:g}" y="{y + down:g}" '
+                f'text-anchor="{anchor}">{safe(text)}</text>'
+            )
+
+
+def _placed(dot: Dot) -> bool:
+    return bool(dot.x.number) and dot.y.number is not None
+
+
+def _box(x: float, y: float, place: tuple[int, int, str], text: str) -> Box:
+    across, down, anchor = place
+    wide = LETTER * len(text)
+    left = x + across - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
+    return left, y + down - 11, left + wide, y + down + 3
+
+
+def _inside(box: Box) -> bool:
+    return box[0] >= LEFT and box[2] <= WIDE and box[1] >= TOP - 14 and box[3] <= BOTTOM
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

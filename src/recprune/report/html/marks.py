@@ -22,6 +22,6 @@ def mark(kind: str, number: int = 0) -> str:
     if kind == "before":
         return '<path class="mark" d="M-5.5 -5.5H5.5V5.5H-5.5Z"/>'
     if kind == "rival":
-        return f'<path class="mark" transform="scale(0.85)" d="{RIVALS[(number - 1) % len(RIVALS)]}"/>'
+        return f'<path class="mark" d="{RIVALS[(number - 1) % len(RIVALS)]}"/>'
     radius = 8.5 if kind == "after" else 4.5 if number else 3.5
     return f'<circle class="mark" r="{radius}"/>'

@@ -7,7 +7,7 @@ import hashlib
 
 from recprune.report.blocks import Section
 from recprune.report.html.blocks import shown
-from recprune.report.make import Report
+from recprune.report.make import Report, for_people
 from recprune.report.page import SCRIPT, STYLE
 from recprune.report.text import safe
 
@@ -16,7 +16,8 @@ __all__ = ["page"]
 
 def page(report: Report) -> str:
     """The whole file. Its policy names the one style and the one script by their checksums, and forbids all else."""
-    links = "".join(f'<li><a href="#{safe(one.name)}">{safe(one.title)}</a></li>' for one in report.sections)
+    sections = for_people(report)
+    links = "".join(f'<li><a href="#{safe(one.name)}">{safe(one.title)}</a></li>' for one in sections)
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -36,7 +37,7 @@ def page(report: Report) -> str:
 </header>
 <nav aria-label="Sections"><ul>{links}</ul></nav>
 <main>
-{"".join(map(_section, report.sections))}
+{"".join(map(_section, sections))}
 </main>
 <footer><p>Made by recprune {safe(report.version)} from the folders of the two models and their data.</p></footer>
 <script>{SCRIPT}</script>

@@ -19,7 +19,7 @@ def fields(found: Found) -> Section:
 def _blocks(found: Found) -> tuple[Block, ...]:
     if found.ranks:
         why = "this model takes no fields: it ranks items by what a user had"
-        how = "recprune select PREPARED --model deepfm -o fewer/ finds those that a click model needs"
+        how = "recprune select PREPARED --model deepfm -o fewer/, which finds those that a click model needs"
         return (Missing("Importance of fields", why, how),)
     if not found.fields:
         if found.judged is not None:
