@@ -13,12 +13,15 @@ from torch.nn.utils import parametrize
 from recprune.data.dataset import Dataset, Histories
 from recprune.data.sequences import sequences_before
 from recprune.evaluation.inputs import device_of
+from recprune.models._tied import TiedSequence
 from recprune.training import losses
 from recprune.training.draw import sampler
 from recprune.training.options import FitOptions
 from recprune.training.positives import sequence_length
 from recprune.training.samples import Samples, checksum
+from recprune.training.sharded import ShardedEmbedding
 from recprune.training.softmax_of_all import Workspace, softmax_of_all
+from recprune.training.softmax_of_shards import softmax_of_shards
 
 __all__ = ["learns_all_positions", "position_samples", "windows"]
 
@@ -47,12 +50,12 @@ def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) 
     def terms(rows: Tensor) -> int:
         return int(torch.count_nonzero(wanted[rows]))
 
-    def answers(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(n, dim) states, (n,) targets, (n_items, dim)."""
+    def answers(rows: Tensor) -> tuple[Tensor, Tensor, Tensor | ShardedEmbedding]:
+        """(n, dim) states, (n,) targets, (n_items, dim); or the table that lies in shards."""
         longest = int(lengths[rows].max())
         target = wanted[rows, -longest:]
         with parametrize.cached():
-            states, items = model.states(shown[rows, -longest:]), model.catalogue()
+            states, items = model.states(shown[rows, -longest:]), _parted(model) or model.catalogue()
         return states[target > 0], target[target > 0], items
 
     if loss == "softmax":
@@ -63,8 +66,10 @@ def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) 
     def sampled(rows: Tensor, generator: torch.Generator) -> Tensor:
         states, target, items = answers(rows)
         drawn = draw((options.negatives,), generator)
-        positive = (states * items[target]).sum(1)
-        return losses.sampled_softmax(positive, states @ items[drawn].T, log_q[drawn], drawn == target.unsqueeze(1))
+        both = torch.cat([target, drawn])
+        found = items(both) if isinstance(items, ShardedEmbedding) else items[both]
+        positive, negative = (states * found[: len(target)]).sum(1), states @ found[len(target) :].T
+        return losses.sampled_softmax(positive, negative, log_q[drawn], drawn == target.unsqueeze(1))
 
     return Samples(len(shown), sampled, sum_of, lengths, terms)
 
@@ -94,8 +99,17 @@ def windows(histories: Histories, length: int) -> tuple[NDArray[np.int32], NDArr
     return shown[some], wanted[some].astype(np.int32)
 
 
-def _softmax(states: Tensor, target: Tensor, items: Tensor, space: Workspace) -> Tensor:
+def _parted(model: Any) -> ShardedEmbedding | None:
+    """The table that states are compared with, where its rows lie with many workers."""
+    table = getattr(model, "item", None)
+    plain = getattr(type(model), "catalogue", None) is TiedSequence.catalogue
+    return table if plain and isinstance(table, ShardedEmbedding) else None
+
+
+def _softmax(states: Tensor, target: Tensor, items: Tensor | ShardedEmbedding, space: Workspace) -> Tensor:
     """Mean cross-entropy over all items: states (n, dim), target (n,), items (n_items, dim)."""
+    if isinstance(items, ShardedEmbedding):
+        return softmax_of_shards(states, target, items, unknown=False).mean()
     step, total = max(1, BLOCK // len(items)), states.new_zeros(())
     for begin in range(0, len(states), step):
         some, answer = states[begin : begin + step], target[begin : begin + step]

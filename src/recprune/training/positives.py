@@ -14,10 +14,13 @@ from recprune.data.dataset import Dataset, Histories
 from recprune.data.sequences import sequences_before
 from recprune.errors import TrainingError
 from recprune.evaluation.inputs import device_of
+from recprune.models._factors import Factors
 from recprune.training import losses, soft_losses
 from recprune.training.draw import sampler
 from recprune.training.options import FitOptions
 from recprune.training.samples import Samples, checksum
+from recprune.training.sharded import ShardedEmbedding
+from recprune.training.softmax_of_shards import softmax_of_shards
 from recprune.training.teacher import Teacher
 
 __all__ = ["positive_samples", "sequence_length"]
@@ -42,6 +45,9 @@ def positive_samples(
     if loss == "softmax":
 
         def full(rows: Tensor, _: torch.Generator) -> Tensor:
+            if teacher is None and type(model).forward is Factors.forward and isinstance(model.item, ShardedEmbedding):
+                query = model.query(*(i[rows] for i in inputs))
+                return softmax_of_shards(query, target[rows], model.item, model.bias).mean()
             scores = model(*(i[rows] for i in inputs))
             hard = losses.softmax(scores, target[rows])
             if teacher is None:
