@@ -21,7 +21,7 @@ from recprune.training.state import BeforeEpoch
 
 __all__ = ["PAIRS", "Pair", "clicks", "epoch", "lists", "marked", "recent", "sequences", "solved"]
 
-LENGTH, USERS, ROWS = 20, 256, 51_200
+LENGTH, USERS, ROWS = 20, 256, 25_600
 """Items of a sequence and users that have one; rows of clicks."""
 CLICKS = 2048
 WINDOWS = CLICKS // LENGTH
