@@ -35,6 +35,9 @@ def test_a_model_that_nothing_left_is_as_good_as_it_was(at_desk):
     found = measure(at_desk("lists"), factor=0.0)[1]
     assert found["before"]["metrics"] == found["after"]["metrics"]
     assert {one["verdict"] for one in found["differences"]} <= {"equal", "not tested"}
+    assert found["verdict"].endswith("0.0% of the bytes and 0.0% of the parameters are gone.")
+    assert found["losses"]
+    assert not any(words in found["verdict"] or "test item" in words for words in found["losses"])
 
 
 def test_what_was_made_is_known_again_by_its_plan_and_its_training(at_desk):

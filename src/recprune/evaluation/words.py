@@ -68,9 +68,10 @@ def _unreached(found: Comparison) -> Iterator[str]:
     if before is None or after is None:
         return
     share = after.unreachable_pairs / max(after.pairs, 1)
+    part = {"valid": "validation"}.get(found.part, found.part)
     yield (
-        f"Of {after.items:,} test items {after.unreachable:,} can no longer be recommended to anybody "
-        f"({share:.1%} of the test pairs; before {before.unreachable:,}), and {after.unlisted:,} stand in nobody's "
+        f"Of {after.items:,} {part} items {after.unreachable:,} can no longer be recommended to anybody "
+        f"({share:.1%} of the {part} pairs; before {before.unreachable:,}), and {after.unlisted:,} stand in nobody's "
         f"list (before {before.unlisted:,})."
     )
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recprune.data.dataset import Split
+from recprune.evaluation import words
 from recprune.evaluation.compare import compare
 from recprune.evaluation.comparison import Comparison
 from recprune.evaluation.evaluate import task_of
@@ -103,7 +104,8 @@ def _told(found: Comparison) -> dict[str, Any]:
         **rest,
         "differences": content["differences"]["after"],
         "headline": found.headline,
-        "verdict": found.verdict(),
+        "verdict": " ".join([f"{found.sentence(found.headline)}.", *words.gains(found)]),
+        "losses": list(words.losses(found)),
     }
 
 

@@ -145,6 +145,9 @@ def test_a_budget_goes_from_the_slider_to_a_folder(workshop, open_at, browser, s
     table = seen.text("measured")
     for words in ("features P", "network Q", "ms a request", "auc" if name == "clicks" else "ndcg@20", "On validation"):
         assert words in table
+    verdicts = seen("[...document.querySelectorAll('#measured tbody td:last-child')].map((cell) => cell.textContent)")
+    assert set(verdicts) <= {"", "as fast", "better", "equal", "not told apart", "worse", "not tested"}
+    assert len(set(verdicts)) > 2
     seen.calm()
     seen.put("epochs", "0")
     seen.says("verdict", "This was measured for another plan: factor 0.3, ")

@@ -17,6 +17,16 @@ export function number(value) {
   return Math.abs(value) >= 1000 ? count(Math.round(value)) : String(Number(value.toPrecision(4)));
 }
 
+// With four places, so that values can be read down a column.
+export const metric = (value) => (value === null || value === undefined ? "–" : value.toFixed(4));
+
+// The difference of two of them.
+export function change(value) {
+  if (value === null || value === undefined) return "–";
+  const words = metric(Math.abs(value));
+  return (Number(words) === 0 ? "" : value > 0 ? "+" : "−") + words;
+}
+
 export function signed(value) {
   return value === null || value === undefined ? "–" : (value > 0 ? "+" : value < 0 ? "−" : "±") + number(Math.abs(value));
 }

@@ -1,6 +1,6 @@
 // What was measured, what a user gets, and what was written.
 
-import { at, count, element, number, signed, table } from "./parts.js";
+import { at, change, count, element, metric, number, table } from "./parts.js";
 
 function spread(value, low, high) {
   const made = element("span", value);
@@ -11,7 +11,14 @@ function spread(value, low, high) {
 const milliseconds = (speed) => spread(number(speed.median), number(speed.low), number(speed.high));
 
 function range(one) {
-  return one && one.low !== null ? spread(signed(one.value), signed(one.low), signed(one.high)) : signed(one?.value);
+  return one && one.low !== null ? spread(change(one.value), change(one.low), change(one.high)) : change(one?.value);
+}
+
+const TONES = { better: "good", worse: "bad" };
+
+function verdict(one) {
+  const said = one?.verdict === "open" ? "not told apart" : one?.verdict ?? "";
+  return element("span", said, TONES[said] ?? "");
 }
 
 function framed(made, name) {
@@ -32,24 +39,26 @@ export function showMeasured(found, plan, current) {
   const { before, after, times } = found;
   const differences = Object.fromEntries(found.differences.map((one) => [one.metric, one]));
   const rows = [
-    ["features P", count(before.features), count(after.features), ""],
-    ["network Q", count(before.network), count(after.network), ""],
-    ["bytes of all tensors", count(before.bytes), count(after.bytes), ""],
+    ["features P", count(before.features), count(after.features), "", ""],
+    ["network Q", count(before.network), count(after.network), "", ""],
+    ["bytes of all tensors", count(before.bytes), count(after.bytes), "", ""],
     ...Object.entries(times).map(([name, one]) => [
       timeOf(name, one.before.rows),
-      milliseconds(one.before), milliseconds(one.after), `${number(one.ratio.median)} times as fast`,
+      milliseconds(one.before), milliseconds(one.after), `${one.ratio.median.toFixed(2)} ×`, "as fast",
     ]),
     ...Object.keys(before.metrics).map((name) => [
-      name, number(before.metrics[name]), number(after.metrics[name]), range(differences[name]),
+      name, metric(before.metrics[name]), metric(after.metrics[name]), range(differences[name]), verdict(differences[name]),
     ]),
   ];
   const caption = `On ${found.part === "valid" ? "validation" : found.part}, ${count(found.cases)} ${found.unit}s; `
     + `intervals of ${100 * found.level}%`;
-  const columns = [["What", ""], ["Before", "n"], ["After", "n"], ["Difference", "n"]];
+  const columns = [["What", ""], ["Before", "n"], ["After", "n"], ["Difference", "n"], ["Verdict", ""]];
   const frame = framed(table(element("table"), columns, rows, caption), "Measured before and after");
   const of = current ? `Measured: ${plan}. ` : `This was measured for another plan: ${plan}. `;
   if (at("verdict").textContent !== of + found.verdict) at("verdict").textContent = of + found.verdict;
-  at("measured").replaceChildren(frame);
+  const points = element("ul", "", "soft");
+  points.append(...found.losses.map((words) => element("li", words)));
+  at("measured").replaceChildren(frame, points);
 }
 
 // Everything that was measured since the page was opened, the latest first.
@@ -57,7 +66,7 @@ export function showSoFar(all) {
   if (all.length < 2) return;
   const { headline } = all[0];
   const rows = all.map((one) => [
-    one.words, count(one.bytes), number(one.after.metrics[headline]), number(one.times.request.after.median),
+    one.words, count(one.bytes), metric(one.after.metrics[headline]), number(one.times.request.after.median),
   ]);
   const columns = [["Plan", ""], ["Weights file", "n"], [headline, "n"], ["ms a request", "n"]];
   const words = "Measured so far";
