@@ -3,7 +3,7 @@
 import pytest
 
 from recprune.errors import DataError
-from recprune.scale.resumed import resumed
+from recprune.scale.resumed import resumed, workplace
 
 
 def test_the_same_work_is_kept_and_another_one_removed(tmp_path):
@@ -17,8 +17,15 @@ def test_the_same_work_is_kept_and_another_one_removed(tmp_path):
     assert (tmp_path / "given").read_text() == "stays"
 
 
-def test_what_is_no_work_of_ours_is_not_removed(tmp_path):
+def test_work_lies_beside_its_result_or_where_it_is_said(tmp_path):
+    assert workplace(None, tmp_path / "out") == tmp_path / ".out.work"
+    assert workplace(tmp_path / "elsewhere", tmp_path / "out").is_dir()
+
+
+def test_a_folder_with_something_else_in_it_is_no_place_for_work(tmp_path):
     (tmp_path / "letter.txt").write_text("keep me")
     with pytest.raises(DataError, match=r"letter\.txt"):
-        resumed(tmp_path, {"rows": 3})
-    assert (tmp_path / "letter.txt").read_text() == "keep me"
+        workplace(tmp_path, tmp_path / "out")
+    assert workplace(tmp_path, tmp_path / "out", ("letter.txt",)) == tmp_path
+    resumed(tmp_path, {"rows": 3}, ("letter.txt",))
+    assert workplace(tmp_path, tmp_path / "out") == tmp_path

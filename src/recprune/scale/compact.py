@@ -37,7 +37,7 @@ from recprune.scale import engines
 from recprune.scale.engines import Engine
 from recprune.scale.pieces import remembered
 from recprune.scale.preparing.run import Scale
-from recprune.scale.resumed import resumed
+from recprune.scale.resumed import resumed, workplace
 
 __all__ = ["SHARDS", "Shards", "compact_shards", "restricted_ids"]
 
@@ -105,8 +105,7 @@ def compact_shards(
     if not max(first, 1) <= rows <= total:
         raise BudgetError(f"{rows:,} rows cannot stay of {total:,}, {first:,} of which stay whatever they are worth")
     _refuse_others(out)
-    folder = scale.folder or out.resolve().with_name(f".{out.name}.work")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = workplace(scale.folder, out)
     with lock(folder), load(engines, scale.engine)(scale.workers) as engine:
         shards = Shards(tables, given, first, str(folder.resolve()))
         resumed(folder, {**shards.facts(), "rows": rows})

@@ -12,31 +12,34 @@ from typing import Any
 from recprune.errors import DataError
 from recprune.scale.pieces import put_json
 
-__all__ = ["resumed"]
+__all__ = ["resumed", "workplace"]
 
 SAID = "job.json"
 
 
+def workplace(given: Path | None, out: Path, spared: Collection[str] = ()) -> Path:
+    """A folder for what is made on the way to `out`: the one that is given, or `.NAME.work` beside it; made where it is
+    missing, and to be removed in the end. Raises DataError where something is in it that is no work of ours."""
+    folder = given or out.resolve().with_name(f".{out.name}.work")
+    folder.mkdir(parents=True, exist_ok=True)
+    others = sorted(path.name for path in folder.iterdir() if path.name[0] != "." and path.name not in spared)
+    if others and not (folder / SAID).is_file():
+        why = f"{folder} holds {others[0]!r}, which is no work of ours and would be removed; name another folder"
+        raise DataError(why, path=str(folder))
+    return folder
+
+
 def resumed(folder: Path, facts: Mapping[str, Any], spared: Collection[str] = ()) -> None:
     """Keep what the folder holds of the work with these facts, made since this machine was started, and remove anything
-    else but the files `spared`; files there need not have reached the disk when a machine loses its power.
-
-    Raises DataError for a folder with something in it that is no work of ours, which would be removed.
-    """
+    else but the files `spared`; files there need not have reached the disk when a machine loses its power."""
     text = json.dumps({**facts, "boot": _boot()}, sort_keys=True, default=str)
     digest, said = hashlib.sha256(text.encode()).hexdigest(), folder / SAID
     if said.is_file() and json.loads(said.read_text(encoding="utf-8")) == digest:
         return
-    there = [path for path in folder.iterdir() if path.name not in (*spared, SAID)]
-    others = sorted(path.name for path in there if path.name[0] != ".")
-    if others and not said.is_file():
-        raise DataError(
-            f"{folder} holds {others[0]!r}, which is no work of ours; name another folder", path=str(folder)
-        )
-    for path in there:
+    for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
-        else:
+        elif path.name not in (*spared, SAID):
             path.unlink()
     put_json(said, digest)
 

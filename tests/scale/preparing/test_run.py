@@ -147,6 +147,15 @@ def test_a_split_by_time_goes_on_after_its_moments_were_found(text, tmp_path, mo
     assert facts == prepare(read(text, roles=ROLES), by=SplitBy("time")).facts()
 
 
+@pytest.mark.parametrize("memory", [SMALL, 1 << 22])
+def test_a_folder_of_work_that_holds_something_else_is_not_emptied(text, tmp_path, memory):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("keep me")
+    with pytest.raises(DataError, match=r"letter\.txt"):
+        prepare_large(text, tmp_path / "out", roles=ROLES, scale=Scale(memory=memory, folder=tmp_path / "mine"))
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
+
+
 def test_work_on_another_log_or_with_other_options_is_thrown_away(text, tmp_path, monkeypatch):
     folder = tmp_path / "work"
     with monkeypatch.context() as patched:

@@ -35,7 +35,7 @@ from recprune.scale.preparing.parting import edges_of_time, put_drawn, ranked
 from recprune.scale.preparing.scatter import scatter
 from recprune.scale.preparing.settle import settle
 from recprune.scale.preparing.source import Source, source_of, source_of_log
-from recprune.scale.resumed import resumed
+from recprune.scale.resumed import resumed, workplace
 
 __all__ = ["Scale", "prepare_large"]
 
@@ -43,6 +43,8 @@ OF_PART, OF_BUCKET = 16, 4
 """Shares of a worker's memory: a part and a bucket take several times their own size while they are worked on."""
 AT_ONCE = 3
 """Times the size of a log that its way in memory takes: a log that fits is not parted by the engine local."""
+SPARED = ("log.parquet", "aside.arrow")
+"""Files that stand in the folder of work before it is known which work it is: a log that had to be read whole."""
 LAYOUT = 2
 """Of the files that stages leave: what another one left is not gone on from."""
 LEAST = 1 << 12
@@ -85,8 +87,7 @@ def prepare_large(
     """
     scale, by, out = scale or Scale(), by or SplitBy(), Path(out)
     refuse_others(out)
-    folder = scale.folder or out.resolve().with_name(f".{out.name}.work")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = workplace(scale.folder, out, SPARED)
     with lock(folder), load(engines, scale.engine)(scale.workers) as engine:
         found, log_of = _source(source, folder, max(LEAST, scale.memory // OF_PART), format, roles, options or {})
         if scale.engine == "local" and AT_ONCE * found.size <= scale.memory:
@@ -154,7 +155,7 @@ def _job(source: Source, folder: Path, cleaning: Mapping[str, Any], by: SplitBy,
 def _go_on(job: Job) -> None:
     facts = {name: value for name, value in asdict(job).items() if name not in ("source", "folder")}
     facts |= {"source": job.source.facts(), "polars": pl.__version__, "layout": LAYOUT}
-    resumed(job.folder, facts, ("log.parquet", "aside.arrow"))
+    resumed(job.folder, facts, SPARED)
 
 
 @dataclass(frozen=True, slots=True)
