@@ -83,6 +83,17 @@ def test_a_log_that_fits_is_prepared_in_memory_by_the_engine_local(text, tmp_pat
     assert scattered == []
 
 
+def test_a_vocabulary_of_more_ids_than_a_row_group_holds_is_that_of_memory(tmp_path):
+    rows = range(300_000)
+    frame = pl.DataFrame(
+        {"user": [f"u{row}" for row in rows], "item": [row % 7 if row > 1000 else -row for row in rows]}
+    )
+    frame.write_parquet(tmp_path / "log.parquet")
+    (tmp_path / "out").mkdir()
+    cleaning = {"min_item": 2}  # some ids leave, which parts the others unevenly
+    same(tmp_path / "log.parquet", tmp_path / "out", Scale(memory=1 << 22), roles=None, cleaning=cleaning)
+
+
 def test_rows_with_a_label_by_a_rule_and_without_users_are_prepared_alike(text, tmp_path):
     roles = Roles(item="item", label="rating", positive="rating >= 4", categorical=("city",), time="at")
     same(text, tmp_path, Scale(memory=SMALL), roles=roles, by=SplitBy("time"))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recprune.data.log import ASIDE
 from recprune.data.store import PARTS, seal
-from recprune.scale.pieces import array, of_shelves, put_table, tables
+from recprune.scale.pieces import array, of_shelves, put_table, table, tables
 from recprune.scale.preparing.job import PART, ROW, WIDTH, Job
 
 __all__ = ["gathered", "only_outside", "written"]
@@ -19,12 +19,12 @@ __all__ = ["gathered", "only_outside", "written"]
 
 def gathered(job: Job, part: int) -> int:
     """Write the rows of a part of the source in their order, a table for train, validation and test each."""
-    table = of_shelves(job.all_of("numbered", "shelf"), part).rechunk()
-    order = _ordered(table[ROW].to_numpy() & ((1 << WIDTH) - 1))
-    parts, rows = table[PART].to_numpy()[order], table.drop(ROW, PART)
+    frame = of_shelves(job.all_of("numbered", "shelf"), part).rechunk()
+    order = _ordered(frame[ROW].to_numpy() & ((1 << WIDTH) - 1))
+    parts, rows = frame[PART].to_numpy()[order], frame.drop(ROW, PART)
     for number, name in enumerate(PARTS):
         put_table(job.place(name, part), rows[order[parts == number]])
-    return table.height
+    return frame.height
 
 
 def _ordered(places: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -42,7 +42,8 @@ def written(job: Job, rows: dict[str, int], folder: Path) -> None:
     names = {}
     for column, name in enumerate(job.ids):
         names[name] = f"vocabulary-{column}.parquet"
-        tables([job.place("vocabulary", column)]).sink_parquet(folder / names[name])
+        ids = table(job.place("vocabulary", column)).rechunk()  # its pieces would become row groups
+        ids.write_parquet(folder / names[name])
     seal(folder, job.roles, rows, names, job.source.origin)
 
 
