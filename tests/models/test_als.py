@@ -87,13 +87,22 @@ def test_a_user_is_folded_in_exactly():
     x = data.matrix(unknown=False)
     wanted = solved_rows(x, model.item.weight.detach(), 0.2, 0.05)
     history = torch.from_numpy(x.toarray())
-    with torch.no_grad():
-        by_kernel = model.query(history)
-        assert torch.allclose(model(history), wanted @ model.item.weight.T, atol=1e-4)
-    assert not by_kernel.requires_grad
-    assert model.query(history).requires_grad
-    assert torch.allclose(by_kernel, wanted, atol=1e-5)
     assert torch.allclose(model.query(history), wanted, atol=1e-4)
+    assert torch.allclose(model(history), wanted @ model.item.weight.T, atol=1e-4)
+
+
+def test_dims_leave_exactly_where_there_are_more_of_them_than_items():
+    split = tiny_split()
+    model = recprune.build("als", split, dim=64, seed=1)
+    fit(model, split)
+    assert [site.size for site in recprune.survey(model, example(model, split)).sites] == [64]
+    with torch.no_grad():  # no principal axes any more, which is when it takes many steps
+        model.item.weight.add_(0.1 * torch.randn(model.item.weight.shape, generator=torch.Generator().manual_seed(0)))
+    history, weight = example(model, split)[0], model.item.weight.detach()
+    ridge = 0.003 * (history.sum(1) + 0.1 * len(weight))
+    left = torch.einsum("un,nd,ne->ude", history + 0.1, weight, weight) + ridge[:, None, None] * torch.eye(64)
+    wanted = torch.linalg.solve(left.double(), (history @ weight).double().unsqueeze(2)).squeeze(2)
+    assert torch.allclose(model.query(history).double(), wanted, atol=1e-5)
 
 
 def test_a_graph_says_what_the_model_says():

@@ -7,21 +7,21 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from recprune.data.dataset import Histories, Split
 from recprune.encodings.codes import is_graph
 from recprune.encodings.faces import Packed, scores
 from recprune.errors import DataError
-from recprune.kernels.least_squares import least_squares
-from recprune.kernels.products import is_plain
 from recprune.models._alternating import alternate
 from recprune.models._closed import check_items, check_reg
 
 __all__ = ["Als"]
 
-STEPS = 16
-"""Steps of conjugate gradients by which a user is found."""
+STEPS, MOST = 16, 64
+"""Steps of conjugate gradients by which a user is found: in a graph; and where it ends once nothing is left to gain."""
+
+ENOUGH = 1e-16
+"""Share of a user's squared residual, at the beginning, that is nothing in float32."""
 
 
 class Als(nn.Module):
@@ -60,8 +60,6 @@ class Als(nn.Module):
 
     def query(self, history: Tensor) -> Tensor:
         """(batch, dim): the users of these histories."""
-        if _is_numbers(self.item, history):
-            return self._read(history)
         alpha, weight = float(self.config["alpha"]), _weight(self.item).double()
         ridge = (
             float(self.config["reg"]) * (history.sum(1, keepdim=True) + alpha * int(self.config["n_items"])).double()
@@ -69,17 +67,6 @@ class Als(nn.Module):
         taken, wanted = _by_all(weight, history.double()) if is_graph() else _by_entries(weight, history)
         rest, diagonal = alpha * (weight.T @ weight), alpha * weight.square().sum(0) + ridge
         return _solved(lambda w: taken(w) + w @ rest + ridge * w, wanted, diagonal).to(history.dtype)
-
-    def _read(self, history: Tensor) -> Tensor:
-        """The same by the kernel, which reads the items of the histories alone."""
-        weight, alpha, reg = _weight(self.item), float(self.config["alpha"]), float(self.config["reg"])
-        users, items = history.nonzero(as_tuple=True)
-        starts = torch.bincount(users, minlength=len(history)).cumsum(0)
-        ridge = reg * (history.sum(1) + alpha * int(self.config["n_items"]))
-        begin = history.new_zeros(len(history), weight.shape[1])
-        much, rest = history[users, items], alpha * (weight.T @ weight)
-        parts = F.pad(starts, (1, 0)).numpy(), items.numpy(), weight, rest, ridge, begin
-        return least_squares(*parts, steps=STEPS, weights=much)
 
     @torch.no_grad()
     def refit_(self, histories: Histories, reg: float | None = None) -> None:
@@ -96,12 +83,6 @@ class Als(nn.Module):
 
 
 Product = Callable[[Tensor], Tensor]
-
-
-def _is_numbers(table: nn.Module, history: Tensor) -> bool:
-    """Whether numbers alone are asked for, by numbers as the kernel takes them."""
-    weight = getattr(table, "weight", None)
-    return type(table) is nn.Embedding and isinstance(weight, Tensor) and is_plain(weight) and is_plain(history)
 
 
 def _weight(table: nn.Module) -> Tensor:
@@ -132,7 +113,10 @@ def _solved(product: Product, wanted: Tensor, diagonal: Tensor) -> Tensor:
     out, rest = torch.zeros_like(wanted), wanted
     near = rest / diagonal
     way, size = near, (rest * near).sum(1, keepdim=True)
-    for _ in range(STEPS):
+    graph, enough = is_graph(), ENOUGH * size
+    for _ in range(STEPS if graph else MOST):
+        if not graph and not bool((size > enough).any()):
+            break
         turned = product(way)
         length = size / (way * turned).sum(1, keepdim=True).clamp(min=tiny)
         out, rest = out + length * way, rest - length * turned
