@@ -4,6 +4,7 @@ Those of the server stand in tests/serving/test_cases.py, some beside what they 
 """
 
 import hashlib
+import importlib
 import json
 import math
 import os
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +23,7 @@ import polars as pl
 import pytest
 import torch
 from safetensors.torch import save as to_bytes
+from safetensors.torch import save_file
 
 import recprune
 from recprune import atomic
@@ -28,21 +31,28 @@ from recprune.artifact import load, opening, record, save, weights
 from recprune.artifact.manifest import sealed
 from recprune.artifact.speeds import Speeds, Took
 from recprune.artifact.writing import checksum
-from recprune.data.dataset import Roles
+from recprune.data.dataset import Dataset, Roles
 from recprune.data.features import FeatureMatrix
 from recprune.data.formats import delimited
 from recprune.data.log import Log, clean
 from recprune.data.logtoml import read_log_toml
-from recprune.data.split import split_by_user_time, split_given, split_last
+from recprune.data.split import split_by_time, split_by_user_time, split_given, split_last, split_random
 from recprune.data.vocabulary import Vocabulary
 from recprune.encodings.item_item import ItemItem
 from recprune.errors import ArtifactError, BudgetError, DataError, RecpruneError, SurgeryError, TrainingError
 from recprune.evaluation.clicks import click_scores
+from recprune.evaluation.ranking import rank
 from recprune.importing.run import import_file
+from recprune.kernels import dispatch
+from recprune.kernels.dispatch import LEVELS
+from recprune.large import compact
 from recprune.models.ease import Ease
 from recprune.models.mf import MF
 from recprune.planning.file_size import DTYPES
 from recprune.recipe.agree import agree
+from recprune.recipe.gradual import gradual
+from recprune.recipe.pruned import Pruned
+from recprune.recipe.stages import silent
 from recprune.surgery import masked
 from recprune.testing import tiny_clicks, tiny_split
 from recprune.testing.faults import CALLS, Faults
@@ -134,6 +144,49 @@ def test_case_3_a_full_disk_is_told_in_bytes_before_anything_is_written(
     monkeypatch.setattr(atomic.shutil, "disk_usage", lambda place: type("Usage", (), {"free": 9}))
     with pytest.raises(ArtifactError, match=r"[\d,]+ bytes are needed and 9 are free"):
         save(tmp_path / "a", mf(2.0))
+    assert numbers_of(tmp_path / "a") == {1.0}
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def table_of(path: Path) -> Path:
+    save_file({"t": torch.arange(600.0).view(100, 6)}, path)
+    return path
+
+
+def test_case_3_a_table_too_large_for_the_disk_is_told_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    table = table_of(tmp_path / "big")
+    compact(table, tmp_path / "small", 3)
+    before = (tmp_path / "small").read_bytes()
+    needed = []
+    for free in (9, 0):
+        monkeypatch.setattr(atomic.shutil, "disk_usage", lambda place, free=free: type("Usage", (), {"free": free}))
+        with monkeypatch.context() as patch:
+            patch.setattr(importlib.import_module("recprune.large.compact"), "measured", None)  # reads the table
+            with pytest.raises(ArtifactError) as error:
+                compact(table, tmp_path / "small", 50)
+        found = re.search(r"([\d,]+) bytes are needed and (\d) are free", str(error.value))
+        assert found is not None
+        assert found[2] == str(free)
+        needed.append(int(found[1].replace(",", "")))
+    assert (tmp_path / "small").read_bytes() == before
+    assert sorted(os.listdir(tmp_path)) == ["big", "small"]
+    monkeypatch.setattr(atomic.shutil, "disk_usage", lambda place: type("Usage", (), {"free": needed[0]}))
+    assert needed[0] == needed[1] == compact(table, tmp_path / "small", 50).bytes + 100 * 4  # and a score a row
+
+
+@pytest.mark.parametrize("at", [1, 3, 5, 7, 9, 12])
+def test_case_3_a_disk_that_fills_up_on_the_way_leaves_the_old_artifact_and_nothing_else(
+    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    save(tmp_path / "a", mf(1.0))
+    faults = Faults("ENOSPC", at)
+    monkeypatch.setattr(atomic, "os", faults)
+    with pytest.raises(ArtifactError, match="No space left"):
+        save(tmp_path / "a", mf(2.0))
+    monkeypatch.undo()
+    assert faults.met
     assert numbers_of(tmp_path / "a") == {1.0}
     assert os.listdir(tmp_path) == ["a"]
 
@@ -450,9 +503,37 @@ def test_case_28_equal_times_keep_the_order_of_rows_and_missing_ones_are_refused
     rows = [("a", item, 1.0, 7) for item in "xyzw"]
     split = split_last(recprune.encode(made(rows)))
     assert split.test.vocabularies["item"].decode(split.test["item"]) == ["w"]
-    timeless = Log(made(rows).frame.drop("t"), Roles(user="u", item="i"))
-    with pytest.raises(DataError, match="time"):
-        split_by_user_time(recprune.encode(timeless))
+    timeless = recprune.encode(Log(made(rows).frame.drop("t"), Roles(user="u", item="i")))
+    for needs_time in (split_by_user_time, split_by_time, split_last):
+        with pytest.raises(DataError, match="time"):
+            needs_time(timeless)
+    assert len(split_random(timeless).train) == 2
+
+
+def test_case_28_rows_out_of_order_and_times_to_come_go_by_their_number():
+    later = 4_102_444_800  # 2100-01-01
+    rows = [("a", "x", 1.0, 5), ("a", "y", 1.0, later), ("a", "z", 1.0, -3), ("a", "w", 1.0, 5), ("b", "x", 1.0, 1)]
+    for seed in range(6):
+        order = np.random.default_rng(seed).permutation(len(rows))
+        drawn = recprune.encode(made([rows[at] for at in order]))
+        for split in (split_last(drawn), split_by_user_time(drawn, 0.2, 0.2), split_by_time(drawn, 0.2, 0.2)):
+            words = {name: split.test.vocabularies[name] for name in ("user", "item")}
+            of_a = [item for user, item in decoded(split.test, words) if user == "a"]
+            assert of_a == ["y"]
+            assert "z" in [item for _, item in decoded(split.train, words)]
+
+
+def decoded(part: Dataset, words: dict[str, Vocabulary]) -> list[tuple[str, str]]:
+    return list(zip(*(words[name].decode(part[name]) for name in ("user", "item")), strict=True))
+
+
+def test_case_28_a_row_without_a_time_is_told_by_its_line(tmp_path: Path):
+    (tmp_path / "log.csv").write_text("u,i,t\na,x,1\na,y,\na,z,soon\nb,x,2\n")
+    log = delimited.read(tmp_path / "log.csv", Roles(user="u", item="i", time="t"))
+    assert log.frame.collect()["t"].to_list() == [1, 2]
+    told = log.rejected.rows.select("line", "reason").collect().rows()
+    assert [line for line, _ in told] == [3, 4]
+    assert all("time" in reason for _, reason in told)
 
 
 def test_case_29_a_pair_in_train_and_test_is_an_error_with_the_count():
@@ -484,6 +565,34 @@ def test_case_37_numbers_that_are_not_finite_are_missing_and_constant_ones_are_t
     assert matrix.constant == ("c",)
 
 
+def test_case_37_columns_that_say_nothing_leave_first_and_are_listed():
+    columns = {"u": list("abcd"), "i": list("xyxy"), "p": [1.0, 2.0, 4.0, 9.0], "c": [3.0] * 4, "e": [math.nan] * 4}
+    log = Log(pl.LazyFrame(columns), Roles(user="u", item="i", numeric=("p", "c", "e")))
+    matrix = FeatureMatrix.of_rows(recprune.encode(log), ("p", "c", "e"))
+    assert matrix.constant == ("c", "e")
+    assert "2 constant" in str(matrix)
+    assert not matrix.rows(np.arange(4))[:, 1:].any()
+    chosen = recprune.FeatureSelector(factor=0.67).fit(matrix, np.array([1.0, 2.0, 3.0, 5.0]))
+    assert chosen.get_support().tolist() == [True, False, False]
+
+
+def test_case_37_a_category_met_in_test_alone_has_row_0_of_a_model_that_was_made_before():
+    parts = [
+        Log(
+            pl.LazyFrame({"u": ["a", "b"], "i": ["x", "y"], "city": city}),
+            Roles(user="u", item="i", categorical=("city",)),
+        )
+        for city in (["Bonn", "Ulm"], ["Ulm", "Oslo"])
+    ]
+    train = recprune.encode(parts[0])
+    later = recprune.encode(parts[1], train.vocabularies)
+    assert later["city"].tolist() == [train.vocabularies["city"].encode(["Ulm"])[0], 0]
+    with_all = FeatureMatrix.of_rows(train, ("city",))
+    assert with_all.like(later).shape == with_all.shape
+    bonn, ulm = (with_all.names.index(name) for name in ("city=Bonn", "city=Ulm"))
+    assert with_all.like(later).x.toarray()[:, [bonn, ulm]].tolist() == [[0, 1], [0, 0]]
+
+
 def test_case_38_a_loss_that_is_not_finite_ends_the_training_and_reaches_no_artifact(tmp_path: Path):
     split = tiny_split()
     model = recprune.build("mf", split, dim=4)
@@ -493,6 +602,43 @@ def test_case_38_a_loss_that_is_not_finite_ends_the_training_and_reaches_no_arti
     with pytest.raises(ArtifactError, match="NaN"):
         save(tmp_path / "a", model)
     assert os.listdir(tmp_path) == []
+
+
+class Spoiling(MF):
+    """A factorisation of which one gradient, in one step, is not finite; its losses are."""
+
+    spoil = False
+
+    def forward(self, *columns: torch.Tensor) -> torch.Tensor:
+        out = super().forward(*columns)
+        if self.spoil and out.requires_grad:
+            out.register_hook(lambda gradient: gradient * math.inf)
+        return out
+
+
+def test_case_38_a_gradient_that_is_not_finite_ends_the_training_and_the_checkpoint_before_it_goes_on(tmp_path: Path):
+    split, options = tiny_split(), recprune.FitOptions(epochs=4, checkpoint=tmp_path / "c", threads=1, batch=10_000)
+
+    def fresh() -> Spoiling:
+        torch.manual_seed(0)
+        return Spoiling(split.train.n_users, split.train.n_items, 4)
+
+    whole = fresh()
+    recprune.fit(whole, split, replace(options, checkpoint=None))
+    broken = fresh()
+
+    def spoil(epoch: recprune.training.fit.Epoch) -> None:
+        broken.spoil = epoch.number == 2
+
+    with pytest.raises(TrainingError, match="epoch 3") as error:
+        recprune.fit(broken, split, options, progress=spoil)
+    assert error.value.epoch == 3
+    with pytest.raises(ArtifactError, match="NaN"):
+        save(tmp_path / "a", broken)
+    assert os.listdir(tmp_path) == ["c"]
+    again = fresh()
+    assert len(recprune.fit(again, split, options).history) == 4
+    assert all(map(torch.equal, again.parameters(), whole.parameters()))
 
 
 SPLIT = tiny_split()
@@ -552,6 +698,60 @@ def test_case_41_the_same_plan_comes_again_with_other_threads_and_cutting_nothin
     assert all(map(torch.equal, again.parameters(), small.model.parameters()))
 
 
+@pytest.mark.parametrize("rule", ["magnitude", "taylor", "mse_increase"])
+def test_case_41_pruning_twice_gives_the_same_model_to_the_bit(model: torch.nn.Module, rule: str):
+    options = recprune.FitOptions(epochs=1, threads=1)
+    first, second = (recprune.prune(model, SPLIT, 0.4, rule=rule, options=options) for _ in range(2))
+    assert first.plan == second.plan
+    assert all(map(torch.equal, first.model.parameters(), second.model.parameters()))
+
+
+def test_case_41_a_pruning_that_was_stopped_on_the_way_goes_on_to_the_same_end(model: torch.nn.Module, tmp_path: Path):
+    def run(folder: Path, stop: int = 99) -> Pruned:
+        seen: list[str] = []
+
+        def stage(name: str, *_: object) -> AbstractContextManager[object]:
+            seen.append(name)
+            if len(seen) == stop:
+                raise KeyboardInterrupt
+            return silent(name)
+
+        return gradual(
+            model,
+            SPLIT,
+            0.5,
+            steps=3,
+            rule="magnitude",
+            options=recprune.FitOptions(epochs=3, threads=1),
+            folder=folder,
+            stage=stage,
+        )
+
+    whole = run(tmp_path / "whole")
+    for stop in (2, 4, 6):
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / str(stop), stop)
+        again = run(tmp_path / str(stop))
+        assert again.plan == whole.plan
+        assert all(map(torch.equal, again.model.parameters(), whole.model.parameters()))
+
+
+@pytest.mark.parametrize("name", ["mf", "ease", "als"])
+def test_case_41_lists_are_the_same_for_every_size_of_batch_and_number_of_threads(name: str):
+    made = recprune.build(name, SPLIT, seed=1)
+    if hasattr(made, "refit_"):
+        made.refit_(SPLIT.train.histories())
+    users, threads = np.arange(1, SPLIT.train.n_users), torch.get_num_threads()
+    found = []
+    try:
+        for batch, number in ((1024, 1), (1, 1), (7, 2), (1024, 3)):
+            torch.set_num_threads(number)
+            found.append(rank(made, SPLIT.train.histories(), users, 5, batch=batch).tolist())
+    finally:
+        torch.set_num_threads(threads)
+    assert all(one == found[0] for one in found)
+
+
 def test_case_42_zeros_alone_are_no_smaller_by_a_byte(model: torch.nn.Module, tmp_path: Path):
     plan = plan_of(model, 0.4)
     save(tmp_path / "big", model)
@@ -570,26 +770,110 @@ def test_case_43_files_are_little_endian_on_every_machine(tmp_path: Path, monkey
 
 
 ELSEWHERE = """
-import hashlib, torch, recprune
-from recprune.testing import tiny_clicks, tiny_split
+import hashlib, locale, os, sys, time, torch, recprune
+from pathlib import Path
+now = time.time
+if "--jump" in sys.argv:  # a clock that is set back and forth
+    jumps = [0.0]
+    def jumping():
+        jumps[0] += 1
+        return now() + (-1) ** int(jumps[0]) * 1e6 * (jumps[0] % 7)
+    time.time = jumping
+locale.setlocale(locale.LC_ALL, "")
+from recprune.data.log import clean
+from recprune.data.read import read
+from recprune.data.split import split_by_time
+from recprune.serving.fast import recommender_of
 torch.set_num_threads(1)
-split = tiny_split()
-model = recprune.build("mf", split, dim=4, seed=1)
-small = recprune.prune(model, split, 0.4, rule="magnitude", finetuned=False)
-lists = small.model(torch.arange(1, 9)).topk(5, 1).indices
-print(hashlib.sha256(small.plan.to_json().encode()).hexdigest(), lists.tolist())
+split = split_by_time(recprune.encode(clean(read(Path(sys.argv[1])), since="2013-02-28")))
+words = [split.train["rating"].tolist(), split.train["time"].tolist(), split.test["time"].tolist()]
+histories = split.train.histories()
+for name in ("mf", "ease", "item_knn", "als"):
+    model = recprune.build(name, split, seed=1)
+    if hasattr(model, "refit_"):
+        model.refit_(histories)
+    if name == "mf":
+        plan = recprune.prune(model, split, 0.4, rule="magnitude", finetuned=False).plan
+        words.append(hashlib.sha256(plan.to_json().encode()).hexdigest())
+    listing = recommender_of(model.eval(), split.train.n_items, split.train.n_users)
+    for user in range(1, 9):
+        mine = histories.items[histories.starts[user] : histories.starts[user + 1]].astype("int64")
+        words.append(listing.lists(user, mine, 20, mine).items.tolist())
+print(locale.localeconv()["decimal_point"], time.tzname[0], os.cpu_count() and len(os.sched_getaffinity(0)))
+print(words)
 """
 
 
-def test_case_43_and_44_neither_processor_nor_clock_nor_language_change_the_result():
-    """One plain processor, one with all it has; another time zone, language, seed of hashes."""
-    said = set()
-    for more in (
-        {"ATEN_CPU_CAPABILITY": "default", "PYTHONHASHSEED": "1", "TZ": "Asia/Kolkata", "LC_ALL": "de_DE.UTF-8"},
-        {"PYTHONHASHSEED": "2", "TZ": "America/New_York", "LC_ALL": "C"},
-    ):
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[str, str]]:
+    """What a process says of itself, and what it makes of one log: split, plans and lists of 20."""
+    at, rng = tmp_path_factory.mktemp("elsewhere"), np.random.default_rng(0)
+    pairs = sorted({(int(u), int(i)) for u, i in rng.integers(0, 30, (500, 2))})
+    days = rng.integers(0, 60, len(pairs))
+    rows = [
+        f"u{u},i{i},{(u + i) % 5 + 0.5},{1_361_990_000 + int(d) * 86_400}"
+        for (u, i), d in zip(pairs, days, strict=True)
+    ]
+    (at / "log.csv").write_text("\n".join(["user,item,rating,time", *rows]))
+    words = 'format = "delimited"\npath = "log.csv"\n[roles]\n'
+    names = ("user", "item", "rating", "time")
+    (at / "log.toml").write_text(words + "".join(f'{name} = "{name}"\n' for name in names))
+
+    def run(*arguments: str, before: tuple[str, ...] = (), **more: str) -> tuple[str, str]:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", **more}
-        done = subprocess.run([sys.executable, "-c", ELSEWHERE], env=environment, capture_output=True, text=True)
+        line = [*before, sys.executable, "-c", ELSEWHERE, str(at / "log.toml"), *arguments]
+        done = subprocess.run(line, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        said.add(done.stdout)
-    assert len(said) == 1
+        place, _, said = done.stdout.partition("\n")
+        return place, said
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def here(elsewhere: Callable[..., tuple[str, str]]) -> str:
+    """What it makes of it here, by all that this processor has."""
+    return elsewhere(PYTHONHASHSEED="0", TZ="UTC", LC_ALL="C")[1]
+
+
+@pytest.mark.parametrize("kernels", ["numpy", *LEVELS])
+def test_case_43_every_processor_lists_the_same_twenty(
+    kernels: str, here: str, elsewhere: Callable[..., tuple[str, str]]
+):
+    if kernels not in dispatch._there():
+        pytest.skip(f"{kernels} does not run here")
+    plain = {"ATEN_CPU_CAPABILITY": "default"} if kernels in ("numpy", "portable C") else {}
+    assert elsewhere(RECPRUNE_KERNELS=kernels, **plain)[1] == here
+
+
+@pytest.mark.skipif(shutil.which("taskset") is None, reason="processors are taken away by taskset")
+def test_case_43_one_processor_lists_what_several_do(here: str, elsewhere: Callable[..., tuple[str, str]]):
+    first = str(min(os.sched_getaffinity(0)))
+    place, said = elsewhere(before=("taskset", "-c", first))
+    assert place.split()[-1] == "1"
+    assert said == here
+
+
+def test_case_44_the_clock_the_time_zone_and_the_seed_of_hashes_change_nothing(
+    here: str, elsewhere: Callable[..., tuple[str, str]]
+):
+    places = set()
+    for zone, arguments in (("Asia/Kolkata", ()), ("America/New_York", ("--jump",)), ("Pacific/Apia", ())):
+        place, said = elsewhere(*arguments, PYTHONHASHSEED=str(len(zone)), TZ=zone)
+        places.add(place)
+        assert said == here
+    assert len(places) == 3
+
+
+def test_case_44_a_language_that_writes_numbers_with_a_comma_changes_nothing(
+    here: str, elsewhere: Callable[..., tuple[str, str]], tmp_path: Path
+):
+    """Made for this test, where the system has what languages are made of."""
+    made = shutil.which("localedef") and subprocess.run(
+        ["localedef", "-i", "de_DE", "-f", "UTF-8", str(tmp_path / "de_DE.UTF-8")], capture_output=True
+    )
+    if not made or not (tmp_path / "de_DE.UTF-8").is_dir():
+        pytest.skip("no language can be made here")
+    place, said = elsewhere(LOCPATH=str(tmp_path), LC_ALL="de_DE.UTF-8")
+    assert place[0] == ","
+    assert said == here

@@ -76,6 +76,7 @@ def compact(
         )
     out = Path(out)
     try:
+        room_for(out, _size(table, rows) + (table.rows * SCORE.itemsize if scores is None else 0))
         with replacing(out) as fresh, scratch(out) as place:
             found = measured(table, scores, place / "scores", block)
             cut = Cut(first, _limit(found, table, first, rows, block))
@@ -116,6 +117,16 @@ def measured(table: Table, given: str | Path | None, place: Path, block: int = B
             path=str(given),
         )
     return given, begin
+
+
+def _head(table: Table, rows: int) -> bytes:
+    kept, matrix = ("I64", (rows,), rows * 8), (table.dtype, (rows, table.columns), rows * table.row_bytes)
+    return header({f"{table.name}.rows": kept, table.name: matrix})
+
+
+def _size(table: Table, rows: int) -> int:
+    """Bytes of the file that is written."""
+    return len(_head(table, rows)) + rows * (8 + table.row_bytes)
 
 
 def _rows(table: Table, block: int) -> Iterator[NDArray[Any]]:
@@ -159,10 +170,8 @@ def written(
 ) -> tuple[int, str]:
     """Write `rows` rows, which are those that the cut leaves, to a new file: its bytes and sha256. It is on the disk
     when this returns."""
-    size = rows * table.row_bytes
-    kept, matrix = ("I64", (rows,), rows * 8), (table.dtype, (rows, table.columns), size)
-    head = header({f"{table.name}.rows": kept, table.name: matrix})
-    room_for(fresh.parent, len(head) + rows * 8 + size)
+    head = _head(table, rows)
+    room_for(fresh.parent, _size(table, rows))
     digest, total = hashlib.sha256(), 0
     with fresh.open("xb", buffering=0) as file:
         for data in _pieces(table, scores, cut, head, block):

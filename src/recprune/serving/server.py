@@ -12,6 +12,7 @@ from statistics import median
 
 import torch
 
+from recprune.kernels.dispatch import which
 from recprune.serving.app import App
 from recprune.serving.gate import gate_of
 from recprune.serving.limits import Limits
@@ -54,7 +55,7 @@ def serve(
     server = _Server(Settings(app, limits, metrics), app, load)
     app.crowd = lambda: (len(server.server_state.tasks), len(server.server_state.connections))
     how = f"in {count} threads" if count else "in the event loop"
-    LOG.info("one request takes %.2f ms; models run %s", 1000 * seconds, how)
+    LOG.info("one request takes %.2f ms; models run %s; kernels: %s", 1000 * seconds, how, which())
     try:
         server.run([listener])
     finally:

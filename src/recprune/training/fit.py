@@ -61,7 +61,8 @@ def fit(
     trained where it is: on the processor, or after `model.cuda()` on a graphics card, whose sums may differ in their
     last bits from run to run. workers: those who train it together (`recprune.training.together`), each of whom calls
     this with the same arguments; None: this one alone.
-    Raises TrainingError when the loss is not finite or does not suit, ArtifactError for another training's checkpoint.
+    Raises TrainingError when the loss or a weight is not finite, or the loss does not suit, ArtifactError for another
+    training's checkpoint.
     """
     options, workers = options or FitOptions(), workers or Alone()
     check_trainable(model)
@@ -189,8 +190,20 @@ def _epoch(
             increment_version(group["params"])
         total += value * len(rows)
     model.eval()
+    _check_weights(model, options, done, workers)
     score = workers.told(judge.value) if judge.due(done + 1, options.epochs) else None
     return Epoch(done + 1, total / data.size, score, time.perf_counter() - begin)
+
+
+def _check_weights(model: nn.Module, options: FitOptions, done: int, workers: Alone) -> None:
+    """Raise TrainingError where a gradient that was not finite has gone into the weights: before they are kept."""
+    odd = sum(int((~parameter.isfinite()).sum()) for parameter in model.parameters())
+    if float(workers.total(torch.tensor([float(odd)], dtype=torch.float64))):
+        raise TrainingError(
+            f"weights became NaN or infinite in epoch {done + 1}, whose losses were finite; lower lr ({options.lr:g}) "
+            "or look for numbers in the data that are huge. A checkpoint is that of the epoch before",
+            epoch=done + 1,
+        )
 
 
 def _cards(model: nn.Module) -> list[torch.device]:
