@@ -25,6 +25,9 @@ NEEDED = ("title", "command", "columns", "rows", "notes", "commit", "machine", "
 ONE = re.compile(r"(<!-- table: ([\w.-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 ABOUT = re.compile(r"(<!-- measured: ([\w ./-]+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 REST = re.compile(r"(<!-- tables -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+SHORT = 400
+"""Letters of notes that stand below a table as they are; longer ones fold up."""
+UNFOLDS = ('<details markdown="1">', "<summary>How it was measured, and what it says</summary>")
 
 
 def cell(value: object) -> str:
@@ -63,6 +66,10 @@ def table(result: dict[str, Any], *, in_chinese: bool = False) -> str:
     lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in rows]
     if in_chinese:
         return "\n".join([*lines, *("\n" + note for note in said if note), ""])
+    if sum(map(len, result["notes"])) > SHORT:
+        return "\n".join(
+            [*lines, "", *UNFOLDS, "", _sentences(result["notes"]), "", "</details>", "", f"{said[-1]}.", ""]
+        )
     return "\n".join([*lines, "", _sentences(said), ""])
 
 

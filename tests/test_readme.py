@@ -52,6 +52,13 @@ def test_a_table_shows_every_number_as_a_person_reads_it():
     assert "Higher is better. Data: simulated; seeds: 0, 1, 2; threads: 1; machine: 2 cores." in text
 
 
+def test_long_notes_fold_up_and_what_was_measured_on_what_stays():
+    text = tables.table({**RESULT, "notes": ["Higher is better " * 30]})
+    notes, last = text.index("<details"), text.index("Data: simulated")
+    assert notes < text.index("Higher is better Higher") < text.index("</details>") < last
+    assert text.count("Data: simulated") == 1
+
+
 def test_a_named_marker_takes_its_table_and_the_open_one_takes_the_rest():
     text = "a\n<!-- table: one -->\nold\n<!-- end -->\nb\n<!-- tables -->\nold\n<!-- end -->\n"
     out = tables.rewrite(text, {"one": RESULT, "two": {**RESULT, "title": "Another"}})
