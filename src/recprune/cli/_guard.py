@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import inspect
@@ -91,8 +92,11 @@ def _print(answer: Answer, common: Common) -> None:
 
     piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=PIPED if piped else None)
-    for part in answer.shown:
-        console.print(part, markup=False)
+    with console.capture() if piped else contextlib.nullcontext() as captured:
+        for part in answer.shown:
+            console.print(part, markup=False)
+    if captured is not None:
+        typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def _fail(error: Exception) -> NoReturn:

@@ -29,12 +29,15 @@ def compare(
 ) -> Answer:
     """Judge two models on the test part: quality with intervals, bytes, milliseconds, and who lost, beside rivals."""
     from recprune.atomic import write_bytes
+    from recprune.cli._other_rows import tell_other_rows
     from recprune.cli._show import compared
     from recprune.recipe.prove import prove
     from recprune.recipe.shelf import take
 
     whole, small = take(before, own, data), take(after, own, data)
     split = whole.split(data)
+    for one in (whole, small):
+        tell_other_rows(one, data)
     found = prove(whole, small, split, rivals=rivals, k=k, seed=common.seed, threads=threads, stage=stage)
     text = found.to_json()
     if out is not None:

@@ -25,12 +25,14 @@ def evaluate(
     k: K = 20,
 ) -> Answer:
     """Judge a model on one part of the data; every metric tells its formula."""
+    from recprune.cli._other_rows import tell_other_rows
     from recprune.cli._show import table
     from recprune.evaluation.evaluate import evaluate
     from recprune.recipe.shelf import take
 
     shelved = take(model, own, data)
     split = shelved.split(data)
+    tell_other_rows(shelved, data)
     found = evaluate(shelved.model, split, part, k=k, renumber=shelved.codes(split) or None)
     facts = {"model": str(model), "seed": common.seed, **json.loads(found.to_json())}
     rows = [[name, value, facts["formulas"][name]] for name, value in found.mean.items()]
