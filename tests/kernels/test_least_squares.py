@@ -57,6 +57,14 @@ def test_enough_steps_give_the_solution(
     assert torch.allclose(found.double(), exact(of, weights), atol=1e-5)
 
 
+def test_float64_is_solved_in_float64(level: str) -> None:
+    of = drawn(20, 50, 24, 30)
+    double = {name: part.double() if isinstance(part, Tensor) else part for name, part in of.items()}
+    found = least_squares(**double, steps=100)
+    assert found.dtype is torch.float64
+    assert torch.allclose(found, exact(double), atol=1e-11)
+
+
 def test_every_step_comes_nearer_and_the_next_call_goes_on(level: str) -> None:
     of = drawn(20, 50, 24, 30)
     wanted = exact(of)

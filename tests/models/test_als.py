@@ -87,8 +87,26 @@ def test_a_user_is_folded_in_exactly():
     x = data.matrix(unknown=False)
     wanted = solved_rows(x, model.item.weight.detach(), 0.2, 0.05)
     history = torch.from_numpy(x.toarray())
-    assert torch.allclose(model.query(history), wanted, atol=1e-4)
+    by_graph = model.query(history)
+    assert by_graph.requires_grad
+    with torch.no_grad():
+        by_kernel = model.query(history)
+    for found in (by_graph, by_kernel, model.reader()(history)):
+        assert torch.allclose(found, wanted, atol=1e-5)
     assert torch.allclose(model(history), wanted @ model.item.weight.T, atol=1e-4)
+
+
+@pytest.mark.parametrize("level", ["numpy", "portable C"])
+def test_users_of_histories_with_shares_are_found_alike_with_and_without_c(level, monkeypatch):
+    monkeypatch.setenv("RECPRUNE_KERNELS", level)
+    model = Als(14, dim=5, alpha=0.2, reg=0.05)
+    model.refit_(histories())
+    history = torch.rand(7, 14, generator=torch.Generator().manual_seed(1))
+    history[2] = 0
+    with torch.no_grad():
+        found = model.query(history)
+    assert torch.allclose(found, model.query(history), atol=1e-5)
+    assert not found[2].any()
 
 
 def test_dims_leave_exactly_where_there_are_more_of_them_than_items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn import functional as F
@@ -28,19 +29,22 @@ def least_squares(
     steps: int,
     weights: ArrayLike | Tensor | None = None,
 ) -> Tensor:
-    """(rows, dim) float32: every row w of (sum of h v v' + rest + ridge I) w = sum of h v over the entries of the row.
+    """(rows, dim): every row w of (sum of h v v' + rest + ridge I) w = sum of h v over the entries of the row.
 
     starts: (rows + 1,), columns: (entries,); those of row r are columns[starts[r]:starts[r + 1]]. factors: (n, dim), v
     is one of its rows. rest: (dim, dim), symmetric. ridge: (rows,), above 0. weights: h, (entries,), 1 where not said.
     By so many steps of conjugate gradients, preconditioned by the diagonal, from `begin` (rows, dim) on; fewer where a
-    row is solved to the rounding of float32. A row without entries is zero. In C, or else by torch, which adds up in
-    another order. Raises DataError for parts that do not go together. Golub & Van Loan 2013, section 11.5;
-    for factors Takács et al. 2011, section 3.
+    row is solved but for rounding. In float64 where the factors are, else in float32. A row without entries is zero. In
+    C, or else by torch, which adds up in another order. Raises DataError for parts that do not go together. Golub & Van
+    Loan 2013, section 11.5; for factors Takács et al. 2011, section 3.
     """
     dim = factors.shape[1]
     at, places = as_items(starts), as_items(columns).astype(np.int32)
-    by = None if weights is None else as_numbers(weights, "weights", (len(places),))
-    parts = [part.detach().float() for part in (factors, rest, ridge, begin)]
+    dtype = torch.float64 if factors.dtype is torch.float64 else torch.float32
+    parts = [part.detach().to(dtype) for part in (factors, rest, ridge, begin)]
+    by = None
+    if weights is not None:
+        by = as_numbers(weights, "weights", (len(places),)).astype(parts[0].numpy().dtype, copy=False)
     native = kernels()
     if native is None:
         _check(at, places, parts)

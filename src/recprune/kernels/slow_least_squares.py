@@ -19,7 +19,7 @@ HELD = 2**22
 def slow_least_squares(
     starts: NDArray[np.integer],
     columns: NDArray[np.int32],
-    weights: NDArray[np.float32] | None,
+    weights: NDArray[np.floating] | None,
     parts: Sequence[Tensor],
     steps: int,
 ) -> Tensor:
@@ -31,7 +31,7 @@ def slow_least_squares(
     for first, last in pairwise([*np.unique(np.clip(marks, 0, rows)).tolist(), rows]):
         some = slice(int(starts[first]), int(starts[last]))
         owner = torch.from_numpy(np.repeat(np.arange(last - first), np.diff(starts[first : last + 1])))
-        by = torch.ones(some.stop - some.start) if weights is None else torch.from_numpy(weights[some])
+        by = factors.new_ones(some.stop - some.start) if weights is None else torch.from_numpy(weights[some])
         near = factors[torch.from_numpy(columns[some]).long()]
         out.append(_solved(owner, by.unsqueeze(1), near, rest, ridge[first:last, None], begin[first:last], steps))
     return torch.cat(out)
@@ -49,7 +49,7 @@ def _solved(owner: Tensor, by: Tensor, near: Tensor, rest: Tensor, ridge: Tensor
 
     wanted = zero.index_add(0, owner, near * by)
     diagonal = (rest.diagonal() + ridge).index_add(0, owner, near.square() * by)
-    enough = size(wanted) * 1e-12
+    enough = size(wanted) * (1e-24 if near.dtype is torch.float64 else 1e-12)
     out = torch.where(enough > 0, begin, zero)
     left = torch.where(enough > 0, wanted - times(out), zero)
     way, there = left / diagonal, size(left)

@@ -36,7 +36,8 @@ class ByRows:
     """A `Recommender` of score(query, i) = query · row_i + bias_i, for a model with `query` and rows of items: of a
     layer `output`, or of a table `item`.
 
-    query: what runs in the place of that of the model, and gives the same.
+    query: what runs in the place of that of the model, and gives the same, such as a `reader` that a model has made for
+    factors that do not change any more.
     """
 
     def __init__(self, eager: Eager, query: Callable[..., Tensor] | None = None) -> None:
@@ -135,6 +136,8 @@ def _candidates(eager: Eager) -> Iterator[Callable[[Eager], Recommender]]:
     elif isinstance(held, ItemItem | ItemBytes | nn.Linear) and of_history:
         yield ByNeighbours
     if has_rows(eager.model):
+        if callable(reader := getattr(eager.model, "reader", None)):
+            yield partial(ByRows, query=reader())
         with contextlib.suppress(ExtensionError):
             yield partial(ByRows, query=_read(eager.model))
         yield ByRows

@@ -10,7 +10,7 @@
 
 PyObject *DataError;
 
-/* Types, as letters: f float32, h uint16 (the bits of a bfloat16), b int8, B uint8, i int32, l int64. */
+/* Types, as letters: f float32, d float64, h uint16 (the bits of a bfloat16), b int8, B uint8, i int32, l int64. */
 static char type_of(const Py_buffer *view)
 {
     const char *format = view->format ? view->format : "B";
@@ -20,6 +20,7 @@ static char type_of(const Py_buffer *view)
         return 0;
     switch (*format) {
     case 'f': return view->itemsize == 4 ? 'f' : 0;
+    case 'd': return view->itemsize == 8 ? 'd' : 0;
     case 'H': return view->itemsize == 2 ? 'h' : 0;
     case 'b': return 'b';
     case 'B': return 'B';
