@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from benchmarks.recipes_lists import SETS, ListData
 from benchmarks.result import write_result
-from benchmarks.served import Served, served
+from benchmarks.served import served, told
 from torch import nn
 
 from recprune.artifact import load, save
@@ -97,7 +97,7 @@ def after(name: str, data: ListData) -> None:
         ]
         rows.append([f"{bits} alone", *cells(found, k), *lost(base, found, k)])
     speed = served(fast, split, k)
-    rows = [[*row, *times(speed.get(str(row[0])))] for row in rows]
+    rows = [[*row, *told(speed.get(str(row[0])))] for row in rows]
     path = write_result(
         f"lists_small_{name}",
         f"{data.title}: {data.best} in a fraction of its bytes",
@@ -124,11 +124,6 @@ def after(name: str, data: ListData) -> None:
         command=f"python -m benchmarks.lists {name}",
     )
     print(f"written: {path}", flush=True)
-
-
-def times(found: Served | None) -> list[object]:
-    """The cells that say how long a request takes."""
-    return [None] * 3 if found is None else [round(found.fastest, 3), found.way, round(found.eager, 3)]
 
 
 def smaller(model: nn.Module, split: Split, share: int, seed: int) -> Pruned:

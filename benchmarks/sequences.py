@@ -21,10 +21,9 @@ import torch
 from benchmarks.recipes_sequences import SETS, Parts, SequenceData
 from benchmarks.result import write_result
 from benchmarks.sequences_kept import SEEDS, Stored, judged, kept, one, packed, parts_of, pruned, scratch, seeds
+from benchmarks.served import Served, served, told
 
 from recprune.errors import BudgetError
-from recprune.evaluation.inputs import known, user_inputs
-from recprune.evaluation.speed import Speed, compare_speed
 from recprune.surgery import renumber
 
 __all__ = ["main", "tried"]
@@ -111,9 +110,9 @@ def after(name: str, data: SequenceData) -> None:
         f"{data.title}: {data.best} in a fraction of its bytes",
         [
             *("model", "seeds", "bytes", *data.metrics, f"{data.metrics[0]} minus whole, %", "standard error, %"),
-            "ms a request",
+            *("ms a request", "served by", "ms by torch"),
         ],
-        [[*row, round(speed[str(row[0])].median, 3) if row[0] in speed else None] for row in rows],
+        [[*row, *told(speed.get(str(row[0])))] for row in rows],
         [*notes, *data.notes],
         name,
     )
@@ -145,14 +144,10 @@ def apart(base: list[dict[str, Any]], found: list[dict[str, Any]]) -> str:
     return f"{cases.mean():+.5f} (standard error {cases.std(ddof=1) / len(cases) ** 0.5:.5f})"
 
 
-def times(models: dict[str, Stored], parts: Parts, k: int) -> dict[str, Speed]:
-    """One request to each, in its own codes, side by side."""
-    before = known(parts.asked, parts.part)
-    case = np.flatnonzero(before.counts() > 0)[:1]
+def times(models: dict[str, Stored], parts: Parts, k: int) -> dict[str, Served]:
+    """Requests to each, in its own codes, side by side."""
     codes = {label: None if plan is None else renumber(plan) for label, (_, plan) in models.items()}
-    inputs = {label: user_inputs(model, before, case, renumber=codes[label]) for label, (model, _) in models.items()}
-    calls = {label: model for label, (model, _) in models.items()}
-    return compare_speed(calls, inputs, k=k, repeats=30, threads=1, seconds=10.0)
+    return served({label: model for label, (model, _) in models.items()}, parts.asked, k, codes=codes)
 
 
 def cells(found: list[dict[str, Any]], data: SequenceData) -> list[object]:

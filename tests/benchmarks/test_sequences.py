@@ -121,13 +121,13 @@ def test_both_tables_are_written_and_nothing_is_measured_twice(small, monkeypatc
     assert (rows["popularity"][1], rows["gru4rec"][1]) == (1, 2)
     rows = {row[0]: row for row in less["rows"]}
     assert set(rows) == {best, "1/2", "1/2, same size from scratch", "1/1000", "int8 alone", "int4 alone"}
-    assert rows.pop("1/1000")[1:] == [0, *[None] * 6]
+    assert rows.pop("1/1000")[1:] == [0, *[None] * 8]
     assert any(note.startswith("1/1000: ") for note in less["notes"])
     assert rows["1/2"][2] <= rows[best][2] / 2
     assert rows[best][2] > rows["int8 alone"][2] > rows["int4 alone"][2]
     assert all(row[6] >= 0 for label, row in rows.items() if label != best)
     assert rows.pop("1/2, same size from scratch")[2] == rows["1/2"][2]
-    assert all(row[7] > 0 for row in rows.values())
+    assert all(row[7] > 0 and row[8] in ("eager", "kernels", "onnx", "onnx_kernels") for row in rows.values())
     monkeypatch.setattr(sequences, "SHARES", (2,))
     monkeypatch.setattr(recipes.Recipe, "make", None)
     monkeypatch.setattr(kept, "carry_out", None)

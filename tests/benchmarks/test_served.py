@@ -4,10 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+import recprune
+from recprune import Budget
 from recprune.encodings.faces import PackedLinear
 from recprune.encodings.item_bytes import ItemBytes
 from recprune.models.build import build
 from recprune.testing import tiny_split
+from recprune.tracing.site import Kind
 
 module = pytest.importorskip("benchmarks.served")
 SPLIT = tiny_split()
@@ -73,6 +76,15 @@ class Turned(nn.Module):
 
 
 def test_a_table_without_a_time_has_empty_cells():
-    lists = pytest.importorskip("benchmarks.lists")
-    assert lists.times(None) == [None, None, None]
-    assert lists.times(module.Served(2.0, 0.1234, "kernels")) == [0.123, "kernels", 2.0]
+    assert module.told(None) == [None, None, None]
+    assert module.told(module.Served(2.0, 0.1234, "kernels")) == [0.123, "kernels", 2.0]
+
+
+def test_a_model_whose_items_left_is_asked_in_its_own_codes(only_kernels):
+    model = build("sasrec", SPLIT, dim=4, length=5)
+    small = recprune.prune(model, SPLIT, budget=Budget(0.15, kinds=frozenset({Kind.ID})), finetuned=False)
+    assert small.renumber["item"].max() + 1 < SPLIT.train.n_items
+    found = module.served(
+        {"whole": model, "small": small.model}, SPLIT, 5, codes={"small": small.renumber}, repeats=3, seconds=0.0
+    )
+    assert found["small"].eager > 0
