@@ -207,3 +207,9 @@ def test_a_column_that_is_nearly_there_is_told(tmp_path):
     (tmp_path / "log.csv").write_text("user,item,rating\na,b,3\nc,d,4\n")
     done = call("prepare", tmp_path / "log.csv", "--user", "usr", "--item", "item", "-o", tmp_path / "out")
     refused(done, "no column 'usr'", "Did you mean 'user'?")
+
+
+def test_a_log_is_neither_a_model_nor_to_be_imported_and_both_messages_lead_to_prepare(tmp_path):
+    (tmp_path / "log.csv").write_text("user,item\na,b\n")
+    refused(call("survey", tmp_path / "log.csv"), "ArtifactError", "`recprune prepare`")
+    refused(call("import", tmp_path / "log.csv", "-o", tmp_path / "out"), "DataError", "`recprune prepare ")

@@ -101,7 +101,8 @@ def _opened(path: str | Path) -> Folder:
     if not folder.is_dir():
         raise ArtifactError(
             f"{folder} is a file, not an artifact folder. Pickles, .pt, .npz and .keras files are never loaded: "
-            f"`recprune import {folder} -o FOLDER` makes an artifact of one, in a process of its own",
+            f"`recprune import {folder} -o FOLDER` makes an artifact of one, in a process of its own. A log is read by "
+            "`recprune prepare`, and `recprune train` makes a model of it",
             path=str(folder),
         )
     return Folder(folder)

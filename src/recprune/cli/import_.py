@@ -13,6 +13,8 @@ from recprune.errors import DataError
 
 __all__ = ["import_"]
 PLACE = 3
+LOGS = (".csv", ".tsv", ".txt", ".dat", ".parquet", ".jsonl")
+"""How files of logs end, which nobody means to import."""
 
 
 def import_(
@@ -59,6 +61,8 @@ def import_(
 
     if path.suffix in (".yaml", ".yml"):
         return _prepared(path, out, folder, dataset, common)
+    if path.suffix in LOGS:
+        raise DataError(f"{path} is a log, no model's weights: `recprune prepare {path} -o prepared/` reads it")
     free(out)
     vocabularies, made, notes = {}, None, {}
     if model is not None:
