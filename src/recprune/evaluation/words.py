@@ -34,7 +34,7 @@ def gains(found: Comparison) -> Iterator[str]:
     yield f"{gone:.1%} of the bytes and {fewer:.1%} of the parameters are gone."
     if before.request and after.request:
         times, low, high = ratio(before.request, after.request)
-        yield f"A request is {times:.2f} times as fast (8 of 10 repeats: {low:.2f} to {high:.2f})."
+        yield f"A request in torch is {times:.2f} times as fast (8 of 10 repeats: {low:.2f} to {high:.2f})."
 
 
 def rivals(found: Comparison) -> str:
