@@ -79,6 +79,9 @@ def _unreached(found: Comparison) -> Iterator[str]:
 def _verdict(found: Comparison, one: Difference) -> str:
     lower = " (lower is better)" if one.metric in LOWER_IS_BETTER else ""
     if one.verdict == "equal":
+        before, after = found.before.metrics[one.metric], found.after.metrics[one.metric]
+        if not before and not after:
+            return "0 in both"
         return f"equal within {one.margin:.4f} at {found.level:.0%} confidence"
     if one.verdict == "open":
         return f"not told apart, nor shown equal within {one.margin:.4f}"

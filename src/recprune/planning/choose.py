@@ -291,7 +291,8 @@ def _first(most: int, met: Callable[[int], bool]) -> int | None:
 def _unreachable(survey: Survey, sites: Iterable[Site], budget: Budget, left: Left, taken: int) -> BudgetError:
     blocked = [f"{axis!r} stays whole: {reason}" for axis, reason in survey.whole.items()]
     floors, total = sum(1 for _ in sites), left.parameters
-    reasons = "; ".join([*blocked[:3], f"floor={budget.floor} keeps {budget.floor} unit(s) in each of {floors} sites"])
+    kept = f"floor={budget.floor} keeps {budget.floor} unit(s) in each of {floors} site{'s' if floors > 1 else ''}"
+    reasons = "; ".join([*blocked[:3], kept if floors else "no unit of these kinds can leave"])
     reach = 1 - left.parameters_at(taken) / total if total else 0.0
     if budget.bytes is not None:
         least = left.file_at(taken)

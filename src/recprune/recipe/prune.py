@@ -119,7 +119,10 @@ def plan(
     """
     budget = budget or usual_budget(0.5 if factor is None else factor)
     if budget.max_drop is not None:
-        raise BudgetError(f"{budget.max_drop}: this is known after fine-tuning, so that recprune.prune has to meet it")
+        raise BudgetError(
+            f"{budget.max_drop}: this is known after fine-tuning, which a plan comes before; `recprune run ... "
+            "--max-drop` and recprune.prune meet it"
+        )
     found = rate(
         model,
         split,

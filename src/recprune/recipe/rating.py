@@ -66,7 +66,7 @@ def rate(
     with stage("survey") as say:
         found = survey(model, example(model, split))
         open_ = followed(found, split)
-        say(f"{len(open_.sites)} sites")
+        say(f"{len(open_.sites)} site{'s' if len(open_.sites) != 1 else ''}")
     rule = as_rule(rule or usual_rule(open_, budget), seed)
     with stage("score") as say:
         there = as_asked(model, split, seed=seed)

@@ -307,7 +307,7 @@ def desk_of(
         )
     with stage("survey") as say:
         found = survey(whole.model, example(whole.model, whole.own(split)))
-        say(f"{len(found.sites)} sites")
+        say(f"{len(found.sites)} site{'s' if len(found.sites) != 1 else ''}")
     if rule is not None:
         discover.load(rules, rule)
     first = rule or usual_rule(followed(found, split), usual_budget(0.5))

@@ -54,7 +54,7 @@ def scored(
     with stage("score") as say:
         asked = probe(own, found, split, seed=seed)
         scores = score(followed(found, split), made, asked, progress=lambda done, n, site: say(f"{site}, {done}/{n}"))
-        say(f"{len(scores)} sites")
+        say(f"{len(scores)} site{'s' if len(scores) != 1 else ''}")
     worth: Mapping[str, Tensor] | None = None
     if _few([found.site(name) for name in scores]):
         with stage("measure what leaves") as say:
