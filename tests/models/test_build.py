@@ -1,6 +1,9 @@
+import re
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from recprune import discover, models
 from recprune.data.dataset import Dataset, Roles, Split
@@ -48,6 +51,42 @@ def test_an_unknown_option_is_named_with_those_there_are():
     with pytest.raises(ExtensionError, match="dim, hidden") as error:
         build("deepfm", split(), dims=3)
     assert error.value.option == "dims"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("mf", {"dim": "abc"}, "option dim of mf is a whole number, not 'abc'"),
+        ("mf", {"dim": 2.5}, "option dim of mf is a whole number, not 2.5"),
+        ("mf", {"dim": True}, "option dim of mf is a whole number, not True"),
+        ("ease", {"reg": "much"}, "option reg of ease is a number, not 'much'"),
+        ("deepfm", {"hidden": 8}, "option hidden of deepfm is a list, not 8"),
+        ("fism", {"start": 3}, "option start of fism is a text, not 3"),
+    ],
+)
+def test_an_option_of_another_kind_is_named_with_what_it_should_be(name, options, said):
+    with pytest.raises(ExtensionError, match=re.escape(said)):
+        build(name, split(), **options)
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert build("mf", split(), dim=np.int64(4)).config["dim"] == 4
+    assert build("ease", split(), reg=np.float32(2)).config["reg"] == 2
+    assert build("ease", split(), reg=3).config["reg"] == 3
+
+
+def test_a_class_whose_annotations_mean_nothing_here_takes_what_it_is_given(monkeypatch):
+    class Own(nn.Module):
+        def __init__(self, width: "Somewhere" = 1):  # noqa: F821
+            super().__init__()
+            self.width = width
+
+        @classmethod
+        def of(cls, split, width=1):
+            return cls(width)
+
+    monkeypatch.setattr("recprune.discover.load", lambda folder, name: Own)
+    assert build("here:Own", split(), width="wide").width == "wide"
 
 
 def test_an_unknown_model_is_refused():
