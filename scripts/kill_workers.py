@@ -6,7 +6,8 @@ Is the result the same?
 In every run one worker that is busy in a stage is killed (SIGKILL) at a random moment, if one is found before the stage
 is over; there are runs until so many have died, ten times as many at most. What comes out has to be, byte for byte,
 that of a run in which nobody dies (but the milliseconds of a sweep). Prints one line a stage, and ends with 1 where a
-result differs. The moments are drawn by --seed.
+result differs. The moments are drawn by --seed. --result writes benchmarks/results/kill_workers.json
+(scripts/run_state.py).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 import torch
+from run_state import keep_result
 from safetensors.torch import save_file
 
 from recprune.data.store import save_split
@@ -101,7 +103,7 @@ def main(arguments: Sequence[str]) -> int:
     """The command."""
     options = parsed(arguments)
     Killing.moments = random.Random(options.seed)
-    different, said, wanted = 0, list[str](), dict[Callable[..., Result], Result]()
+    rows, wanted = list[list[Any]](), dict[Callable[..., Result], Result]()
     with tempfile.TemporaryDirectory(prefix="recprune-kill-") as temporary, Ray(2):
         folder = Path(temporary)
         for stage in options.stages:
@@ -116,11 +118,34 @@ def main(arguments: Sequence[str]) -> int:
                     == wanted[work]
                 )
                 runs += 1
-            different += runs - same
-            said.append(f"{stage:12} {runs} runs, {Killing.killed} workers killed, {same} the same")
-            print(said[-1], file=sys.stderr, flush=True)
-    print("\n".join(said))
-    return int(different > 0)
+            rows.append([stage, runs, Killing.killed, runs - same])
+            print(told(rows[-1]), file=sys.stderr, flush=True)
+    print("\n".join(told(row) for row in rows))
+    if options.result:
+        kept(rows, options)
+    return int(any(row[-1] for row in rows))
+
+
+def told(row: Sequence[Any]) -> str:
+    """A line a stage."""
+    stage, runs, killed, other = row
+    return f"{stage:12} {runs} runs, {killed} workers killed, {runs - other} the same"
+
+
+def kept(rows: Sequence[Sequence[Any]], options: argparse.Namespace) -> None:
+    """Write benchmarks/results/kill_workers.json."""
+    keep_result(
+        "kill_workers",
+        "Workers of Ray killed in each stage: runs that ended with another result",
+        ("stage", "runs", "workers killed", "another result"),
+        rows,
+        [
+            "Two workers; in each run at most one is killed, at a random moment while it is busy in the stage, if it is found"
+        ],
+        seed=options.seed,
+        script="kill_workers.py",
+        words=f"--kills {options.kills}",
+    )
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -130,6 +155,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=4000, help="rows of the log; a hundred times as many of the table")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=STAGES)
+    parser.add_argument("--result", action="store_true", help="write benchmarks/results/kill_workers.json")
     return parser.parse_args(arguments)
 
 
