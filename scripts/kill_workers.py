@@ -139,9 +139,7 @@ def kept(rows: Sequence[Sequence[Any]], options: argparse.Namespace) -> None:
         "Workers of Ray killed in each stage: runs that ended with another result",
         ("stage", "runs", "workers killed", "another result"),
         rows,
-        [
-            "Two workers; in each run at most one is killed, at a random moment while it is busy in the stage, if it is found"
-        ],
+        ["Two workers; a run kills one at most, at a random moment while it is busy in the stage, if it is found"],
         seed=options.seed,
         script="kill_workers.py",
         words=f"--kills {options.kills}",
