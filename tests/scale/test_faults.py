@@ -2,6 +2,7 @@
 
 import errno
 import importlib.util
+import json
 import os
 import random
 import signal
@@ -78,14 +79,32 @@ def test_a_run_that_finds_its_disk_full_at_any_file_goes_on_later(text, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize("stages", [["settle", "core-0000", "numbered"], ["score", "cut"], ["sweep"]], ids=" ".join)
-def test_a_stage_whose_workers_die_gives_the_same(ray, capsys, stages):
-    pytest.importorskip("psutil")
-    if "sweep" in stages:
-        pytest.importorskip("ray.tune", reason="Ray Tune is not installed: pip install 'recprune[sweep]'")
+def loaded():
     spec = importlib.util.spec_from_file_location("kill_workers", SCRIPT)
     script = sys.modules["kill_workers"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
+    return script
+
+
+def test_what_came_of_killed_workers_becomes_a_table(monkeypatch, tmp_path):
+    pytest.importorskip("psutil")
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    monkeypatch.syspath_prepend(SCRIPT.parents[1])
+    monkeypatch.setattr(importlib.import_module("benchmarks.result"), "FOLDER", tmp_path)
+    script = loaded()
+    script.kept([["cut", 3, 2, 0]], script.parsed(["--kills", "2"]))
+    found = json.loads((tmp_path / "kill_workers.json").read_text())
+    assert found["rows"] == [["cut", 3, 2, 0]]
+    assert found["command"] == "python scripts/kill_workers.py --kills 2 --result"
+
+
+@pytest.mark.parametrize("stages", [["settle", "core-0000", "numbered"], ["score", "cut"], ["sweep"]], ids=" ".join)
+def test_a_stage_whose_workers_die_gives_the_same(ray, capsys, monkeypatch, stages):
+    pytest.importorskip("psutil")
+    monkeypatch.syspath_prepend(SCRIPT.parent)  # it asks run_state
+    if "sweep" in stages:
+        pytest.importorskip("ray.tune", reason="Ray Tune is not installed: pip install 'recprune[sweep]'")
+    script = loaded()
     assert script.main(["--kills", "1", "--rows", "1500", "--stages", *stages]) == 0
     said = [line for line in capsys.readouterr().out.splitlines() if line.split()[:1] and line.split()[0] in stages]
     assert [line.split()[0] for line in said] == stages
