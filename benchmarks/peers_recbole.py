@@ -6,18 +6,15 @@ EASE, SLIMElastic, ADMMSLIM, ItemKNN, NCEPLRec and Pop are not here: they hold n
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import io
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import torch
+from benchmarks.quiet import quiet
 from torch import Tensor, nn
 
 __all__ = ["MODELS"]
@@ -59,15 +56,6 @@ def _log() -> tempfile.TemporaryDirectory[str]:
     return folder
 
 
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """RecBole reads the command line and says things on its own: neither here."""
-    said = io.StringIO()
-    quiet = contextlib.redirect_stdout(said), contextlib.redirect_stderr(said)
-    with mock.patch.object(sys, "argv", sys.argv[:1]), quiet[0], quiet[1]:
-        yield
-
-
 def _built(name: str, **more: Any) -> tuple[nn.Module, dict[str, Tensor]]:
     """The model for the log, and the first rows of its training part as RecBole serves them."""
     from recbole.config import Config
@@ -88,7 +76,7 @@ def _built(name: str, **more: Any) -> tuple[nn.Module, dict[str, Tensor]]:
         "use_gpu": False,
         **more,
     }
-    with _alone():
+    with quiet():
         config = Config(model=name, dataset="random", config_dict=said)
         train = create_dataset(config).build()[0]
         model = get_model(name)(config, train)

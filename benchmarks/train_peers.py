@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import io
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +17,7 @@ from unittest import mock
 
 import numpy as np
 import torch
+from benchmarks.quiet import quiet
 
 from recprune.data.dataset import Dataset
 
@@ -44,18 +43,6 @@ def timed(work: Callable[[], object]) -> Train:
             return time.process_time() - begin
 
     return train
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Packages print, show bars and read the command line: none of it here."""
-    said = io.StringIO()
-    with (
-        mock.patch.object(sys, "argv", sys.argv[:1]),
-        contextlib.redirect_stdout(said),
-        contextlib.redirect_stderr(said),
-    ):
-        yield
 
 
 def deepctr(name: str, batch: int, more: Mapping[str, Any], data: Dataset) -> Train:

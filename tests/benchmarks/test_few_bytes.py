@@ -54,8 +54,8 @@ def test_every_side_stands_in_the_table_and_a_seed_is_measured_once(small, monke
     columns = found["columns"]
     for name in ("dense", "60%, pruned", "50%, pruned", "dense, int8"):
         row = dict(zip(columns, next(row for row in found["rows"] if row[0] == name), strict=True))
-        assert 0 < row["ms a request"] < row["ms a 1,000"]
-        assert row["ms a request"] <= row["ms by torch"]
+        assert all(row[column] > 0 for column in columns if column.startswith("ms "))
+    assert next(row for row in found["rows"] if row[0] == "60%, random units")[columns.index("ms a request")] is None
     assert not list((small / "runs").glob("*.begun"))
     monkeypatch.setattr(few_bytes, "measure", None)
     few_bytes.main(["deepfm"])

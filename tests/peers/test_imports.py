@@ -3,11 +3,10 @@
 Skipped where a library is not installed; RecBole wants numpy<2 and pandas<3, and recprune without its own pins.
 """
 
-import contextlib
+import importlib
 import importlib.util
-import io
 import sys
-from unittest import mock
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -18,23 +17,13 @@ from recprune.data.dataset import Split
 from recprune.evaluation.evaluate import evaluate
 from recprune.integrations.configs import prepare_config
 
+sys.path.append(str(Path(__file__).parents[2]))
+quiet = importlib.import_module("benchmarks.quiet").quiet
 NEW_NUMPY = int(np.__version__.partition(".")[0]) > 1
 needs_recbole = pytest.mark.skipif(
     importlib.util.find_spec("recbole") is None or NEW_NUMPY, reason="recbole is not installed, or not with numpy<2"
 )
 needs_fuxictr = pytest.mark.skipif(importlib.util.find_spec("fuxictr") is None, reason="fuxictr is not installed")
-
-
-@contextlib.contextmanager
-def alone():
-    """The libraries read the command line and say things on their own: neither here."""
-    said = io.StringIO()
-    with (
-        mock.patch.object(sys, "argv", sys.argv[:1]),
-        contextlib.redirect_stdout(said),
-        contextlib.redirect_stderr(said),
-    ):
-        yield
 
 
 def atomic(folder, *, once=False):
@@ -73,7 +62,7 @@ def loaded(path):
     from recbole.utils import init_seed
 
     more = {"data_path": str(path.parent), "state": "ERROR", "use_gpu": False, "show_progress": False}
-    with alone():
+    with quiet():
         config = Config(model="BPR", dataset="tiny", config_file_list=[str(path)], config_dict=more)
         init_seed(config["seed"], config["reproducibility"])
         return config, create_dataset(config)
@@ -116,7 +105,7 @@ def test_a_model_that_recbole_trained_is_as_good_by_our_evaluation_as_by_its_own
     metrics = "metrics: [Recall, NDCG, Hit, Precision]\ntopk: [10]\nmetric_decimal_place: 12\nvalid_metric: NDCG@10"
     path.write_text(f"dataset: tiny\n{LOADED}{WAYS['LS']}\n{metrics}\nepochs: 2\nembedding_size: 8\n")
     config, dataset = loaded(path)
-    with alone():
+    with quiet():
         train, valid, test = data_preparation(config, dataset)
         model = get_model("BPR")(config, train._dataset)
         trainer = Trainer(config, model)
@@ -190,7 +179,7 @@ def test_rows_ids_and_values_are_those_that_fuxictr_encodes(tmp_path, least, pad
     (tmp_path / "dataset_config").mkdir()
     path = tmp_path / "dataset_config/tiny.yaml"
     path.write_text(FUXI.format(root=tmp_path, least=least, padding=padding))
-    with alone():
+    with quiet():
         said = load_dataset_config(str(tmp_path), "tiny")
         made = FeatureProcessor(
             dataset_id="tiny", **{name: said[name] for name in ("feature_cols", "label_col", "data_root")}

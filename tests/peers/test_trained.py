@@ -4,6 +4,7 @@ Skipped where a library is not installed; RecBole wants numpy<2 and pandas<3, an
 FuxiCTR is tried beside numpy 2.
 """
 
+import importlib
 import importlib.util
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from recprune.importing.run import import_file
 from recprune.surgery import masked
 
 sys.path.append(str(Path(__file__).parents[2]))
+quiet = importlib.import_module("benchmarks.quiet").quiet
 NEW_NUMPY = int(np.__version__.partition(".")[0]) > 1
 needs_recbole = pytest.mark.skipif(
     importlib.util.find_spec("recbole") is None or NEW_NUMPY, reason="recbole is not installed, or not with numpy<2"
@@ -68,14 +70,13 @@ def log(tmp_path_factory):
 
 def trained(name, folder, at):
     """The model after RecBole's own training, its trainer, and the parts."""
-    from benchmarks.peers_recbole import _alone
     from recbole.config import Config
     from recbole.data import create_dataset, data_preparation
     from recbole.trainer import Trainer
     from recbole.utils import get_model, init_seed
 
     more = {"data_path": str(folder), "state": "ERROR", "use_gpu": False, "show_progress": False}
-    with _alone():
+    with quiet():
         config = Config(name, "tiny", config_file_list=[str(folder / "tiny.yaml")], config_dict=more)
         init_seed(config["seed"], config["reproducibility"])
         parts = data_preparation(config, create_dataset(config))
@@ -87,10 +88,8 @@ def trained(name, folder, at):
 
 
 def judged(trainer, model, test):
-    from benchmarks.peers_recbole import _alone
-
     trainer.model, trainer.item_tensor = model, None
-    with _alone():
+    with quiet():
         return dict(trainer.evaluate(test, load_best_model=False))
 
 
@@ -114,7 +113,7 @@ def test_a_model_that_recbole_trained_is_cut_exactly_and_judged_by_recbole_like_
 
 @needs_recbole
 def test_what_recbole_trained_goes_on_being_trained_by_recbole_when_it_is_smaller(log, tmp_path):
-    from benchmarks.peers_recbole import Scored, _alone
+    from benchmarks.peers_recbole import Scored
     from recbole.trainer import Trainer
 
     model, trainer, (train, valid, test) = trained("BPR", log, tmp_path)
@@ -122,7 +121,7 @@ def test_what_recbole_trained_goes_on_being_trained_by_recbole_when_it_is_smalle
     _, small = halved(Scored(model, "predict"), example)
     again = Trainer(trainer.config, small.model)
     again.saved_model_file = str(tmp_path / "small.pth")
-    with _alone():
+    with quiet():
         again.fit(train, valid, show_progress=False)
         tuned = dict(again.evaluate(test, load_best_model=False))
     assert small.model.user_embedding.weight.shape[1] < 16
