@@ -157,17 +157,22 @@ def data_of(kind: str, side: str, size: int) -> Split:
 
 
 def plot() -> None:
-    """Draw docs/models_scale.svg: a panel a side, a line a model."""
+    """Draw docs/models_scale.svg: a panel a side, a row of them for each sort of model, a line a model."""
     result = json.loads((FOLDER / "models_scale.json").read_text(encoding="utf-8"))
-    panels = {
-        f"{side}, times {BASE[side]:,}": [
-            Line(name, [n for n, *_ in sides[side]], [seconds for _, seconds, _ in sides[side]])
-            for name, sides in result["points"].items()
-        ]
-        for side in SIDES
-    }
+    rows = [
+        {
+            f"{sort}: {side}, times {BASE[side]:,}": [
+                Line(name, [n for n, *_ in points[side]], [seconds for _, seconds, _ in points[side]])
+                for name, points in result["points"].items()
+                if name in names
+            ]
+            for side in SIDES
+        }
+        for sort, names in (("lists", LISTS), ("clicks", CLICKS), ("sequences", SEQUENCES))
+        if any(name in names for name in result["points"])
+    ]
     path = FOLDER.parent.parent / "docs" / "models_scale.svg"
-    write_bytes(path, log_plot(panels, "seconds of the processor").encode())
+    write_bytes(path, log_plot(rows, "seconds of the processor").encode())
     print(f"written: {path}")
 
 

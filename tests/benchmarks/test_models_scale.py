@@ -54,7 +54,7 @@ def test_models_are_measured_once_written_and_drawn(monkeypatch, tmp_path):
 
 def test_lines_of_one_power_are_parallel_and_names_do_not_cover_each_other():
     lines = [drawing.Line("a <b>", [1, 2, 4], [1.0, 2.0, 4.0]), drawing.Line("c", [1, 2, 4], [1.01, 2.02, 4.04])]
-    tree = ElementTree.fromstring(drawing.log_plot({"rows": lines}, "seconds"))
+    tree = ElementTree.fromstring(drawing.log_plot([{"rows": lines}], "seconds"))
     ways = [
         np.array([[float(v) for v in p.split(",")] for p in e.get("points").split()])
         for e in tree.iter()
