@@ -84,3 +84,17 @@ def test_a_checkpoint_is_imported_into_a_model_of_the_data(street: Path, tmp_pat
     assert (code, "net.item.weight" in text) == (0, True)
     code, text = call("import", tmp_path / "m.pt", "-o", tmp_path / "c", "--model", "mf")
     assert (code, "--model needs --data" in text) == (2, True)
+
+
+def test_apply_replaces_the_same_cut_and_with_force_any_other(street: Path, tmp_path: Path):
+    words = ("apply", street / "big", street / "plan.json", "-o", tmp_path / "small")
+    assert call(*words)[0] == call(*words)[0] == 0
+    code, text = call("finetune", tmp_path / "small", "--epochs", 1)
+    assert code == 0, text
+    tuned = (tmp_path / "small" / "manifest.json").read_bytes()
+    code, text = call(*words)
+    assert (code, "trained after it was cut (finetune of 1 epoch)" in text, "--force" in text) == (2, True, True)
+    assert (tmp_path / "small" / "manifest.json").read_bytes() == tuned
+    code, text = call(*words, "--force")
+    assert code == 0, text
+    assert load(tmp_path / "small").proof.holds

@@ -23,19 +23,28 @@ def apply(
     common: Common,
     data: Data = None,
     own: Own = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace whatever model stands in the folder --out.")] = False,
 ) -> Answer:
-    """Cut a model as a plan says, prove it against the masked one, and write the smaller model."""
+    """Cut a model as a plan says, prove it against the masked one, and write the smaller model.
+
+    A model that stands in the folder --out is replaced only where it is the same cut: what was trained further or
+    comes from another plan stays, unless --force is said.
+    """
     from recprune.cli._show import planned
     from recprune.recipe.agree import proven
+    from recprune.recipe.in_the_way import other_cut, same_weights
     from recprune.recipe.pruned import smaller
     from recprune.recipe.shelf import free, put, read_plan, take
 
     free(out)
     shelved, chosen = take(model, own, data), read_plan(plan)
+    there = None if force else other_cut(out, shelved, chosen, own, data)
     split = shelved.split_if_there(data)
     coded = None if split is None else shelved.own(split)
     with stage("apply"):
         made, vocabularies = smaller(shelved.model, chosen, shelved.example(split), shelved.vocabularies, coded)
+    if there is not None:
+        same_weights(there, made)
     proof = proven(shelved.model, chosen, made, shelved.vocabularies, coded, seed=common.seed, stage=stage)
     small = replace(shelved, model=made, vocabularies=vocabularies, data=data or shelved.data, plan=chosen, proof=proof)
     put(out, small, seed=common.seed)
