@@ -1,4 +1,4 @@
-"""Click models beside linear models, trees and other packages: `python -m benchmarks.clicks [frappe] [adult] [anime]`.
+"""Click models beside linear models, trees and other packages: `python -m benchmarks.clicks [NAME] ...`.
 
 Each set of data writes results/clicks_NAME.json. Every model has three settings, of which the one with the best
 validation AUC (seed 0) is trained by all seeds; the test part is scored for those alone. Runs that are done are kept
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from benchmarks.clicks_rivals import DIM, DROPOUT, HIDDEN, Answer, Choice, Pace, Train, rivals
-from benchmarks.recipes import adult, anime, frappe
+from benchmarks.recipes import adult, anime, frappe, ml100k_clicks
 from benchmarks.result import write_result
 
 from recprune.atomic import write_bytes
@@ -42,7 +42,12 @@ OURS: dict[str, dict[str, Any]] = {
     "dcn": TOWER,
     "autoint": {"dim": DIM},
     "wide_deep": TOWER,
+    "fgcnn": TOWER,
+    "neumf": {},
+    "din": TOWER,
 }
+NEEDS = {"neumf": ("user", "item"), "din": ("item", "sequence")}
+"""Columns without which a model cannot be."""
 TAUGHT = "deepfm, taught by four"
 CHOICES = ({"lr": 2e-3, "decay": 1.0}, {"lr": 2e-3, "decay": 0.1}, {"lr": 1e-2, "decay": 0.1})
 LINEAR = ({"lr": 1e-2, "decay": 0.01}, {"lr": 3e-2, "decay": 0.01}, {"lr": 0.1, "decay": 0.01})
@@ -51,13 +56,15 @@ COLUMNS = ("model", "test AUC", "sd over seeds", "test logloss", "validation AUC
 
 @dataclass(frozen=True, slots=True)
 class Set:
-    """title: of the table; pace: of training; bins: numeric fields that are also tried in bins; notes."""
+    """title: of the table; pace: of training; bins: numeric fields that are also tried in bins; given: models whose
+    choices were made elsewhere; notes."""
 
     title: str
     split: Callable[[], Split]
     pace: Pace
     bins: Mapping[str, int | str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    given: Mapping[str, tuple[Choice, ...]] = field(default_factory=dict)
 
 
 SETS = {
@@ -81,6 +88,15 @@ SETS = {
         {"episodes": "squared_log"},
         ("Rows parted at random; the mean rating and the members of the items are left out, for they leak",),
     ),
+    "ml-100k": Set(
+        "MovieLens 100K, rating of 4 or more",
+        ml100k_clicks,
+        Pace(6, 512),
+        notes=(
+            "The last 20 % of each user are test, a tenth before them validation; the past of a row for din: the last "
+            "20 films that its user had liked before",
+        ),
+    ),
 }
 
 
@@ -89,7 +105,7 @@ def main(names: list[str], rows: int | None = None) -> None:
     for name in names or list(SETS):
         told, found = SETS[name], {}
         split = told.split() if rows is None else few(told.split(), rows)
-        for model, (choices, train) in contenders(told).items():
+        for model, (choices, train) in contenders(told, split).items():
             place = RUNS / f"clicks-{name}{'' if rows is None else f'-{rows}-rows'}" / model.replace(" ", "-")
             found[model] = measured(place, split, choices, train, told.pace if rows is None else Pace(1, 64))
         table = [row(model, runs) for model, runs in found.items()]
@@ -109,29 +125,30 @@ def main(names: list[str], rows: int | None = None) -> None:
         print(f"written: {written}")
 
 
-def contenders(told: Set) -> dict[str, tuple[tuple[Choice, ...], Train]]:
+def contenders(told: Set, split: Split) -> dict[str, tuple[tuple[Choice, ...], Train]]:
     """Name -> what may be chosen, and how it is trained: ours, those with numbers in bins, and the rivals."""
-    choices: dict[str, tuple[Choice, ...]] = {name: LINEAR if name == "lr" else CHOICES for name in OURS}
-    ours: dict[str, tuple[tuple[Choice, ...], Train]] = {n: (choices[n], partial(own, n)) for n in OURS}
+    names = [name for name in OURS if set(NEEDS.get(name, ())) <= set(split.train.columns)]
+    choices: dict[str, tuple[Choice, ...]] = {n: LINEAR if n == "lr" else told.given.get(n, CHOICES) for n in names}
+    ours: dict[str, tuple[tuple[Choice, ...], Train]] = {n: (choices[n], partial(own, n)) for n in names}
     ours[TAUGHT] = (({},), taught)
     if told.bins:
         ours |= {f"{n}, numbers in bins": (choices[n], partial(in_bins, n, told.bins)) for n in ("lr", "deepfm")}
-    return ours | rivals()
+    return ours | rivals("sequence" in split.train.columns)
 
 
 def own(name: str, split: Split, seed: int, choice: Choice, pace: Pace) -> Answer:
     """One of our models, its best epoch by validation AUC."""
-    begin, model = time.perf_counter(), build(name, split, seed=seed, **OURS[name])
+    begin, model = time.process_time(), build(name, split, seed=seed, **OURS[name])
     options = FitOptions(**pace._asdict(), schedule="linear", patience=pace.epochs, seed=seed, **choice)
     fit(model, split, options)
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     size = sum(p.numel() for p in model.parameters())
     return Answer(row_scores(model, split.valid), lambda: row_scores(model, split.test), size, seconds)
 
 
 def taught(split: Split, seed: int, choice: Choice, pace: Pace) -> Answer:
     """DeepFM that learns from two of DeepFM and two of DCN-V2 (Hinton et al. 2015), with a third of the dropout."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     how = FitOptions(**pace._asdict(), schedule="linear", patience=pace.epochs, lr=2e-3, decay=1.0)
     teachers = [build(name, split, seed=2 * seed + n, **TOWER) for name in ("deepfm", "dcn") for n in range(2)]
     for number, teacher in enumerate(teachers):
@@ -139,7 +156,7 @@ def taught(split: Split, seed: int, choice: Choice, pace: Pace) -> Answer:
     model = build("deepfm", split, seed=seed, **{**TOWER, "dropout": DROPOUT / 3})
     long = replace(how, epochs=2 * pace.epochs, patience=2 * pace.epochs, decay=0.1, distill=0.8, temperature=2.0)
     fit(model, split, replace(long, seed=seed, **choice), teacher=MeanOf(teachers))
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     size = sum(p.numel() for p in model.parameters())
     return Answer(row_scores(model, split.valid), lambda: row_scores(model, split.test), size, seconds)
 

@@ -1,7 +1,8 @@
 """What stands beside our click models in `benchmarks.clicks`, as its users build it: name -> (choices, train).
 
-scikit-learn's logistic regression and gradient boosted trees, and DeepFM of deepctr-torch and of torch-rechub where
-they are installed. train(split, seed, choice, pace) -> Answer; a choice is what may be chosen on validation.
+scikit-learn's logistic regression and gradient boosted trees, and DeepFM of deepctr-torch and of torch-rechub, and DIN
+of the latter where rows have a past, where they are installed. train(split, seed, choice, pace) -> Answer; a choice is
+what may be chosen on validation.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ CATEGORIES = 254
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
     """valid: logits; test(): those of the test part, made when asked for; parameters: None where that is no number of
-    weights; seconds: of training."""
+    weights; seconds: of the processor, in training."""
 
     valid: Numbers
     test: Callable[[], Numbers]
@@ -55,8 +56,8 @@ class Pace(NamedTuple):
 Train = Callable[[Split, int, Choice, Pace], Answer]
 
 
-def rivals() -> dict[str, tuple[tuple[Choice, ...], Train]]:
-    """Those that can be run here."""
+def rivals(past: bool = False) -> dict[str, tuple[tuple[Choice, ...], Train]]:
+    """Those that can be run here. past: rows say what was before them."""
     rates = tuple({"lr": rate} for rate in (1e-3, 3e-3, 1e-2))
     found: dict[str, tuple[tuple[Choice, ...], Train]] = {
         "scikit-learn logistic regression": (tuple({"C": c} for c in (0.1, 1.0, 10.0)), logistic),
@@ -66,6 +67,7 @@ def rivals() -> dict[str, tuple[tuple[Choice, ...], Train]]:
         found["deepctr-torch DeepFM"] = (rates, deepctr)
     if importlib.util.find_spec("torch_rechub"):
         found["torch-rechub DeepFM"] = (rates, rechub)
+        found |= {"torch-rechub DIN": (rates, rechub_din)} if past else {}
     return found
 
 
@@ -74,11 +76,11 @@ def logistic(split: Split, seed: int, choice: Choice, pace: Pace) -> Answer:
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import MaxAbsScaler
 
-    begin = time.perf_counter()
+    begin = time.process_time()
     train = FeatureMatrix.of_rows(split.train, _names(split.train))
     scaler = MaxAbsScaler().fit(train.x)
     model = LogisticRegression(max_iter=500, **choice).fit(scaler.transform(train.x), split.train["label"])
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
 
     def said(part: Dataset) -> Numbers:
         return np.asarray(model.decision_function(scaler.transform(train.like(part).x)))
@@ -92,7 +94,7 @@ def trees(split: Split, seed: int, choice: Choice, pace: Pace) -> Answer:
     from sklearn.model_selection import StratifiedKFold
     from sklearn.preprocessing import TargetEncoder
 
-    begin, train, labels = time.perf_counter(), split.train, split.train["label"]
+    begin, train, labels = time.process_time(), split.train, split.train["label"]
     small = [name for name in train.fields if len(train.vocabularies[name].ids) <= CATEGORIES]
     large = [name for name in train.fields if name not in small]
     plain = [name for name in train.roles.numeric if name in train.columns]
@@ -117,7 +119,7 @@ def trees(split: Split, seed: int, choice: Choice, pace: Pace) -> Answer:
         max_iter=1000, early_stopping=True, categorical_features=list(range(len(small))), random_state=seed, **choice
     )
     model.fit(side(train, first), labels, X_val=other(split.valid), y_val=split.valid["label"])
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     return Answer(
         np.asarray(model.decision_function(other(split.valid))),
         lambda: np.asarray(model.decision_function(other(split.test))),
@@ -154,19 +156,42 @@ def deepctr(split: Split, seed: int, choice: Choice, pace: Pace) -> Answer:
 
 def rechub(split: Split, seed: int, choice: Choice, pace: Pace) -> Answer:
     """DeepFM of torch-rechub, trained by Adam with the weight decay of its CTRTrainer."""
-    from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
     from torch_rechub.models.ranking import DeepFM
 
     split = _standardised(split)
+    fields, dense = _of_rechub(split)
+    torch.manual_seed(seed)
+    model = DeepFM(fields + dense, fields, {"dims": list(HIDDEN), "dropout": DROPOUT, "activation": "relu"})
+    return _by_rechub(model, split, _names(split.train), choice, pace)
+
+
+def rechub_din(split: Split, seed: int, choice: Choice, pace: Pace) -> Answer:
+    """DIN of torch-rechub, trained likewise; it takes no numbers."""
+    from torch_rechub.basic.features import SequenceFeature, SparseFeature
+    from torch_rechub.models.ranking import DIN
+
+    others, n = [field for field in _of_rechub(split)[0] if field.name != "item"], split.train.n_items
+    item = SparseFeature("item", n, DIM, padding_idx=0)
+    past = SequenceFeature("sequence", n, DIM, "concat", "item", padding_idx=0)
+    torch.manual_seed(seed)
+    model = DIN(others, [past], [item], {"dims": list(HIDDEN), "dropout": DROPOUT}, {"dims": [32]})
+    return _by_rechub(model, split, [*(field.name for field in others), "item", "sequence"], choice, pace)
+
+
+def _of_rechub(split: Split) -> tuple[list[Any], list[Any]]:
+    """The fields of codes and those of numbers."""
+    from torch_rechub.basic.features import DenseFeature, SequenceFeature, SparseFeature
+
     sizes = {name: len(vocabulary) for name, vocabulary in split.vocabularies.items()}
     fields: list[Any] = [SparseFeature(name, sizes[name], DIM) for name in split.train.fields]
     several = [name for name in split.train.roles.multi if name in split.train.columns]
     fields += [SequenceFeature(name, sizes[name], DIM, "mean", padding_idx=0) for name in several]
-    dense = [DenseFeature(name) for name in split.train.roles.numeric if name in split.train.columns]
-    torch.manual_seed(seed)
-    model = DeepFM(fields + dense, fields, {"dims": list(HIDDEN), "dropout": DROPOUT, "activation": "relu"})
+    return fields, [DenseFeature(name) for name in split.train.roles.numeric if name in split.train.columns]
+
+
+def _by_rechub(model: nn.Module, split: Split, names: list[str], choice: Choice, pace: Pace) -> Answer:
+    """Trained on those columns."""
     optimizer = torch.optim.Adam(model.parameters(), weight_decay=1e-5, **choice)
-    names = _names(split.train)
     taken = {name: torch.from_numpy(split.train[name]) for name in (*names, "label")}
 
     def epoch() -> None:
@@ -191,13 +216,13 @@ def _best(
     model: nn.Module, split: Split, epoch: Callable[[], None], said: Callable[[Dataset], Numbers], epochs: int
 ) -> Answer:
     """The epoch whose validation AUC is best. said: probabilities."""
-    begin, best, state = time.perf_counter(), -np.inf, copy.deepcopy(model.state_dict())
+    begin, best, state = time.process_time(), -np.inf, copy.deepcopy(model.state_dict())
     for _ in range(epochs):
         epoch()
         value = auc(said(split.valid).astype(np.float64), split.valid["label"])
         if value > best:
             best, state = value, copy.deepcopy(model.state_dict())
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     model.load_state_dict(state)
     size = sum(p.numel() for p in model.parameters())
     return Answer(_logits(said(split.valid)), lambda: _logits(said(split.test)), size, seconds)

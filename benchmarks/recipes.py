@@ -18,6 +18,7 @@ from torch import nn
 from recprune.data.dataset import Roles, Split
 from recprune.data.encode import encode
 from recprune.data.log import Log, clean
+from recprune.data.pasts import with_pasts
 from recprune.data.read import read
 from recprune.data.split import split_by_user_time, split_given, split_last, split_random
 from recprune.models.build import build
@@ -25,7 +26,7 @@ from recprune.training.options import FitOptions
 
 __all__ = [
     *("Recipe", "adult", "anime", "beauty", "beauty_caser", "frappe", "frappe_dcn", "frappe_deepfm", "gowalla"),
-    *("gowalla_fism", "ml100k", "ml100k_ease", "movietweetings", "online_retail"),
+    *("gowalla_fism", "ml100k", "ml100k_clicks", "ml100k_ease", "movietweetings", "online_retail"),
 ]
 
 Recipe = tuple[nn.Module, Split, FitOptions]
@@ -46,6 +47,16 @@ def ml100k(valid: float = 0.0) -> Split:
     """MovieLens 100K: all ratings are positive, the last 20 % of each user are test, `valid` before them validation."""
     log = read(folder("ml-100k"), "movielens", fields=False)
     return split_by_user_time(encode(clean(log)), test=0.2, valid=valid)
+
+
+def ml100k_clicks() -> Split:
+    """MovieLens 100K as clicks: whether a user gave 4 or more of 5. Fields of users and films beside user and item; the
+    last 20 % of each user are test, a tenth before them validation, parted as `ml100k`; `sequence`: the last 20 films
+    that the user had liked before."""
+    log = read(folder("ml-100k"), "movielens")
+    label = (pl.col("rating") >= 4).cast(pl.Float32).alias("label")
+    clicks = replace(log, frame=log.frame.with_columns(label), roles=replace(log.roles, rating=None, label="label"))
+    return with_pasts(split_by_user_time(encode(clean(clicks)), test=0.2, valid=0.1))
 
 
 def ml100k_ease(valid: float = 0.0) -> Recipe:

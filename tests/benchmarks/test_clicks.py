@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recprune.data.pasts import with_pasts
+from recprune.testing import tiny_clicks
 from recprune.testing.data import tiny_mixed
 
 sys.path.append(str(Path(__file__).parents[2]))
@@ -66,3 +68,19 @@ def test_a_trial_on_a_few_rows_writes_no_result(tiny, capsys):
     clicks.main([], rows=60)
     assert not (tiny / "results").exists()
     assert '"deepfm"' in capsys.readouterr().out
+
+
+def test_a_model_stands_beside_others_where_the_rows_have_what_it_needs():
+    told = clicks.Set("tiny", tiny_clicks, clicks.Pace(1, 64))
+    bare = tiny_clicks()
+    assert "neumf" in clicks.contenders(told, bare)
+    assert "din" not in clicks.contenders(told, bare)
+    assert "din" in clicks.contenders(told, with_pasts(bare, 4))
+
+
+def test_a_choice_that_was_made_elsewhere_is_the_only_one():
+    given = {"fgcnn": clicks.CHOICES[1:2]}
+    told = clicks.Set("tiny", tiny_clicks, clicks.Pace(1, 64), given=given)
+    found = clicks.contenders(told, tiny_clicks())
+    assert found["fgcnn"][0] == given["fgcnn"]
+    assert found["deepfm"][0] == clicks.CHOICES
