@@ -25,6 +25,7 @@ from recprune.data.encode import encode, joint_vocabularies
 from recprune.data.log import clean
 from recprune.data.read import read
 from recprune.data.split import from_the_end, parted, split_last
+from recprune.data.vocabulary import Vocabulary
 from recprune.discover import load
 from recprune.evaluation.evaluate import evaluate
 from recprune.evaluation.inputs import Renumber
@@ -116,18 +117,19 @@ def of_users(name: str, valid: bool) -> Parts:
 def of_sessions(name: str, valid: bool) -> Parts:
     """Lines of the clicks of a session, in the order of time; in the test file the last of each line is to be found.
 
-    To choose by, the last tenth of the training sessions is held out, and the last click of each is to be found.
+    To choose by, the last tenth of the training sessions is held out, and every click of each but the first is to be
+    found, as in the test file.
     """
     logs = [clean(read(folder(name) / f"{p}.txt.gz", "sessions", name=p[:2])) for p in ("train", "test")]
     vocabularies = joint_vocabularies(*logs)
     train, test = (encode(log, vocabularies) for log in logs)
     if valid:
         first = later(train, HELD)
-        train, test = train.take(np.arange(first)), train.take(np.arange(first, len(train)))
-    users, ones = test["user"], np.ones(train.n_users, dtype=np.int64)
-    order, counts = np.lexsort((test["time"], users)), np.bincount(users, minlength=train.n_users)
+        train, test = train.take(np.arange(first)), prefixes(train.take(np.arange(first, len(train))))
+    users, ones = test["user"], np.ones(test.n_users, dtype=np.int64)
+    order, counts = np.lexsort((test["time"], users)), np.bincount(users, minlength=test.n_users)
     ahead = parted(test, *from_the_end(users, order, counts, 0 * ones, ones), repeats=True)
-    nothing = train.take(np.zeros(0, dtype=np.int64))
+    nothing, train = train.take(np.zeros(0, dtype=np.int64)), replace(train, vocabularies=test.vocabularies)
     return Parts(Split(train, nothing, nothing), Split(train, ahead.train, ahead.test), "test", mask_seen=False)
 
 
@@ -135,6 +137,20 @@ def later(train: Dataset, share: float) -> int:
     """The row that the last sessions begin with, that share of all."""
     begins = np.flatnonzero(np.diff(train["user"], prepend=-1))
     return int(begins[int((1 - share) * len(begins))])
+
+
+def prefixes(sessions: Dataset) -> Dataset:
+    """The first two clicks of every session, its first three and so on, each as a session of its own behind all."""
+    rows = sessions.take(np.lexsort((sessions["time"], sessions["user"])))
+    begins = np.flatnonzero(np.diff(rows["user"], prepend=-1))
+    sizes = np.diff([*begins, len(rows)])
+    first = np.repeat(begins, sizes - 1)
+    long = np.concatenate([np.arange(2, size + 1) for size in sizes])
+    within = np.arange(long.sum()) - np.repeat(np.cumsum(long) - long, long)
+    found = rows.take(np.repeat(first, long) + within)
+    users = Vocabulary("user", [*sessions.vocabularies["user"].ids, *(f"prefix {n}" for n in range(len(long)))])
+    columns = {**found.columns, "user": np.repeat(np.arange(len(long), dtype=np.int32) + sessions.n_users, long)}
+    return replace(found, columns=columns, vocabularies={**found.vocabularies, "user": users})
 
 
 def learning(epochs: int, **more: Any) -> FitOptions:

@@ -77,15 +77,19 @@ def test_every_prefix_of_a_test_session_is_asked_and_none_is_learned(small):
     assert not parts.mask_seen
 
 
-def test_to_choose_by_the_last_tenth_of_the_sessions_is_held_out(small):
+def test_to_choose_by_the_last_tenth_of_the_sessions_is_held_out_and_every_prefix_asked(small):
     whole, parts = (sequences.SETS["sessions"].parts(valid) for valid in (False, True))
-    begins = np.unique(whole.learn.train["user"])
-    held = np.unique(parts.asked.test["user"])
-    assert len(held) == 8
-    assert len(np.unique(parts.learn.train["user"])) == len(begins) - 8
-    assert whole.learn.train["user"][-1] in held
-    rows = len(parts.learn.train) + len(parts.asked.valid) + len(parts.asked.test)
-    assert rows == len(whole.learn.train)
+    sizes = np.bincount(whole.learn.train["user"])
+    held = sizes[sizes > 0][-8:]
+    asked = np.unique(parts.asked.test["user"])
+    assert len(asked) == (held - 1).sum() == len(parts.asked.test)
+    assert not np.isin(asked, parts.learn.train["user"]).any()
+    assert len(np.unique(parts.learn.train["user"])) == (sizes > 0).sum() - 8
+    before = known(parts.asked, "test")
+    assert sorted(before.counts()[asked].tolist()) == sorted(n for size in held for n in range(1, size))
+    ids = np.array([0, *(int(i) for i in parts.asked.vocabularies["item"].ids)])
+    last = ids[before.recent(parts.asked.test["user"], 1)[:, 0]]
+    assert (ids[parts.asked.test["item"]] == last % 30 + 1).all()
 
 
 def test_of_users_the_last_item_is_test_and_the_one_before_it_validation(small):
