@@ -6,7 +6,8 @@ Settings are chosen on validation (benchmarks/recipes_sequences.py), one try at 
 
 Models are judged on test once each, by one evaluator. What was measured is kept under benchmarks/runs, so that an
 interrupted run goes on; `--models item_knn sasrec` measures those alone, and prunes nothing. RECPRUNE_DEVICE=cuda
-trains, prunes and judges on a graphics card; times of a request are of the processor all the same.
+trains, prunes and judges on a graphics card; times of a request are of the processor all the same. RecBole's models
+stand beside ours where benchmarks/sequences_peers.py judged them (among --models, as `recbole`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import torch
 from benchmarks.recipes_sequences import SETS, Parts, SequenceData
 from benchmarks.result import write_result
 from benchmarks.sequences_kept import SEEDS, Stored, judged, kept, one, packed, parts_of, pruned, scratch, seeds
+from benchmarks.sequences_peers import noted, peers
 from benchmarks.served import Served, served, told
 
 from recprune.errors import BudgetError
@@ -53,7 +55,7 @@ def tried(name: str, label: str, *settings: str, seed: int = 0) -> dict[str, flo
 
 
 def before(name: str, data: SequenceData, models: list[str] | None = None) -> None:
-    """The models as they are, beside what is published."""
+    """The models as they are, beside what is published, and beside those of RecBole that were judged before."""
     rows: list[list[object]] = [
         [f"published: {who}", None, None, *values, None, None] for who, *values in data.published
     ]
@@ -61,17 +63,24 @@ def before(name: str, data: SequenceData, models: list[str] | None = None) -> No
         if models and label not in models:
             continue
         found = [one(name, data, label, seed) for seed in seeds(recipe)]
-        here = all(f.get("device", "cpu") == "cpu" for f in found)
-        seconds = round(float(np.mean([f["seconds"] for f in found])), 1) if here else None
-        rows.append([label, *cells(found, data), spread(found, data), seconds])
+        rows.append(row(label, found, data))
+    beside = peers(name) if not models or "recbole" in models else {}
+    rows += [row(label, found, data) for label, found in beside.items()]
     written(
         f"sequences_{name}",
         f"{data.title}: recommenders of sequences before pruning",
         ["model", "seeds", "bytes", *data.metrics, f"spread of {data.metrics[0]}", "seconds of the processor"],
         rows,
-        [*trained_on([row[-1] is None for row in rows[len(data.published) :]]), *data.notes],
+        [*trained_on([row[-1] is None for row in rows[len(data.published) :]]), *noted(beside), *data.notes],
         f"{name} --models {' '.join(models)}" if models else name,
     )
+
+
+def row(label: str, found: list[dict[str, Any]], data: SequenceData) -> list[object]:
+    """Of one model. No seconds where a graphics card trained it."""
+    here = all(f.get("device", "cpu") == "cpu" for f in found)
+    seconds = round(float(np.mean([f["seconds"] for f in found])), 1) if here else None
+    return [label, *cells(found, data), spread(found, data), seconds]
 
 
 def after(name: str, data: SequenceData) -> None:

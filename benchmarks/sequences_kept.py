@@ -27,7 +27,7 @@ from recprune.recipe.rivals import from_scratch
 from recprune.surgery import renumber
 from recprune.training.options import FitOptions
 
-__all__ = ["Stored", "judged", "kept", "one", "packed", "parts_of", "pruned", "scratch", "seeds"]
+__all__ = ["Stored", "judged", "kept", "measured", "one", "packed", "parts_of", "pruned", "scratch", "seeds"]
 
 RUNS = Path(__file__).resolve().parent / "runs"
 SEEDS = (0, 1, 2)
@@ -116,22 +116,26 @@ def judged(key: str, make: Callable[[], Stored], data: SequenceData, name: str) 
     """Metrics, bytes, seconds and every case's recall; read where it was measured before."""
     path = RUNS / f"sequences-{key}.json"
     if not path.exists():
-        parts, begin = parts_of(name, False), time.process_time()
+        parts_of(name, False)
+        begin = time.process_time()
         model, chosen = make()
         seconds = time.process_time() - begin
-        found = parts.scores(model.to(DEVICE), data.k, None if chosen is None else renumber(chosen))
-        measured = {
-            "metrics": {metric: found.mean[metric] for metric in data.metrics},
-            "bytes": size_of(model)[2],
-            "seconds": seconds,
-            "device": DEVICE,
-            "cases": np.round(found.parts[data.metrics[0]].values, 7).tolist(),
-        }
-        print(f"  {key}: {measured['metrics']}, {measured['bytes']:,} bytes, {seconds:.0f} s", flush=True)
+        found = {**measured(model, chosen, data, name), "seconds": seconds, "device": DEVICE}
+        print(f"  {key}: {found['metrics']}, {found['bytes']:,} bytes, {seconds:.0f} s", flush=True)
         RUNS.mkdir(exist_ok=True)
-        write_bytes(path, json.dumps(measured).encode())
+        write_bytes(path, json.dumps(found).encode())
     read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return read
+
+
+def measured(model: nn.Module, chosen: Plan | None, data: SequenceData, name: str) -> dict[str, Any]:
+    """Metrics, bytes and every case's recall on test."""
+    found = parts_of(name, False).scores(model.to(DEVICE), data.k, None if chosen is None else renumber(chosen))
+    return {
+        "metrics": {metric: found.mean[metric] for metric in data.metrics},
+        "bytes": size_of(model)[2],
+        "cases": np.round(found.parts[data.metrics[0]].values, 7).tolist(),
+    }
 
 
 def stored(key: str, make: Callable[[], Stored]) -> Stored:
