@@ -103,6 +103,15 @@ def test_every_prefix_is_a_sample_of_its_last_items_and_what_comes_next():
     assert samples.items[samples.ends].tolist() == [2, 3, 4]
 
 
+@pytest.mark.parametrize("n", [1, 2, 40])
+def test_short_samples_apart_make_the_loss_of_the_batch(standin, n):
+    model = recbole.built("sasrec", ITEMS + 1)
+    samples = recbole._prefixes(histories(), 6, "cpu")
+    rows = torch.randperm(len(samples.ends))[:n]
+    batch = {**samples.batch(rows), "item_id": samples.items[samples.ends[rows]]}
+    torch.testing.assert_close(recbole._loss(model, samples, rows), model.calculate_loss(batch))
+
+
 def test_a_history_is_asked_for_with_all_of_its_items_and_none_of_them_is_offered(standin):
     model = recbole.built("sasrec", ITEMS + 1)
     with torch.no_grad():
@@ -252,5 +261,9 @@ def test_the_models_of_recbole_take_what_they_are_given(model):
     with torch.no_grad():
         scores = peers.Peer(found.model, 6)(asked)
         alone = found.model.full_sort_predict({"item_id_list": asked[:1, 2:], "item_length": torch.tensor([2])})
+    samples = recbole._prefixes(learned, 6, "cpu")
+    rows = torch.arange(40)
+    batch = {**samples.batch(rows), "item_id": samples.items[samples.ends[rows]]}
+    torch.testing.assert_close(recbole._loss(found.model, samples, rows), found.model.calculate_loss(batch))
     assert scores.shape == (2, ITEMS + 1)
     torch.testing.assert_close(scores[:1], alone, rtol=1e-4, atol=1e-5)
