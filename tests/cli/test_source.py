@@ -62,7 +62,7 @@ def test_a_log_toml_says_how_many_bins_and_a_flag_goes_before_it(tmp_path):
         'path = "log.csv"\n[roles]\nuser = "customer_id"\nitem = "product"\nnumeric = ["price"]\n[bins]\nprice = 3\n'
     )
     (tmp_path / "log.csv").write_text(rows(*LINES))
-    for said, bins in (((), 3), (("--bins", "price=squared_log"), 9)):
+    for said, bins in (((), 3), (("--bins", "price=distinct"), 14), (("--bins", "price=squared_log"), 9)):
         done = RUNNER.invoke(
             APP, ["prepare", str(tmp_path / "log.toml"), "-o", str(tmp_path / "out"), "--split", "random", *said]
         )

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recprune.data.bins import MISSING, SQUARED_LOG, Bins, binned, vocabulary_of
+from recprune.data.bins import DISTINCT, MISSING, SQUARED_LOG, Bins, binned, vocabulary_of
 from recprune.data.dataset import Dataset, Roles, Split
 from recprune.data.encode import encode, missing
 from recprune.data.log import Log
@@ -74,8 +74,23 @@ def test_squared_logs_have_edges_for_counts_and_no_empty_bin() -> None:
     assert ids([3, 4], SQUARED_LOG) == ("(-inf,inf)",)
 
 
+def test_each_distinct_number_has_a_bin_and_one_that_train_lacks_goes_to_the_one_below() -> None:
+    split = binned(of_numbers([7688, 0, 0, 7298, 0.5, 7688], [-1, 0.4, 7297, 7298, 1e5]), {"n": DISTINCT})
+    assert split.vocabularies["n"].ids == ("(-inf,0.5)", "[0.5,7298)", "[7298,7688)", "[7688,inf)")
+    assert split.train["n"].tolist() == [4, 1, 1, 3, 2, 4]
+    assert split.valid["n"].tolist() == [1, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("how", [2, SQUARED_LOG, DISTINCT])
+def test_infinite_numbers_make_no_edges_and_go_to_the_ends(how: int | str) -> None:
+    split = binned(of_numbers([math.inf, 0, 5, 5, -math.inf, math.inf, math.inf]), {"n": how})
+    assert split.vocabularies["n"].ids == ids([0, 5, 5], how)
+    low, high = 1, len(split.vocabularies["n"].ids)
+    assert split.train["n"].tolist() == [high, low, high, high, low, high, high]
+
+
 @settings(deadline=None, max_examples=60)
-@given(NUMBERS, st.integers(2, 9) | st.just(SQUARED_LOG))
+@given(NUMBERS, st.integers(2, 9) | st.sampled_from([SQUARED_LOG, DISTINCT]))
 def test_every_bin_has_a_row_of_train_and_every_number_a_bin(values: list[float], how: int | str) -> None:
     split = binned(of_numbers(values, [-3e38, 3e38, math.nan], [math.inf, -math.inf]), {"n": how})
     codes = split.train["n"]
@@ -83,7 +98,8 @@ def test_every_bin_has_a_row_of_train_and_every_number_a_bin(values: list[float]
     assert set(codes.tolist()) == set(range(1, len(known)))
     order = np.argsort(np.array(values, dtype=np.float32), kind="stable")
     assert (np.diff(codes[order]) >= 0).all()
-    assert how == SQUARED_LOG or len(known.ids) <= how
+    assert isinstance(how, str) or len(known.ids) <= how
+    assert how != DISTINCT or len(known.ids) == len(np.unique(np.array(values, dtype=np.float32)))
     assert split.valid["n"].tolist() == [1, len(known.ids), 0]
     assert split.test["n"].tolist() == [len(known.ids), 1]
     assert known.encode(values).tolist() == codes.tolist()
@@ -113,7 +129,12 @@ def test_a_binned_field_is_a_categorical_one_and_the_others_stay_as_they_are() -
 
 @pytest.mark.parametrize(
     ("bins", "words"),
-    [({"city": 4}, "age, price"), ({"age": 1}, "2 or more"), ({"age": "even"}, "squared_log"), ({"age": True}, "True")],
+    [
+        ({"city": 4}, "age, price"),
+        ({"age": 1}, "2 or more"),
+        ({"age": "even"}, "squared_log, distinct"),
+        ({"age": True}, "True"),
+    ],
 )
 def test_what_cannot_be_binned_is_refused(bins: dict[str, int | str], words: str) -> None:
     with pytest.raises(DataError, match=words):

@@ -174,7 +174,8 @@ class Making:
         typer.Option(
             "--bins",
             metavar="FIELD=BINS",
-            help="A numeric field in so many bins, or in those of squared_log (counts): age=10,visits=squared_log.",
+            help="A numeric field in so many bins, in those of squared_log (counts), or in one for each number that "
+            "train has (distinct): age=10,visits=squared_log,price=distinct.",
         ),
     ] = None
     impute: Annotated[

@@ -16,13 +16,16 @@ from recprune.data.dataset import Dataset, Split
 from recprune.data.vocabulary import Vocabulary
 from recprune.errors import DataError
 
-__all__ = ["MISSING", "SQUARED_LOG", "Bins", "binned", "in_bins", "vocabulary_of"]
+__all__ = ["DISTINCT", "MISSING", "SQUARED_LOG", "Bins", "binned", "in_bins", "vocabulary_of"]
 
 MISSING = "(missing)"
 """The id of a number that is not there."""
 
 SQUARED_LOG = "squared_log"
 """Instead of a number of bins: edges for counts."""
+
+DISTINCT = "distinct"
+"""Instead of a number of bins: one for each number of train."""
 
 _NUMBER = re.compile(r"\s*[-+]?[0-9]*\.?[0-9]+\.?(?:[eE][-+]?[0-9]+)?\s*", re.ASCII)
 _INTERVAL = re.compile(r"(?:\(-inf|\[(-?[0-9.e+-]+)),(?:inf|(-?[0-9.e+-]+))\)")
@@ -83,12 +86,13 @@ def vocabulary_of(column: str, ids: Sequence[str]) -> Vocabulary:
 def binned(split: Split, bins: Mapping[str, int | str]) -> Split:
     """The split with those numeric fields as categorical ones, by edges that are learned on its train part alone.
 
-    bins: field -> most bins, 2 or more, or "squared_log". Of a number of bins k each value of train goes where the
-    middle of its ranks lies: bin floor(k (below + same / 2) / n), with so many of n values below it and so many equal
-    to it; equal values are never parted, and one that many rows have stands alone. Squared logs, for counts (the bins
-    floor(ln(x)^2) of the 3 Idiots' solution of the Criteo contest, 2014): edges 0, 1, 2 and exp(sqrt(j)), j = 1, 2, ...
-    Bins without a value of train join the bin below (the lowest one, the bin above). The first begins at -inf and the
-    last ends at inf. Where train lacks a number there is one more id for that.
+    bins: field -> most bins, 2 or more, "squared_log" or "distinct". Of a number of bins k each value of train goes
+    where the middle of its ranks lies: bin floor(k (below + same / 2) / n), with so many of n values below it and so
+    many equal to it; equal values are never parted, and one that many rows have stands alone. Squared logs, for counts
+    (the bins floor(ln(x)^2) of the 3 Idiots' solution of the Criteo contest, 2014): edges 0, 1, 2 and exp(sqrt(j)), j =
+    1, 2, ... Distinct, for amounts whose exact value says something: each value of train begins a bin of its own. Bins
+    without a value of train join the bin below (the lowest one, the bin above). The first begins at -inf and the last
+    ends at inf, and infinite values make no edges. Where train lacks a number there is one more id for that.
     Raises DataError for a field that is none of numbers, and for another way to bin.
     """
     made = {name: _learned(split.train, name, how) for name, how in bins.items()}
@@ -110,19 +114,21 @@ def _learned(train: Dataset, name: str, how: int | str) -> Bins:
     if name not in there:
         raise DataError(f"no numeric field {name!r} to bin; there are: {', '.join(there) or 'none'}", column=name)
     values = train[name]
-    known = np.sort(values[~np.isnan(values)])
+    known = np.sort(values[np.isfinite(values)])
     if not len(known):
-        raise DataError(f"no row of train has a number in {name!r}: there is nothing to bin", column=name)
-    edges = _squared_log(known) if how == SQUARED_LOG else _by_rank(known, _count(name, how))
+        raise DataError(f"no row of train has a finite number in {name!r}: there is nothing to bin", column=name)
+    edges = _NAMED[how](known) if isinstance(how, str) and how in _NAMED else _by_rank(known, _count(name, how))
     texts = [np.format_float_positional(edge, trim="-") for edge in edges]
     ids = [f"{low},{high})" for low, high in zip(["(-inf", *(f"[{e}" for e in texts)], [*texts, "inf"], strict=True)]
-    return Bins(name, [*ids, MISSING] if len(known) < len(values) else ids)
+    return Bins(name, [*ids, MISSING] if np.isnan(values).any() else ids)
 
 
 def _count(name: str, how: int | str) -> int:
     if isinstance(how, bool) or not isinstance(how, int) or how < 2:
         raise DataError(
-            f"bins of {name!r}: expected how many, 2 or more, or {SQUARED_LOG!r}, not {how!r}", column=name, bins=how
+            f"bins of {name!r}: expected how many, 2 or more, or one of {', '.join(_NAMED)}, not {how!r}",
+            column=name,
+            bins=how,
         )
     return how
 
@@ -140,6 +146,13 @@ def _squared_log(known: NDArray[np.float32]) -> NDArray[np.float32]:
     edges = np.array([0, 1, 2, *(math.exp(math.sqrt(j)) for j in range(1, int(top) + 1))], dtype=np.float32)
     filled = np.unique(np.searchsorted(edges, known, side="right"))  # bin j ends at edge j
     return edges[filled[1:] - 1]
+
+
+def _distinct(known: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.unique(known)[1:]
+
+
+_NAMED = {SQUARED_LOG: _squared_log, DISTINCT: _distinct}
 
 
 def _number(key: Any) -> float | None:

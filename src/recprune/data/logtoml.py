@@ -21,7 +21,7 @@ KEYS = ("path", "format", "roles", "options", "bins")
 @dataclass(frozen=True, slots=True)
 class LogToml:
     """What a log.toml says. path: of the log, or its URL, or None; format: or None to guess; options: of that format;
-    bins: numeric field -> most bins, or "squared_log", for `prepare`."""
+    bins: numeric field -> most bins, "squared_log" or "distinct", for `prepare`."""
 
     path: Path | str | None = None
     format: str | None = None

@@ -52,8 +52,8 @@ class SplitBy:
 class Columns:
     """What columns become once the rows are parted.
 
-    bins: numeric field -> most bins, or "squared_log" (`recprune.data.bins.binned`). impute: whether missing numbers
-    become the mean over train; otherwise they stay missing. pasts: items that each user had before each row
+    bins: numeric field -> most bins, "squared_log" or "distinct" (`recprune.data.bins.binned`). impute: whether missing
+    numbers become the mean over train; otherwise they stay missing. pasts: items that each user had before each row
     (`recprune.data.pasts.with_pasts`), so many, or 0 for none.
     """
 
