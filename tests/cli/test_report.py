@@ -1,5 +1,7 @@
 import json
+import shutil
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -54,4 +56,22 @@ def test_a_mistake_is_one_clear_message(run, tmp_path, more, words):
     done = called("report", run / "small", "--against", run / "big", "--out", tmp_path / "r.html", *more)
     assert done.exit_code == 2
     assert words in done.stderr
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_models_that_have_nothing_to_do_with_each_other_make_no_page(run, tmp_path):
+    log = simulate(60, 40, 900, 3, seed=3, noise=(), uniques=0).log.frame.collect()
+    log.with_columns(item=pl.concat_str(pl.lit("x"), pl.col("item").cast(pl.String))).write_csv(tmp_path / "log.csv")
+    roles = ["--user", "user", "--item", "item", "--time", "time"]
+    for words in (
+        ("prepare", tmp_path / "log.csv", "-o", tmp_path / "prepared", *roles),
+        ("train", tmp_path / "prepared", "-o", tmp_path / "other"),
+    ):
+        assert called(*words).exit_code == 0
+    shutil.rmtree(tmp_path / "prepared")
+    done = called("report", run / "small", "--against", tmp_path / "other", "--out", tmp_path / "r.html")
+    assert done.exit_code == 2
+    message = done.stderr.strip().splitlines()[-1]
+    assert "was not made of" in message
+    assert "ids of 'item' that the other does not know" in message
     assert not (tmp_path / "r.html").exists()

@@ -15,7 +15,7 @@ def test_a_plan_of_another_model_is_left_out_with_the_reason(lists_run, found_in
     found = found_in(lists_run, small=out / "big", comparison=None)
     assert found.plan is None
     assert "no plan" in found.no_plan
-    found = found_in(lists_run, small=stops / "step-1", big=stops / "step-2", frontier=None, steps=None)
+    found = found_in(lists_run, small=stops / "step-2", big=stops / "step-1", frontier=None, steps=None)
     assert found.plan is None
     assert "another model" in found.no_plan
 
@@ -29,5 +29,5 @@ def test_what_cannot_be_read_is_named(lists_run, found_in, tmp_path):
     with pytest.raises(ArtifactError, match="does not exist"):
         found_in(lists_run, small=tmp_path / "none")
     with pytest.raises(DataError, match="frontier of another model"):
-        found_in(lists_run, big=lists_run / "stops" / "step-2", small=lists_run / "stops" / "step-1")
+        found_in(lists_run, big=lists_run / "stops" / "step-1", small=lists_run / "stops" / "step-2")
     assert Frontier.from_json((lists_run / "frontier.json").read_text()).points

@@ -21,6 +21,7 @@ from recprune.recipe.stages import Stage, silent
 from recprune.report.judged import Judged, judged
 from recprune.report.kept import comparison_of, frontier_of, plan_of, stops_of
 from recprune.report.places import Places
+from recprune.report.related import check_related
 
 __all__ = ["Found", "Places", "find"]
 
@@ -63,10 +64,12 @@ def find(places: Places, *, own: str | None = None, users: int = 6, seed: int = 
     """Read the folders, judge both models case by case where their data is there, and shuffle the fields of a click
     model. own: the class of models that are not ours.
 
-    Raises ArtifactError for a folder that is none of a model, DataError for a comparison or data of other models.
+    Raises ArtifactError for a folder that is none of a model, DataError for models of other data or of another task,
+    and for a comparison or data of other models.
     """
     with stage("read models"):
         whole, small = take(places.big, own, places.data), take(places.small, own, places.data)
+        check_related(whole, small)
         said = {"big": artifact.inspect(places.big), "small": artifact.inspect(places.small)}
         plan, no_plan = plan_of(whole, small)
         comparison = comparison_of(places, whole, small, said["small"]["metrics"])
