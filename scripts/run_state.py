@@ -52,16 +52,17 @@ class State:
             )
         return kept
 
-    def left(self, cases: int) -> Iterator[int]:
-        """Numbers of the cases that are not done yet; SIGTERM and Ctrl-C end them after the case that is being done."""
+    def left(self, cases: int, step: int = 1) -> Iterator[int]:
+        """Numbers of the cases that are not done yet, the first of every `step`; SIGTERM and Ctrl-C end them after
+        those that are being done."""
         ended, begin, before = list[int](), time.monotonic(), self.seconds
         if self.path is not None:
             for one in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(one, lambda number, _: ended.append(number))
         kept = begin
-        for number in range(self.done, cases):
+        for number in range(self.done, cases, step):
             yield number
-            self.done, now = number + 1, time.monotonic()
+            self.done, now = min(number + step, cases), time.monotonic()
             self.seconds = before + now - begin
             if ended or now - kept > EVERY:
                 self.keep()

@@ -43,6 +43,15 @@ def test_ten_thousand_mutated_artifacts_are_loaded_or_refused_and_nothing_else()
     assert min(said["loaded"], said["refused"]) > 500
 
 
+def test_mutated_artifacts_are_the_same_however_many_processes_judge_them(tmp_path: Path):
+    words = ("fuzz_artifact.py", "--seed", "1", "--state", str(tmp_path / "s.json"), "--cases")
+    said_by(*words, "120", "--jobs", "2")
+    _, gone_on = said_by(*words, "300", "--jobs", "3")
+    _, alone = said_by("fuzz_artifact.py", "--seed", "1", "--cases", "300")
+    assert {**gone_on, "seconds": 0} == {**alone, "seconds": 0}
+    assert min(alone["loaded"], alone["refused"]) > 10
+
+
 @pytest.fixture
 def run_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
@@ -76,6 +85,13 @@ def test_a_run_that_was_ended_goes_on_and_comes_to_the_same_end(run_state: Modul
     half = fresh(tmp_path / "s.json")
     assert half.done == 20
     assert drawn(half, 50) == drawn(fresh(None), 50)
+
+
+def test_of_cases_in_blocks_the_first_is_told_and_all_are_behind(run_state: ModuleType, tmp_path: Path):
+    state = run_state.State.read(tmp_path / "s.json", {"seed": 1}, {})
+    assert [(first, state.done) for first in state.left(25, 10)] == [(0, 0), (10, 10), (20, 20)]
+    again = run_state.State.read(tmp_path / "s.json", {"seed": 1}, {})
+    assert (again.done, list(again.left(30, 10)), again.done) == (25, [25], 30)
 
 
 def test_a_run_of_another_commit_or_other_options_is_not_gone_on_with(
