@@ -12,7 +12,7 @@ from recprune.encodings.codes import Codes
 from recprune.encodings.faces import Packed, PackedLinear, face, opened, refusal
 from recprune.encodings.item_bytes import ItemBytes
 from recprune.encodings.item_item import ItemItem
-from recprune.encodings.pair_bits import PairBits
+from recprune.encodings.pairs import Pairs
 from recprune.encodings.spelled import Encoding, spelled
 from recprune.errors import BudgetError, SurgeryError
 from recprune.tracing.build import named_tensors
@@ -65,12 +65,13 @@ def pack_entries(model: nn.Module, path: str, encoding: Encoding, example: Examp
 
     path: of the `ItemItem`. example: as for `pack`. Raises SurgeryError where outputs differ.
     """
-    held = model.get_submodule(path)
-    if not isinstance(held, ItemItem) or not issubclass(encoding.kind, (ItemBytes, PairBits)):
+    held, kind = model.get_submodule(path), encoding.kind
+    if not isinstance(held, ItemItem) or not issubclass(kind, (ItemBytes, Pairs)):
         raise SurgeryError(
-            f"{path!r} is a {type(held).__name__}; entries that stay are stored by item_bytes or pair_bits alone"
+            f"{path!r} is a {type(held).__name__}; entries that stay are stored by item_bytes, pair_bits or pair_gaps "
+            "alone"
         )
-    codes = encoding.kind.of(held)
+    codes = kind.of(held, **encoding.options) if issubclass(kind, Pairs) else kind.of(held)
     out = copy.deepcopy(model, {id(held): PackedLinear(codes, None)}).eval()
     if example is not None:
         _check(copy.deepcopy(model, {id(held): codes.opened()}).eval(), out, example)
@@ -83,7 +84,7 @@ def unpack(model: nn.Module) -> nn.Module:
     out = copy.deepcopy(model)
     weights: dict[int, nn.Parameter] = {}
     for packed in [m for m in out.modules() if isinstance(m, Packed)]:
-        if isinstance(packed.stored, ItemBytes | PairBits) and isinstance(packed, PackedLinear) and packed.bias is None:
+        if isinstance(packed.stored, ItemBytes | Pairs) and isinstance(packed, PackedLinear) and packed.bias is None:
             replace_module(out, packed, packed.stored.opened().train(packed.training))
             continue
         if id(packed.stored) not in weights:

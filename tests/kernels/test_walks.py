@@ -17,6 +17,8 @@ from recprune.encodings.int8_rows import Int8Rows
 from recprune.encodings.item_bytes import ItemBytes
 from recprune.encodings.item_item import ItemItem
 from recprune.encodings.pair_bits import PairBits
+from recprune.encodings.pair_gaps import PairGaps
+from recprune.encodings.pairs import Pairs
 from recprune.encodings.product_rows import ProductRows
 from recprune.errors import DataError
 from recprune.kernels import dispatch
@@ -79,14 +81,14 @@ def same(top: Any, scores: Tensor, out: Any, k: int) -> None:
     seed=st.integers(0, 999),
     k=st.integers(1, 30),
     kind=st.sampled_from(["floats", "bytes", "words"]),
-    packed=st.booleans(),
+    packed=st.sampled_from([None, PairBits, PairGaps]),
 )
 def test_it_lists_what_dense_matrices_list(
-    level: str, items: int, users: int, dim: int, share: float, seed: int, k: int, kind: str, packed: bool
+    level: str, items: int, users: int, dim: int, share: float, seed: int, k: int, kind: str, packed: type[Pairs] | None
 ) -> None:
     rng = np.random.default_rng(seed)
     table, memory = factors(items, dim, seed, kind), pairs(users, items, share, seed)
-    held = PairBits.of(memory) if packed else memory
+    held = packed.of(memory) if packed and len(memory.values) else memory
     history, out = rng.integers(0, items, rng.integers(0, 8)), rng.integers(0, items, rng.integers(0, 5))
     top = Walks.over_users(table, held, **HOW).top(history, k, out)
     same(top, wanted(table, memory, history.tolist(), walks=True), out, k)
@@ -187,7 +189,7 @@ def test_what_does_not_go_together_is_refused(level: str) -> None:
         Walks.over_users(factors(20, 4, 0), unlike, **HOW)
     with pytest.raises(DataError, match="factors of 9 items"):
         Walks.over_users(factors(9, 4, 0), pairs(5, 20, 0.3, 0), **HOW)
-    with pytest.raises(DataError, match="ItemItem or PairBits"):
+    with pytest.raises(DataError, match="ItemItem, PairBits or PairGaps"):
         Walks.over_users(factors(20, 4, 0), Packed(Int8Rows.encode(torch.ones(5, 20))), **HOW)
     broken = factors(20, 4, 0)
     broken.weight.data[3, 1] = torch.nan  # type: ignore[union-attr, operator]

@@ -7,6 +7,7 @@ from recprune.encodings.faces import PackedEmbedding, PackedLinear
 from recprune.encodings.item_bytes import ItemBytes
 from recprune.encodings.item_item import ItemItem
 from recprune.encodings.pair_bits import PairBits
+from recprune.encodings.pair_gaps import PairGaps
 from recprune.encodings.product_rows import ProductRows
 from recprune.models.build import build
 from recprune.packing import pack
@@ -78,14 +79,15 @@ def test_packed_rows_are_served_from_their_codes():
     same(fast, Eager(model, N))
 
 
-@pytest.mark.parametrize("packed", [False, True])
-@pytest.mark.parametrize("memory", ["users", "items"])
+@pytest.mark.parametrize(
+    ("memory", "packed"),
+    [("users", None), ("users", PairBits), ("users", PairGaps), ("items", None), ("items", ItemBytes)],
+)
 def test_factors_beside_a_memory_are_found_in_one_call(memory, packed):
     model = build("mixture", SPLIT, dim=8, memory=memory, k=9, share=0.7, start="random", seed=3).eval()
     model.start_(SPLIT.train.histories())
     if packed:
-        codes = {"users": PairBits, "items": ItemBytes}[memory]
-        model.items = PackedLinear(codes.of(model.items), None)
+        model.items = PackedLinear(packed.of(model.items), None)
         model.item = PackedEmbedding(ProductRows.encode(model.item.weight, m=3), None)
     fast = recommender_of(model, N)
     assert isinstance(fast, ByWalks)

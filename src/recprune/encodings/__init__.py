@@ -1,4 +1,15 @@
 """One way to store a tensor in fewer bytes a file."""
 
-BESIDE = ("codes", "faces", "largest", "low_bits", "rotation", "spelled")
+BESIDE = (
+    "bits",
+    "codes",
+    "faces",
+    "huffman",
+    "largest",
+    "low_bits",
+    "pairs",
+    "rotation",
+    "runs",
+    "spelled",
+)
 """Files here that are no encodings, but what encodings are made of."""

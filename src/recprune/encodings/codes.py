@@ -43,6 +43,8 @@ class Codes(nn.Module):
     """Options of `encode` and `layout`, whole numbers."""
     widest: ClassVar[int] = 2**31
     """Columns of the widest matrix that it can store."""
+    varies: ClassVar[bool] = False
+    """Whether its bytes go by the numbers: then `layout` and `stored_bytes` tell the most, or what an option says."""
     keeps: ClassVar[int] = 16
     """Steps of training for which what `nearest` gives is kept."""
 

@@ -33,7 +33,7 @@ def _index_dtype(columns: int) -> torch.dtype:
 
 def by_entries(encoding: str | None) -> bool:
     """Whether entries leave a tensor through this encoding: what stays is an `ItemItem`, and may then be packed."""
-    return encoding is not None and encoding.partition("(")[0] in ("item_item", "item_bytes", "pair_bits")
+    return encoding is not None and encoding.partition("(")[0] in ("item_item", "item_bytes", "pair_bits", "pair_gaps")
 
 
 def stored_bytes(shape: Sequence[int], entries: int, value_bytes: int = 4) -> int:
@@ -95,7 +95,9 @@ class ItemItem(nn.Module):
         """Every entry that is there can leave; `indptr` counts those that stay."""
         if len(self.values) > 1:
             cuts, shape = (Cut("values", 0), Cut("indices", 0)), (self.out_features, self.in_features)
-            yield Site("entry", Kind.ENTRY, len(self.values), cuts, matrix=shape)
+            known = not (self.indptr.is_meta or self.indices.is_meta)
+            where = (self.indptr.cpu().numpy(), self.indices.cpu().numpy()) if known else None
+            yield Site("entry", Kind.ENTRY, len(self.values), cuts, matrix=shape, where=where)
 
     def check(self) -> None:
         """Raise SurgeryError where the indices are no valid sparse matrix: done before they are used."""

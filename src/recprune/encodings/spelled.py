@@ -16,7 +16,7 @@ from recprune import discover, encodings
 from recprune.encodings.codes import Codes
 from recprune.errors import ExtensionError
 
-__all__ = ["Encoding", "name_of", "spelled"]
+__all__ = ["Encoding", "name_of", "of_entries", "spelled"]
 
 _TEXT = re.compile(r"([\w.:]+)(?:\((\w+=-?\d+(?:,\s*\w+=-?\d+)*)\))?", re.ASCII)
 """A name, then whole numbers by name."""
@@ -64,6 +64,12 @@ class Encoding:
 def spelled(text: str) -> Encoding:
     """The encoding that a text names. Raises ExtensionError for one that there is not, or for another text."""
     return _looked_up(text) if ":" in text else _of_ours(text)
+
+
+def of_entries(text: str, entries: int) -> Encoding:
+    """The encoding that a text names, of so many entries."""
+    found = spelled(text)
+    return replace(found, options={**found.options, "entries": entries})
 
 
 @lru_cache(256)

@@ -15,7 +15,7 @@ from recprune.encodings.codes import Codes
 from recprune.encodings.faces import Packed, lengths
 from recprune.encodings.item_bytes import ItemBytes
 from recprune.encodings.item_item import ItemItem
-from recprune.encodings.pair_bits import PairBits
+from recprune.encodings.pairs import Pairs
 from recprune.encodings.product_rows import ProductRows
 from recprune.errors import DataError
 from recprune.kernels.dispatch import kernels
@@ -48,7 +48,7 @@ class Walks:
     def over_users(
         cls,
         factors: nn.Module,
-        pairs: ItemItem | PairBits | Packed,
+        pairs: ItemItem | Pairs | Packed,
         *,
         temperature: float,
         share: float,
@@ -138,12 +138,12 @@ def _height(factors: nn.Module) -> int:
     return int(there.num_embeddings)
 
 
-def _pairs(pairs: ItemItem | PairBits | Packed) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+def _pairs(pairs: ItemItem | Pairs | Packed) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
     """Starts of users, and user and item of every pair; those whose value is 0 are left out."""
     held = pairs.stored if isinstance(pairs, Packed) else pairs
-    if not isinstance(held, ItemItem | PairBits):
-        raise DataError(f"who had what is an ItemItem or PairBits, not a {type(held).__name__}")
-    opened = held.opened() if isinstance(held, PairBits) else held
+    if not isinstance(held, ItemItem | Pairs):
+        raise DataError(f"who had what is an ItemItem, PairBits or PairGaps, not a {type(held).__name__}")
+    opened = held.opened() if isinstance(held, Pairs) else held
     values = opened.values.detach()
     there = values != 0
     if bool((values[there] != values[there][:1]).any()) or bool((values < 0).any()):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recprune.encodings.item_item import by_entries, stored_bytes
-from recprune.encodings.spelled import Encoding, spelled
+from recprune.encodings.spelled import Encoding, of_entries, spelled
 from recprune.errors import PlanError
 from recprune.planning.held import absorbed, sparse_matrices
 from recprune.tracing.site import FLAT, Survey
@@ -112,7 +112,7 @@ def stored_size(
     are.
     """
     if encoding is not None and matrix is not None:
-        return spelled(encoding).kind.stored_bytes(matrix, width, entries=entries) if entries else 0
+        return of_entries(encoding, entries).stored_bytes(matrix, width) if entries else 0
     if encoding == "item_item":
         return stored_bytes(shape, entries, width)
     if encoding is None or not math.prod(shape):
@@ -138,7 +138,7 @@ def packed(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Map
             continue
         if tensor in sparse and by_entries(text):
             left = int((~gone[tensor, 0]).sum()) if (tensor, 0) in gone else shape[0]
-            out[tensor] = replace(spelled(text), options={"entries": left})
+            out[tensor] = of_entries(text, left)
             continue
         if len(shape) != 2:
             raise PlanError(f"{text} stores matrices, and {tensor!r} is of shape {shape}", tensor=tensor)

@@ -19,6 +19,7 @@ from recprune.planning.budget import Budget
 from recprune.planning.held import absorbed, sparse_matrices
 from recprune.planning.left import NEVER, Left
 from recprune.planning.plan import Plan
+from recprune.planning.sized import sized, standing
 from recprune.tracing.site import FLAT, Cut, Kind, Site, Survey
 
 __all__ = ["choose", "unit_costs"]
@@ -58,15 +59,16 @@ def choose(
     if budget.factor is None and budget.bytes is None and work is None:
         raise BudgetError(f"{budget.amount} has to be measured: recprune.prune does, with a model and its data")
     sites = [s for s in survey.sites if _open(s, budget) and s.name in scores]
-    best = found = _taken(survey, sites, scores, budget, encodings or {}, work)
+    encodings = sized(survey, encodings or {}, {})
+    best = found = _taken(survey, sites, scores, budget, encodings, work)
     while found.last is not None and found.last.kind is Kind.FIELD:
         sites = [s for s in sites if s is not found.last]
         try:
-            found = _taken(survey, sites, scores, budget, encodings or {}, work)
+            found = _taken(survey, sites, scores, budget, encodings, work)
         except BudgetError:
             break
         best = min(best, found, key=lambda one: one.cost)
-    stored = _stored([survey.site(name) for name in best.kept], encodings or {})
+    stored = _stored([survey.site(name) for name in best.kept], encodings)
     return _paying(Plan(survey, best.kept, budget, rule, stored))
 
 
@@ -110,7 +112,7 @@ def _taken(
 ) -> _Taken:
     """The cheapest bundles, in the order of their prices, until the budget is met."""
     stored = _stored(sites, encodings)
-    if len(sites) == 1 and sites[0].kind is Kind.ENTRY:
+    if len(sites) == 1 and sites[0].kind is Kind.ENTRY and not standing(survey, stored):
         return _of_entries(survey, sites[0], scores[sites[0].name], budget, encodings, stored, work)
     costs = [_cost(survey, s, budget, stored, work is not None) for s in sites]
     closed = sum(s.kind is Kind.FIELD for s in survey.sites) - sum(s.kind is Kind.FIELD for s in sites)

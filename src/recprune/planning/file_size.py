@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 
 from recprune.encodings.item_item import stored_bytes
-from recprune.encodings.spelled import Encoding, spelled
+from recprune.encodings.spelled import Encoding, of_entries, spelled
 from recprune.planning.held import absorbed, sparse_matrices
 from recprune.tracing.site import Survey
 
@@ -61,7 +61,7 @@ def planned_facts(
         if name in inside:
             continue
         if encoding is not None and name in sparse and entries:
-            chosen = replace(spelled(encoding), options={"entries": entries})
+            chosen = of_entries(encoding, entries)
             out |= packed_facts({name: (dtype, sparse[name].shape)}, {name: chosen})
         elif encoding == "item_item":
             out |= _of_entries(f"{name.rpartition('.')[0]}.", shape, entries, dtype)

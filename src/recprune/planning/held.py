@@ -6,17 +6,18 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from recprune.encodings.item_item import by_entries
-from recprune.tracing.site import Survey
+from recprune.tracing.site import Site, Survey
 
 __all__ = ["Held", "absorbed", "cut_by_entries", "sparse_matrices"]
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """shape: (rows, columns) of the matrix. beside: the tensors that say where its values stand."""
+    """shape: (rows, columns) of the matrix. beside: tensors that say where its values stand. site: of these values."""
 
     shape: tuple[int, int]
     beside: tuple[str, ...]
+    site: Site
 
 
 def sparse_matrices(survey: Survey) -> dict[str, Held]:
@@ -27,7 +28,7 @@ def sparse_matrices(survey: Survey) -> dict[str, Held]:
             values = site.cuts[0].tensor
             path = values.rpartition(".")[0]
             names = tuple(f"{path}.{part}" for part in ("indices", "indptr"))
-            out[values] = Held(site.matrix, tuple(name for name in names if name in survey.shapes))
+            out[values] = Held(site.matrix, tuple(name for name in names if name in survey.shapes), site)
     return out
 
 

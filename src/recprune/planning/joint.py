@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from recprune.encodings.faces import refusal
 from recprune.encodings.item_item import ItemItem, by_entries
-from recprune.encodings.pair_bits import PairBits
+from recprune.encodings.pairs import Pairs
 from recprune.encodings.spelled import spelled
 from recprune.errors import BudgetError
 from recprune.importance.probe import Probe
@@ -22,6 +22,7 @@ from recprune.planning.file_size import file_size, planned_facts
 from recprune.planning.held import sparse_matrices
 from recprune.planning.measured import Counts, rise_without
 from recprune.planning.plan import Plan
+from recprune.planning.sized import sized
 from recprune.tracing.build import named_tensors
 from recprune.tracing.site import Survey
 
@@ -156,13 +157,13 @@ def _of_entries(model: nn.Module, survey: Survey) -> Iterator[Step]:
     """Sparse matrices are stored by what is made for them, which changes nothing or next to nothing."""
     for tensor, one in sparse_matrices(survey).items():
         left = {part: (survey.shapes[part], math.prod(survey.shapes[part])) for part in (tensor, *one.beside)}
-        whole = file_size(planned_facts(survey, left, {}))
         stays = model.get_submodule(tensor.rpartition(".")[0])
         if isinstance(stays, ItemItem):
-            name = "pair_bits" if PairBits.suits(stays) else "item_bytes"
-            saved = whole - file_size(planned_facts(survey, left, {tensor: name}))
+            names = ("pair_bits", "pair_gaps") if Pairs.suits(stays) else ("item_bytes",)
+            sizes = [file_size(planned_facts(survey, left, sized(survey, {tensor: name}, {}))) for name in names]
+            saved = file_size(planned_facts(survey, left, {})) - min(sizes)
             if saved > 0:
-                yield Step(tensor, name, 0.0, saved)
+                yield Step(tensor, names[sizes.index(min(sizes))], 0.0, saved)
 
 
 def _hull(points: list[tuple[int, float, str]]) -> list[tuple[int, float, str]]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recprune.planning.file_size import file_size, planned_facts
+from recprune.planning.sized import Standing, standing
 from recprune.tracing.site import FLAT, Site, Survey
 
 __all__ = ["NEVER", "Left"]
@@ -62,6 +63,8 @@ class Left:
                 leaves = first.setdefault((cut.tensor, cut.dim), np.full(length, NEVER))
                 where = cut.positions(np.arange(site.size))
                 leaves[where] = np.minimum(leaves[where], np.repeat(rank, cut.width))
+        self._standing = standing(survey, encodings or {})
+        self._rank = {tensor: first[tensor, 0] for tensor in self._standing if (tensor, 0) in first}
         for (tensor, dim), leaves in first.items():
             of.setdefault(tensor, []).append((dim, np.sort(leaves)))
         self._survey, self._encodings = survey, encodings or {}
@@ -87,7 +90,11 @@ class Left:
     def file_at(self, taken: int) -> int:
         """Bytes of the weights file then, its header included (`Plan.file_bytes`)."""
         left = {name: one.at(taken) for name, one in zip(self._survey.shapes, self._tensors, strict=True)}
-        return file_size(planned_facts(self._survey, left, self._encodings))
+        told = {t: one.told(self._ranks(t, one) >= taken) for t, one in self._standing.items()}
+        return file_size(planned_facts(self._survey, left, {**self._encodings, **told}))
+
+    def _ranks(self, tensor: str, one: Standing) -> NDArray[np.int64]:
+        return self._rank.get(tensor, np.full(len(one.places), NEVER))
 
     def work_at(self, taken: int) -> float:
         """Multiply-adds of one row then: every entry of the network once, of every table that is looked up one row."""

@@ -19,6 +19,7 @@ from recprune.plain_json import read_json
 from recprune.planning.account import Account, account, packed
 from recprune.planning.budget import Budget
 from recprune.planning.file_size import file_size, planned_facts
+from recprune.planning.sized import sized
 from recprune.tracing.site import Absent, Cut, Kind, Site, Survey
 
 __all__ = ["Plan"]
@@ -36,8 +37,8 @@ MANY = 1 << 28
 class Plan:
     """kept: site -> units that stay (int64, ascending); a site that is not named stays whole.
     encodings: tensor -> the encoding that stores what stays of it: "item_item" or "item_bytes" where entries leave, or
-    any that `pack` takes, as in "int4_rows" or "top_entries(k=8)"; for the values of a sparse matrix "item_bytes" or
-    "pair_bits".
+    any that `pack` takes, as in "int4_rows" or "top_entries(k=8)"; for the values of a sparse matrix "item_bytes",
+    "pair_bits" or "pair_gaps", which is told its bytes here (`sized`).
     rule: what scored the units, as one would write it.
     Raises PlanError where `kept` names no site, or units that a site does not have, or `encodings` no tensor.
     """
@@ -60,6 +61,7 @@ class Plan:
         for tensor, text in self.encodings.items():
             if tensor not in self.survey.shapes or not isinstance(text, str):
                 raise PlanError(f"encoding {text!r} of {tensor!r}: no such tensor in this survey", tensor=tensor)
+        object.__setattr__(self, "encodings", sized(self.survey, self.encodings, whole))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Plan) and self.to_json() == other.to_json()

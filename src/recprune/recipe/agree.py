@@ -17,7 +17,7 @@ from recprune.data.vocabulary import Vocabulary
 from recprune.encodings.codes import Codes
 from recprune.encodings.faces import Packed
 from recprune.encodings.item_bytes import ItemBytes
-from recprune.encodings.pair_bits import PairBits
+from recprune.encodings.pairs import Pairs
 from recprune.encodings.spelled import name_of
 from recprune.evaluation.inputs import ranks, row_inputs, user_inputs
 from recprune.planning.plan import Plan
@@ -176,7 +176,7 @@ def _tables(
     names = plan.survey.shapes
     was, now = dense_tensors(cut, names), dense_tensors(small, names)
     kinds = {f"{path}.weight": m.stored for path, m in small.named_modules() if isinstance(m, Packed)}
-    sparse = {n: one for n, one in kinds.items() if isinstance(one, ItemBytes | PairBits) and n not in names}
+    sparse = {n: one for n, one in kinds.items() if isinstance(one, ItemBytes | Pairs) and n not in names}
     coded = kinds.keys() | {f"{name.removesuffix('weight')}values" for name in sparse}
     trained = any(not torch.equal(was[name], now[name]) for name in was if name not in coded)
     told = {name: encoding.options for name, encoding in plan.packed().items()}
@@ -188,7 +188,7 @@ def _tables(
     }
 
 
-def _of_entries(stored: ItemBytes | PairBits, was: Any) -> Table:
+def _of_entries(stored: ItemBytes | Pairs, was: Any) -> Table:
     """The same of a sparse matrix that was never dense, some rows at a time. was: an `ItemItem`, or None."""
     now = stored.opened()
     before, bound, moved = now if was is None else was, 0.0, 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +75,8 @@ class Site:
     width that is left, so that its scores stay as they were.
     `absent` is, for fields of a mapping, what forward is given when their column does not come any more.
     `matrix` is, for the stored entries of a sparse matrix, (rows, columns) of it; its values are of the first cut.
+    `where` says, beside it, where rows of the matrix start and the column of each value, as long as the model is at
+    hand: a survey that was read from a file lacks it.
     `answers` are axes of what forward gives back on which the units stand ("@output#0" is its first tensor), as items
     do that are read and found in one table: what leaves is read as the fall-back row and is no answer any more.
     """
@@ -91,6 +94,9 @@ class Site:
     absent: Absent | None = None
     matrix: tuple[int, int] | None = None
     answers: tuple[Cut, ...] = ()
+    where: tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]] | None = field(
+        default=None, compare=False, repr=False
+    )
 
     @property
     def columns(self) -> tuple[str, ...]:
