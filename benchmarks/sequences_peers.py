@@ -54,7 +54,8 @@ class Peer(nn.Module):
     def forward(self, sequence: Tensor) -> Tensor:
         there = sequence != 0
         items = sequence.gather(1, there.logical_not().to(torch.int8).argsort(dim=1, stable=True))
-        columns = {"item_id_list": items, "item_length": there.sum(1).clamp(min=1)}
+        lengths = there.sum(1).clamp(min=1)
+        columns = {"item_id_list": items[:, : int(lengths.max())], "item_length": lengths}
         scores: Tensor = self.model.full_sort_predict(columns)
         return scores
 

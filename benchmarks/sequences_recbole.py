@@ -266,8 +266,10 @@ class _Asked:
 def trained(path: Path, model: str, seed: int, how: How, note: Any = None) -> Trained:
     """A model trained on a file of arrays: histories as items and starts; asked_items, asked_starts and valid to stop
     by; n_items; mask_seen. Where there are all_items and all_starts, these are learned in the end, from new weights,
-    for as many epochs as were best."""
+    for as many epochs as were best, and about half of the seconds are kept for that."""
     file = np.load(path)
+    again = "all_items" in file
+    how = replace(how, seconds=how.seconds / 2) if again else how
 
     def histories(name: str) -> Histories:
         return np.split(file[f"{name}items"], file[f"{name}starts"][1:-1])
@@ -275,12 +277,12 @@ def trained(path: Path, model: str, seed: int, how: How, note: Any = None) -> Tr
     more = {"asked": histories("asked_"), "mask_seen": bool(file["mask_seen"]), "note": note}
     n_items = int(file["n_items"])
     found = train(histories(""), file["valid"], n_items, model, seed=seed, how=how, **more)
-    if "all_items" not in file:
+    if not again:
         return found
     rest = replace(how, epochs=found.epoch, seconds=float("inf"))
-    again = train(histories("all_"), None, n_items, model, seed=seed, how=rest, note=note)
+    last = train(histories("all_"), None, n_items, model, seed=seed, how=rest, note=note)
     told = {"epochs": found.epochs, "valid": found.valid, "ended": found.ended}
-    return replace(again, **told, seconds=found.seconds + again.seconds)
+    return replace(last, **told, seconds=found.seconds + last.seconds)
 
 
 def write(path: Path, found: Trained) -> None:

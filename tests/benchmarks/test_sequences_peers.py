@@ -209,6 +209,17 @@ def test_a_peer_has_its_row_in_the_table_without_recbole(small, monkeypatch, nam
     assert not any("RecBole" in note for note in table["notes"])
 
 
+@pytest.mark.parametrize("name", ["users", "sessions"])
+def test_what_stops_the_training_is_what_the_evaluator_finds_on_validation(small, name):
+    peers.arrays(name, small / "arrays")
+    file, parts = np.load(small / "arrays"), kept.parts_of(name, True)
+    asked = np.split(file["asked_items"], file["asked_starts"][1:-1])
+    model = recbole.built("sasrec", int(file["n_items"]), 6)
+    mine = recbole._Asked(asked, file["valid"], QUICK, bool(file["mask_seen"])).ndcg(model)
+    assert mine == pytest.approx(parts.scores(peers.Peer(model, 6), 10).mean["ndcg@10"])
+    assert 0 < mine < 1
+
+
 def test_of_a_graphics_card_no_seconds_of_a_processor_are_told(small):
     peers.arrays("users", small / "arrays")
     recbole.write(small / "x", replace(recbole.trained(small / "arrays", "sasrec", 0, QUICK), device="cuda"))
