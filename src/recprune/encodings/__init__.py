@@ -9,6 +9,7 @@ BESIDE = (
     "low_bits",
     "pairs",
     "rotation",
+    "run_reader",
     "runs",
     "spelled",
 )

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from recprune.encodings.codes import Layout
 from recprune.encodings.pairs import Pairs
-from recprune.encodings.runs import Coder, Reader, Run
+from recprune.encodings.run_reader import Reader
+from recprune.encodings.runs import Coder, Run
 from recprune.errors import SurgeryError
 
 __all__ = ["PairGaps"]
