@@ -1,7 +1,8 @@
-"""Databases to read from: files with given tables, and a PostgreSQL of one's own."""
+"""What is read from: files and databases with given tables, and a PostgreSQL of one's own."""
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import signal
@@ -138,6 +139,18 @@ def server() -> Iterator[Server]:
             server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def parquet_of() -> Callable[..., bytes]:
+    """Makes the bytes of a Parquet file of these columns."""
+
+    def made(**columns: list[Any]) -> bytes:
+        out = io.BytesIO()
+        pl.DataFrame(columns).write_parquet(out)
+        return out.getvalue()
+
+    return made
 
 
 @pytest.fixture

@@ -5,19 +5,19 @@ from __future__ import annotations
 import hashlib
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
 from recprune.data import storage
-from recprune.data.address import Address, located
+from recprune.data.address import located
 from recprune.data.read import read, read_parts
 from recprune.data.storage import copied, state_of
 from recprune.errors import DataError, ExtensionError
 
+Bytes = Callable[..., bytes]
 fsspec = pytest.importorskip("fsspec")
 
 
@@ -31,18 +31,6 @@ def memory() -> Iterator[Any]:
     held.store.clear()
 
 
-def at(text: str) -> Address:
-    there = located(text)
-    assert isinstance(there, Address)
-    return there
-
-
-def parquet(**columns: list[Any]) -> bytes:
-    out = io.BytesIO()
-    pl.DataFrame(columns).write_parquet(out)
-    return out.getvalue()
-
-
 def test_a_file_is_read_as_it_is_and_known_by_its_checksum(memory: Any) -> None:
     text = b"user,item,rating\na,x,5\nb,y,much\nc,,1\n"
     memory.pipe("/logs/may.csv", text)
@@ -54,10 +42,10 @@ def test_a_file_is_read_as_it_is_and_known_by_its_checksum(memory: Any) -> None:
     assert log.origin == ({"source": "memory://logs/may.csv", "files": files},)
 
 
-def test_a_folder_of_parquet_files_is_read_with_its_partitions_and_nothing_else(memory: Any) -> None:
-    memory.pipe("/logs/day=2/b.parquet", parquet(user=[2], item=["x"]))
-    memory.pipe("/logs/day=1/a.parquet", parquet(user=[1], item=["x"]))
-    memory.pipe("/logs/_tmp/day=1/c.parquet", parquet(user=[9], item=["x"]))
+def test_a_folder_of_parquet_files_is_read_with_its_partitions_and_nothing_else(memory: Any, parquet_of: Bytes) -> None:
+    memory.pipe("/logs/day=2/b.parquet", parquet_of(user=[2], item=["x"]))
+    memory.pipe("/logs/day=1/a.parquet", parquet_of(user=[1], item=["x"]))
+    memory.pipe("/logs/_tmp/day=1/c.parquet", parquet_of(user=[9], item=["x"]))
     memory.pipe("/logs/_SUCCESS", b"")
     memory.pipe("/logs/readme.txt", b"no log")
     log = read("memory://logs")
@@ -69,9 +57,11 @@ def test_a_folder_of_parquet_files_is_read_with_its_partitions_and_nothing_else(
     ("pattern", "users"),
     [("logs/*/a.parquet", ["1", "2"]), ("logs/day=[2]/*.parquet", ["2"]), ("logs/**/*.parquet", ["1", "2"])],
 )
-def test_a_pattern_finds_files_and_keeps_the_folders_between(pattern: str, users: list[str], memory: Any) -> None:
-    memory.pipe("/logs/day=1/a.parquet", parquet(user=[1], item=["x"]))
-    memory.pipe("/logs/day=2/a.parquet", parquet(user=[2], item=["x"]))
+def test_a_pattern_finds_files_and_keeps_the_folders_between(
+    pattern: str, users: list[str], memory: Any, parquet_of: Bytes
+) -> None:
+    memory.pipe("/logs/day=1/a.parquet", parquet_of(user=[1], item=["x"]))
+    memory.pipe("/logs/day=2/a.parquet", parquet_of(user=[2], item=["x"]))
     log = read(f"memory://{pattern}")
     assert log.frame.collect()["user"].to_list() == users
     with pytest.raises(DataError, match=r"memory://logs/\*\.csv: no such file"):
@@ -150,17 +140,17 @@ def test_what_comes_otherwise_than_it_should_is_refused(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(storage, "opened", lambda address: (Cut(content, size, names), "b"))
     with pytest.raises((DataError, OSError), match=message) as caught:
-        copied(at("s3://b"))
+        copied(located("s3://b"))
     assert "hunter2" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_two_states_of_the_files_are_told_apart(memory: Any) -> None:
     memory.pipe("/log.csv", b"user,item\na,x\n")
-    before = state_of(at("memory://log.csv"))
-    assert state_of(at("memory://log.csv")) == before
+    before = state_of(located("memory://log.csv"))
+    assert state_of(located("memory://log.csv")) == before
     memory.pipe("/log.csv", b"user,item\nb,x\n")
-    assert state_of(at("memory://log.csv")) != before
+    assert state_of(located("memory://log.csv")) != before
 
 
 def test_a_source_that_there_is_not_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,6 +163,8 @@ def test_a_source_that_there_is_not_is_named(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as without:
         without.setitem(sys.modules, "gcsfs", None)
+        known = sys.modules["fsspec.registry"]._registry
+        without.delitem(known, "gs", raising=False)  # where another test has read from it
         with pytest.raises(ExtensionError, match=r"gs:// needs a package .*'recprune\[gs\]'"):
             read("gs://bucket/log.csv")
     monkeypatch.setitem(sys.modules, "fsspec", None)
