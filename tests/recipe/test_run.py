@@ -3,28 +3,15 @@ import contextlib
 import pytest
 import torch
 
-from recprune.data.simulate import simulate
 from recprune.recipe.once import key_of, once
 from recprune.recipe.pruned import usual_budget
-from recprune.recipe.run import Order, run
+from recprune.recipe.run import run
 from recprune.recipe.shelf import take
-from recprune.training.fit import FitOptions
-
-LOG = simulate(30, 20, 300, 3, seed=2, noise=(3,), uniques=0).log
-ORDER = Order(
-    "mf",
-    {"dim": 8},
-    FitOptions(epochs=3, patience=3),
-    FitOptions(epochs=1),
-    usual_budget(0.5),
-    rivals=False,
-    bench=False,
-    k=5,
-)
 
 
-def reads():
-    return {"log": LOG}
+@pytest.fixture
+def reads(log):
+    return lambda: {"log": log}
 
 
 def same_weights(one, two):
@@ -32,22 +19,22 @@ def same_weights(one, two):
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_the_result_names_the_smaller_model_and_holds_the_proof(tmp_path):
-    result = run(reads, ORDER, tmp_path / "out", source="log")
+def test_the_result_names_the_smaller_model_and_holds_the_proof(reads, order, tmp_path):
+    result = run(reads, order, tmp_path / "out", source="log")
     assert result.small == tmp_path / "out" / "small"
     assert result.plan.account().share_removed >= 0.5
     assert list(result.comparison.sides) == ["before", "after", "int8 rows", "int4 rows"]
     assert [work.what for work in take(result.small).works] == ["train", "finetune"]
 
 
-def test_the_same_seed_gives_the_same_models(tmp_path):
+def test_the_same_seed_gives_the_same_models(reads, order, tmp_path):
     for name in ("one", "two"):
-        run(reads, ORDER, tmp_path / name, source="log")
+        run(reads, order, tmp_path / name, source="log")
     assert same_weights(tmp_path / "one" / "big", tmp_path / "two" / "big")
     assert same_weights(tmp_path / "one" / "small", tmp_path / "two" / "small")
 
 
-def test_a_training_that_was_stopped_goes_on_where_it_was(tmp_path):
+def test_a_training_that_was_stopped_goes_on_where_it_was(reads, order, tmp_path):
     class Stopped(Exception):
         pass
 
@@ -62,17 +49,17 @@ def test_a_training_that_was_stopped_goes_on_where_it_was(tmp_path):
 
     seen = []
     with pytest.raises(Stopped):
-        run(reads, ORDER, tmp_path / "stopped", source="log", stage=stopping)
+        run(reads, order, tmp_path / "stopped", source="log", stage=stopping)
     assert not (tmp_path / "stopped" / "big").exists()
     seen.clear()
-    run(reads, ORDER, tmp_path / "stopped", source="log", stage=stopping)
+    run(reads, order, tmp_path / "stopped", source="log", stage=stopping)
     assert next(words.split(",")[0] for words in seen if words.startswith("epoch")) == "epoch 3"
-    run(reads, ORDER, tmp_path / "whole", source="log")
+    run(reads, order, tmp_path / "whole", source="log")
     assert same_weights(tmp_path / "stopped" / "big", tmp_path / "whole" / "big")
     assert not list((tmp_path / "stopped").glob("*.checkpoint"))
 
 
-def test_without_a_source_nothing_is_taken_for_done(tmp_path):
+def test_without_a_source_nothing_is_taken_for_done(reads, order, tmp_path):
     calls = []
 
     def reading():
@@ -80,7 +67,7 @@ def test_without_a_source_nothing_is_taken_for_done(tmp_path):
         return reads()
 
     for _ in range(2):
-        run(reading, ORDER, tmp_path / "out")
+        run(reading, order, tmp_path / "out")
     assert len(calls) == 2
 
 

@@ -1,48 +1,37 @@
 import contextlib
-from dataclasses import replace
 from statistics import fmean
 
 import pytest
 
-from recprune.data.simulate import simulate
 from recprune.errors import DataError
 from recprune.evaluation.comparison import Comparison
-from recprune.recipe.pruned import usual_budget
-from recprune.recipe.run import Order
 from recprune.recipe.run_seeds import run_seeds
 from recprune.recipe.shelf import take
-from recprune.training.fit import FitOptions
-
-LOG = simulate(30, 20, 300, 3, seed=2, noise=(3,), uniques=0).log
-ORDER = Order(
-    "mf",
-    {"dim": 8},
-    FitOptions(epochs=2, patience=2),
-    FitOptions(epochs=1),
-    usual_budget(0.5),
-    rivals=False,
-    bench=False,
-    k=5,
-)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def walk(log, order):
+    """Walks the street with these seeds; gives what was found and the names of the stages."""
+
+    def walked(out, *seeds):
+        stages = []
+
+        @contextlib.contextmanager
+        def noting(name):
+            stages.append(name)
+            yield lambda words: None
+
+        found = run_seeds(lambda: {"log": log}, order, out, seeds, source="log", stage=noting)
+        return found, stages
+
+    return walked
+
+
+@pytest.fixture(scope="module")
+def made(walk, tmp_path_factory):
     """A folder with two seeds, and the names of the stages that were walked."""
     out = tmp_path_factory.mktemp("seeds") / "out"
     return out, walk(out, 0, 1)
-
-
-def walk(out, *seeds):
-    stages = []
-
-    @contextlib.contextmanager
-    def noting(name):
-        stages.append(name)
-        yield lambda words: None
-
-    found = run_seeds(lambda: {"log": LOG}, ORDER, out, seeds, source="log", stage=noting)
-    return found, stages
 
 
 def test_each_seed_walks_the_whole_street_on_the_same_data(made):
@@ -63,7 +52,7 @@ def test_the_proof_of_all_is_the_mean_and_surer_than_text_alone_can_say(made):
     assert Comparison.from_json((out / "comparison.json").read_text(encoding="utf-8")) == together
 
 
-def test_what_stands_is_not_done_again_and_a_seed_can_be_added(made):
+def test_what_stands_is_not_done_again_and_a_seed_can_be_added(walk, made):
     out, (found, _) = made
     again, stages = walk(out, 0, 1)
     assert stages == []
@@ -74,7 +63,7 @@ def test_what_stands_is_not_done_again_and_a_seed_can_be_added(made):
     assert more.comparison.seeds == (0, 1, 2)
 
 
-def test_what_each_user_adds_is_made_again_where_it_was_lost_and_damage_is_said(made):
+def test_what_each_user_adds_is_made_again_where_it_was_lost_and_damage_is_said(walk, made):
     out, (found, _) = made
     (out / "seed-1" / "cases.npz").unlink()
     again, stages = walk(out, 0, 1)
@@ -87,6 +76,6 @@ def test_what_each_user_adds_is_made_again_where_it_was_lost_and_damage_is_said(
 
 
 @pytest.mark.parametrize("seeds", [(0,), (1, 1)])
-def test_one_seed_is_not_several(seeds, tmp_path):
+def test_one_seed_is_not_several(seeds, log, order, tmp_path):
     with pytest.raises(DataError, match="several seeds"):
-        run_seeds(lambda: {"log": LOG}, replace(ORDER), tmp_path / "out", seeds)
+        run_seeds(lambda: {"log": log}, order, tmp_path / "out", seeds)
