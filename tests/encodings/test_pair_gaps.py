@@ -75,8 +75,22 @@ def test_rows_that_are_not_there_are_told_by_their_numbers():
     matrix[[0, 3, 4, 8]] = 0.0
     codes = PairGaps.encode(matrix)
     assert torch.equal(codes.dense(), matrix)
-    assert codes.count.tolist() == [54, 9, 4]
-    assert PairGaps.encode(torch.zeros(9, 6)).count.tolist() == [54, 9, 0]
+    assert codes.count.tolist() == [54, 9, 4, 0]
+    assert PairGaps.encode(torch.zeros(9, 6)).count.tolist() == [54, 9, 0, 0]
+
+
+def test_rows_in_the_order_of_their_first_columns_take_less():
+    held = pairs(900, 3000, 0.002)
+    order = held.first_columns().argsort(stable=True)
+    placed = held.arranged(order)
+    plain, less = PairGaps.of(held), PairGaps.of(placed)
+    assert plain.count[3] == 0
+    assert less.count[3] == 1
+    assert len(less.codes) < 0.9 * len(plain.codes)
+    assert torch.equal(less.dense(), held.dense()[order])
+    last = PairGaps.of(placed.arranged(torch.arange(900).roll(400)))
+    assert len(last.codes) < 0.91 * len(plain.codes)
+    assert torch.equal(last.opened().indices, placed.arranged(torch.arange(900).roll(400)).indices)
 
 
 def test_what_was_read_is_kept_until_codes_are_others():
@@ -106,9 +120,18 @@ def test_damaged_codes_are_another_matrix_or_one_error(place: float, value: int,
 
 
 @pytest.mark.parametrize(
-    "count", [(1, 30, 0), (2**40, 30, 0), (300, 2**40, 0), (300, 30, 31), (300, 30, -1), (0, 0, 0)]
+    "count",
+    [
+        (1, 30, 0, 0),
+        (2**40, 30, 0, 0),
+        (300, 2**40, 0, 0),
+        (300, 30, 31, 0),
+        (300, 30, -1, 0),
+        (300, 30, 0, 2),
+        (0, 0, 0, 0),
+    ],
 )
-def test_counts_that_cannot_be_are_refused_before_memory_is_taken(count: tuple[int, int, int]):
+def test_counts_that_cannot_be_are_refused_before_memory_is_taken(count: tuple[int, ...]):
     parts = dict(PairGaps.of(pairs(30, 50, 0.2)).named_buffers())
     with pytest.raises(SurgeryError):
         PairGaps.rebuilt({**parts, "count": torch.tensor(count)})

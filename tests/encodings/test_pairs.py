@@ -79,7 +79,7 @@ def test_gradients_of_a_walk_are_finite_where_all_of_a_row_has_left():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("count", [[0, 30, 0], [5, -1, 0], [[5, 30, 0]], [5]])
+@pytest.mark.parametrize("count", [[0, 30, 0, 0], [5, -1, 0, 0], [[5, 30, 0, 0]], [5]])
 def test_counts_of_nothing_are_refused(kind: type[Pairs], count: list[int]):
     told = torch.tensor(count)
     parts = dict(kind.of(pairs(30, 50, 0.2)).named_buffers())

@@ -146,6 +146,23 @@ def test_a_copy_remembers_of_other_histories_what_the_model_holds(split, memory)
     assert torch.equal(model.remembering(split.train.histories()).items.values, model.items.values)
 
 
+def test_users_in_another_order_remember_the_same_and_are_no_users_of_the_histories():
+    split = tiny_split(users=120, items=60, each=6)
+    model, x = started(split, memory="users"), torch.rand(3, split.train.n_items).round()
+    kept = np.arange(0, len(model.items.values), 2)
+    other = model.arranged(kept)
+    assert torch.allclose(other(x), model(x), atol=1e-5)
+    assert not torch.equal(other.items.indices, model.items.indices)
+    rows, first = model.items.rows()[kept], model.items.indices.long()[kept]
+    least = torch.full((model.items.out_features,), 10**6).scatter_reduce_(0, rows, first, "amin")
+    order = least.argsort(stable=True)
+    assert torch.equal(other.items.dense(), model.items.dense()[order])
+    with pytest.raises(DataError, match="another order"):
+        other.remembering(split.train.histories())
+    with pytest.raises(DataError, match="memory='users'"):
+        started(split, memory="items").arranged(kept)
+
+
 def test_another_memory_is_refused(split):
     with pytest.raises(DataError, match="memory"):
         recprune.build("mixture", split, memory="all")

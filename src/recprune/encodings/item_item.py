@@ -117,6 +117,21 @@ class ItemItem(nn.Module):
         passed = starts.new_zeros(len(self.values) + 1).index_add(0, starts, torch.ones_like(starts))
         return passed.cumsum(0)[:-1]
 
+    def first_columns(self) -> Tensor:
+        """(rows,) int64 the column of the first entry of every row, `in_features` where there is none."""
+        starts, none = self.indptr.long(), self.indices.new_tensor([self.in_features], dtype=torch.int64)
+        first = torch.cat([self.indices.long(), none])[starts[:-1]]
+        return torch.where(starts.diff() > 0, first, none)
+
+    def arranged(self, order: Tensor) -> ItemItem:
+        """The same rows in another order. order: (rows,), of each the row that stands there then."""
+        counts = self.indptr.long().diff()[order]
+        ends = counts.cumsum(0)
+        at = torch.repeat_interleave(self.indptr.long()[:-1][order] - (ends - counts), counts)
+        at = at + torch.arange(len(at))
+        starts = torch.cat([ends.new_zeros(1), ends])
+        return ItemItem(self.values.detach()[at], self.indices[at], starts, self.in_features)
+
     def dense(self) -> Tensor:
         """The (rows, columns) matrix with zeros where entries left."""
         out = self.values.new_zeros(self.out_features, self.in_features)

@@ -38,13 +38,15 @@ class PairGaps(Pairs):
     their places take on their own.
 
     codes: (room,) uint8, three runs: the gaps between rows that are not there although they have entries, counts, and
-    the gaps between columns. count: (3,), how many entries, rows, and rows of the first run.
+    the gaps between columns. The first column of a row is counted from that of the row before, round the end, where
+    that takes less, as it does where rows stand in the order of their first columns. count: (4,), how many entries,
+    rows, and rows of the first run, and 1 where it is.
     Option `room`, the bytes of codes, which go by where the entries stand: as few as it takes where it is not said, and
     in `layout` the most that it can be. The rest is as in `Pairs`.
     """
 
     known: ClassVar[frozenset[str]] = frozenset({"entries", "room"})
-    counted: ClassVar[int] = 3
+    counted: ClassVar[int] = 4
     varies: ClassVar[bool] = True
 
     @classmethod
@@ -55,14 +57,14 @@ class PairGaps(Pairs):
         return {
             "codes": (torch.uint8, (room,)),
             "value": (torch.bfloat16, (1,)),
-            "count": (torch.int64, (3,)),
+            "count": (torch.int64, (4,)),
         }
 
     @classmethod
     def room(cls, places: Tensor, shape: Sequence[int]) -> int:
         """Bytes of codes of entries at row * columns + column, ascending, all in rows that are there."""
-        none = torch.empty(0, dtype=torch.int64)
-        return _coder(shape[0], shape[1], len(places)).size(_runs(none, places, shape))
+        coder = _coder(shape[0], shape[1], len(places))
+        return min(coder.size(_runs(places[:0], places, shape, chained)) for chained in (False, True))
 
     @classmethod
     def coded_places(cls, places: Tensor, there: Tensor, shape: Sequence[int], **options: int) -> dict[str, Tensor]:
@@ -70,13 +72,16 @@ class PairGaps(Pairs):
         rows, columns = shape
         held = torch.bincount(places // columns, minlength=rows) > 0
         gone = (held & ~there).nonzero().squeeze(1) if bool(there.any()) else places[:0]
-        codes = _coder(rows, columns, len(places)).write(_runs(gone, places, shape))
+        coder = _coder(rows, columns, len(places))
+        sizes = [coder.size(_runs(gone, places, shape, chained)) for chained in (False, True)]
+        chained = sizes[1] < sizes[0]
+        codes = coder.write(_runs(gone, places, shape, chained))
         if options.get("room", len(codes)) != len(codes):
             raise SurgeryError(
                 f"pair_gaps takes {len(codes):,} bytes for these {len(places):,} entries, and {options['room']:,} were "
                 "said: other entries stay than those that `room` was said for. Leave it out"
             )
-        return {"codes": codes, "count": torch.tensor([len(places), rows, len(gone)])}
+        return {"codes": codes, "count": torch.tensor([len(places), rows, len(gone), int(chained)])}
 
     @classmethod
     def options(cls, parts: Mapping[str, Tensor]) -> dict[str, int]:
@@ -108,10 +113,10 @@ class PairGaps(Pairs):
         return kept[2]
 
     def _decoded_runs(self) -> tuple[Tensor, Tensor]:
-        entries, rows, gone = self.counts(dict(self.named_buffers()))
+        entries, rows, gone, chained = self.counts(dict(self.named_buffers()))
         columns = self.like.shape[1]
-        if max(rows, columns) > self.widest:
-            raise SurgeryError(f"a matrix of {rows:,} x {columns:,} is more than pair_gaps can store")
+        if max(rows, columns) > self.widest or chained > 1:
+            raise SurgeryError(f"pair gaps are damaged: a matrix of {rows:,} x {columns:,}, chained {chained}")
         reader = Reader(_coder(rows, columns, entries), self.codes, (gone, rows, entries))
         absent = _rising(reader.read(*self._same(gone, GONE)), rows)
         counts = reader.read(*self._same(rows, COUNTS))
@@ -121,6 +126,8 @@ class PairGaps(Pairs):
         tables, sways = _tables(owner)
         gaps = reader.read(tables, sways)
         reader.end()
+        if chained:
+            gaps[~sways.bool()] = gaps[~sways.bool()].cumsum(0) % columns
         return _summed(gaps, owner, counts, columns), absent
 
     def _same(self, count: int, table: int) -> tuple[Tensor, Tensor]:
@@ -133,18 +140,21 @@ def _coder(rows: int, columns: int, entries: int) -> Coder:
     return Coder(max(rows, columns), GAPS + levels, levels)
 
 
-def _runs(gone: Tensor, places: Tensor, shape: Sequence[int]) -> list[Run]:
-    """Rows that are not there, counts, gaps."""
+def _runs(gone: Tensor, places: Tensor, shape: Sequence[int], chained: bool) -> list[Run]:
+    """Rows that are not there, counts, gaps. chained: first columns are counted from those of the row before."""
     rows, columns = shape
     owner, column = places // columns, places % columns
     counts = torch.bincount(owner, minlength=rows)
     tables, sways = _tables(owner)
     before = torch.where(tables == FIRST, -1, torch.cat([column[:1], column[:-1]]))
-    zero = torch.zeros_like
+    gaps, zero = column - before - 1, torch.zeros_like
+    if chained:
+        first = gaps[tables == FIRST]
+        gaps[tables == FIRST] = first.diff(prepend=first.new_zeros(1)) % columns
     return [
         Run(gone.diff(prepend=gone.new_tensor([-1])) - 1, zero(gone), zero(gone)),
         Run(counts, torch.full_like(counts, COUNTS), zero(counts)),
-        Run(column - before - 1, tables, sways),
+        Run(gaps, tables, sways),
     ]
 
 

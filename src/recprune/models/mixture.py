@@ -31,6 +31,9 @@ __all__ = ["Mixture"]
 
 TINY = 1e-20
 
+FOUND = 4
+"""One of so many pairs at least is found in histories of which they are."""
+
 
 class Mixture(Fism):
     """score(u, j) = log(p(j | u) + share * q(j | u)): what factors say of a user, and what neighbours say.
@@ -112,7 +115,33 @@ class Mixture(Fism):
         out = copy.deepcopy(self)
         held: Any = out.items
         of_users = self.config["memory"] == "users"
-        held.values.copy_(_had(histories, held) if of_users else _counted(histories, held))
+        found = _had(histories, held) if of_users else _counted(histories, held)
+        if of_users and FOUND * int(found.sum()) < len(found):
+            raise DataError(
+                f"of {len(found):,} pairs that are remembered {int(found.sum()):,} are of these histories: rows are "
+                "other users, or stand in another order (`arranged`). Plan for the model as it was before"
+            )
+        held.values.copy_(found)
+        return out
+
+    @torch.no_grad()
+    def arranged(self, kept: NDArray[np.int64]) -> Mixture:
+        """A copy that gives the same scores, and remembers who had what in another order of users: by the first item of
+        each among the entries `kept` of "items.entry", as a plan tells them; who has none comes last.
+
+        `pair_gaps` then stores of a first item how much further it is than that of the user before, so that the pairs
+        of Gowalla take 9 % less. Plan again for the copy: more pairs stay, and may be arranged once more.
+        Rows are no rows of the histories any more: `remembering` refuses it. Raises DataError for memory="items".
+        """
+        out, held = copy.deepcopy(self), self.items
+        if self.config["memory"] != "users" or not isinstance(held, ItemItem):
+            raise DataError("users are arranged where they are remembered: memory='users', and not packed")
+        mask = torch.zeros(len(held.values), dtype=torch.bool)
+        mask[torch.from_numpy(kept)] = True
+        counts = torch.bincount(held.rows()[mask], minlength=held.out_features)
+        starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        some = ItemItem(held.values[mask], held.indices[mask], starts, held.in_features)
+        out.items = held.arranged(some.first_columns().argsort(stable=True))
         return out
 
     def _remember(self, histories: Histories, held: ItemItem) -> None:
