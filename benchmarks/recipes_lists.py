@@ -133,12 +133,13 @@ def small(
     spectral: int,
     als: int,
     ease: Mapping[str, float],
+    slim: Mapping[str, float],
     fism: int = 30,
     users: Mapping[str, Make] | None = None,
 ) -> ListData:
     """A set of the last 20 % of every user, beside the models of implicit; validation is a tenth before them. Settings
-    that validation chose: options of item_knn and ease, dims of spectral and als, epochs of fism. users: models that
-    have a row for every user."""
+    that validation chose: options of item_knn, ease and slim, dims of spectral and als, epochs of fism. users: models
+    that have a row for every user."""
     users = users or {}
     models = {
         "popularity": closed("popularity"),
@@ -148,6 +149,7 @@ def small(
         FISM_64: trained("fism", replace(FISM, epochs=fism)),
         **users,
         "ease": closed("ease", **ease),
+        "slim": closed("slim", **slim),
         **{f"implicit: {kind}, 200": implicit_items(name, 200) for kind, name in IMPLICIT.items()},
         "implicit: ALS, 32 dims": implicit_als(32, 30.0, 5.0, 15),
         "implicit: ALS, 64 dims": implicit_als(64, 30.0, 20.0, 15),
@@ -247,13 +249,17 @@ SETS: Mapping[str, ListData] = {
         "MovieLens 100K",
         "On validation, recall@20 / NDCG@20: ease reg 50, 100, 200, 400: 0.2240 / 0.1613, 0.2317 / 0.1665, 0.2341 / "
         "0.1693, 0.2331 / 0.1686, and not better with user_power, dropout and item_power (0.2314 / 0.1676); item_knn, "
-        "k 200: 0.2336 / 0.1731; fism 0.2267 / 0.1601; implicit's ALS, 64 dims: 0.2346 / 0.1619; mf by bpr 0.2142 / "
+        "k 200: 0.2336 / 0.1731; slim, k 100, reg 100, 200, 300, 400: 0.2380 / 0.1729, 0.2436 / 0.1750, 0.2377 / "
+        "0.1714, 0.2362 / 0.1702; k 20 and 50, reg 50 and 100: 0.2316 / 0.1676, 0.2401 / 0.1721; reg 200, k 75, 200, "
+        "400: 0.2390 / 0.1717, 0.2374 / 0.1723, 0.2340 / 0.1694, no better with user_power or item_power; fism "
+        "0.2267 / 0.1601; implicit's ALS, 64 dims: 0.2346 / 0.1619; mf by bpr 0.2142 / "
         "0.1476, lightgcn by bpr 0.2168 / 0.1500, from drawn factors 0.2096 / 0.1455; by softmax mf 0.2304 / 0.1622, "
         "lightgcn 0.2254 / 0.1603; ultragcn, negative 300, 30, 10: 0.1119 / 0.0780, 0.2158 / 0.1525, 0.2159 / 0.1513",
         knn={"k": 200, "shrink": 0.0},
         spectral=128,
         als=64,
         ease={"reg": 200.0},
+        slim={"k": 100, "reg": 200.0},
         users={
             "mf, bpr": factors("mf", BPR, 5e-3, 20, 30, bias=False, **SPECTRAL),
             "mf, softmax": factors("mf", replace(PAIRS, batch=4096, schedule="constant"), 0.01, 12, bias=False),
@@ -267,7 +273,9 @@ SETS: Mapping[str, ListData] = {
         "MovieTweetings 100K",
         "On validation, recall@20 / NDCG@20: ease reg 400: 0.2774 / 0.1364; reg 300, user_power 0.5, dropout 0.4: "
         "0.2822 / 0.1381; user_power 0.25, dropout 0.5, item_power 0.1: 0.2852 / 0.1388; spectral, 32 dims: 0.2866 / "
-        "0.1381; item_knn, k 200: 0.2746 / 0.1357; implicit's ALS, 32 dims: 0.2373 / 0.1141; mf by bpr 0.2667 / "
+        "0.1381; item_knn, k 200: 0.2746 / 0.1357; slim, k 100, reg 200 and 400: 0.2719 / 0.1337, 0.2748 / 0.1352; as "
+        "ease is, k 50, 100, 200: 0.2792 / 0.1355, 0.2838 / 0.1374, 0.2819 / 0.1372, k 100, reg 600: 0.2829 / 0.1374; "
+        "implicit's ALS, 32 dims: 0.2373 / 0.1141; mf by bpr 0.2667 / "
         "0.1235, lightgcn by bpr 0.2666 / 0.1279, both best early; by softmax mf 0.2709 / 0.1295, lightgcn 0.2714 / "
         "0.1289; ultragcn, negative 30, item_item 5e-4, 0.05, 0.5, 2.75: 0.2418 / 0.1231, 0.2466 / 0.1258, 0.2497 / "
         "0.1267, 0.2581 / 0.1300",
@@ -275,6 +283,7 @@ SETS: Mapping[str, ListData] = {
         spectral=32,
         als=32,
         ease={"reg": 300.0, "user_power": 0.25, "dropout": 0.5, "item_power": 0.1},
+        slim={"k": 100, "reg": 300.0, "user_power": 0.25, "dropout": 0.5, "item_power": 0.1},
         fism=15,
         users={
             "mf, bpr": factors("mf", BPR, 5e-3, 5, 20, bias=False, **SPECTRAL),
@@ -289,10 +298,12 @@ SETS: Mapping[str, ListData] = {
         "Online Retail",
         "On validation, recall@20 / NDCG@20: ease reg 50: 0.1677 / 0.1086; reg 300, user_power 0.5: 0.1752 / 0.1102; "
         "with dropout 0.4: 0.1758 / 0.1113; with item_power 0.2: 0.1823 / 0.1165; item_knn, k 50: 0.1690 / 0.1099; "
-        "spectral, 128 dims: 0.1541 / 0.0929",
+        "spectral, 128 dims: 0.1541 / 0.0929; slim, k 100, reg 100 and 300: 0.1799 / 0.1163, 0.1800 / 0.1148; as ease "
+        "is, k 50, 100, 200: 0.1828 / 0.1176, 0.1816 / 0.1170, 0.1842 / 0.1179; k 100, reg 600: 0.1815 / 0.1151",
         knn={"k": 50, "shrink": 0.0},
         spectral=128,
         als=64,
         ease={"reg": 300.0, "user_power": 0.5, "dropout": 0.4, "item_power": 0.2},
+        slim={"k": 200, "reg": 300.0, "user_power": 0.5, "dropout": 0.4, "item_power": 0.2},
     ),
 }
