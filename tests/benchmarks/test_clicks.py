@@ -84,3 +84,11 @@ def test_a_choice_that_was_made_elsewhere_is_the_only_one():
     found = clicks.contenders(told, tiny_clicks())
     assert found["fgcnn"][0] == given["fgcnn"]
     assert found["deepfm"][0] == clicks.CHOICES
+
+
+def test_a_model_that_is_not_measured_on_a_set_is_no_contender_there():
+    told = clicks.Set("tiny", tiny_clicks, clicks.Pace(1, 64), without=frozenset({"fgcnn", clicks.TAUGHT}))
+    found = clicks.contenders(told, tiny_clicks())
+    assert "deepfm" in found
+    assert not {"fgcnn", clicks.TAUGHT} & set(found)
+    assert not any(clicks.TAUGHT in note for note in clicks.notes(told))
