@@ -15,7 +15,8 @@ from recprune.models.build import build
 from recprune.models.ease import Ease
 from recprune.models.mf import MF
 from recprune.planning.budget import Budget
-from recprune.planning.choose import choose, unit_costs
+from recprune.planning.choose import choose
+from recprune.planning.costs import unit_costs
 from recprune.planning.plan import Plan
 from recprune.testing.data import tiny_clicks
 from recprune.tracing.site import Kind, Survey

@@ -31,7 +31,7 @@ def survey(model: Model, common: Common, data: Data = None, own: Own = None) -> 
 def _site(found: Any, site: Any) -> dict[str, Any]:
     import math
 
-    from recprune.planning.choose import unit_costs
+    from recprune.planning.costs import unit_costs
 
     total = sum(math.prod(shape) for name, shape in found.shapes.items() if name not in found.buffers)
     each = unit_costs(found, site)

@@ -12,26 +12,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recprune.encodings.item_item import by_entries
-from recprune.encodings.largest import BLOCK, largest
+from recprune.encodings.largest import largest
 from recprune.errors import BudgetError
-from recprune.planning.account import stored_size
 from recprune.planning.budget import Budget
-from recprune.planning.held import absorbed, sparse_matrices
+from recprune.planning.bundles import bundled, fewest, finite
+from recprune.planning.costs import cost_of
+from recprune.planning.held import sparse_matrices
 from recprune.planning.left import NEVER, Left
 from recprune.planning.plan import Plan
 from recprune.planning.sized import sized, standing
-from recprune.tracing.site import FLAT, Cut, Kind, Site, Survey
+from recprune.tracing.site import FLAT, Kind, Site, Survey
 
-__all__ = ["choose", "unit_costs"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Bundles:
-    """Units that leave together, cheapest first: price (worth per entry), site and units of each bundle."""
-
-    price: NDArray[np.float64]
-    site: NDArray[np.int64]
-    of_unit: list[NDArray[np.int64]]  # per site: the bundle of each unit, -1 where it never leaves
+__all__ = ["choose"]
 
 
 def choose(
@@ -114,9 +106,9 @@ def _taken(
     stored = _stored(sites, encodings)
     if len(sites) == 1 and sites[0].kind is Kind.ENTRY and not standing(survey, stored):
         return _of_entries(survey, sites[0], scores[sites[0].name], budget, encodings, stored, work)
-    costs = [_cost(survey, s, budget, stored, work is not None) for s in sites]
+    costs = [cost_of(survey, s, budget, stored, work is not None) for s in sites]
     closed = sum(s.kind is Kind.FIELD for s in survey.sites) - sum(s.kind is Kind.FIELD for s in sites)
-    bundles = _bundle(sites, [scores[s.name] for s in sites], budget, costs, closed)
+    bundles = bundled(sites, [scores[s.name] for s in sites], budget, costs, closed)
     order = np.lexsort((np.arange(len(bundles.price)), bundles.site, bundles.price))
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
@@ -141,12 +133,12 @@ def _of_entries(
 ) -> _Taken:
     """The same where only single entries of one matrix can leave: they are alike but for their worth, so that their
     number is found without an order, and the entries by a threshold. No number but the score is held for each."""
-    most = max(site.size - _floor(site, budget), 0)
+    most = max(site.size - fewest(site, budget), 0)
     left = Left(survey, [site], [most], stored)
     count = _first(most, _met(left, budget, survey, encodings, work))
     if count is None:
         raise _unreachable(survey, [site], budget, left, most)
-    worth = _finite(site, score)
+    worth = finite(site, score)
     if not count:
         return _Taken({}, 0.0, None)
     kept = largest(worth, site.size - count)
@@ -168,113 +160,8 @@ def _met(
     return lambda taken: (left.file_at(taken) if taken else whole.file_at(0)) <= limit
 
 
-def unit_costs(survey: Survey, site: Site) -> int:
-    """Entries that leave with one unit of a site while everything else stays."""
-    return sum(_entries(survey, cut) for cut in site.cuts if cut.tensor not in survey.buffers)
-
-
-def _cost(survey: Survey, site: Site, budget: Budget, encodings: Mapping[str, str], by_work: bool) -> float:
-    """What leaves with one unit, in the currency of the budget."""
-    if by_work:
-        return sum(_work(survey, cut) for cut in site.cuts if cut.tensor not in survey.buffers)
-    return unit_costs(survey, site) if budget.bytes is None else _unit_bytes(survey, site, encodings)
-
-
-def _work(survey: Survey, cut: Cut) -> float:
-    """Multiply-adds of one row; of a table only one row is read, so that a row of it costs next to nothing."""
-    return _entries(survey, cut) / (survey.shapes[cut.tensor][0] if cut.tensor in survey.features else 1)
-
-
-def _unit_bytes(survey: Survey, site: Site, encodings: Mapping[str, str]) -> float:
-    """Stored bytes that leave with one unit, each entry as dear as the mean one of its tensor."""
-    return sum(_entries(survey, cut) * _entry_bytes(survey, cut.tensor, encodings) for cut in site.cuts)
-
-
-def _entry_bytes(survey: Survey, tensor: str, encodings: Mapping[str, str]) -> float:
-    shape, matrix = survey.shapes[tensor], sparse_matrices(survey).get(tensor)
-    if tensor in absorbed(survey, encodings):
-        return 0.0
-    entries = max(math.prod(shape), 1)
-    inside = None if matrix is None else matrix.shape
-    return stored_size(shape, entries, survey.bytes_per_entry[tensor], encodings.get(tensor), inside) / entries
-
-
-def _entries(survey: Survey, cut: Cut) -> int:
-    whole = math.prod(survey.shapes[cut.tensor])
-    return cut.width if cut.dim == FLAT else cut.width * whole // _axis(survey, cut)
-
-
-def _axis(survey: Survey, cut: Cut) -> int:
-    return max(survey.shapes[cut.tensor][cut.dim], 1)
-
-
 def _open(site: Site, budget: Budget) -> bool:
     return site.kind in budget.kinds and (not budget.sites or site.name in budget.sites)
-
-
-def _bundle(sites: list[Site], scores: list[Tensor], budget: Budget, costs: list[float], closed: int = 0) -> _Bundles:
-    """closed: fields that stay anyway, for they are not among the sites."""
-    prices, owners, of_unit, begin = [], [], [], 0
-    field_floor = _fields_that_stay(sites, scores, budget, closed)
-    for number, (site, score) in enumerate(zip(sites, scores, strict=True)):
-        worth = _checked(site, score)
-        order = np.lexsort((np.arange(site.size), worth))
-        floor = int(number in field_floor) if site.kind is Kind.FIELD else _floor(site, budget)
-        multiple = 1 if site.kind in (Kind.FIELD, Kind.ID, Kind.ENTRY) else budget.multiple
-        ends = _ends(site.size, floor, multiple)
-        starts = np.r_[0, ends[:-1]]
-        mine = np.full(site.size, -1, dtype=np.int64)
-        for_order = np.repeat(np.arange(len(ends)), ends - starts)
-        mine[order[: len(for_order)]] = for_order + begin
-        sums = np.add.reduceat(worth[order], starts) if len(ends) else np.empty(0)
-        if len(ends):
-            sums[-1] = worth[order[starts[-1] : ends[-1]]].sum()
-        price = sums / ((ends - starts) * (costs[number] or 1.0))
-        prices.append(np.maximum.accumulate(price) if len(price) else price)
-        owners.append(np.full(len(ends), number, dtype=np.int64))
-        of_unit.append(mine)
-        begin += len(ends)
-    if not sites:
-        return _Bundles(np.empty(0), np.empty(0, dtype=np.int64), [])
-    return _Bundles(np.concatenate(prices), np.concatenate(owners), of_unit)
-
-
-def _ends(size: int, floor: int, multiple: int) -> NDArray[np.int64]:
-    """Where bundles of the cheapest units end, so that what stays is a multiple and not below the floor."""
-    least = max(floor, multiple if multiple > 1 else 0)
-    first = size % multiple or multiple
-    ends = np.arange(first, size - least + 1, multiple, dtype=np.int64)
-    return ends[size - ends >= least]
-
-
-def _floor(site: Site, budget: Budget) -> int:
-    """Fewest units of a site that stay."""
-    held = site.kind not in (Kind.ID, Kind.ENTRY)
-    return max(budget.floor, math.ceil(budget.keep * site.size) if held else 0)
-
-
-def _fields_that_stay(sites: list[Site], scores: list[Tensor], budget: Budget, closed: int) -> set[int]:
-    """The best fields, so many that the floor is kept together with those that stay anyway."""
-    fields = [n for n, s in enumerate(sites) if s.kind is Kind.FIELD]
-    best = sorted(fields, key=lambda n: (-float(scores[n].sum()), n))
-    least = max(budget.floor, math.ceil(budget.keep * (len(fields) + closed)))
-    return set(best[: max(least - closed, 0)])
-
-
-def _checked(site: Site, score: Tensor) -> NDArray[np.float64]:
-    return _finite(site, score).double().numpy()
-
-
-def _finite(site: Site, score: Tensor) -> Tensor:
-    worth = score.detach().cpu()
-    broken = sum(int((~block.isfinite()).sum()) for block in torch.split(worth, BLOCK))
-    if tuple(worth.shape) != (site.size,) or broken:
-        raise BudgetError(
-            f"scores of site {site.name!r} must be {site.size} finite numbers, one a unit; they are of shape "
-            f"{tuple(worth.shape)} with {broken} that are not finite",
-            site=site.name,
-        )
-    return worth
 
 
 def _first(most: int, met: Callable[[int], bool]) -> int | None:

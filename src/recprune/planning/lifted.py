@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from recprune.planning.choose import unit_costs
+from recprune.planning.costs import unit_costs
 from recprune.planning.origins import Origins
 
 __all__ = ["inherited", "lifted"]
