@@ -1,5 +1,5 @@
 """The cases of failure and of bad input that a server has to survive, each under its number; the others stand beside
-what they are about (tests/data, tests/artifact, tests/test_surgery.py, ...)."""
+what they are about (tests/data, tests/artifact, tests/surgery, ...)."""
 
 import collections
 import json

@@ -329,7 +329,7 @@ def test_entries_that_stay_can_be_stored_a_row_at_a_time():
 
 
 def test_a_plan_that_packs_what_cannot_be_packed_is_refused_before_anything_is_cut(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("recprune.surgery.smaller_copy", lambda *_: pytest.fail("it was cut"))
+    monkeypatch.setattr("recprune.surgery.cut.smaller_copy", lambda *_: pytest.fail("it was cut"))
     model, example = WIDE["deepfm"]()
     plan = random_plan(survey(model, example), 0.3, 3)
     hook = model.tower[0].register_forward_hook(lambda *_: None)
