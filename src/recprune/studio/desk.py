@@ -3,38 +3,35 @@
 from __future__ import annotations
 
 import os
-import shlex
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import recprune.importance.rules as rules
 from recprune import artifact, discover
 from recprune.data.dataset import Split
-from recprune.errors import ArtifactError, BudgetError, DataError
+from recprune.errors import BudgetError, DataError
 from recprune.evaluation.evaluate import task_of
 from recprune.evaluation.inputs import example, ranks
 from recprune.planning.budget import Budget
 from recprune.planning.joint import Step
 from recprune.planning.plan import Plan
-from recprune.recipe.agree import proven
 from recprune.recipe.decide import entries_alone
 from recprune.recipe.frontier import FACTORS
 from recprune.recipe.pruned import followed, usual_budget, usual_rule
-from recprune.recipe.shelf import Shelved, Work, put, take
+from recprune.recipe.shelf import Shelved, take
 from recprune.recipe.stages import Stage, silent
 from recprune.recipe.train import TUNING
 from recprune.studio.beside import Beside, some_users
 from recprune.studio.job import Job, Line
-from recprune.studio.measured import Made, made, measured, tuning_of
+from recprune.studio.measured import Made
 from recprune.studio.messages import Apply, Wish
 from recprune.studio.refusals import Refused
-from recprune.studio.scored import Scored, scored, steps_of
-from recprune.studio.searches import Asked, Searches
+from recprune.studio.scored import Scored
+from recprune.studio.searches import Searches
 from recprune.studio.sketch import estimated, sketch
-from recprune.studio.sought import Sought, drops_of, fast, times_of, within
-from recprune.studio.told import print_of, told
+from recprune.studio.told import told
+from recprune.studio.work import measure_, score_, seek_, write_
 from recprune.tracing.site import Survey
 from recprune.tracing.trace import survey
 
@@ -119,7 +116,7 @@ class Desk:
         self._known(wish.rule)
         wish.budget()
         stages = 1 if wish.drops else 3 if wish.stored or wish.timed else 2
-        return self.line.start("score", stages, lambda job: self._ask(wish, job))
+        return self.line.start("score", stages, lambda job: score_(self, wish, job))
 
     def seek(self, wish: Wish) -> Job:
         """Find the plan for milliseconds, or for a loss that is allowed, in a job. Raises Refused."""
@@ -127,12 +124,12 @@ class Desk:
             raise Refused("not_needed")
         self._ready(wish)
         asked = self.searches.asked(wish)
-        return self.line.start("find", 1 if wish.timed else 4 * len(FACTORS), lambda job: self._seek(wish, asked, job))
+        return self.line.start("find", 1 if wish.timed else 4 * len(FACTORS), lambda job: seek_(self, wish, asked, job))
 
     def measure(self, wish: Wish) -> Job:
         """Carry out the plan of a wish and judge it, in a job. Raises Refused, BudgetError."""
         plan = self._plan(wish)
-        return self.line.start("measure", 4 if wish.epochs else 3, lambda job: self._measure(wish, plan, job))
+        return self.line.start("measure", 4 if wish.epochs else 3, lambda job: measure_(self, wish, plan, job))
 
     def apply(self, wish: Apply) -> Job:
         """Write the smaller model into a new folder, in a job. Raises Refused, BudgetError."""
@@ -140,7 +137,7 @@ class Desk:
         if os.path.lexists(place):
             raise Refused("taken")
         plan = self._plan(wish)
-        return self.line.start("apply", 4 if wish.epochs else 3, lambda job: self._apply(wish, plan, place, job))
+        return self.line.start("apply", 4 if wish.epochs else 3, lambda job: write_(self, wish, plan, place, job))
 
     def lists(self, user: str) -> dict[str, Any]:
         """What a user gets from both models. Raises Refusal."""
@@ -185,95 +182,6 @@ class Desk:
         cases = f"{scored.rows:,} {'users' if ranks(self.whole.model) else 'rows'}"
         estimate = {"loss": scored.loss, "rise": made.rise, "unit": scored.unit, "cases": cases}
         return {"state": "planned", **told(made.plan, self.whole.vocabularies), "estimate": estimate, **goal}
-
-    def _ask(self, wish: Wish, job: Job) -> None:
-        model, split = self.whole.model, self.split
-        with job.watched():
-            if wish.drops:
-                self.searches.drops = drops_of(model, split, stage=job.stage)
-                return
-            if wish.rule not in self.scores:
-                made = scored(model, split, self.found, wish.rule, seed=self.seed, stage=job.stage)
-                self.scores = {**self.scores, wish.rule: made}
-            if wish.stored and self.steps is None:
-                self.steps = steps_of(model, split, self.found, seed=self.seed, stage=job.stage)
-        if wish.timed:
-            said = self.scores[wish.rule]
-            ends = times_of(model, split, self.found, said, wish.budget(), stage=job.stage)
-            self.searches.put_times(wish, ends)
-
-    def _seek(self, wish: Wish, asked: Asked, job: Job) -> None:
-        """Find it, or remember why there is none."""
-        try:
-            self.searches.put(asked, self._sought(wish, asked, job))
-        except BudgetError as error:
-            self.searches.put(asked, error)
-            raise
-
-    def _sought(self, wish: Wish, asked: Asked, job: Job) -> Sought:
-        model, split, budget = self.whole.model, self.split, asked.budget
-        if wish.timed:
-            return fast(model, split, self.found, self.scores[wish.rule], budget, stage=job.stage)
-        options = replace(TUNING, epochs=asked.epochs, seed=self.seed)
-        with job.watched():
-            return within(model, split, wish.rule, budget, options, bits=asked.bits, seed=self.seed, stage=job.stage)
-
-    def _made(self, wish: Wish, plan: Plan, job: Job) -> Made:
-        """What was found, or made last, if it is that, or a new one."""
-        options, last = tuning_of(wish.epochs, self.seed), self.last
-        if wish.drops:
-            one = self.searches.of(wish).made
-        else:
-            one = last if last is not None and last.of(plan, options) else None
-        if one is None:
-            one = made(self.whole.model, self.split, plan, options, job)
-        if one is not last:
-            self.last, self.beside = one, None
-        return one
-
-    def _measure(self, wish: Wish, plan: Plan, job: Job) -> dict[str, Any]:
-        last = self._made(wish, plan, job)
-        found = measured(self.whole.model, self.split, last, job, k=self.k, seed=self.seed, threads=self.threads)
-        facts = {"plan": print_of(plan), "amount": plan.budget.amount, "bytes": plan.file_bytes()}
-        return {**facts, "rule": wish.rule, "epochs": wish.epochs, **found}
-
-    def _apply(self, wish: Apply, plan: Plan, place: Path, job: Job) -> dict[str, Any]:
-        last, whole = self._made(wish, plan, job), self.whole
-        small = last.pruned
-        with job.watched():
-            proof = proven(
-                whole.model, plan, small.model, whole.vocabularies, self.split, seed=self.seed, stage=job.stage
-            )
-        works = whole.works
-        if small.fit is not None and last.options is not None:
-            works = (*works, Work.of("finetune", small.fit, last.options))
-        with job.stage("write"):
-            if os.path.lexists(place):
-                raise ArtifactError(f"{place} is there already: take another name", path=str(place))
-            shelved = replace(
-                whole,
-                model=small.model,
-                vocabularies=small.vocabularies,
-                plan=plan,
-                works=works,
-                proof=proof,
-                data=self.folder,
-            )
-            put(place, shelved, seed=self.seed)
-        return {
-            "folder": str(place),
-            "bytes": artifact.inspect(place)["bytes"],
-            "proof": "" if proof is None else proof.sentence(),
-            "commands": self._commands(place),
-        }
-
-    def _commands(self, place: Path) -> Mapping[str, str]:
-        """What to do next with a model that was written."""
-        beside: list[object] = ["--against", self.whole.folder, "--data", self.folder]
-        beside += [] if self.own is None else ["--class", self.own]
-        page = place.with_name(f"{place.name}-report.html")
-        lines = {"report": ["report", place, *beside, "-o", page], "verify": ["verify", place, *beside]}
-        return {name: shlex.join(["recprune", *map(str, words)]) for name, words in lines.items()}
 
 
 def desk_of(
