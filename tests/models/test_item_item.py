@@ -5,8 +5,7 @@ import torch
 
 from recprune.data.dataset import Histories
 from recprune.errors import DataError
-from recprune.models import _item_item
-from recprune.models._item_item import blank, check_solvable, item_item, largest_of_rows, ridge_entries, together
+from recprune.models._item_item import blank, check_solvable, item_item, ridge_entries, together
 from recprune.models._ridge import gram, ridge_columns
 
 
@@ -40,13 +39,6 @@ def test_a_sparse_matrix_keeps_its_zeros_as_entries():
 def test_pairs_are_counted_as_the_dense_gram_counts_them():
     data = histories()
     assert np.array_equal(together(data).toarray(), gram(data, torch.float32).numpy())
-
-
-def test_of_equal_entries_the_first_columns_stay(monkeypatch):
-    monkeypatch.setattr(_item_item, "ROWS", 2)
-    dense = np.array([[1, 3, 3, 3], [0, 0, 0, 0], [0, 5, 0, -7], [2, 1, 4, 3]], dtype=np.float32)
-    found = largest_of_rows(sp.csr_matrix(dense), 2).toarray()
-    assert found.tolist() == [[0, 3, 3, 0], [0, 0, 0, 0], [0, 5, 0, -7], [0, 0, 4, 3]]
 
 
 def test_a_sparse_gram_gives_the_ridge_of_the_dense_one():

@@ -5,7 +5,6 @@ import recprune
 from recprune.artifact.reading import load
 from recprune.artifact.writing import save
 from recprune.data.dataset import Histories
-from recprune.models import item_knn
 from recprune.models.item_knn import ItemKnn
 from recprune.testing import tiny_split
 from recprune.training.fit import FitOptions, fit
@@ -25,8 +24,7 @@ def test_similarities_are_shrunk_cosines_worked_by_hand():
     assert torch.allclose(model(torch.tensor([[0.0, 1, 0, 1, 0]])), wanted[:, [1, 3]].sum(1)[None])
 
 
-def test_of_every_item_the_nearest_stay_and_no_zero_is_held(monkeypatch):
-    monkeypatch.setattr(item_knn, "ROWS", 2)
+def test_of_every_item_the_nearest_stay_and_no_zero_is_held():
     model = ItemKnn(5, k=1, shrink=0.0)
     model.refit_(DATA)
     assert model.items.indptr.tolist() == [0, 0, 1, 2, 3, 3]

@@ -6,7 +6,6 @@ import torch
 
 import recprune
 from recprune.errors import DataError
-from recprune.models import mixture
 from recprune.models.fism import Fism
 from recprune.models.mixture import Mixture
 from recprune.testing import tiny_split
@@ -36,8 +35,7 @@ def started(split, **options):
     return model.eval()
 
 
-def test_an_entry_is_how_likely_a_walk_over_a_user_is(split, monkeypatch):
-    monkeypatch.setattr(mixture, "ROWS", 5)
+def test_an_entry_is_how_likely_a_walk_over_a_user_is(split):
     model = started(split, k=split.train.n_items)
     assert np.allclose(model.items.dense().detach().numpy().T, walks(split), atol=1e-6)
 

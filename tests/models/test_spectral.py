@@ -6,7 +6,6 @@ from recprune.artifact.reading import load
 from recprune.artifact.writing import save
 from recprune.data.dataset import Histories
 from recprune.evaluation.inputs import example
-from recprune.models import spectral
 from recprune.models.spectral import Spectral
 from recprune.testing import tiny_split
 from recprune.tracing.site import Kind
@@ -31,8 +30,7 @@ def by_formula(data, dim, alpha):
     return normal.T @ normal + alpha * low
 
 
-def test_scores_are_the_filter_of_the_paper(monkeypatch):
-    monkeypatch.setattr(spectral, "ROWS", 4)
+def test_scores_are_the_filter_of_the_paper():
     data = histories()
     model = Spectral(14, dim=5, alpha=0.3, k=14)
     model.refit_(data)

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from recprune.data.dataset import Histories
 from recprune.encodings.item_item import ItemItem
 from recprune.errors import DataError
+from recprune.kernels.gram import gram_at
+from recprune.kernels.largest import largest_of_rows
 from recprune.models._closed import check_items
 from recprune.models._ridge import ALIKE, Errors
 
@@ -99,31 +101,9 @@ def without_own(block: sp.csr_matrix, begin: int) -> sp.csr_matrix:
     return sp.csr_matrix((both.data[other], (both.row[other], both.col[other])), shape=both.shape)
 
 
-def of_entries(matrix: sp.csr_matrix, held: ItemItem) -> NDArray[np.float64]:
-    """(entries,) what M'M of a (n_users, n_items) matrix M is at the entries that are held, some rows at a time."""
-    items, rows, columns = matrix.T.tocsr(), held.rows().numpy(), held.indices.long().numpy()
-    found = np.zeros(len(rows))
-    for begin in range(0, matrix.shape[1], ROWS):
-        inside = np.flatnonzero((rows >= begin) & (rows < begin + ROWS))
-        block = (items[begin : begin + ROWS] @ matrix).tocsr()
-        found[inside] = np.asarray(block[rows[inside] - begin, columns[inside]]).ravel()
-    return found
-
-
-def largest_of_rows(matrix: sp.csr_matrix, k: int) -> sp.csr_matrix:
-    """The k largest stored entries of every row; of equal ones the first columns."""
-    blocks = [_largest(matrix[begin : begin + ROWS], k) for begin in range(0, matrix.shape[0], ROWS)]
-    return sp.vstack(blocks, format="csr")
-
-
-def _largest(block: sp.csr_matrix, k: int) -> sp.csr_matrix:
-    counts = np.diff(block.indptr)
-    rows = np.repeat(np.arange(len(counts)), counts)
-    order = np.lexsort((block.indices, -block.data, rows))
-    within = np.arange(len(rows)) - np.repeat(block.indptr[:-1], counts)
-    stays = np.sort(order[within < k])
-    starts = np.concatenate([[0], np.cumsum(np.minimum(counts, k))])
-    return sp.csr_matrix((block.data[stays], block.indices[stays], starts), shape=block.shape)
+def of_entries(matrix: sp.csr_matrix, held: ItemItem) -> NDArray[np.float32]:
+    """(entries,) what M'M of a (n_users, n_items) matrix M is at the entries that are held."""
+    return gram_at(matrix, held.indptr.numpy(), held.indices.numpy())
 
 
 def ridge_entries(gram: sp.csr_matrix, indices: Tensor, indptr: Tensor, reg: float) -> Tensor:

@@ -7,19 +7,13 @@ from typing import Self
 import numpy as np
 import scipy.sparse as sp
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from recprune.data.dataset import Histories, Split
 from recprune.encodings.item_item import ItemItem
-from recprune.models._item_item import (
-    ROWS,
-    SparseItems,
-    check_solvable,
-    item_item,
-    largest_of_rows,
-    of_entries,
-    without_own,
-)
+from recprune.kernels.gram import largest_of_gram
+from recprune.models._item_item import SparseItems, check_solvable, item_item, of_entries
 
 __all__ = ["ItemKnn"]
 
@@ -56,32 +50,25 @@ class ItemKnn(SparseItems):
         if isinstance(held, ItemItem) and len(held.values) < self.config["entries"]:
             held.values.copy_(_of_entries(histories, held, shrink))
             return
-        self.items = item_item(_nearest(histories, int(self.config["k"]), shrink), self._dtype())
+        dtype = next(self.parameters()).dtype
+        self.items = item_item(_nearest(histories, int(self.config["k"]), shrink, dtype), dtype)
         self.config["entries"] = len(self.items.values)
 
-    def _dtype(self) -> torch.dtype:
-        return next(self.parameters()).dtype
 
-
-def _nearest(histories: Histories, k: int, shrink: float) -> sp.csr_matrix:
-    """(items to score, items of the history), k entries a row, made some rows at a time."""
+def _nearest(histories: Histories, k: int, shrink: float, dtype: torch.dtype) -> sp.csr_matrix:
+    """(items to score, items of the history), k entries a row."""
     matrix = histories.matrix(unknown=False)
-    items, blocks = matrix.T.tocsr(), []
-    for begin in range(0, histories.n_items, ROWS):
-        block = _similar((items[begin : begin + ROWS] @ matrix).tocsr(), items, begin, shrink)
-        blocks.append(largest_of_rows(block, k))
-    return sp.vstack(blocks, format="csr")
+    numbers = np.float32 if dtype is torch.float32 else np.float64
+    return largest_of_gram(matrix, k, norms=_users(matrix), shrink=shrink, dtype=numbers)
 
 
-def _similar(together: sp.csr_matrix, items: sp.csr_matrix, begin: int, shrink: float) -> sp.csr_matrix:
-    """Similarities of a block of rows, that of an item with itself left out."""
-    users, both = np.diff(items.indptr).astype(np.float64), without_own(together, begin).tocoo()
-    both.data = both.data / (np.sqrt(users[both.row + begin] * users[both.col]) + shrink)
-    return both.tocsr()
+def _users(matrix: sp.csr_matrix) -> NDArray[np.float64]:
+    """(n_items,) users of each item."""
+    return np.bincount(matrix.indices, minlength=matrix.shape[1]).astype(np.float64)
 
 
 def _of_entries(histories: Histories, held: ItemItem, shrink: float) -> Tensor:
     matrix = histories.matrix(unknown=False)
-    users = np.diff(matrix.T.tocsr().indptr).astype(np.float64)
+    users = _users(matrix)
     norms = np.sqrt(users[held.rows().numpy()] * users[held.indices.long().numpy()])
     return torch.from_numpy(of_entries(matrix, held) / (norms + shrink)).to(held.values.dtype)

@@ -16,15 +16,8 @@ from recprune.data.graph import normal_graph
 from recprune.encodings.faces import Packed
 from recprune.encodings.item_item import ItemItem
 from recprune.errors import DataError
-from recprune.models._item_item import (
-    ROWS,
-    blank,
-    check_solvable,
-    item_item,
-    largest_of_rows,
-    of_entries,
-    without_own,
-)
+from recprune.kernels.gram import largest_of_gram
+from recprune.models._item_item import blank, check_solvable, item_item, of_entries
 from recprune.models.fism import Fism
 
 __all__ = ["Mixture"]
@@ -171,11 +164,8 @@ def _had(histories: Histories, held: ItemItem) -> Tensor:
 
 
 def _walks(graph: sp.csr_matrix, roots: NDArray[np.float32], k: int) -> sp.csr_matrix:
-    """(items to score, items of the history), k entries a row, made some rows at a time."""
-    items, blocks = graph.T.tocsr(), []
-    for begin in range(0, graph.shape[1], ROWS):
-        blocks.append(largest_of_rows(without_own(items[begin : begin + ROWS] @ graph, begin), k))
-    whole = sp.vstack(blocks, format="csr")
+    """(items to score, items of the history), k entries a row."""
+    whole = largest_of_gram(graph, k)
     rows = np.repeat(np.arange(whole.shape[0]), np.diff(whole.indptr))
     whole.data *= roots[rows] / roots[whole.indices]
     return whole

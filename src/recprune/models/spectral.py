@@ -14,7 +14,8 @@ from recprune.data.dataset import Histories, Split
 from recprune.data.graph import normal_graph
 from recprune.encodings.faces import scores, summed
 from recprune.encodings.item_item import ItemItem
-from recprune.models._item_item import ROWS, blank, check_solvable, item_item, largest_of_rows, of_entries
+from recprune.kernels.gram import largest_of_gram
+from recprune.models._item_item import blank, check_solvable, item_item, of_entries
 from recprune.models._vectors import right_vectors
 
 __all__ = ["Spectral"]
@@ -85,11 +86,6 @@ class Spectral(nn.Module):
 
 def _filter(graph: sp.csr_matrix, roots: NDArray[np.float32], k: int) -> sp.csr_matrix:
     """P, of every row (an item to score) the k entries that add most."""
-    items, blocks = graph.T.tocsr(), []
-    for begin in range(0, graph.shape[1], ROWS):
-        block = (items[begin : begin + ROWS] @ graph).tocsr()
-        block.data *= roots[block.indices]
-        block = largest_of_rows(block, k)
-        block.data /= roots[block.indices]
-        blocks.append(block)
-    return sp.vstack(blocks, format="csr")
+    found = largest_of_gram(graph, k, own=True, by=roots)
+    found.data /= roots[found.indices]
+    return found

@@ -15,7 +15,7 @@
 #endif
 
 /* What Python asks for, see dispatch.py: another number when arguments change. */
-#define KERNELS_VERSION 10
+#define KERNELS_VERSION 11
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -173,5 +173,8 @@ PyObject *rows_of_codes(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *sparse_product(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *least_squares(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *columns_of_rows(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *gram_largest(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *gram_at(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *largest_of_rows(PyObject *, PyObject *const *, Py_ssize_t);
 
 #endif

@@ -1,5 +1,5 @@
 /* recprune.kernels._native: what serves a pruned model fast. Python faces: catalogue.py, neighbours.py, lookup.py, program.py,
- * walks.py, products.py, least_squares.py. */
+ * walks.py, products.py, least_squares.py, gram.py, largest.py. */
 #include "kernels.h"
 
 /* level() -> the highest level that this machine runs */
@@ -27,6 +27,9 @@ static PyMethodDef methods[] = {
     {"sparse_product", (PyCFunction)(void (*)(void))sparse_product, METH_FASTCALL, "Mostly zeros, times a matrix."},
     {"columns_of_rows", (PyCFunction)(void (*)(void))columns_of_rows, METH_FASTCALL, "A matrix the other way round."},
     {"least_squares", (PyCFunction)(void (*)(void))least_squares, METH_FASTCALL, "Rows by conjugate gradients."},
+    {"gram_largest", (PyCFunction)(void (*)(void))gram_largest, METH_FASTCALL, "The k largest of rows of M'M."},
+    {"gram_at", (PyCFunction)(void (*)(void))gram_at, METH_FASTCALL, "Some entries of M'M."},
+    {"largest_of_rows", (PyCFunction)(void (*)(void))largest_of_rows, METH_FASTCALL, "The k largest of sparse rows."},
     {NULL, NULL, 0, NULL},
 };
 
