@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -22,14 +23,17 @@ def unpacked(bytes_: Tensor) -> Tensor:
 
 
 def fields(numbers: Tensor, widths: Tensor) -> Tensor:
-    """(sum of widths,) uint8 0 or 1: of each number so many of its low bits."""
+    """uint8, the low bits of each number, so many as its width says, 31 at most; the last byte is filled up with zeros.
+
+    No two of them share a bit, so that adding them up joins them.
+    """
     ends = widths.cumsum(0)
-    out = torch.zeros(int(ends[-1]) if len(ends) else 0, dtype=torch.uint8)
-    at, place = ends - widths, 0
-    while bool((has := widths > place).any()):
-        at, numbers, widths, place = at[has], numbers[has], widths[has], place + 1
-        out[at + (place - 1)] = ((numbers >> (place - 1)) & 1).to(torch.uint8)
-    return out
+    begins, bits = ends - widths, int(ends[-1]) if len(ends) else 0
+    wide = (numbers & ((torch.ones_like(widths) << widths) - 1)) << (begins & 31)
+    words = torch.zeros(bits // 32 + 2, dtype=torch.int64)
+    words.scatter_add_(0, begins >> 5, wide & 0xFFFFFFFF)
+    words.scatter_add_(0, (begins >> 5) + 1, wide >> 32)
+    return torch.from_numpy(words.numpy().astype("<u4").view(np.uint8)[: -(-bits // 8)].copy())
 
 
 def read(bytes_: Tensor, begins: Tensor, widths: Tensor | int, most: int) -> Tensor:

@@ -63,8 +63,7 @@ class PairGaps(Pairs):
     @classmethod
     def room(cls, places: Tensor, shape: Sequence[int]) -> int:
         """Bytes of codes of entries at row * columns + column, ascending, all in rows that are there."""
-        coder = _coder(shape[0], shape[1], len(places))
-        return min(coder.size(_runs(places[:0], places, shape, chained)) for chained in (False, True))
+        return _coder(shape[0], shape[1], len(places)).size(_runs(places[:0], places, shape)[0])
 
     @classmethod
     def coded_places(cls, places: Tensor, there: Tensor, shape: Sequence[int], **options: int) -> dict[str, Tensor]:
@@ -72,10 +71,8 @@ class PairGaps(Pairs):
         rows, columns = shape
         held = torch.bincount(places // columns, minlength=rows) > 0
         gone = (held & ~there).nonzero().squeeze(1) if bool(there.any()) else places[:0]
-        coder = _coder(rows, columns, len(places))
-        sizes = [coder.size(_runs(gone, places, shape, chained)) for chained in (False, True)]
-        chained = sizes[1] < sizes[0]
-        codes = coder.write(_runs(gone, places, shape, chained))
+        runs, chained = _runs(gone, places, shape)
+        codes = _coder(rows, columns, len(places)).write(runs)
         if options.get("room", len(codes)) != len(codes):
             raise SurgeryError(
                 f"pair_gaps takes {len(codes):,} bytes for these {len(places):,} entries, and {options['room']:,} were "
@@ -140,22 +137,26 @@ def _coder(rows: int, columns: int, entries: int) -> Coder:
     return Coder(max(rows, columns), GAPS + levels, levels)
 
 
-def _runs(gone: Tensor, places: Tensor, shape: Sequence[int], chained: bool) -> list[Run]:
-    """Rows that are not there, counts, gaps. chained: first columns are counted from those of the row before."""
+def _runs(gone: Tensor, places: Tensor, shape: Sequence[int]) -> tuple[list[Run], bool]:
+    """Rows that are not there, counts, gaps; and whether first columns are counted from those of the row before: where
+    these are shorter numbers."""
     rows, columns = shape
     owner, column = places // columns, places % columns
     counts = torch.bincount(owner, minlength=rows)
     tables, sways = _tables(owner)
     before = torch.where(tables == FIRST, -1, torch.cat([column[:1], column[:-1]]))
     gaps, zero = column - before - 1, torch.zeros_like
-    if chained:
-        first = gaps[tables == FIRST]
-        gaps[tables == FIRST] = first.diff(prepend=first.new_zeros(1)) % columns
-    return [
+    first = gaps[tables == FIRST]
+    apart = first.diff(prepend=first.new_zeros(1)) % columns
+    bits, chain_bits = (int(torch.frexp((some + 1).double()).exponent.sum()) for some in (first, apart))
+    chained = chain_bits < bits
+    gaps[tables == FIRST] = apart if chained else first
+    runs = [
         Run(gone.diff(prepend=gone.new_tensor([-1])) - 1, zero(gone), zero(gone)),
         Run(counts, torch.full_like(counts, COUNTS), zero(counts)),
         Run(gaps, tables, sways),
     ]
+    return runs, chained
 
 
 def _tables(owner: Tensor) -> tuple[Tensor, Tensor]:

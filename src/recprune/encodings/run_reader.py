@@ -43,7 +43,7 @@ class Reader:
         if self._low > bits:
             _refuse("its blocks are longer than it is")
         self._begins, self._block = begins, 0
-        padded = F.pad(bytes_[: -(-self._low // 8)], (0, BLOCK * LIMIT // 8 + 8)).long()
+        padded = F.pad(bytes_[: -(-self._low // 8)], (0, BLOCK * LIMIT // 8 + 8)).int()
         self._ahead = padded[:-2] | padded[1:-1] << 8 | padded[2:] << 16
 
     def read(self, tables: Tensor, sways: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from recprune.encodings.bits import fields, packed
+from recprune.encodings.bits import fields
 from recprune.encodings.huffman import code_lengths, code_words
 
 __all__ = ["BLOCK", "LENGTH", "SIZE", "Coder", "Run", "blocks_of"]
@@ -72,13 +72,14 @@ class Coder:
         words = code_words(lengths)
         blocks, front, low = [], [], []
         for run, (symbols, widths, rest) in zip(runs, parted, strict=True):
-            tables = self._tables(run, symbols)
-            bits = lengths[tables, symbols]
+            at = self._tables(run, symbols) * self.symbols + symbols
+            bits = lengths.view(-1)[at]
             blocks.append(F.pad(bits, (0, -len(bits) % BLOCK)).view(-1, BLOCK).sum(1))
-            front.append(fields(words[tables, symbols], bits))
-            low.append(fields(rest, widths))
+            front.append((words.view(-1)[at], bits))
+            low.append((rest, widths))
         told = [_even(lengths.reshape(-1), LENGTH), _even(torch.cat(blocks), SIZE)]
-        return packed(torch.cat([*told, *front, *low]))
+        numbers, widths = (torch.cat(parts) for parts in zip(*told, *front, *low, strict=True))
+        return fields(numbers, widths)
 
     def _tables(self, run: Run, symbols: Tensor) -> Tensor:
         before = F.pad(symbols, (1, 0))[:-1].clone()
@@ -113,5 +114,5 @@ def blocks_of(numbers: int) -> int:
     return -(-numbers // BLOCK)
 
 
-def _even(numbers: Tensor, width: int) -> Tensor:
-    return fields(numbers, torch.full_like(numbers, width))
+def _even(numbers: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    return numbers, torch.full_like(numbers, width)
