@@ -74,3 +74,14 @@ def test_stored_indices_that_would_wrap_are_refused(indices: list[int], indptr: 
     ItemItem.rebuilt(parts, 2)
     with pytest.raises(SurgeryError):
         ItemItem.rebuilt({**parts, "indices": torch.tensor(indices), "indptr": torch.tensor(indptr)}, 2)
+
+
+def test_rows_in_another_order_are_the_same_rows():
+    matrix = torch.tensor([[0.0, 0.0, 3.0], [0.0, 0.0, 0.0], [1.0, 2.0, 0.0], [0.0, 4.0, 0.0]])
+    held = ItemItem.encode(matrix, matrix.flatten().nonzero().flatten())
+    assert held.first_columns().tolist() == [2, 3, 0, 1]
+    order = torch.tensor([2, 3, 0, 1])
+    placed = held.arranged(order)
+    placed.check()
+    assert torch.equal(placed.dense(), matrix[order])
+    assert placed.first_columns().tolist() == [0, 1, 2, 3]
