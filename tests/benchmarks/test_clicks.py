@@ -78,6 +78,24 @@ def test_a_model_stands_beside_others_where_the_rows_have_what_it_needs():
     assert "din" in clicks.contenders(told, with_pasts(bare, 4))
 
 
+def test_numbers_in_distinct_bins_are_tried_with_the_choices_of_the_plain_ones(monkeypatch):
+    seen = {}
+
+    def own(name, split, seed, choice, pace):
+        seen[name] = split.vocabularies["price"].ids, split.train.roles.numeric
+
+    monkeypatch.setattr(clicks, "own", own)
+    split = tiny_mixed()
+    found = clicks.contenders(clicks.Set("tiny", tiny_mixed, clicks.Pace(1, 64), distinct=("price",)), split)
+    for name in ("lr", "deepfm", "dcn"):
+        choices, train = found[f"{name}, price in distinct bins"]
+        assert choices == found[name][0]
+        train(split, 0, choices[0], clicks.Pace(1, 64))
+        assert len(seen[name][0]) == len(np.unique(split.train["price"]))
+        assert seen[name][1] == ("age",)
+    assert f"{clicks.TAUGHT}, price in distinct bins" in found
+
+
 def test_a_choice_that_was_made_elsewhere_is_the_only_one():
     given = {"fgcnn": clicks.CHOICES[1:2]}
     told = clicks.Set("tiny", tiny_clicks, clicks.Pace(1, 64), given=given)
