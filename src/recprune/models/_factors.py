@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from recprune.data.dataset import Histories, Split
 from recprune.encodings.faces import scores
+from recprune.models._dots import dots
 from recprune.models._start import Start, check_start, check_users, spectral_rows
 
 __all__ = ["Factors"]
@@ -65,9 +66,8 @@ class Factors(Start):
 
     def match(self, query: Tensor, items: Tensor) -> Tensor:
         """(batch, m) scores of some items: `items` (m,), the same for every query, or (batch, m), its own for each."""
-        factors = self.item(items)
-        dots: Tensor = query @ factors.T if items.ndim == 1 else (factors @ query.unsqueeze(2)).squeeze(2)
-        return dots if self.bias is None else dots + self.bias[items]
+        found = dots(query, self.item(items))
+        return found if self.bias is None else found + self.bias[items]
 
     def pairs(self, user: Tensor, item: Tensor) -> Tensor:
         """One score a pair: user (batch,) and item (batch,) -> (batch,)."""

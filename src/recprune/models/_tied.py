@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from recprune.data.dataset import Histories, Split
 from recprune.encodings.faces import rows_of, scores
+from recprune.models._dots import dots
 from recprune.models._start import Start, spectral_rows
 
 __all__ = ["TiedSequence"]
@@ -68,9 +69,7 @@ class TiedSequence(Start):
 
     def match(self, query: Tensor, items: Tensor) -> Tensor:
         """(batch, m) scores of some items: `items` (m,), the same for every query, or (batch, m), its own for each."""
-        rows = rows_of(self.item, items)
-        found: Tensor = query @ rows.T if items.ndim == 1 else (rows @ query.unsqueeze(2)).squeeze(2)
-        return found
+        return dots(query, rows_of(self.item, items))
 
     def catalogue(self) -> Tensor:
         """(n_items, dim): what a query is multiplied with."""

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from recprune.data.dataset import Split
 from recprune.encodings.faces import rows_of
 from recprune.errors import DataError
+from recprune.models._dots import dots
 
 __all__ = ["Caser"]
 
@@ -86,9 +87,7 @@ class Caser(nn.Module):
 
     def match(self, query: Tensor, items: Tensor) -> Tensor:
         """(batch, m) scores of some items: `items` (m,), the same for every query, or (batch, m), its own for each."""
-        rows, bias = rows_of(self.output, items), self.output.bias[items]
-        dots = query @ rows.T if items.ndim == 1 else (rows @ query.unsqueeze(2)).squeeze(2)
-        return dots + bias
+        return dots(query, rows_of(self.output, items)) + self.output.bias[items]
 
 
 def _learning(filters: Any, image: Tensor) -> Tensor:
