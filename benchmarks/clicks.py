@@ -73,8 +73,8 @@ TRIED_ON_ADULT = (
 @dataclass(frozen=True, slots=True)
 class Set:
     """title: of the table; pace: of training; bins: numeric fields that are also tried in bins; notes; given: models
-    whose choices were made elsewhere; without: models of ours that are not measured there; distinct: numeric fields
-    that are also tried in a bin for each number."""
+    whose choices were made elsewhere; without: models that are not measured there; distinct: numeric fields that are
+    also tried in a bin for each number."""
 
     title: str
     split: Callable[[], Split]
@@ -153,17 +153,17 @@ def main(names: list[str], rows: int | None = None) -> None:
 def contenders(told: Set, split: Split) -> dict[str, tuple[tuple[Choice, ...], Train]]:
     """Name -> what may be chosen, and how it is trained: ours, those with numbers in bins, and the rivals."""
     there = set(split.train.columns)
-    names = [name for name in OURS if name not in told.without and set(NEEDS.get(name, ())) <= there]
+    names = [name for name in OURS if set(NEEDS.get(name, ())) <= there]
     choices: dict[str, tuple[Choice, ...]] = {n: LINEAR if n == "lr" else told.given.get(n, CHOICES) for n in names}
     ours: dict[str, tuple[tuple[Choice, ...], Train]] = {n: (choices[n], partial(own, n)) for n in names}
-    if TAUGHT not in told.without:
-        ours[TAUGHT] = (({},), taught)
+    ours[TAUGHT] = (({},), taught)
     if told.bins:
         ours |= {f"{n}, numbers in bins": in_bins(ours[n], told.bins) for n in ("lr", "deepfm")}
     if told.distinct:
         bins, way = dict.fromkeys(told.distinct, DISTINCT), f"{' and '.join(told.distinct)} in distinct bins"
         ours |= {f"{n}, {way}": in_bins(ours[n], bins) for n in ("lr", "deepfm", "dcn", TAUGHT)}
-    return ours | rivals("sequence" in split.train.columns)
+    found = ours | rivals("sequence" in there)
+    return {name: how for name, how in found.items() if name not in told.without}
 
 
 def own(name: str, split: Split, seed: int, choice: Choice, pace: Pace) -> Answer:
