@@ -13,6 +13,7 @@ from recprune import discover, models
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 NAMES = discover.names(models)
 FOUND_IN_DATA = {"n_users", "n_items", "sizes", "multi", "missing", "entries"}
+QUALITY = re.compile(r"\b(recall|ndcg|hr|p|mrr)@\d+|\bauc\b", re.IGNORECASE)
 HEADINGS = [
     *("Formula", "Shapes", "Training", "Options", "What can leave", "Unlike the paper", "Cost", "When", "Example"),
     "Measured",
@@ -44,6 +45,12 @@ def test_a_page_has_all_its_parts_and_room_for_its_results(name: str):
     assert found == HEADINGS
     assert re.search(rf"<!-- measured: {name}( [\w ./-]+)? -->\n", section(text, "Measured"))
     assert "```python" in section(text, "Example")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_has_the_measured_quality_of_its_model(name: str):
+    heads = re.findall(r"^\| model \|.*$", section(page(name), "Measured"), re.MULTILINE)
+    assert any(QUALITY.search(head) for head in heads), f"no table of docs/models/{name}.md has a metric of {name}"
 
 
 @pytest.mark.parametrize("name", NAMES)
