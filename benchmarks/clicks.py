@@ -66,7 +66,8 @@ TRIED_ON_ADULT = (
     "2,000 and 8,000 bins of as many rows, the other numbers in 16: 0.9373 and 0.9380, 0.9386 and 0.9395, 0.9401 and "
     "0.9410; in 8,000, the others as they are: 0.9409 and 0.9410; distinct, the others in 6, 16 and 48 pieces between "
     "quantiles (piecewise linear encoding, Gorishniy et al. 2022, section 3.2): 0.9400, 0.9403, 0.9400 at decay 1, "
-    "in 16 0.9411 at 0.1, and as they are 0.9405 at decay 1"
+    "in 16 0.9411 at 0.1, and as they are 0.9405 at decay 1. The boosted trees there, with leaves of 1, 5 and 20 rows, "
+    "15 and 31 leaves, the best of three step sizes: 0.9393 to 0.9401"
 )
 
 
