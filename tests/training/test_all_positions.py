@@ -124,3 +124,27 @@ def test_the_unknown_row_learns_nothing():
     split, model = tiny_split(), made()
     fit(model, split, FitOptions(epochs=1, lr=0.05))
     assert not model.item.weight[0].any()
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sampled_softmax"])
+def test_a_position_counts_alike_in_a_batch_of_short_windows_and_in_one_of_long_ones(loss):
+    split = tiny_split()
+    model, options = made(split=split, length=3), FitOptions(negatives=4000)
+    samples = position_samples(model.eval(), split.train, loss, options)
+    shown, wanted = windows(split.train.histories(), model.length)
+    positions, draw = torch.from_numpy((wanted > 0).sum(1)), torch.Generator()
+    each = float(positions.double().mean())
+    short, long = (torch.nonzero(positions == n).flatten() for n in (positions.min(), positions.max()))
+    assert positions.min() < positions.max()
+    for rows in (short, long):
+        mean = samples.loss(rows, draw.manual_seed(0)) * each * len(rows) / positions[rows].sum()
+        states = model.states(torch.from_numpy(shown[rows].astype(np.int64)))
+        target = torch.from_numpy(wanted[rows].astype(np.int64))
+        scores = states[target > 0] @ model.catalogue().T
+        scores[:, 0] = -torch.inf
+        wanted_mean = F.cross_entropy(scores, target[target > 0])
+        torch.testing.assert_close(mean, wanted_mean, rtol=1e-3 if loss == "softmax" else 0.1, atol=0.0)
+    if loss == "softmax":
+        parts = torch.arange(len(shown)).split(5)
+        whole = sum(float(samples.loss(rows, draw).detach()) * len(rows) for rows in parts) / len(shown)
+        assert whole == pytest.approx(float(by_prefix(model, split)), rel=1e-3)

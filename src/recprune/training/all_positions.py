@@ -38,6 +38,10 @@ def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) 
     """One sample a window of a user's history; at each of its positions the next item is to be found. Windows of about
     one length are learned together, without the padding that all of them have in front.
 
+    Every position counts alike: the loss of a batch is its sum over the positions that a batch has in the mean, not
+    over those that it has. Otherwise a position of a batch of short windows would move the model further than one of
+    long ones, and what users with much history tell would hardly be heard.
+
     loss: "softmax" over all items, in blocks, without a score kept for any, or "sampled_softmax" over items drawn for
     the batch. The unknown item is neither an answer nor a rival.
     """
@@ -47,8 +51,10 @@ def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) 
     where = device_of(model)
     shown, wanted = shown.to(where), wanted.to(where)
 
-    def terms(rows: Tensor) -> int:
-        return int(torch.count_nonzero(wanted[rows]))
+    each = float(torch.count_nonzero(wanted)) / max(len(wanted), 1)
+
+    def alike(loss: Tensor, rows: Tensor, terms: int) -> Tensor:
+        return loss * (terms / (each * len(rows)))
 
     def answers(rows: Tensor) -> tuple[Tensor, Tensor, Tensor | ShardedEmbedding]:
         """(n, dim) states, (n,) targets, (n_items, dim); or the table that lies in shards."""
@@ -60,7 +66,12 @@ def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) 
 
     if loss == "softmax":
         space = Workspace.on(where)
-        return Samples(len(shown), lambda rows, _: _softmax(*answers(rows), space), sum_of, lengths, terms)
+
+        def full(rows: Tensor, _: torch.Generator) -> Tensor:
+            states, target, items = answers(rows)
+            return alike(_softmax(states, target, items, space), rows, len(target))
+
+        return Samples(len(shown), full, sum_of, lengths)
     log_q, draw = sampler(histories, options.popularity, where)
 
     def sampled(rows: Tensor, generator: torch.Generator) -> Tensor:
@@ -69,9 +80,10 @@ def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) 
         both = torch.cat([target, drawn])
         found = items(both) if isinstance(items, ShardedEmbedding) else items[both]
         positive, negative = (states * found[: len(target)]).sum(1), states @ found[len(target) :].T
-        return losses.sampled_softmax(positive, negative, log_q[drawn], drawn == target.unsqueeze(1))
+        loss = losses.sampled_softmax(positive, negative, log_q[drawn], drawn == target.unsqueeze(1))
+        return alike(loss, rows, len(target))
 
-    return Samples(len(shown), sampled, sum_of, lengths, terms)
+    return Samples(len(shown), sampled, sum_of, lengths)
 
 
 def windows(histories: Histories, length: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

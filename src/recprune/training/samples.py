@@ -19,13 +19,12 @@ __all__ = ["Samples", "checksum"]
 class Samples:
     """size: number of samples; loss(rows, generator): mean loss of those rows, whatever is drawn from the generator;
     checksum: of what they are, so that a training never goes on with other data; lengths: (size,) of the samples, where
-    some take longer than others; terms(rows): what the loss is a mean over, None: the rows."""
+    some take longer than others."""
 
     size: int
     loss: Callable[[Tensor, torch.Generator], Tensor]
     checksum: int
     lengths: Tensor | None = None
-    terms: Callable[[Tensor], int] | None = None
 
 
 def checksum(parts: Iterable[Tensor | NDArray[Any]]) -> int:
