@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -32,18 +33,25 @@ __all__ = [
 ]
 
 
-def pack(model: nn.Module, encodings: Mapping[str, str], example: Example | None = None) -> nn.Module:
+def pack(
+    model: nn.Module,
+    encodings: Mapping[str, str],
+    example: Example | None = None,
+    *,
+    used: Mapping[str, Tensor] | None = None,
+) -> nn.Module:
     """A new model, in evaluation mode, in which some tensors are stored as codes; the old one is untouched.
 
     encodings: weight of an Embedding, EmbeddingBag or Linear -> encoding, as {"item.weight": "int4_rows"}. A weight
     that several modules share stays one set of codes. example: a small batch as for `survey`; the output is then
     compared with that of the model whose weights are the decoded ones. Codes are not trained: fine-tune first, or
-    `unpack`. Raises SurgeryError for a tensor that cannot be stored so, with the reason, and where outputs differ;
-    BudgetError for an encoding that would take no fewer bytes; ExtensionError for one that there is not.
+    `unpack`. used: of tables how often each row is looked up, (rows,), for encodings that share something between rows
+    (`product_rows`). Raises SurgeryError for a tensor that cannot be stored so, with the reason, and where outputs
+    differ; BudgetError for an encoding that would take no fewer bytes; ExtensionError for one that there is not.
 
     >>> small = pack(model, {"user.weight": "int8_rows", "item.weight": "top_entries(k=8)"})
     """
-    chosen = {name: spelled(text) for name, text in encodings.items()}
+    chosen = {name: replace(spelled(text), used=(used or {}).get(name)) for name, text in encodings.items()}
     tensors: dict[int, tuple[str, nn.Parameter]] = {}
     for name, encoding in chosen.items():
         tensor = weight_to_pack(model, name)

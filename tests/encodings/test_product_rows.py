@@ -1,5 +1,7 @@
 """Rows by a centre and the words of their groups."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -59,3 +61,45 @@ def test_damaged_groups_are_refused():
     parts = dict(ProductRows.encode(clustered(), m=4).named_buffers())
     with pytest.raises(SurgeryError, match="'groups' of ProductRows is one number"):
         ProductRows.rebuilt({**parts, "groups": torch.tensor([0])})
+
+
+def weighed_error(matrix, dense, used):
+    return float((((matrix - dense) ** 2).sum(1) * used).sum())
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_books_fit_best_the_rows_that_are_looked_up_most(trained):
+    g = torch.Generator().manual_seed(3)
+    matrix, used = torch.randn(2000, 8, generator=g), torch.ones(2000)
+    used[torch.randperm(2000, generator=g)[:200]] = 300.0
+    dense = []
+    for told in (None, used):
+        encoding = replace(spelled("product_rows(m=2)"), used=told)
+        value, kept = encoding.nearest(matrix)
+        for _ in range(9 if trained else 0):
+            value, kept = encoding.nearest(matrix, kept)
+        dense.append(value if trained else encoding.encode(matrix).dense())
+    alike, weighed = (weighed_error(matrix, found, used) for found in dense)
+    assert weighed < 0.8 * alike
+    ones = torch.ones(2000)
+    assert weighed_error(matrix, dense[1], ones) > weighed_error(matrix, dense[0], ones)
+
+
+def test_rows_that_are_looked_up_alike_give_the_books_of_rows_of_which_nothing_is_said():
+    matrix = clustered()
+    encoding = spelled("product_rows(m=4)")
+    told = replace(encoding, used=torch.ones(900))
+    assert told == encoding
+    assert torch.equal(told.encode(matrix).dense(), encoding.encode(matrix).dense())
+
+
+@pytest.mark.parametrize("used", [torch.ones(7), -torch.ones(900), torch.full((900,), float("nan"))])
+def test_how_often_rows_are_looked_up_is_said_of_each(used):
+    with pytest.raises(SurgeryError, match="used is one number a row, 0 or more"):
+        replace(spelled("product_rows(m=4)"), used=used).encode(clustered())
+
+
+def test_an_encoding_without_books_takes_no_notice():
+    matrix = clustered()
+    told = replace(spelled("int4_rows"), used=torch.ones(900))
+    assert torch.equal(told.encode(matrix).dense(), spelled("int4_rows").encode(matrix).dense())

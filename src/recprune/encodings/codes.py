@@ -43,6 +43,9 @@ class Codes(nn.Module):
     """Options of `encode` and `layout`, whole numbers."""
     widest: ClassVar[int] = 2**31
     """Columns of the widest matrix that it can store."""
+    weighs: ClassVar[bool] = False
+    """Whether `encode` and `nearest` take `used`, how often each row is looked up: what is shared by all rows then fits
+    best those that are looked up most."""
     varies: ClassVar[bool] = False
     """Whether its bytes go by the numbers: then `layout` and `stored_bytes` tell the most, or what an option says."""
     keeps: ClassVar[int] = 16
@@ -102,7 +105,7 @@ class Codes(nn.Module):
         return made
 
     @classmethod
-    def nearest(cls, matrix: Tensor, kept: Any = None, **options: int) -> tuple[Tensor, Any]:
+    def nearest(cls, matrix: Tensor, kept: Any = None, **options: Any) -> tuple[Tensor, Any]:
         """What a matrix is once it was encoded and decoded, and what takes long to find, as scales or books.
 
         kept: what an earlier call gave for nearly the same matrix, to be used again; None finds it anew. For
@@ -111,7 +114,7 @@ class Codes(nn.Module):
         return cls.encode(matrix, **options).dense(), None
 
     @classmethod
-    def parts(cls, matrix: Tensor, **options: int) -> dict[str, Tensor]:
+    def parts(cls, matrix: Tensor, **options: Any) -> dict[str, Tensor]:
         """The parts that hold one row for each row of a matrix."""
         blocks = [cls.coded(rows, **options) for rows in torch.split(matrix, max(1, ENTRIES // matrix.shape[1]))]
         return {name: torch.cat([block[name] for block in blocks]) for name in blocks[0]}

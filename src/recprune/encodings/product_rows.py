@@ -24,6 +24,8 @@ TURNS = 8
 """Steps of training in which every row is coded anew once."""
 LEARNED = 32_768
 """Rows that words are learned from, at most."""
+SELDOM = 0.5
+"""What a row that was never looked up counts, beside 1 for one lookup."""
 
 
 class ProductRows(Codes):
@@ -33,10 +35,12 @@ class ProductRows(Codes):
     bfloat16; columns are in m groups, one after the other, and row w holds word w of every group. Entry 0 of each is
     zero; groups: m. Rows that resemble each other share a centre, so that a few bits say more than they do of each
     number alone; the two books cost 1,024 bytes a column, which pays for tables of some thousand rows.
-    Option `m`: groups, a quarter of the columns where it is not said.
+    Option `m`: groups, a quarter of the columns where it is not said. used: (rows,) how often each row is looked up;
+    books are then the means, and the errors that they make least, of what is looked up, not of the rows that there are.
     """
 
     known: ClassVar[frozenset[str]] = frozenset({"m"})
+    weighs: ClassVar[bool] = True
     keeps: ClassVar[int] = 2**31
 
     centres: Tensor
@@ -50,27 +54,30 @@ class ProductRows(Codes):
         return {"codes": codes, "centres": book, "words": book, "groups": (torch.int64, (1,))}
 
     @classmethod
-    def parts(cls, matrix: Tensor, **options: int) -> dict[str, Tensor]:
+    def parts(cls, matrix: Tensor, used: Tensor | None = None, **options: int) -> dict[str, Tensor]:
         """Books that are learned from the rows, and codes."""
         rows, groups = _floats(matrix), _bounds(matrix.shape[1], options)
-        books = _learned(rows, groups)
+        books = _learned(rows, _weights(rows, used), groups)
         centres, words = books.bfloat16()
         return {"codes": _coded(rows, books, groups), "centres": centres, "words": words, "groups": _told(len(groups))}
 
     @classmethod
-    def nearest(cls, matrix: Tensor, kept: Any = None, **options: int) -> tuple[Tensor, Any]:
+    def nearest(
+        cls, matrix: Tensor, kept: Any = None, used: Tensor | None = None, **options: int
+    ) -> tuple[Tensor, Any]:
         """At every step an eighth of the rows, in turn, is coded anew, and books move to the means of what they stand
         for."""
         rows, groups = _floats(matrix), _bounds(matrix.shape[1], options)
+        weights = _weights(rows, used)
         if kept is None:
-            books, steps = _learned(rows, groups), 0
+            books, steps = _learned(rows, weights, groups), 0
             codes = _coded(rows, books, groups)
         else:
             (books, codes, steps), some = kept, slice(kept[2] % TURNS, None, TURNS)
             codes = codes.clone()
             codes[some] = _coded(rows[some], books, groups)
         value = _decoded(codes, books, groups)
-        return value.to(matrix.dtype), (_moved(rows, codes, books, groups), codes, steps + 1)
+        return value.to(matrix.dtype), (_moved(rows, weights, codes, books, groups), codes, steps + 1)
 
     @classmethod
     def options(cls, parts: Mapping[str, Tensor]) -> dict[str, int]:
@@ -126,20 +133,30 @@ def _floats(matrix: Tensor) -> Tensor:
     return matrix if matrix.dtype in (torch.float32, torch.float64) else matrix.float()
 
 
-def _learned(rows: Tensor, groups: list[tuple[int, int]]) -> Tensor:
+def _weights(rows: Tensor, used: Tensor | None) -> Tensor:
+    """(rows,) what an error of each row counts. Raises SurgeryError where that is not said of every row."""
+    if used is None:
+        return rows.new_ones(len(rows))
+    if used.shape != (len(rows),) or not bool((used >= 0).all()):
+        raise SurgeryError(f"used is one number a row, 0 or more: {len(rows):,} of them, not {tuple(used.shape)}")
+    return used.to(rows).clamp(min=SELDOM)
+
+
+def _learned(rows: Tensor, weights: Tensor, groups: list[tuple[int, int]]) -> Tensor:
     """(2, WORDS, columns) centres and words, as they will be stored."""
-    some = rows[torch.linspace(0, len(rows) - 1, min(len(rows), LEARNED)).round().long()]
+    which = torch.linspace(0, len(rows) - 1, min(len(rows), LEARNED)).round().long().to(rows.device)
+    some, much = rows[which], weights[which]
     books, left = some.new_zeros(2, WORDS, some.shape[1]), some
     for _ in range(AGAIN):
-        books[0] = _means(left, books[0])
+        books[0] = _means(left, much, books[0])
         left = some - books[0][_nearest(left, books[0])]
         for begin, end in groups:
-            books[1][:, begin:end] = _means(left[:, begin:end], books[1][:, begin:end])
+            books[1][:, begin:end] = _means(left[:, begin:end], much, books[1][:, begin:end])
         left = some - _words(_coded_words(left, books[1], groups), books[1], groups)
     return books.bfloat16().to(rows.dtype)
 
 
-def _means(rows: Tensor, book: Tensor) -> Tensor:
+def _means(rows: Tensor, weights: Tensor, book: Tensor) -> Tensor:
     """k-means from the book, from rows drawn where that is empty; entry 0 stays zero."""
     rows = rows.contiguous()
     if not bool(book.any()):
@@ -147,16 +164,16 @@ def _means(rows: Tensor, book: Tensor) -> Tensor:
         book = torch.zeros_like(book)
         book[1 : 1 + len(order)] = rows[order]
     for _ in range(ROUNDS):
-        book = _averaged(rows, _nearest(rows, book), book)
+        book = _averaged(rows, weights, _nearest(rows, book), book)
     return book
 
 
-def _averaged(rows: Tensor, codes: Tensor, book: Tensor) -> Tensor:
-    """Means of the rows of each code; what no row has stays as it is, and so does zero."""
-    sums = torch.zeros_like(book).index_add(0, codes, rows)
-    counts = torch.bincount(codes, minlength=WORDS).to(rows.dtype)
+def _averaged(rows: Tensor, weights: Tensor, codes: Tensor, book: Tensor) -> Tensor:
+    """Weighed means of the rows of each code; what no row has stays as it is, and so does zero."""
+    sums = torch.zeros_like(book).index_add(0, codes, rows * weights[:, None])
+    counts = weights.new_zeros(WORDS).index_add(0, codes, weights)
     counts[0] = 0
-    return torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], book)
+    return torch.where(counts[:, None] > 0, sums / counts.clamp(min=SELDOM)[:, None], book)
 
 
 def _nearest(rows: Tensor, book: Tensor) -> Tensor:
@@ -186,12 +203,12 @@ def _decoded(codes: Tensor, books: Tensor, groups: list[tuple[int, int]]) -> Ten
     return books[0][places[:, 0]] + _words(places[:, 1:], books[1], groups)
 
 
-def _moved(rows: Tensor, codes: Tensor, books: Tensor, groups: list[tuple[int, int]]) -> Tensor:
+def _moved(rows: Tensor, weights: Tensor, codes: Tensor, books: Tensor, groups: list[tuple[int, int]]) -> Tensor:
     """Books after one round of k-means with these codes."""
     places, out = codes.long(), books.clone()
     centre = places[:, 0]
-    out[0] = _averaged(rows - _words(places[:, 1:], books[1], groups), centre, books[0])
+    out[0] = _averaged(rows - _words(places[:, 1:], books[1], groups), weights, centre, books[0])
     left = rows - out[0][centre]
     for number, (begin, end) in enumerate(groups):
-        out[1][:, begin:end] = _averaged(left[:, begin:end], places[:, 1 + number], books[1][:, begin:end])
+        out[1][:, begin:end] = _averaged(left[:, begin:end], weights, places[:, 1 + number], books[1][:, begin:end])
     return out

@@ -24,11 +24,15 @@ _TEXT = re.compile(r"([\w.:]+)(?:\((\w+=-?\d+(?:,\s*\w+=-?\d+)*)\))?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """A way to store a matrix: the class of its codes, and options."""
+    """A way to store a matrix: the class of its codes, and options.
+
+    used: (rows,) how often each row is looked up, for a class that weighs rows (`Codes.weighs`); None: all alike.
+    """
 
     name: str
     kind: type[Codes]
     options: Mapping[str, int] = field(default_factory=dict)
+    used: Tensor | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         said = ",".join(f"{name}={value}" for name, value in self.options.items())
@@ -36,11 +40,15 @@ class Encoding:
 
     def encode(self, matrix: Tensor) -> Codes:
         """Codes of a matrix. Raises SurgeryError for one that cannot be coded."""
-        return self.kind.encode(matrix, **self.options)
+        return self.kind.encode(matrix, **self._told())
 
     def nearest(self, matrix: Tensor, kept: Any = None) -> tuple[Tensor, Any]:
         """The matrix once it was encoded and decoded, and what may be kept for the next time (`Codes.nearest`)."""
-        return self.kind.nearest(matrix, kept, **self.options)
+        return self.kind.nearest(matrix, kept, **self._told())
+
+    def _told(self) -> dict[str, Any]:
+        """Options, and how often rows are looked up where that is known and weighed."""
+        return {**self.options, "used": self.used} if self.used is not None and self.kind.weighs else {**self.options}
 
     def stored_bytes(self, shape: Sequence[int], value_bytes: int = 4) -> int:
         """Bytes that a (rows, columns) matrix takes, whose entries took `value_bytes` each."""

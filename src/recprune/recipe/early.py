@@ -55,7 +55,7 @@ def early(
     small = carry_out(large, split, chosen, finetuned=False, packed=False, stage=stage)
     rest = replace(options.part(after, options.epochs), seed=options.seed + 1)
     with stage("train what is left") as say:
-        with rounding_in(small.model, chosen, rest) as steps:
+        with rounding_in(small.model, chosen, rest, split=split) as steps:
             told = epochs(say)
             then = fit(small.model, split, rest, progress=told, renumber=small.renumber, before_epoch=steps)
         say(f"{_work(after, len(then.history), chosen.account().share_removed, options.epochs):.0%} of the work")

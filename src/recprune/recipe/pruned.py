@@ -22,6 +22,7 @@ from recprune.recipe.restrict import smaller_vocabularies
 from recprune.recipe.rounding import ROUNDING, rounding_in
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.recipe.train import TUNING
+from recprune.recipe.uses import uses
 from recprune.surgery import apply, pack_planned, renumber, shrink_inputs
 from recprune.tracing.site import Kind, Site, Survey
 from recprune.training.finetune import finetune
@@ -85,7 +86,7 @@ def carry_out(
     if finetuned:
         with stage("fine-tune") as say:
             options, teacher = options or TUNING, model if distilled else None
-            with rounding_in(made, chosen, options, rounding) as steps:
+            with rounding_in(made, chosen, options, rounding, split) as steps:
                 fit = finetune(
                     made,
                     split,
@@ -106,7 +107,7 @@ def finished(small: Pruned, model: nn.Module, split: Split, *, stage: Stage = si
         return small
     with stage("pack") as say:
         inputs = shrink_inputs(small.plan, example(model, split), columns_of(model))
-        made = pack_planned(small.model, small.plan, inputs)
+        made = pack_planned(small.model, small.plan, inputs, used=uses(small.plan, split))
         say(f"{small.plan.account().bytes_after:,} bytes")
     return replace(small, model=made)
 

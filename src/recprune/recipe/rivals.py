@@ -25,6 +25,7 @@ from recprune.recipe.pruned import Pruned, carry_out, followed
 from recprune.recipe.restrict import restrict
 from recprune.recipe.rounding import ROUNDING, rounding_in
 from recprune.recipe.stages import Stage, epochs, silent
+from recprune.recipe.uses import uses
 from recprune.surgery import pack_planned
 from recprune.tracing.site import Kind, Survey
 from recprune.training.fit import Fit, FitOptions, fit
@@ -190,10 +191,10 @@ def from_scratch(
         )
         return carry_out(model, split, drawn, options=options, stage=stage)
     fresh = fresh_copy(unpack(pruned.model), seed)
-    with stage("train from scratch") as say, rounding_in(fresh, pruned.plan, options, rounding) as steps:
+    with stage("train from scratch") as say, rounding_in(fresh, pruned.plan, options, rounding, split) as steps:
         own = restrict(split, pruned.renumber)
         done = fit(fresh, own, options, progress=epochs(say, options.epochs), before_epoch=steps)
-    return replace(pruned, model=pack_planned(fresh, pruned.plan), fit=done)
+    return replace(pruned, model=pack_planned(fresh, pruned.plan, used=uses(pruned.plan, split)), fit=done)
 
 
 def _packed(plan: Plan) -> dict[str, str]:

@@ -176,7 +176,7 @@ def _further(way: _Way, here: Pruned, budget: Budget, tuning: FitOptions) -> Pru
         say(f"{chosen.account().share_removed:.1%} of {chosen.account().parameters_before:,} parameters have left")
     with way.stage("fine-tune") as say:
         codes, teacher = renumber(chosen), way.model if way.distilled else None
-        with rounding_in(made, chosen, tuning, ROUNDING if budget == way.last else 0.0) as rounded:
+        with rounding_in(made, chosen, tuning, ROUNDING if budget == way.last else 0.0, way.split) as rounded:
             reported = epochs(say, tuning.epochs)
             done = finetune(
                 made, way.split, tuning, progress=reported, renumber=codes, teacher=teacher, before_epoch=rounded

@@ -58,18 +58,21 @@ def apply(
     return pack_planned(small, plan, shrink_inputs(plan, example, columns)) if packed else small
 
 
-def pack_planned(model: nn.Module, plan: Plan, example: Example | None = None) -> nn.Module:
+def pack_planned(
+    model: nn.Module, plan: Plan, example: Example | None = None, *, used: Mapping[str, Tensor] | None = None
+) -> nn.Module:
     """What `apply(..., packed=False)` made, fine-tuned or not, with its weights stored as the plan says: a new model.
 
     example: in the codes and columns of that model (`shrink_inputs`). A plan that packs nothing gives the model itself.
-    Raises what `pack` raises.
+    used: as for `pack`. Raises what `pack` raises.
     """
     stored = plan.packed()
     for name in [n for n in stored if by_entries(stored[n].name)]:
         path = name.rpartition(".")[0]
         if isinstance(model.get_submodule(path), ItemItem):
             model = pack_entries(model, path, stored.pop(name), example)
-    return pack(model, {name: str(encoding) for name, encoding in stored.items()}, example) if stored else model
+    codes = {name: str(encoding) for name, encoding in stored.items()}
+    return pack(model, codes, example, used=used) if codes else model
 
 
 def masked(

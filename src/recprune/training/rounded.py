@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,7 +20,9 @@ __all__ = ["last_epochs", "rounded"]
 
 
 @contextlib.contextmanager
-def rounded(model: nn.Module, encodings: Mapping[str, str], *, after: int = 0) -> Iterator[BeforeEpoch]:
+def rounded(
+    model: nn.Module, encodings: Mapping[str, str], *, after: int = 0, used: Mapping[str, Tensor] | None = None
+) -> Iterator[BeforeEpoch]:
     """Inside, some weights act in forward as they will be once they are packed: W as decode(encode(W)).
 
     The gradient goes to W as if nothing had been rounded (straight through: Bengio et al. 2013, section 2.3; for
@@ -27,8 +30,8 @@ def rounded(model: nn.Module, encodings: Mapping[str, str], *, after: int = 0) -
     afterwards W is the plain parameter again, to be packed. In evaluation mode weights are always rounded, exactly as
     `pack` rounds them, so that the best epoch on validation is the best one to pack.
     encodings: tensor -> encoding, as `pack` takes them. after: epochs of training that come before any rounding, for a
-    `fit` that is given what this yields. Raises TrainingError for a tensor that cannot be packed and for a negative
-    `after`, ExtensionError for an encoding that there is not.
+    `fit` that is given what this yields. used: as for `pack`. Raises TrainingError for a tensor that cannot be packed
+    and for a negative `after`, ExtensionError for an encoding that there is not.
 
     >>> with rounded(model, {"item.weight": "int4_rows"}, after=6) as steps:
     ...     fit(model, split, FitOptions(epochs=12), before_epoch=steps)
@@ -36,7 +39,7 @@ def rounded(model: nn.Module, encodings: Mapping[str, str], *, after: int = 0) -
     """
     if after < 0:
         raise TrainingError(f"weights are rounded after 0 epochs or more, not {after}", option="after")
-    chosen = {name: spelled(text) for name, text in encodings.items()}
+    chosen = {name: replace(spelled(text), used=(used or {}).get(name)) for name, text in encodings.items()}
     places = {name: _places(model, name) for name in chosen}
     orders = {module: list(module._parameters) for found in places.values() for module, _ in found}
     roundings = [_Rounding(chosen[name]) for name in places]
