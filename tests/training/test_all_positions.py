@@ -147,4 +147,4 @@ def test_a_position_counts_alike_in_a_batch_of_short_windows_and_in_one_of_long_
     if loss == "softmax":
         parts = torch.arange(len(shown)).split(5)
         whole = sum(float(samples.loss(rows, draw).detach()) * len(rows) for rows in parts) / len(shown)
-        assert whole == pytest.approx(float(by_prefix(model, split)), rel=1e-3)
+        assert whole == pytest.approx(float(by_prefix(model, split).detach()), rel=1e-3)

@@ -25,6 +25,8 @@ from recprune.training.softmax_of_shards import softmax_of_shards
 
 __all__ = ["learns_all_positions", "position_samples", "windows"]
 
+PARTS = 4
+"""Parts that a batch is computed in, short windows apart from long ones."""
 BLOCK = 2**25
 """Scores that are held at once (128 MB)."""
 
@@ -35,8 +37,9 @@ def learns_all_positions(model: Any) -> bool:
 
 
 def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) -> Samples:
-    """One sample a window of a user's history; at each of its positions the next item is to be found. Windows of about
-    one length are learned together, without the padding that all of them have in front.
+    """One sample a window of a user's history; at each of its positions the next item is to be found. The windows of a
+    batch are of any length, and those of about one length are computed together, without the padding that all of them
+    have in front.
 
     Every position counts alike: the loss of a batch is its sum over the positions that a batch has in the mean, not
     over those that it has. Otherwise a position of a batch of short windows would move the model further than one of
@@ -58,11 +61,16 @@ def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) 
 
     def answers(rows: Tensor) -> tuple[Tensor, Tensor, Tensor | ShardedEmbedding]:
         """(n, dim) states, (n,) targets, (n_items, dim); or the table that lies in shards."""
-        longest = int(lengths[rows].max())
-        target = wanted[rows, -longest:]
+        long, states, targets = lengths[rows], [], []
         with parametrize.cached():
-            states, items = model.states(shown[rows, -longest:]), _parted(model) or model.catalogue()
-        return states[target > 0], target[target > 0], items
+            items = _parted(model) or model.catalogue()
+            alone = isinstance(items, ShardedEmbedding) or bool(long.min() == long.max())
+            for part in rows[long.argsort(stable=True)].tensor_split(1 if alone else min(PARTS, len(rows))):
+                longest = int(lengths[part].max())
+                target = wanted[part, -longest:]
+                states.append(model.states(shown[part, -longest:])[target > 0])
+                targets.append(target[target > 0])
+        return torch.cat(states), torch.cat(targets), items
 
     if loss == "softmax":
         space = Workspace.on(where)
@@ -71,7 +79,7 @@ def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) 
             states, target, items = answers(rows)
             return alike(_softmax(states, target, items, space), rows, len(target))
 
-        return Samples(len(shown), full, sum_of, lengths)
+        return Samples(len(shown), full, sum_of)
     log_q, draw = sampler(histories, options.popularity, where)
 
     def sampled(rows: Tensor, generator: torch.Generator) -> Tensor:
@@ -83,7 +91,7 @@ def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) 
         loss = losses.sampled_softmax(positive, negative, log_q[drawn], drawn == target.unsqueeze(1))
         return alike(loss, rows, len(target))
 
-    return Samples(len(shown), sampled, sum_of, lengths)
+    return Samples(len(shown), sampled, sum_of)
 
 
 def windows(histories: Histories, length: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
