@@ -232,10 +232,10 @@ def test_what_is_said_of_results_in_words_is_so():
         for row in lastfm
         if row.lower() == f"published: {name}" and lastfm[name] < lastfm[row]
     ]
-    assert short == ["caser", "sasrec"]
+    assert short == ["caser"]
     assert lastfm["item_knn"] == max(lastfm.values())
-    for name, below in (("diginetica", 0.015), ("yoochoose", 0.03)):
+    for name, below in (("diginetica", -0.001), ("yoochoose", 0.02)):
         rows = {row[0]: row[3:5] for row in result(f"sequences_{name}")["rows"]}
         published, ours = rows["published: SR-GNN"], rows["gru4rec"]
-        assert ours[0] > 0.995 * published[0]
+        assert ours[0] > published[0]
         assert abs(1 - ours[1] / published[1] - below) < 0.002
