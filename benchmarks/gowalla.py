@@ -54,19 +54,21 @@ WHOLE = (29_859 + 40_982) * 64 * 4
 
 @dataclass(frozen=True, slots=True)
 class Small:
-    """Groups of `product_rows`; how pairs are stored in the rest of the bytes; epochs and step size of fine-tuning."""
+    """Groups of `product_rows`; how pairs are stored in the rest of the bytes; epochs and step size of fine-tuning;
+    most bytes, where they are fewer than the rivals have."""
 
     groups: int
     pairs: str = "pair_bits"
     epochs: int = 5
     rate: float = 0.006
+    most: int = 2**31
 
 
 SMALL = {
     0.125: Small(32),
     0.1: Small(26),
     1 / 15: Small(16),
-    0.05: Small(10, "pair_gaps", 20, 0.012),
+    0.05: Small(10, "pair_gaps", 20, 0.012, 899_999),
     1 / 30: Small(12),
 }
 """Share of WHOLE -> settings; at a 30th there are no pairs.
@@ -141,8 +143,9 @@ def made(seed: int) -> tuple[dict[str, nn.Module], Split]:
     for share, limit in limits.items():
         say = f"1/{1 / share:.0f}"
         whole = mixed if share > 1 / 30 else dense
-        ours = partial(smaller, whole, split, options, limit, SMALL[share])
-        models[f"{say}, recprune"] = once(f"small-{limit}-{seed}", ours)
+        bytes_ = min(limit, SMALL[share].most)
+        ours = partial(smaller, whole, split, options, bytes_, SMALL[share])
+        models[f"{say}, recprune"] = once(f"small-{bytes_}-{seed}", ours)
         models[f"{say}, SVD and int8"] = spectral(dense, split, limit)
         models[f"{say}, MagPrune"] = largest_entries(dense, limit, floor=FLOOR, bits=8)
         if seed in LONG:
