@@ -148,3 +148,26 @@ def test_a_position_counts_alike_in_a_batch_of_short_windows_and_in_one_of_long_
         parts = torch.arange(len(shown)).split(5)
         whole = sum(float(samples.loss(rows, draw).detach()) * len(rows) for rows in parts) / len(shown)
         assert whole == pytest.approx(float(by_prefix(model, split).detach()), rel=1e-3)
+
+
+def test_a_batch_is_computed_in_parts_where_that_saves_more_than_it_costs():
+    rows, few = torch.arange(256), torch.full((256,), 4)
+    mixed = torch.where(rows % 8 == 0, 50, few)
+    parts = all_positions._apart(rows, mixed, False)
+    assert len(parts) == 4
+    assert torch.equal(torch.cat(parts).sort().values, rows)
+    assert sum(len(part) * int(mixed[part].max()) for part in parts) < 256 * 50 / 2
+    assert len(all_positions._apart(rows, mixed, True)) == 1
+    assert len(all_positions._apart(rows, few, False)) == 1
+    assert len(all_positions._apart(rows[:1], mixed[:1], False)) == 1
+
+
+def test_the_parts_of_a_batch_are_together_what_the_batch_is(monkeypatch):
+    split = tiny_split()
+    model, found = made(split=split, length=3).eval(), []
+    for parts, call in (((1,), 0), ((1, 2, 4), 0)):
+        monkeypatch.setattr(all_positions, "PARTS", parts)
+        monkeypatch.setattr(all_positions, "CALL", call)
+        samples = position_samples(model, split.train, "softmax", FitOptions())
+        found.append(samples.loss(torch.arange(samples.size), torch.Generator()))
+    torch.testing.assert_close(found[0], found[1])

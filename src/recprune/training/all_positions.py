@@ -25,8 +25,10 @@ from recprune.training.softmax_of_shards import softmax_of_shards
 
 __all__ = ["learns_all_positions", "position_samples", "windows"]
 
-PARTS = 4
-"""Parts that a batch is computed in, short windows apart from long ones."""
+PARTS = (1, 2, 4)
+"""Numbers of parts that a batch may be computed in, short windows apart from long ones."""
+CALL = 1024
+"""What computing a part costs beside its positions, in positions."""
 BLOCK = 2**25
 """Scores that are held at once (128 MB)."""
 
@@ -64,8 +66,7 @@ def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) 
         long, states, targets = lengths[rows], [], []
         with parametrize.cached():
             items = _parted(model) or model.catalogue()
-            alone = isinstance(items, ShardedEmbedding) or bool(long.min() == long.max())
-            for part in rows[long.argsort(stable=True)].tensor_split(1 if alone else min(PARTS, len(rows))):
+            for part in _apart(rows, long, isinstance(items, ShardedEmbedding)):
                 longest = int(lengths[part].max())
                 target = wanted[part, -longest:]
                 states.append(model.states(shown[part, -longest:])[target > 0])
@@ -92,6 +93,14 @@ def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) 
         return alike(loss, rows, len(target))
 
     return Samples(len(shown), sampled, sum_of)
+
+
+def _apart(rows: Tensor, lengths: Tensor, whole: bool) -> list[Tensor]:
+    """The rows in the number of parts that costs least; one where all workers have to ask for the same."""
+    order = lengths.argsort(stable=True)
+    ways = [order.tensor_split(n) for n in PARTS[: 1 if whole else None] if n <= len(rows)]
+    costs = [sum(len(part) * int(lengths[part].max()) + CALL for part in way) for way in ways]
+    return [rows[part] for part in ways[costs.index(min(costs))]]
 
 
 def windows(histories: Histories, length: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
