@@ -191,7 +191,7 @@ def test_the_numbers_on_top_are_those_of_the_results():
     english, told = text_of(ENGLISH), []
     for name, metric, before, after in (
         ("lists_small_ml-1m", "ndcg@10", "ease", "1/50"),
-        ("gowalla", "ndcg@20", "mixture: 64 dims and all pairs", "1/15, recprune"),
+        ("gowalla", "ndcg@20", "mixture: 64 dims and all pairs", "1/20, recprune"),
         ("few_bytes_deepfm", "auc", "dense", "10%, pruned"),
     ):
         found = result(name)
