@@ -362,7 +362,7 @@ class Evil:
 
 def test_case_19_a_forbidden_global_is_named_and_nothing_else_is_tried(tmp_path: Path):
     torch.save({"w": torch.ones(1), "x": Evil()}, tmp_path / "m.pt")
-    with pytest.raises(ArtifactError, match=r"asks for .*builtins.*print"):
+    with pytest.raises(ArtifactError, match=r"asks for \S*print\b"):
         import_file(tmp_path / "m.pt", tmp_path / "a")
 
 
