@@ -170,7 +170,7 @@ def _epoch(
     begin, total = time.perf_counter(), 0.0
     model.train()
     workers.begin_epoch(options.seed, done)
-    parts = batches(data.size, options.batch, generator, data.lengths)
+    parts = batches(data.size, options.batch, generator)
     for step, rows in enumerate(parts):
         for group in optimizer.param_groups:
             group["lr"] = rate(options, done + step / len(parts))

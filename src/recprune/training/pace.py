@@ -12,24 +12,12 @@ from recprune.training.options import FitOptions
 __all__ = ["batches", "rate"]
 
 
-GROUP = 32
-"""Batches among which rows of one length are put together."""
-
-
-def batches(size: int, batch: int, generator: torch.Generator, lengths: Tensor | None = None) -> list[Tensor]:
-    """All rows once, in a drawn order; a single row left over joins the batch before it (a norm needs two).
-
-    lengths: (size,) of the rows, where a batch takes as long as its longest row: of every 32 batches of the order the
-    rows are sorted by length, and the batches are drawn in an order again.
-    """
-    order = torch.randperm(size, generator=generator)
-    if lengths is not None:
-        groups = torch.split(order, batch * GROUP)
-        order = torch.cat([group[lengths[group].argsort(stable=True)] for group in groups])
-    parts = list(torch.split(order, batch))
+def batches(size: int, batch: int, generator: torch.Generator) -> list[Tensor]:
+    """All rows once, in a drawn order; a single row left over joins the batch before it (a norm needs two)."""
+    parts = list(torch.split(torch.randperm(size, generator=generator), batch))
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]
-    return parts if lengths is None else [parts[i] for i in torch.randperm(len(parts), generator=generator)]
+    return parts
 
 
 def rate(options: FitOptions, done: float) -> float:

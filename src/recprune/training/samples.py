@@ -18,13 +18,11 @@ __all__ = ["Samples", "checksum"]
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
     """size: number of samples; loss(rows, generator): mean loss of those rows, whatever is drawn from the generator;
-    checksum: of what they are, so that a training never goes on with other data; lengths: (size,) of the samples, where
-    some take longer than others."""
+    checksum: of what they are, so that a training never goes on with other data."""
 
     size: int
     loss: Callable[[Tensor, torch.Generator], Tensor]
     checksum: int
-    lengths: Tensor | None = None
 
 
 def checksum(parts: Iterable[Tensor | NDArray[Any]]) -> int:

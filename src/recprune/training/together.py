@@ -124,11 +124,10 @@ class Together(Alone):
             begin, end = 0, len(rows)
         mine, generator.share = rows[begin:end], (begin, end, len(rows))
         loss = data.loss(mine, generator)
-        terms = len(mine)
-        both = torch.tensor([loss.item() * terms, terms], dtype=torch.float64)
+        both = torch.tensor([loss.item() * len(mine), len(mine)], dtype=torch.float64)
         dist.all_reduce(both)
         value, total = both.tolist()
-        return loss * (terms / total), value / total
+        return loss * (len(mine) / total), value / total
 
     def add_up(self, parameters: Iterable[nn.Parameter]) -> None:
         own = {id(table.own) for table in self._shards}
