@@ -1,6 +1,8 @@
+import pytest
 import torch
 from torch.nn import functional as F
 
+from recprune.kernels import dispatch
 from recprune.training.softmax_of_all import Workspace, softmax_of_all
 
 
@@ -63,3 +65,17 @@ def test_room_that_is_used_again_changes_nothing():
     first = softmax_of_all(*factors(0), 0.2, space)
     softmax_of_all(*factors(1, batch=4, items=30), 0.2, space)
     assert torch.equal(softmax_of_all(*factors(0), 0.2, space), first)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_the_kernel_and_torch_find_the_same(monkeypatch, half):
+    found = []
+    for way in [dispatch.which(), "numpy"]:
+        monkeypatch.setenv("RECPRUNE_KERNELS", way)
+        query, table, rows, columns = (t.float() if t.is_floating_point() else t for t in factors(items=70))
+        query, table = query.detach().requires_grad_(), table.detach().requires_grad_()
+        loss = softmax_of_all(query, table, rows, columns, 0.5, Workspace(half))
+        loss.backward()
+        found.append((loss.detach(), query.grad, table.grad))
+    for one, other in zip(*found, strict=True):
+        assert torch.allclose(one, other, rtol=1e-2 if half else 1e-4, atol=1e-3 if half else 1e-6)

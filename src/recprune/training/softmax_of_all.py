@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from recprune.kernels.softmax import softmax_rows
+
 __all__ = ["Workspace", "softmax_of_all"]
 
 
@@ -27,9 +29,9 @@ class Workspace:
         card = place.type == "cuda"
         return cls(torch.cuda.is_bf16_supported() if card else bool(torch.cpu._is_avx512_bf16_supported()))
 
-    def room(self, rows: int, columns: int, like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-        """(rows, columns) of any content, where `like` is, of its dtype or another."""
-        dtype = dtype or like.dtype
+    def room(self, rows: int, columns: int, like: Tensor) -> Tensor:
+        """(rows, columns) of any content, where `like` is, of its dtype."""
+        dtype = like.dtype
         have = self._rooms.get(dtype)
         if have is None or have.numel() < rows * columns or have.device != like.device:
             have = self._rooms[dtype] = torch.empty(rows * columns, dtype=dtype, device=like.device)
@@ -54,14 +56,11 @@ class _Softmax(torch.autograd.Function):
     def forward(
         ctx: Any, query: Tensor, items: Tensor, rows: Tensor, columns: Tensor, temperature: float, space: Workspace
     ) -> Tensor:
-        scores = _scores(query, items, space).div_(temperature)
-        scores[:, 0] = -torch.inf
-        wanted = scores[rows, columns]
-        most = scores.amax(1, keepdim=True)
-        total = scores.sub_(most).exp_().sum(1, keepdim=True)
-        pairs, count = torch.bincount(rows, minlength=len(query)).to(scores.dtype), max(len(rows), 1)
-        loss = (((total.log() + most).squeeze(1) * pairs).sum() - wanted.sum()) / count
-        scores.mul_(pairs[:, None] / total)
+        scores = _scores(query, items, space)
+        wanted = scores[rows, columns].to(query.dtype) / temperature
+        pairs, count = torch.bincount(rows, minlength=len(query)).to(query.dtype), max(len(rows), 1)
+        logs = _shares(scores, 1 / temperature, pairs, space)
+        loss = ((logs * pairs).sum() - wanted.sum()) / count
         scores[rows, columns] -= 1.0
         ctx.save_for_backward(*_products(scores, query, items, space, 1 / (temperature * count)))
         return loss
@@ -73,18 +72,31 @@ class _Softmax(torch.autograd.Function):
 
 
 def _scores(query: Tensor, items: Tensor, space: Workspace) -> Tensor:
-    """(batch, n_items) in float32 or wider."""
-    shape = (len(query), len(items))
-    if not space.half:
-        return torch.mm(query, items.T, out=space.room(*shape, query))
-    rough = torch.mm(query.bfloat16(), items.bfloat16().T, out=space.room(*shape, query, torch.bfloat16))
-    return space.room(*shape, query, torch.float32).copy_(rough)
+    """(batch, n_items), in bfloat16 where that is asked for."""
+    if space.half:
+        query, items = query.bfloat16(), items.bfloat16()
+    return torch.mm(query, items.T, out=space.room(len(query), len(items), query))
+
+
+def _shares(scores: Tensor, scale: float, pairs: Tensor, space: Workspace) -> Tensor:
+    """(batch,) log sum exp of scale * scores, and the scores become pairs[:, None] * softmax of that, in place. The
+    unknown item has no share."""
+    logs = softmax_rows(scores, scale, pairs)
+    if logs is not None:
+        return logs
+    wide = space.room(len(scores), scores.shape[1], pairs).copy_(scores) if space.half else scores
+    wide.mul_(scale)[:, 0] = -torch.inf
+    most = wide.amax(1, keepdim=True)
+    total = wide.sub_(most).exp_().sum(1, keepdim=True)
+    wide.mul_(pairs[:, None] / total)
+    if space.half:
+        scores.copy_(wide)
+    return (total.log() + most).squeeze(1)
 
 
 def _products(scores: Tensor, query: Tensor, items: Tensor, space: Workspace, scale: float) -> tuple[Tensor, Tensor]:
     """The gradients of query and items, from that of the scores."""
     if not space.half:
         return torch.mm(scores, items).mul_(scale), torch.mm(scores.T, query).mul_(scale)
-    rough = space.room(len(query), len(items), query, torch.bfloat16).copy_(scores)
-    left, right = torch.mm(rough, items.bfloat16()), torch.mm(rough.T, query.bfloat16())
+    left, right = torch.mm(scores, items.bfloat16()), torch.mm(scores.T, query.bfloat16())
     return left.to(query.dtype).mul_(scale), right.to(items.dtype).mul_(scale)

@@ -15,7 +15,7 @@
 #endif
 
 /* What Python asks for, see dispatch.py: another number when arguments change. */
-#define KERNELS_VERSION 11
+#define KERNELS_VERSION 12
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -176,5 +176,6 @@ PyObject *columns_of_rows(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *gram_largest(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *gram_at(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *largest_of_rows(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *softmax_rows(PyObject *, PyObject *const *, Py_ssize_t);
 
 #endif

@@ -1,5 +1,5 @@
 /* recprune.kernels._native: what serves a pruned model fast. Python faces: catalogue.py, neighbours.py, lookup.py, program.py,
- * walks.py, products.py, least_squares.py, gram.py, largest.py. */
+ * walks.py, products.py, least_squares.py, gram.py, largest.py, softmax.py. */
 #include "kernels.h"
 
 /* level() -> the highest level that this machine runs */
@@ -30,6 +30,7 @@ static PyMethodDef methods[] = {
     {"gram_largest", (PyCFunction)(void (*)(void))gram_largest, METH_FASTCALL, "The k largest of rows of M'M."},
     {"gram_at", (PyCFunction)(void (*)(void))gram_at, METH_FASTCALL, "Some entries of M'M."},
     {"largest_of_rows", (PyCFunction)(void (*)(void))largest_of_rows, METH_FASTCALL, "The k largest of sparse rows."},
+    {"softmax_rows", (PyCFunction)(void (*)(void))softmax_rows, METH_FASTCALL, "Rows of scores made into shares."},
     {NULL, NULL, 0, NULL},
 };
 
