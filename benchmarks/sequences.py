@@ -5,15 +5,18 @@ Settings are chosen on validation (benchmarks/recipes_sequences.py), one try at 
     python -m benchmarks.sequences --try beauty sasrec lr=1e-3 dropout=0.5 epochs=30
 
 Models are judged on test once each, by one evaluator. What was measured is kept under benchmarks/runs, so that an
-interrupted run goes on; `--models item_knn sasrec` measures those alone, and prunes nothing. RECPRUNE_DEVICE=cuda
-trains, prunes and judges on a graphics card; times of a request are of the processor all the same. RecBole's models
-stand beside ours where benchmarks/sequences_peers.py judged them (among --models, as `recbole`).
+interrupted run goes on; `--models item_knn sasrec` measures those alone, beside what the table has of others already,
+and prunes nothing. RECPRUNE_DEVICE=cuda trains, prunes and judges on a graphics card; times of a request are of the
+processor all the same. RecBole's models stand beside ours where benchmarks/sequences_peers.py judged them (among
+--models, as `recbole`).
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -22,9 +25,10 @@ import torch
 from benchmarks.recipes_sequences import SETS, Parts, SequenceData
 from benchmarks.result import write_result
 from benchmarks.sequences_kept import SEEDS, Stored, judged, kept, one, packed, parts_of, pruned, scratch, seeds
-from benchmarks.sequences_peers import noted, peers
+from benchmarks.sequences_peers import PEERS, is_noted, noted, peers
 from benchmarks.served import Served, served, told
 
+from benchmarks import result
 from recprune.errors import BudgetError
 from recprune.surgery import renumber
 
@@ -55,25 +59,41 @@ def tried(name: str, label: str, *settings: str, seed: int = 0) -> dict[str, flo
 
 
 def before(name: str, data: SequenceData, models: list[str] | None = None) -> None:
-    """The models as they are, beside what is published, and beside those of RecBole that were judged before."""
-    rows: list[list[object]] = [
-        [f"published: {who}", None, None, *values, None, None] for who, *values in data.published
-    ]
-    for label, recipe in data.models.items():
-        if models and label not in models:
-            continue
-        found = [one(name, data, label, seed) for seed in seeds(recipe)]
-        rows.append(row(label, found, data))
+    """The models as they are, beside what is published, and beside those of RecBole that were judged before. The
+    rows of models that are not measured now stay as they are in the table."""
+    now: dict[str, list[object]] = {
+        label: row(label, [one(name, data, label, seed) for seed in seeds(recipe)], data)
+        for label, recipe in data.models.items()
+        if not models or label in models
+    }
     beside = peers(name) if not models or "recbole" in models else {}
-    rows += [row(label, found, data) for label, found in beside.items()]
+    now |= {label: row(label, found, data) for label, found in beside.items()}
+    earlier, said = read_earlier(f"sequences_{name}", now)
+    labels = [label for label in [*data.models, *PEERS] if label in now or label in earlier]
+    rows = [now.get(label) or earlier[label] for label in labels]
     written(
         f"sequences_{name}",
         f"{data.title}: recommenders of sequences before pruning",
         ["model", "seeds", "bytes", *data.metrics, f"spread of {data.metrics[0]}", "seconds of the processor"],
-        rows,
-        [*trained_on([row[-1] is None for row in rows[len(data.published) :]]), *noted(beside), *data.notes],
-        f"{name} --models {' '.join(models)}" if models else name,
+        [*([f"published: {who}", None, None, *values, None, None] for who, *values in data.published), *rows],
+        [*trained_on([row[-1] is None for row in rows]), *(noted(beside) or said), *of_earlier(earlier), *data.notes],
+        name,
     )
+
+
+def read_earlier(file: str, now: Mapping[str, object]) -> tuple[dict[str, list[object]], list[str]]:
+    """Rows of the table as it is, but those that were measured now, and what it says of RecBole's."""
+    path = result.FOLDER / f"{file}.json"
+    if not path.exists():
+        return {}, []
+    table = json.loads(path.read_text(encoding="utf-8"))
+    return {row[0]: row for row in table["rows"] if row[0] not in now}, [n for n in table["notes"] if is_noted(n)]
+
+
+def of_earlier(rows: Mapping[str, object]) -> list[str]:
+    """A word on rows that were not measured now."""
+    labels = [label for label in rows if not label.startswith("published: ")]
+    return [f"Measured in an earlier run: {', '.join(labels)}"] if labels else []
 
 
 def row(label: str, found: list[dict[str, Any]], data: SequenceData) -> list[object]:

@@ -31,9 +31,11 @@ from recprune.atomic import write_bytes
 from recprune.data.dataset import Histories
 from recprune.evaluation.inputs import known
 
-__all__ = ["PEERS", "Peer", "arrays", "judge", "main", "noted", "peers"]
+__all__ = ["PEERS", "Peer", "arrays", "is_noted", "judge", "main", "noted", "peers"]
 
 PEERS: Mapping[str, str] = {"RecBole SASRec (softmax)": "sasrec", "RecBole GRU4Rec (softmax)": "gru4rec"}
+BEGIN = "RecBole's are"
+"""What a note on their rows begins with."""
 
 
 class Peer(nn.Module):
@@ -156,10 +158,15 @@ def noted(found: Mapping[str, list[dict[str, Any]]]) -> list[str]:
     version = next(iter(found.values()))[0]["training"]["version"]
     said = [f"{label} after {', '.join(told(f['training']) for f in some)}" for label, some in found.items()]
     return [
-        f"RecBole's are its classes of version {version} with its default options and loss, of sequences of 50, every "
+        f"{BEGIN} its classes of version {version} with its default options and loss, of sequences of 50, every "
         "prefix a sample, batches of 2,048, Adam with 1e-3; training stops where validation NDCG@10 was not better for "
         f"10 epochs, and the best epoch's weights are judged: {'; '.join(said)}"
     ]
+
+
+def is_noted(note: str) -> bool:
+    """Whether a note of a table is that of `noted`."""
+    return note.startswith(BEGIN)
 
 
 def told(training: Mapping[str, Any]) -> str:

@@ -145,5 +145,19 @@ def test_models_that_are_named_are_measured_alone_and_nothing_is_pruned(small):
     sequences.main(["users"], ["popularity"])
     whole = json.loads((small / "results" / "sequences_users.json").read_text())
     assert [row[0] for row in whole["rows"] if not row[0].startswith("published")] == ["popularity"]
-    assert whole["command"].endswith("benchmarks.sequences users --models popularity")
+    assert whole["command"].endswith("benchmarks.sequences users")
     assert not (small / "results" / "sequences_small_users.json").exists()
+
+
+def test_rows_of_models_that_are_not_named_stay(small):
+    read = lambda: json.loads((small / "results" / "sequences_users.json").read_text())  # noqa: E731
+    sequences.main(["users"], ["popularity"])
+    assert not any(note.startswith("Measured in an earlier run") for note in read()["notes"])
+    first = read()["rows"]
+    sequences.main(["users"], ["gru4rec"])
+    assert [row for row in read()["rows"] if row[0] != "gru4rec"] == first
+    assert read()["rows"][-1][0] == "gru4rec"
+    assert "Measured in an earlier run: popularity" in read()["notes"]
+    sequences.main(["users"], ["popularity", "gru4rec"])
+    assert read()["rows"][:-1] == first
+    assert not any(note.startswith("Measured in an earlier run") for note in read()["notes"])
