@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,14 @@ from recprune.models._tied import TiedSequence
 from recprune.training import losses
 from recprune.training.draw import sampler
 from recprune.training.options import FitOptions
-from recprune.training.positives import sequence_length
+from recprune.training.positives import same_moments, sequence_length
 from recprune.training.samples import Samples, checksum
 from recprune.training.sharded import ShardedEmbedding
-from recprune.training.softmax_of_all import Workspace, softmax_of_all
+from recprune.training.softmax_of_all import Workspace, softmax_of_all, taught_softmax_of_all
 from recprune.training.softmax_of_shards import softmax_of_shards
+from recprune.training.teacher import Teacher
 
-__all__ = ["learns_all_positions", "position_samples", "windows"]
+__all__ = ["can_teach", "learns_all_positions", "position_samples", "windows"]
 
 PARTS = (1, 2, 4)
 """Numbers of parts that a batch may be computed in, short windows apart from long ones."""
@@ -32,13 +34,18 @@ CALL = 1024
 BLOCK = 2**25
 """Scores that are held at once (128 MB)."""
 
+Parts = list[tuple[Tensor, int]]
+"""Windows that are computed together, and the first place of the longest, from the end."""
+
 
 def learns_all_positions(model: Any) -> bool:
     """True for a model of a sequence with `states` and `catalogue`, whose scores are the product of both."""
     return tuple(model.columns) == ("sequence",) and hasattr(model, "states") and hasattr(model, "catalogue")
 
 
-def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) -> Samples:
+def position_samples(
+    model: Any, data: Dataset, loss: str, options: FitOptions, teacher: Teacher | None = None
+) -> Samples:
     """One sample a window of a user's history; at each of its positions the next item is to be found. The windows of a
     batch are of any length, and those of about one length are computed together, without the padding that all of them
     have in front.
@@ -48,12 +55,12 @@ def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) 
     long ones, and what users with much history tell would hardly be heard.
 
     loss: "softmax" over all items, in blocks, without a score kept for any, or "sampled_softmax" over items drawn for
-    the batch. The unknown item is neither an answer nor a rival.
+    the batch. The unknown item is neither an answer nor a rival. teacher: whose softmax over all items is learned too
+    at every position (`can_teach`).
     """
-    histories = data.histories()
-    shown, wanted = (torch.from_numpy(part.astype(np.int64)) for part in windows(histories, sequence_length(model)))
+    histories, where = data.histories(), device_of(model)
+    shown, wanted, moments = _windows(histories, sequence_length(model))
     sum_of, lengths = checksum([shown, wanted]), shown.shape[1] - ((shown > 0) | (wanted > 0)).int().argmax(1)
-    where = device_of(model)
     shown, wanted = shown.to(where), wanted.to(where)
 
     each = float(torch.count_nonzero(wanted)) / max(len(wanted), 1)
@@ -61,38 +68,75 @@ def position_samples(model: Any, data: Dataset, loss: str, options: FitOptions) 
     def alike(loss: Tensor, rows: Tensor, terms: int) -> Tensor:
         return loss * (terms / (each * len(rows)))
 
+    def parts(rows: Tensor, whole: bool = False) -> Parts:
+        apart = _apart(rows, lengths[rows], whole)
+        return [(part, -int(lengths[part].max())) for part in apart]
+
+    def states(of: Any, read: Tensor, rows: Parts) -> Tensor:
+        found = [of.states(read[part, first:])[wanted[part, first:] > 0] for part, first in rows]
+        return torch.cat(found)
+
+    def targets(rows: Parts) -> Tensor:
+        found = [wanted[part, first:] for part, first in rows]
+        return torch.cat([target[target > 0] for target in found])
+
     def answers(rows: Tensor) -> tuple[Tensor, Tensor, Tensor | ShardedEmbedding]:
         """(n, dim) states, (n,) targets, (n_items, dim); or the table that lies in shards."""
-        long, states, targets = lengths[rows], [], []
         with parametrize.cached():
             items = _parted(model) or model.catalogue()
-            for part in _apart(rows, long, isinstance(items, ShardedEmbedding)):
-                longest = int(lengths[part].max())
-                target = wanted[part, -longest:]
-                states.append(model.states(shown[part, -longest:])[target > 0])
-                targets.append(target[target > 0])
-        return torch.cat(states), torch.cat(targets), items
+            apart = parts(rows, isinstance(items, ShardedEmbedding))
+            return states(model, shown, apart), targets(apart), items
 
+    if teacher is not None:
+        taught, theirs = teacher, _as_taught(data, teacher, moments).to(where)
+        spaces = (Workspace.on(where), Workspace.on(where), Workspace.on(where))
+        with torch.no_grad(), teacher.at_rest():
+            catalogue = teacher.of_mine(teacher.model.catalogue().T).T.contiguous()
+
+        def learned(rows: Tensor, _: torch.Generator) -> Tensor:
+            apart = parts(rows)
+            with torch.no_grad():
+                said = states(taught.model, theirs, apart)
+            with parametrize.cached():
+                found, target, items = states(model, shown, apart), targets(apart), model.catalogue()
+            total, n = found.new_zeros(()), len(target)
+            for some in _blocks(n, len(items)):
+                pair = said[some], catalogue
+                loss = taught_softmax_of_all(
+                    found[some], items, target[some], pair, taught.share, taught.temperature, spaces
+                )
+                total = total + len(target[some]) * loss
+            return alike(total / n, rows, n)
+
+        return Samples(len(shown), learned, sum_of)
     if loss == "softmax":
         space = Workspace.on(where)
 
         def full(rows: Tensor, _: torch.Generator) -> Tensor:
-            states, target, items = answers(rows)
-            return alike(_softmax(states, target, items, space), rows, len(target))
+            found, target, items = answers(rows)
+            return alike(_softmax(found, target, items, space), rows, len(target))
 
         return Samples(len(shown), full, sum_of)
     log_q, draw = sampler(histories, options.popularity, where)
 
     def sampled(rows: Tensor, generator: torch.Generator) -> Tensor:
-        states, target, items = answers(rows)
+        found, target, items = answers(rows)
         drawn = draw((options.negatives,), generator)
         both = torch.cat([target, drawn])
-        found = items(both) if isinstance(items, ShardedEmbedding) else items[both]
-        positive, negative = (states * found[: len(target)]).sum(1), states @ found[len(target) :].T
+        some = items(both) if isinstance(items, ShardedEmbedding) else items[both]
+        positive, negative = (found * some[: len(target)]).sum(1), found @ some[len(target) :].T
         loss = losses.sampled_softmax(positive, negative, log_q[drawn], drawn == target.unsqueeze(1))
         return alike(loss, rows, len(target))
 
     return Samples(len(shown), sampled, sum_of)
+
+
+def can_teach(teacher: Teacher, model: Any, loss: str) -> bool:
+    """Whether a model learns what a teacher says at every position: over all items, both read as far back, and no table
+    lies in shards."""
+    both = teacher.model, model
+    fit = loss == "softmax" and all(learns_all_positions(one) and _parted(one) is None for one in both)
+    return fit and sequence_length(teacher.model) == sequence_length(model)
 
 
 def _apart(rows: Tensor, lengths: Tensor, whole: bool) -> list[Tensor]:
@@ -128,6 +172,31 @@ def windows(histories: Histories, length: int) -> tuple[NDArray[np.int32], NDArr
     return shown[some], wanted[some].astype(np.int32)
 
 
+def _windows(histories: Histories, length: int) -> tuple[Tensor, Tensor, Tensor]:
+    """`windows` as int64, and the interaction that stands at each place of what is shown, counted from 1; 0: none."""
+    places = replace(histories, items=np.arange(1, len(histories.items) + 1, dtype=np.int32), n_items=2**31 - 1)
+    moments, later = windows(places, length)
+    items = np.concatenate([[0], histories.items])
+    shown, wanted = items[moments], items[later]
+    some = (wanted > 0).any(1)
+    first, second, third = (torch.from_numpy(part[some].astype(np.int64)) for part in (shown, wanted, moments))
+    return first, second, third
+
+
+def _as_taught(data: Dataset, teacher: Teacher, moments: Tensor) -> Tensor:
+    """What is shown, in the codes of the teacher."""
+    places = np.arange(len(data.histories().items))
+    histories, where = same_moments(data, teacher.data, places)
+    items = np.concatenate([[0], histories.items[where]])
+    return torch.from_numpy(items.astype(np.int64))[moments]
+
+
+def _blocks(rows: int, columns: int) -> list[slice]:
+    """Of rows, whose scores are held at once."""
+    step = max(1, BLOCK // columns)
+    return [slice(begin, begin + step) for begin in range(0, rows, step)]
+
+
 def _parted(model: Any) -> ShardedEmbedding | None:
     """The table that states are compared with, where its rows lie with many workers."""
     table = getattr(model, "item", None)
@@ -139,10 +208,8 @@ def _softmax(states: Tensor, target: Tensor, items: Tensor | ShardedEmbedding, s
     """Mean cross-entropy over all items: states (n, dim), target (n,), items (n_items, dim)."""
     if isinstance(items, ShardedEmbedding):
         return softmax_of_shards(states, target, items, unknown=False).mean()
-    step, total = max(1, BLOCK // len(items)), states.new_zeros(())
-    for begin in range(0, len(states), step):
-        some, answer = states[begin : begin + step], target[begin : begin + step]
-        total = total + len(some) * softmax_of_all(
-            some, items, torch.arange(len(some), device=some.device), answer, 1.0, space
-        )
+    total = states.new_zeros(())
+    for some in _blocks(len(states), len(items)):
+        rows = torch.arange(len(states[some]), device=states.device)
+        total = total + len(rows) * softmax_of_all(states[some], items, rows, target[some], 1.0, space)
     return total / len(states)

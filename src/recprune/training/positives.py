@@ -23,7 +23,7 @@ from recprune.training.sharded import ShardedEmbedding
 from recprune.training.softmax_of_shards import softmax_of_shards
 from recprune.training.teacher import Teacher
 
-__all__ = ["positive_samples", "sequence_length"]
+__all__ = ["positive_samples", "same_moments", "sequence_length"]
 
 Inputs = list[Tensor]
 
@@ -39,7 +39,7 @@ def positive_samples(
     histories = data.histories()
     places = _places(model, histories)
     inputs, target = _inputs(model, histories, places), torch.from_numpy(histories.items[places].astype(np.int64))
-    shown = [] if teacher is None else _inputs(teacher.model, *_same_moments(data, teacher.data, places))
+    shown = [] if teacher is None else _inputs(teacher.model, *same_moments(data, teacher.data, places))
     sum_of, where = checksum([*inputs, target]), device_of(model)
     inputs, shown, target = [i.to(where) for i in inputs], [i.to(where) for i in shown], target.to(where)
     if loss == "softmax":
@@ -104,7 +104,7 @@ def _inputs(model: Any, histories: Histories, places: NDArray[np.int64]) -> Inpu
     return [torch.from_numpy(there[name]) for name in model.columns]
 
 
-def _same_moments(data: Dataset, other: Dataset, places: NDArray[np.int64]) -> tuple[Histories, NDArray[np.int64]]:
+def same_moments(data: Dataset, other: Dataset, places: NDArray[np.int64]) -> tuple[Histories, NDArray[np.int64]]:
     """The histories of the same rows under other codes, and where the interactions at these places stand there."""
     where = np.zeros(len(data), dtype=np.int64)
     rows = _rows(other)

@@ -1,4 +1,4 @@
-"""softmax_of_all(): the cross-entropy of whole histories over all items, from factors, without keeping a score."""
+"""softmax_of_all(): the cross-entropy over all items, of what was had or of what a teacher says, without keeping a score."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recprune.kernels.softmax import softmax_rows
 
-__all__ = ["Workspace", "softmax_of_all"]
+__all__ = ["Workspace", "softmax_of_all", "taught_softmax_of_all"]
 
 
 @dataclass(slots=True)
@@ -69,6 +69,65 @@ class _Softmax(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         of_query, of_items = ctx.saved_tensors
         return of_query * gradient, of_items * gradient, None, None, None, None
+
+
+def taught_softmax_of_all(
+    query: Tensor,
+    items: Tensor,
+    answers: Tensor,
+    taught: tuple[Tensor, Tensor],
+    share: float,
+    temperature: float,
+    spaces: tuple[Workspace, Workspace, Workspace],
+) -> Tensor:
+    """Mean over queries of (1 - share) times the cross-entropy of the answers and share times that against a teacher's
+    softmax, where the scores of both are divided by the temperature, times the square of it. Hinton et al. 2015, section
+    2.
+
+    query (batch, dim), items (n_items, dim), answers (batch,) int64; taught: the teacher's query and items, of another
+    dim perhaps, and no gradient. Otherwise as `softmax_of_all`; spaces: rooms for scores, those of the teacher, and those
+    that are divided.
+    """
+    found: Tensor = _Taught.apply(query, items, answers, taught, share, temperature, spaces)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Taught(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: Tensor,
+        items: Tensor,
+        answers: Tensor,
+        taught: tuple[Tensor, Tensor],
+        share: float,
+        temperature: float,
+        spaces: tuple[Workspace, Workspace, Workspace],
+    ) -> Tensor:
+        rows, each = torch.arange(len(query), device=query.device), torch.ones_like(query[:, 0])
+        scores, soft = _scores(query, items, spaces[0]), _scores(*taught, spaces[1])
+        soft[:, 0] = scores[:, 0] = 0.0
+        wanted = scores[rows, answers].to(query.dtype)
+        weight = share * temperature
+        _shares(soft, 1 / temperature, weight * each, spaces[1])
+        both = torch.linalg.vecdot(scores, soft).to(query.dtype)
+        if temperature == 1:
+            logs = cooler = _shares(scores, 1.0, each, spaces[0])
+        else:
+            tempered = spaces[2].room(len(query), len(items), scores).copy_(scores)
+            cooler = _shares(tempered, 1 / temperature, weight * each, spaces[2])
+            logs = _shares(scores, 1.0, (1 - share) * each, spaces[0])
+            scores += tempered
+        loss: Tensor = ((1 - share) * (logs - wanted) + weight * temperature * cooler - both).sum() / max(len(query), 1)
+        scores -= soft
+        scores[rows, answers] -= 1 - share
+        ctx.save_for_backward(*_products(scores, query, items, spaces[0], 1 / max(len(query), 1)))
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        of_query, of_items = ctx.saved_tensors
+        return of_query * gradient, of_items * gradient, None, None, None, None, None
 
 
 def _scores(query: Tensor, items: Tensor, space: Workspace) -> Tensor:
