@@ -4,13 +4,15 @@ import torch
 from torch.nn import functional as F
 
 import recprune
-from recprune.data.dataset import Histories
+from recprune.data.dataset import Histories, Split
 from recprune.testing import tiny_split
 from recprune.training import all_positions, losses
 from recprune.training.all_positions import position_samples, windows
 from recprune.training.fit import fit
 from recprune.training.make_samples import make_samples, usual_loss
 from recprune.training.options import FitOptions
+from recprune.training.renumbered import renumbered
+from recprune.training.teacher import Teacher
 
 NAMES = ("sasrec", "gru4rec", "nextitnet")
 
@@ -101,14 +103,71 @@ def test_it_learns_by_every_loss(name, loss):
     assert history[-1].loss < history[0].loss
 
 
-def test_a_teacher_and_bpr_take_one_positive_a_sample():
+def test_bpr_and_a_teacher_that_does_not_answer_so_take_one_positive_a_sample():
     split, model = tiny_split(), made()
-    prefixes = make_samples(model, split.train, FitOptions(loss="bpr")).size
-    whole = make_samples(model, split.train, FitOptions()).size
-    assert prefixes == 24 * 4
-    assert whole == 24
-    teacher = made(dim=16)
-    fit(model, split, FitOptions(epochs=1), teacher=teacher)
+
+    def size(teacher, **options):
+        said = FitOptions(**options)
+        taught = None if teacher is None else Teacher(teacher, split.train, {}, said.distill, said.temperature)
+        return make_samples(model, split.train, said, taught).size
+
+    assert size(None, loss="bpr") == 24 * 4
+    assert size(None) == 24
+    assert size(made(dim=16)) == 24
+    assert size(made(dim=16), loss="sampled_softmax") == 24 * 4
+    assert size(made(dim=16, length=5)) == 24 * 4
+    assert size(recprune.build("caser", split, length=4)) == 24 * 4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_comes_to_say_what_its_teacher_says_at_every_position(name):
+    split = tiny_split(users=40)
+    split = Split(split.train, split.valid.take(slice(0)), split.test)
+    teacher, small = made(name, split, dim=16, dropout=0.0), made(name, split, dropout=0.0)
+    fit(teacher, split, FitOptions(epochs=20, batch=16, lr=0.01, patience=20, k=3))
+
+    def apart():
+        shown = torch.from_numpy(windows(split.train.histories(), small.length)[0].astype(np.int64))
+        with torch.no_grad():
+            ours, theirs = ((m.states(shown) @ m.catalogue().T)[..., 1:].log_softmax(-1) for m in (small, teacher))
+        return float((theirs.exp() * (theirs - ours)).sum(-1)[shown > 0].mean())
+
+    before = apart()
+    how = FitOptions(epochs=60, batch=16, lr=0.01, patience=60, k=3, distill=1.0)
+    fit(small, split, how, teacher=teacher)
+    assert apart() < 0.3 * before
+
+
+def test_a_teacher_of_more_items_is_asked_in_its_own_codes():
+    split = tiny_split(users=40)
+    split = Split(split.train, split.valid.take(slice(0)), split.test)
+    teacher = made(split=split, dropout=0.0)
+    fit(teacher, split, FitOptions(epochs=20, batch=16, lr=0.01, patience=20, k=3))
+    n = split.train.n_items
+    new = np.zeros(n, dtype=np.int64)
+    stay = np.concatenate([[0], np.arange(2, n, 2)])  # every other item leaves
+    new[stay] = np.arange(len(stay))
+    small = made(split=split, dropout=0.0)
+    small.load_state_dict(teacher.state_dict())
+    small.item = torch.nn.Embedding.from_pretrained(teacher.item.weight.detach()[stay].clone(), freeze=False)
+    train = renumbered(split.train, {"item": new})
+    options = FitOptions(distill=1.0)
+    samples = position_samples(
+        small.eval(), train, "softmax", options, Teacher(teacher, split.train, {"item": new}, 1.0, 1.0)
+    )
+    same = position_samples(small.eval(), train, "softmax", options)
+    assert samples.size == same.size
+    rows = torch.arange(samples.size)
+    loss = samples.loss(rows, torch.Generator())
+    shown, wanted = (
+        torch.from_numpy(part.astype(np.int64)) for part in windows(split.train.histories(), teacher.length)
+    )
+    ours, keep = torch.from_numpy(new)[shown], torch.from_numpy(new)[wanted] > 0
+    with torch.no_grad():
+        theirs = (teacher.states(shown)[keep] @ teacher.item.weight[stay[1:]].T).softmax(1)
+        said = (small.states(ours)[keep] @ small.item.weight[1:].T).log_softmax(1)
+    wanted_loss = -(theirs * said).sum(1).mean()
+    assert float(loss.detach()) == pytest.approx(float(wanted_loss), abs=2e-2)
 
 
 def test_the_full_softmax_is_usual_up_to_more_items_than_for_others(monkeypatch):

@@ -3,7 +3,8 @@ import torch
 from torch.nn import functional as F
 
 from recprune.kernels import dispatch
-from recprune.training.softmax_of_all import Workspace, softmax_of_all
+from recprune.training import soft_losses
+from recprune.training.softmax_of_all import Workspace, softmax_of_all, taught_softmax_of_all
 
 
 def factors(seed=0, batch=5, items=11, dim=4):
@@ -79,3 +80,43 @@ def test_the_kernel_and_torch_find_the_same(monkeypatch, half):
         found.append((loss.detach(), query.grad, table.grad))
     for one, other in zip(*found, strict=True):
         assert torch.allclose(one, other, rtol=1e-2 if half else 1e-4, atol=1e-3 if half else 1e-6)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_a_teacher_says_is_learned_as_by_the_plain_losses(temperature, share, dtype):
+    torch.manual_seed(0)
+    query, table = torch.randn(6, 4, dtype=dtype), torch.randn(40, 4, dtype=dtype)
+    taught = torch.randn(6, 7, dtype=dtype), torch.randn(40, 7, dtype=dtype)
+    answers, found = torch.tensor([1, 5, 39, 2, 2, 7]), []
+
+    def by_plain_losses(query, table):
+        scores, theirs = (q @ t.T for q, t in ((query, table), taught))
+        hard = F.cross_entropy(scores[:, 1:], answers - 1)
+        return (1 - share) * hard + share * soft_losses.softmax(scores[:, 1:], theirs[:, 1:], temperature)
+
+    def by_mine(query, table):
+        spaces = tuple(Workspace() for _ in range(3))
+        return taught_softmax_of_all(query, table, answers, taught, share, temperature, spaces)
+
+    for way in (by_plain_losses, by_mine):
+        q, t = query.clone().requires_grad_(), table.clone().requires_grad_()
+        loss = way(q, t)
+        (2 * loss).backward()
+        found.append((loss.detach(), q.grad, t.grad))
+    for one, other in zip(*found, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_teacher_in_half_precision_is_near():
+    torch.manual_seed(0)
+    query, table, answers = torch.randn(6, 8), torch.randn(40, 8), torch.tensor([1, 5, 39, 2, 2, 7])
+    taught, found = (torch.randn(6, 7), torch.randn(40, 7)), []
+    for half in (False, True):
+        q, t = query.clone().requires_grad_(), table.clone().requires_grad_()
+        loss = taught_softmax_of_all(q, t, answers, taught, 0.5, 1.0, tuple(Workspace(half) for _ in range(3)))
+        loss.backward()
+        found.append((float(loss.detach()), t.grad))
+    assert found[1][0] == pytest.approx(found[0][0], abs=0.05)
+    assert float((found[1][1] - found[0][1]).norm() / found[0][1].norm()) < 0.03

@@ -1,4 +1,4 @@
-"""softmax_of_all(): the cross-entropy over all items, of what was had or of what a teacher says, without keeping a score."""
+"""The cross-entropy over all items, of what was had or what a teacher says, from factors, without keeping a score."""
 
 from __future__ import annotations
 
@@ -81,12 +81,12 @@ def taught_softmax_of_all(
     spaces: tuple[Workspace, Workspace, Workspace],
 ) -> Tensor:
     """Mean over queries of (1 - share) times the cross-entropy of the answers and share times that against a teacher's
-    softmax, where the scores of both are divided by the temperature, times the square of it. Hinton et al. 2015, section
-    2.
+    softmax, where the scores of both are divided by the temperature, times the square of it (Hinton et al. 2015,
+    section 2).
 
     query (batch, dim), items (n_items, dim), answers (batch,) int64; taught: the teacher's query and items, of another
-    dim perhaps, and no gradient. Otherwise as `softmax_of_all`; spaces: rooms for scores, those of the teacher, and those
-    that are divided.
+    dim perhaps, and no gradient. Otherwise as `softmax_of_all`; spaces: rooms for scores, for the teacher's, and for
+    those that are divided.
     """
     found: Tensor = _Taught.apply(query, items, answers, taught, share, temperature, spaces)  # type: ignore[no-untyped-call]
     return found
