@@ -1,11 +1,13 @@
+import re
 import subprocess
 import sys
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from recprune import __version__
-from recprune.cli import app
+from recprune.cli import ELSEWHERE, app
 from recprune.data.store import save_split
 from recprune.testing.data import tiny_split
 
@@ -213,3 +215,14 @@ def test_a_log_is_neither_a_model_nor_to_be_imported_and_both_messages_lead_to_p
     (tmp_path / "log.csv").write_text("user,item\na,b\n")
     refused(call("survey", tmp_path / "log.csv"), "ArtifactError", "`recprune prepare`")
     refused(call("import", tmp_path / "log.csv", "-o", tmp_path / "out"), "DataError", "`recprune prepare ")
+
+
+@pytest.mark.parametrize("name", sorted(ELSEWHERE))
+def test_a_command_that_others_have_leads_to_those_here(name):
+    done = call(name)
+    assert done.exit_code == 2
+    told = " ".join(done.output.replace("│", " ").split())
+    assert ELSEWHERE[name] in told
+    commands = [group.name for group in typer.main.get_command(APP).commands.values()]
+    assert name not in commands
+    assert any(re.search(rf"\b{command}\b", ELSEWHERE[name]) for command in commands)
