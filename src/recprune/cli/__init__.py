@@ -26,13 +26,13 @@ HEADINGS = {0: "All of it in one", 1: "From a log to a smaller model", 7: "Is it
 ELSEWHERE = {
     "prune": "survey, plan and apply prune a trained model step by step; run does all of it, from a log",
     "compress": "plan and apply make a trained model smaller, also by fewer bits; run does all of it, from a log",
-    "quantize": "plan stores weights in fewer bits where the budget is in bytes, as in `recprune plan MODEL --bytes 1MB`",
+    "quantize": "plan stores weights in fewer bits for a budget in bytes, as in `recprune plan MODEL --bytes 1MB`",
     "distill": "finetune SMALL --teacher BIG learns from a larger model",
     "fit": "train trains a model",
     "predict": "recommend lists items for a user; serve answers over HTTP",
     "test": "evaluate judges a model on the test part; compare judges two",
     "benchmark": "bench times a model in every runtime",
-    "export": "the folder of a model has its weights as safetensors; bench finds the runtime that serves them fastest",
+    "export": "the folder of a model has its weights as safetensors; bench finds what serves them fastest",
     "convert": "import reads a foreign file",
     "info": "inspect looks into a folder; survey lists what can leave a model",
 }
