@@ -86,6 +86,19 @@ def test_steps_of_a_tensor_save_more_and_cost_more_from_one_to_the_next():
         assert [s.price for s in mine] == sorted(s.price for s in mine)
 
 
+def test_an_encoding_with_options_worth_trying_is_tried_with_each_and_one_that_says_them_as_it_is():
+    model = Factors()
+    model.item = torch.nn.Embedding(1200, 16)
+    found, probe, _ = probed(model)
+    steps = encoding_steps(model, found, probe, ["product_rows"])
+    tried = {"product_rows(m=8)", "product_rows(m=6)", "product_rows(m=4)", "product_rows(m=3)", "product_rows(m=2)"}
+    assert {step.encoding for step in steps if step.tensor == "item.weight"} <= tried | {"product_rows(m=1)"}
+    assert any(step.tensor == "item.weight" for step in steps)
+    assert not any(step.tensor == "user.weight" for step in steps)  # of few rows, which books do not pay for
+    said = encoding_steps(model, found, probe, ["product_rows(m=5)"])
+    assert {step.encoding for step in said} == {"product_rows(m=5)"}
+
+
 def test_without_measuring_the_plan_of_the_lowest_sum_comes_first():
     model = Factors()
     found, probe, told = probed(model)

@@ -74,6 +74,11 @@ class Codes(nn.Module):
         raise NotImplementedError
 
     @classmethod
+    def worth_trying(cls, rows: int, columns: int) -> list[dict[str, int]]:
+        """Options that a plan tries for a matrix of this shape where none are said; none where it never pays."""
+        return [{}] if columns <= cls.widest else []
+
+    @classmethod
     def bound(cls, matrix: Tensor, **options: int) -> Tensor:
         """(rows,) how far a decoded row can be from the row it stands for, as the root of the summed squares."""
         raise NotImplementedError

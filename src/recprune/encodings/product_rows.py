@@ -24,6 +24,8 @@ TURNS = 8
 """Steps of training in which every row is coded anew once."""
 LEARNED = 32_768
 """Rows that words are learned from, at most."""
+TRIED = (1 / 2, 3 / 8, 1 / 4, 3 / 16, 1 / 8, 1 / 16)
+"""Groups that a plan tries, a column."""
 SELDOM = 0.5
 """What a row that was never looked up counts, beside 1 for one lookup."""
 
@@ -78,6 +80,12 @@ class ProductRows(Codes):
             codes[some] = _coded(rows[some], books, groups)
         value = _decoded(codes, books, groups)
         return value.to(matrix.dtype), (_moved(rows, weights, codes, books, groups), codes, steps + 1)
+
+    @classmethod
+    def worth_trying(cls, rows: int, columns: int) -> list[dict[str, int]]:
+        """Several numbers of groups; nothing for tables that books are no smaller than."""
+        groups = dict.fromkeys(max(1, round(share * columns)) for share in TRIED)
+        return [{"m": m} for m in groups] if rows >= 4 * WORDS and columns <= cls.widest else []
 
     @classmethod
     def options(cls, parts: Mapping[str, Tensor]) -> dict[str, int]:

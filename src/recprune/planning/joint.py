@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ from recprune.tracing.site import Survey
 
 __all__ = ["ENCODINGS", "Step", "by_estimate", "encoding_steps", "joint"]
 
-ENCODINGS = ("int8_rows", "int4_rows", "int4_rotated_rows", "int2_rotated_rows", "bf16")
+ENCODINGS = ("int8_rows", "int4_rows", "int4_rotated_rows", "int2_rotated_rows", "product_rows", "bf16")
 """Encodings that a plan tries where none are named; of a table of one column bf16 is the smallest."""
 
 MEASURED = 4
@@ -142,15 +142,23 @@ def encoding_steps(
         left = {tensor: (shape, shape[0] * shape[1])}
         whole = file_size(planned_facts(survey, left, {}))
         points = [(0, 0.0, "")]
-        for name in names:
+        for name in dict.fromkeys(way for said in names for way in _ways(said, shape)):
             saved = whole - file_size(planned_facts(survey, left, {tensor: name}))
-            if saved > 0 and shape[1] <= spelled(name).kind.widest:
+            if saved > 0:
                 points.append(
                     (saved, max(rise_without(probe.model, survey, {}, probe, encodings={tensor: name}), 0.0), name)
                 )
         corners = _hull(sorted(points))
         out += [Step(tensor, b[2], b[1] - a[1], b[0] - a[0]) for a, b in pairwise(corners)]
     return out + list(_of_entries(model, survey))
+
+
+def _ways(name: str, shape: Sequence[int]) -> list[str]:
+    """The encoding as it is written, or with each of the options that are worth trying where none are said."""
+    found = spelled(name)
+    if found.options:
+        return [name] if shape[1] <= found.kind.widest else []
+    return [str(replace(found, options=options)) for options in found.kind.worth_trying(*shape)]
 
 
 def _of_entries(model: nn.Module, survey: Survey) -> Iterator[Step]:
