@@ -22,6 +22,35 @@ def test_a_row_takes_a_byte_a_group_and_one():
     assert ProductRows.encode(clustered(), m=5).codes.shape == (900, 6)
 
 
+def test_books_of_int8_take_half_and_are_as_near():
+    matrix = clustered(columns=64)
+    assert ProductRows.stored_bytes((10_000, 64), m=16, b=8) == 10_000 * 17 + 2 * 256 * 64 + 2 * 64 * 2 + 8
+    whole, small = (ProductRows.encode(matrix, m=8, b=b) for b in (16, 8))
+    off = [float((codes.dense() - matrix).norm()) for codes in (whole, small)]
+    assert off[1] < 1.03 * off[0]
+    assert small.centres.dtype is small.words.dtype is torch.int8
+    parts = dict(small.named_buffers())
+    again = ProductRows.rebuilt(parts)
+    assert torch.equal(again.dense(), small.dense())
+    assert ProductRows.options(parts) == {"m": 8, "b": 8}
+    centres, words = small.books()
+    assert torch.equal(small.dense()[0], (centres[int(small.codes[0, 0])] + words.gather(0, placed(small))[0]))
+    with pytest.raises(SurgeryError, match="8 or 16, not 4"):
+        ProductRows.encode(matrix, m=8, b=4)
+
+
+def placed(codes):
+    """(rows, columns) the word of every number."""
+    wide = codes.like.shape[1] // (codes.codes.shape[1] - 1)
+    return codes.codes[:, 1:].long().repeat_interleave(wide, 1)
+
+
+@pytest.mark.parametrize("rows", [0.0, 1.0])
+def test_a_matrix_of_equal_rows_has_books_of_int8_too(rows):
+    matrix = torch.full((300, 8), rows)
+    assert torch.allclose(ProductRows.encode(matrix, m=2, b=8).dense(), matrix, rtol=0.01)
+
+
 def test_few_different_rows_come_back_but_for_bfloat16():
     rows = torch.randn(20, 8, generator=torch.Generator().manual_seed(1)).bfloat16().float()
     assert torch.equal(ProductRows.encode(rows[torch.arange(300) % 20], m=2).dense(), rows[torch.arange(300) % 20])
@@ -35,11 +64,12 @@ def test_more_groups_are_nearer_and_resembling_rows_nearer_than_two_bits():
     assert off[1] < float((rotated.dense() - matrix).norm())
 
 
-def test_what_training_sees_first_is_what_is_stored_but_for_what_books_are_rounded_to():
+@pytest.mark.parametrize("bits", [8, 16])
+def test_what_training_sees_first_is_what_is_stored_but_for_what_books_are_rounded_to(bits):
     matrix = clustered()
-    value, kept = ProductRows.nearest(matrix, m=4)
-    assert torch.equal(value, ProductRows.encode(matrix, m=4).dense())
-    again, _ = ProductRows.nearest(matrix, kept, m=4)
+    value, kept = ProductRows.nearest(matrix, m=4, b=bits)
+    assert torch.equal(value, ProductRows.encode(matrix, m=4, b=bits).dense())
+    again, _ = ProductRows.nearest(matrix, kept, m=4, b=bits)
     assert float((again - matrix).norm()) <= float((value - matrix).norm()) * 1.001
 
 

@@ -16,6 +16,7 @@ from recprune.errors import SurgeryError
 __all__ = ["ProductRows"]
 
 WORDS = 256
+BOOKS = ("centres", "words")
 ROUNDS = 12
 """Rounds of k-means."""
 AGAIN = 2
@@ -24,7 +25,7 @@ TURNS = 8
 """Steps of training in which every row is coded anew once."""
 LEARNED = 32_768
 """Rows that words are learned from, at most."""
-TRIED = (1 / 2, 3 / 8, 1 / 4, 3 / 16, 1 / 8, 1 / 16)
+TRIED = (1 / 2, 3 / 8, 1 / 4, 3 / 16, 1 / 8, 3 / 32, 1 / 16, 1 / 32)
 """Groups that a plan tries, a column."""
 SELDOM = 0.5
 """What a row that was never looked up counts, beside 1 for one lookup."""
@@ -35,13 +36,15 @@ class ProductRows(Codes):
 
     codes: (rows, m + 1) uint8, the centre and one word a group. centres: (256, columns) bfloat16. words: (256, columns)
     bfloat16; columns are in m groups, one after the other, and row w holds word w of every group. Entry 0 of each is
-    zero; groups: m. Rows that resemble each other share a centre, so that a few bits say more than they do of each
-    number alone; the two books cost 1,024 bytes a column, which pays for tables of some thousand rows.
-    Option `m`: groups, a quarter of the columns where it is not said. used: (rows,) how often each row is looked up;
-    books are then the means, and the errors that they make least, of what is looked up, not of the rows that there are.
+    zero; groups: m. With `b` = 8 both books are int8, and units: (2, columns) bfloat16, what 1 is in each column. Rows
+    that resemble each other share a centre, so that a few bits say more than they do of each number alone; the two
+    books cost 1,024 bytes a column (516 in int8), which pays for tables of some thousand rows.
+    Options: `m` groups, a quarter of the columns where it is not said; `b` bits of a number of the books, 16 or 8.
+    used: (rows,) how often each row is looked up; books are then the means, and the errors that they make least, of
+    what is looked up, not of the rows that there are.
     """
 
-    known: ClassVar[frozenset[str]] = frozenset({"m"})
+    known: ClassVar[frozenset[str]] = frozenset({"m", "b"})
     weighs: ClassVar[bool] = True
     keeps: ClassVar[int] = 2**31
 
@@ -51,17 +54,18 @@ class ProductRows(Codes):
     @classmethod
     def layout(cls, rows: int, columns: int, value: torch.dtype, **options: int) -> Layout:
         """Codes and both books."""
-        book, groups = (torch.bfloat16, (WORDS, columns)), _groups(columns, options)
-        codes = (torch.uint8, (rows, groups + 1))
-        return {"codes": codes, "centres": book, "words": book, "groups": (torch.int64, (1,))}
+        small, groups = _bits(options) == 8, _groups(columns, options)
+        book, codes = (torch.int8 if small else torch.bfloat16, (WORDS, columns)), (torch.uint8, (rows, groups + 1))
+        units: Layout = {"units": (torch.bfloat16, (2, columns))} if small else {}
+        return {"codes": codes, "centres": book, "words": book, **units, "groups": (torch.int64, (1,))}
 
     @classmethod
     def parts(cls, matrix: Tensor, used: Tensor | None = None, **options: int) -> dict[str, Tensor]:
         """Books that are learned from the rows, and codes."""
         rows, groups = _floats(matrix), _bounds(matrix.shape[1], options)
-        books = _learned(rows, _weights(rows, used), groups)
-        centres, words = books.bfloat16()
-        return {"codes": _coded(rows, books, groups), "centres": centres, "words": words, "groups": _told(len(groups))}
+        books = _learned(rows, _weights(rows, used), groups, _bits(options))
+        stored = _small(books) if _bits(options) == 8 else dict(zip(BOOKS, books.bfloat16(), strict=True))
+        return {"codes": _coded(rows, books, groups), **stored, "groups": _told(len(groups))}
 
     @classmethod
     def nearest(
@@ -72,7 +76,7 @@ class ProductRows(Codes):
         rows, groups = _floats(matrix), _bounds(matrix.shape[1], options)
         weights = _weights(rows, used)
         if kept is None:
-            books, steps = _learned(rows, weights, groups), 0
+            books, steps = _learned(rows, weights, groups, _bits(options)), 0
             codes = _coded(rows, books, groups)
         else:
             (books, codes, steps), some = kept, slice(kept[2] % TURNS, None, TURNS)
@@ -85,15 +89,15 @@ class ProductRows(Codes):
     def worth_trying(cls, rows: int, columns: int) -> list[dict[str, int]]:
         """Several numbers of groups; nothing for tables that books are no smaller than."""
         groups = dict.fromkeys(max(1, round(share * columns)) for share in TRIED)
-        return [{"m": m} for m in groups] if rows >= 4 * WORDS and columns <= cls.widest else []
+        return [{"m": m, "b": 8} for m in groups] if rows >= 4 * WORDS and columns <= cls.widest else []
 
     @classmethod
     def options(cls, parts: Mapping[str, Tensor]) -> dict[str, int]:
-        """Groups."""
+        """Groups, and bits of the books where they are few."""
         told = parts.get("groups", _told(1))
         if told.numel() != 1 or int(told) < 1:
             raise SurgeryError(f"'groups' of ProductRows is one number, 1 or more, not {told.tolist()}")
-        return {"m": int(told)}
+        return {"m": int(told), "b": 8} if "units" in parts else {"m": int(told)}
 
     def edges(self) -> list[int]:
         """Where groups begin, and the last one ends."""
@@ -105,13 +109,42 @@ class ProductRows(Codes):
         codes = pick(self.codes).long()
         groups = _bounds(self.like.shape[1], {"m": codes.shape[1] - 1})
         places = codes[:, 1:][:, _owners(groups).to(codes.device)]
-        return self.centres.to(dtype).index_select(0, codes[:, 0]) + self.words.to(dtype).gather(0, places)
+        centres, words = self.books(dtype)
+        return centres.index_select(0, codes[:, 0]) + words.gather(0, places)
+
+    def books(self, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+        """(256, columns) centres and words as they count."""
+        units = self._buffers.get("units")
+        one, other = (1, 1) if units is None else units.to(dtype)
+        return self.centres.to(dtype) * one, self.words.to(dtype) * other
 
     @classmethod
     def bound(cls, matrix: Tensor, **options: int) -> Tensor:
         """The zero among centres and words is never nearer than what is taken."""
         length: Tensor = matrix.norm(dim=1)
         return length * 1.01
+
+
+def _bits(options: Mapping[str, int]) -> int:
+    bits = options.get("b", 16)
+    if bits not in (8, 16):
+        raise SurgeryError(f"b, the bits of a number of the books, is 8 or 16, not {bits}")
+    return bits
+
+
+def _small(books: Tensor) -> dict[str, Tensor]:
+    """Both books in int8, and the units of their columns."""
+    units = (books.abs().amax(1) / 127).bfloat16()
+    codes = (books / units.to(books).clamp(min=torch.finfo(books.dtype).tiny)[:, None]).round().clamp(-127, 127)
+    return {**dict(zip(BOOKS, codes.to(torch.int8), strict=True)), "units": units}
+
+
+def _rounded(books: Tensor, bits: int) -> Tensor:
+    """As they count once they are stored."""
+    if bits == 16:
+        return books.bfloat16().to(books)
+    stored = _small(books)
+    return torch.stack([stored[name].to(books) for name in BOOKS]) * stored["units"].to(books)[:, None]
 
 
 def _told(groups: int) -> Tensor:
@@ -150,7 +183,7 @@ def _weights(rows: Tensor, used: Tensor | None) -> Tensor:
     return used.to(rows).clamp(min=SELDOM)
 
 
-def _learned(rows: Tensor, weights: Tensor, groups: list[tuple[int, int]]) -> Tensor:
+def _learned(rows: Tensor, weights: Tensor, groups: list[tuple[int, int]], bits: int) -> Tensor:
     """(2, WORDS, columns) centres and words, as they will be stored."""
     which = torch.linspace(0, len(rows) - 1, min(len(rows), LEARNED)).round().long().to(rows.device)
     some, much = rows[which], weights[which]
@@ -161,7 +194,7 @@ def _learned(rows: Tensor, weights: Tensor, groups: list[tuple[int, int]]) -> Te
         for begin, end in groups:
             books[1][:, begin:end] = _means(left[:, begin:end], much, books[1][:, begin:end])
         left = some - _words(_coded_words(left, books[1], groups), books[1], groups)
-    return books.bfloat16().to(rows.dtype)
+    return _rounded(books, bits)
 
 
 def _means(rows: Tensor, weights: Tensor, book: Tensor) -> Tensor:

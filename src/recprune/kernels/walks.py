@@ -158,7 +158,7 @@ def _factors(factors: Any) -> tuple[NDArray[Any], tuple[NDArray[Any], ...] | Non
     held = factors.stored if isinstance(factors, Packed) else None
     if isinstance(held, ProductRows):
         edges = np.array(held.edges(), dtype=np.int64)
-        books = tuple(np.ascontiguousarray(held.get_buffer(name).float().numpy()) for name in ("centres", "words"))
+        books = tuple(np.ascontiguousarray(book.numpy()) for book in held.books())
         return held.codes.numpy(), (*books, edges)
     weight: Tensor = held.dense() if isinstance(held, Codes) else factors.weight.detach()
     return np.ascontiguousarray(weight.float().numpy()), None
