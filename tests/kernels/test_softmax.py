@@ -42,6 +42,23 @@ def test_shares_and_logs_are_those_of_torch(level, dtype, rows, columns, spread,
     assert not scores[:, 0].any()
 
 
+@pytest.mark.parametrize("columns", [1, 16, 45])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_scores_are_shifted_and_no_column_is_left_out_where_that_is_asked_for(level, dtype, columns):
+    if level == "numpy":
+        pytest.skip("no kernel")
+    g = torch.Generator().manual_seed(0)
+    scores, shift, weights = torch.randn(4, columns, generator=g), 5 * torch.randn(columns, generator=g), torch.rand(4)
+    scores[2, :] = -torch.inf
+    scores[1, columns // 2] = -torch.inf if columns > 1 else 0.0
+    scores = scores.to(dtype)
+    wide = 2.0 * scores.double() + shift
+    logs = softmax_rows(scores, 2.0, weights, shift=shift, out=0)
+    assert torch.allclose(logs.double(), torch.logsumexp(wide, 1), rtol=1e-5, atol=1e-5)
+    shares = (weights.double()[:, None] * torch.softmax(wide, 1)).nan_to_num()
+    assert torch.allclose(scores.double(), shares, rtol=1e-4 if dtype is torch.float32 else 2**-7, atol=1e-12)
+
+
 def test_bfloat16_is_rounded_as_torch_does(level):
     if level == "numpy":
         pytest.skip("nothing is rounded")
@@ -77,12 +94,15 @@ def test_what_does_not_go_together_is_refused():
     native, level = dispatch.kernels()
     scores, one = np.ones((2, 3), dtype=np.float32), np.ones(2, dtype=np.float32)
     for given_ in (
-        (scores, 1.0, one[:1], one),
-        (scores, 1.0, one, one[:1]),
-        (scores, 0.0, one, one),
-        (scores, float("nan"), one, one),
-        (scores[:, :0].copy(), 1.0, one, one),
-        (scores.astype(np.float64), 1.0, one, one),
+        (scores, 1.0, None, 1, one[:1], one),
+        (scores, 1.0, None, 1, one, one[:1]),
+        (scores, 0.0, None, 1, one, one),
+        (scores, float("nan"), None, 1, one, one),
+        (scores, 1.0, one, 1, one, one),
+        (scores, 1.0, None, 2, one, one),
+        (scores, 1.0, None, -1, one, one),
+        (scores[:, :0].copy(), 1.0, None, 1, one, one),
+        (scores.astype(np.float64), 1.0, None, 1, one, one),
     ):
         with pytest.raises(DataError):
             native.softmax_rows(level, *given_)

@@ -15,7 +15,6 @@ from recprune.data.dataset import Dataset, Histories
 from recprune.data.sequences import sequences_before
 from recprune.evaluation.inputs import device_of
 from recprune.models._tied import TiedSequence
-from recprune.training import losses
 from recprune.training.draw import sampler
 from recprune.training.options import FitOptions
 from recprune.training.positives import same_moments, sequence_length
@@ -23,6 +22,7 @@ from recprune.training.samples import Samples, checksum
 from recprune.training.sharded import ShardedEmbedding
 from recprune.training.softmax_of_all import Workspace, softmax_of_all, taught_softmax_of_all
 from recprune.training.softmax_of_shards import softmax_of_shards
+from recprune.training.softmax_of_some import softmax_of_some
 from recprune.training.teacher import Teacher
 
 __all__ = ["can_teach", "learns_all_positions", "position_samples", "windows"]
@@ -118,14 +118,15 @@ def position_samples(
 
         return Samples(len(shown), full, sum_of)
     log_q, draw = sampler(histories, options.popularity, where)
+    rooms = Workspace.on(where)
 
     def sampled(rows: Tensor, generator: torch.Generator) -> Tensor:
         found, target, items = answers(rows)
         drawn = draw((options.negatives,), generator)
         both = torch.cat([target, drawn])
         some = items(both) if isinstance(items, ShardedEmbedding) else items[both]
-        positive, negative = (found * some[: len(target)]).sum(1), found @ some[len(target) :].T
-        loss = losses.sampled_softmax(positive, negative, log_q[drawn], drawn == target.unsqueeze(1))
+        pair, n = (target, drawn), len(target)
+        loss = softmax_of_some(found, some[:n], some[n:], log_q[drawn], pair, rooms)
         return alike(loss, rows, len(target))
 
     return Samples(len(shown), sampled, sum_of)

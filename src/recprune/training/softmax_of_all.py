@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recprune.kernels.softmax import softmax_rows
 
-__all__ = ["Workspace", "softmax_of_all", "taught_softmax_of_all"]
+__all__ = ["Workspace", "products", "scores_of", "softmax_of_all", "taught_softmax_of_all"]
 
 
 @dataclass(slots=True)
@@ -37,6 +37,12 @@ class Workspace:
             have = self._rooms[dtype] = torch.empty(rows * columns, dtype=dtype, device=like.device)
         return have[: rows * columns].view(rows, columns)
 
+    def wide(self, scores: Tensor) -> Tensor:
+        """Scores of bfloat16 in float32; others are as wide as they get."""
+        if scores.dtype is not torch.bfloat16:
+            return scores
+        return self.room(len(scores), scores.shape[1], scores.new_empty(0, dtype=torch.float32)).copy_(scores)
+
 
 def softmax_of_all(
     query: Tensor, items: Tensor, rows: Tensor, columns: Tensor, temperature: float, space: Workspace | None = None
@@ -56,13 +62,13 @@ class _Softmax(torch.autograd.Function):
     def forward(
         ctx: Any, query: Tensor, items: Tensor, rows: Tensor, columns: Tensor, temperature: float, space: Workspace
     ) -> Tensor:
-        scores = _scores(query, items, space)
+        scores = scores_of(query, items, space)
         wanted = scores[rows, columns].to(query.dtype) / temperature
         pairs, count = torch.bincount(rows, minlength=len(query)).to(query.dtype), max(len(rows), 1)
         logs = _shares(scores, 1 / temperature, pairs, space)
         loss = ((logs * pairs).sum() - wanted.sum()) / count
         scores[rows, columns] -= 1.0
-        ctx.save_for_backward(*_products(scores, query, items, space, 1 / (temperature * count)))
+        ctx.save_for_backward(*products(scores, query, items, space, 1 / (temperature * count)))
         return loss
 
     @staticmethod
@@ -105,7 +111,7 @@ class _Taught(torch.autograd.Function):
         spaces: tuple[Workspace, Workspace, Workspace],
     ) -> Tensor:
         rows, each = torch.arange(len(query), device=query.device), torch.ones_like(query[:, 0])
-        scores, soft = _scores(query, items, spaces[0]), _scores(*taught, spaces[1])
+        scores, soft = scores_of(query, items, spaces[0]), scores_of(*taught, spaces[1])
         soft[:, 0] = scores[:, 0] = 0.0
         wanted = scores[rows, answers].to(query.dtype)
         weight = share * temperature
@@ -121,7 +127,7 @@ class _Taught(torch.autograd.Function):
         loss: Tensor = ((1 - share) * (logs - wanted) + weight * temperature * cooler - both).sum() / max(len(query), 1)
         scores -= soft
         scores[rows, answers] -= 1 - share
-        ctx.save_for_backward(*_products(scores, query, items, spaces[0], 1 / max(len(query), 1)))
+        ctx.save_for_backward(*products(scores, query, items, spaces[0], 1 / max(len(query), 1)))
         return loss
 
     @staticmethod
@@ -130,7 +136,7 @@ class _Taught(torch.autograd.Function):
         return of_query * gradient, of_items * gradient, None, None, None, None, None
 
 
-def _scores(query: Tensor, items: Tensor, space: Workspace) -> Tensor:
+def scores_of(query: Tensor, items: Tensor, space: Workspace) -> Tensor:
     """(batch, n_items), in bfloat16 where that is asked for."""
     if space.half:
         query, items = query.bfloat16(), items.bfloat16()
@@ -143,17 +149,16 @@ def _shares(scores: Tensor, scale: float, pairs: Tensor, space: Workspace) -> Te
     logs = softmax_rows(scores, scale, pairs)
     if logs is not None:
         return logs
-    wide = space.room(len(scores), scores.shape[1], pairs).copy_(scores) if space.half else scores
+    wide = space.wide(scores)
     wide.mul_(scale)[:, 0] = -torch.inf
     most = wide.amax(1, keepdim=True)
     total = wide.sub_(most).exp_().sum(1, keepdim=True)
     wide.mul_(pairs[:, None] / total)
-    if space.half:
-        scores.copy_(wide)
+    scores.copy_(wide)
     return (total.log() + most).squeeze(1)
 
 
-def _products(scores: Tensor, query: Tensor, items: Tensor, space: Workspace, scale: float) -> tuple[Tensor, Tensor]:
+def products(scores: Tensor, query: Tensor, items: Tensor, space: Workspace, scale: float) -> tuple[Tensor, Tensor]:
     """The gradients of query and items, from that of the scores."""
     if not space.half:
         return torch.mm(scores, items).mul_(scale), torch.mm(scores.T, query).mul_(scale)

@@ -15,7 +15,7 @@
 #endif
 
 /* What Python asks for, see dispatch.py: another number when arguments change. */
-#define KERNELS_VERSION 12
+#define KERNELS_VERSION 13
 
 #define INLINE static inline __attribute__((always_inline))
 

@@ -10,7 +10,9 @@ typedef struct {
     void *scores;        /* (rows, columns) floats, or bfloat16 */
     int half;            /* whether they are bfloat16 */
     size_t columns, wide; /* wide: rounded up to 16 */
+    size_t out;           /* first columns that are left out, 0 or 1 */
     float scale;
+    const float *shift;   /* (wide,) is added to a scaled row, or NULL */
     const float *weights; /* (rows,) */
     float *logs;          /* (rows,) to be written */
     float *room;          /* (wide) */

@@ -5,7 +5,7 @@
 
 TARGET INLINE V lane(float x) { return x - (V){0}; }
 
-/* e^x for x of 0 or less: 2^n e^r with |r| <= ln 2 / 2, and six terms of the series, which are wrong by less than 2^-22. */
+/* e^x for x of 0 or less, 0 below -87: 2^n e^r with |r| <= ln 2 / 2, and six terms of the series, which are wrong by less than 2^-22. */
 TARGET INLINE V power_of_e(V x)
 {
     const VI low = x < lane(-87);
@@ -19,7 +19,7 @@ TARGET INLINE V power_of_e(V x)
     sum = FMA(sum, r, lane(0.5f));
     sum = FMA(sum, r, lane(1));
     sum = FMA(sum, r, lane(1));
-    return (V)((VI)sum + (__builtin_convertvector(n, VI) << 23));
+    return (V)(((VI)sum + (__builtin_convertvector(n, VI) << 23)) & ~low);
 }
 
 TARGET INLINE V widened(const uint16_t *from)
@@ -37,16 +37,16 @@ TARGET INLINE void narrowed(V x, uint16_t *to)
     memcpy(to, &half, sizeof half);
 }
 
-/* Numbers of a row, floats in the room for it; behind it and instead of the first stands what no score is below. Whether
- * one of them is not a number. */
+/* Numbers of a row, scaled and shifted, floats in the room for it; behind it and instead of what is left out stands what no
+ * score is below. Whether one of them is not a number. */
 TARGET INLINE int as_floats(const Shares *s, const void *row, float *most)
 {
     const size_t whole = s->columns / WIDE * WIDE;
-    float *out = s->room;
+    const V scale = lane(s->scale);
     V high = lane(-INFINITY);
     VI odd = {0};
     for (size_t c = 0; c < s->wide; c += WIDE) {
-        V x = lane(-INFINITY);
+        V x = lane(-INFINITY), by = {0};
         if (c < whole && s->half)
             x = widened((const uint16_t *)row + c);
         else if (c < whole)
@@ -54,12 +54,15 @@ TARGET INLINE int as_floats(const Shares *s, const void *row, float *most)
         else
             for (size_t i = c; i < s->columns && i < c + WIDE; i++)
                 x[i - c] = s->half ? widened_one(((const uint16_t *)row)[i]) : ((const float *)row)[i];
-        if (c == 0)
+        if (s->shift)
+            memcpy(&by, s->shift + c, sizeof by);
+        x = FMA(x, scale, by);
+        if (c == 0 && s->out)
             x[0] = -INFINITY;
         odd |= x != x;
         const VI above = x > high;
         high = (V)(((VI)x & above) | ((VI)high & ~above));
-        memcpy(out + c, &x, sizeof x);
+        memcpy(s->room + c, &x, sizeof x);
     }
     int any = 0;
     *most = -INFINITY;
@@ -68,30 +71,38 @@ TARGET INLINE int as_floats(const Shares *s, const void *row, float *most)
     return any;
 }
 
+/* The shares of what is in the room, not yet divided by what they sum up to, which comes back. */
+TARGET INLINE float summed(const Shares *s, float most)
+{
+    V sum = {0};
+    for (size_t c = 0; c < s->wide; c += WIDE) {
+        V x;
+        memcpy(&x, s->room + c, sizeof x);
+        x = power_of_e(x - lane(most));
+        memcpy(s->room + c, &x, sizeof x);
+        sum += x;
+    }
+    float all = 0;
+    for (size_t i = 0; i < WIDE; i++)
+        all += sum[i];
+    return all;
+}
+
 TARGET void SHARES(const Shares *s, size_t begin, size_t end)
 {
     const size_t whole = s->columns / WIDE * WIDE, width = s->half ? sizeof(uint16_t) : sizeof(float);
     for (size_t r = begin; r < end; r++) {
         char *row = (char *)s->scores + r * s->columns * width;
         float most, all = NAN;
-        V sum = {0};
-        if (!as_floats(s, row, &most) && isfinite(most)) {
-            for (size_t c = 0; c < s->wide; c += WIDE) {
-                V x;
-                memcpy(&x, s->room + c, sizeof x);
-                x = power_of_e((x - lane(most)) * lane(s->scale));
-                memcpy(s->room + c, &x, sizeof x);
-                sum += x;
-            }
-            all = 0;
-            const float none = s->room[0];
-            for (size_t i = 0; i < WIDE; i++)
-                all += sum[i];
-            all -= none * (float)(s->wide - s->columns + 1);
-        }
-        s->logs[r] = logf(all) + most * s->scale;
-        const V by = lane(s->weights[r] / all);
-        s->room[0] = 0;
+        const int odd = as_floats(s, row, &most), none = !odd && most == -INFINITY;
+        if (!odd && isfinite(most))
+            all = summed(s, most);
+        s->logs[r] = none ? -INFINITY : logf(all) + most;
+        if (none)
+            memset(s->room, 0, s->wide * sizeof *s->room);
+        const V by = lane(none ? 0 : s->weights[r] / all);
+        if (s->out)
+            s->room[0] = 0;
         for (size_t c = 0; c < whole; c += WIDE) {
             V x;
             memcpy(&x, s->room + c, sizeof x);
