@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -19,10 +19,12 @@ from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.corrected import corrected
 from recprune.planning.file_size import file_size, planned_facts
+from recprune.planning.filled import filled
 from recprune.planning.held import sparse_matrices
 from recprune.planning.measured import Counts, rise_without
 from recprune.planning.plan import Plan
 from recprune.planning.sized import sized
+from recprune.planning.step import Step
 from recprune.tracing.build import named_tensors
 from recprune.tracing.site import Survey
 
@@ -35,21 +37,6 @@ MEASURED = 4
 """Plans that look best by estimate and are measured."""
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A tensor goes over to an encoding: what it adds to the loss and how many bytes it saves, both against before."""
-
-    tensor: str
-    encoding: str
-    rise: float
-    saved: int
-
-    @property
-    def price(self) -> float:
-        """Rise of the loss per byte."""
-        return self.rise / self.saved
 
 
 def joint(
@@ -74,8 +61,8 @@ def joint(
     order of their prices: none, the first, the first two, and so on. For each such choice of encodings the units that
     must still leave are chosen; the plans that look cheapest by the sum of both are measured, and the best of them is
     corrected in `rounds` rounds (`corrected`); with 1 round the sums decide, as they must for scores of after
-    fine-tuning. So cuts alone and bits alone are two of the plans that it looks at. left: share of the rise by
-    bits that fine-tuning leaves, where scores are of after it too.
+    fine-tuning; bytes that are left over go to bits (`filled`). So cuts alone and bits alone are two of the plans that
+    it looks at. left: share of the rise by bits that fine-tuning leaves, where scores are of after it too.
     Raises BudgetError where the budget is not in bytes, or no choice meets it.
     """
     if budget.bytes is None:
@@ -89,11 +76,13 @@ def joint(
     tell(f"{len(found)} plans, {len(measured)} measured, rise {rise:.4g}")
     sparse = sparse_matrices(survey)
     stored = {tensor: name for tensor, name in best.encodings.items() if tensor in sparse or not by_entries(name)}
+    best = filled(best, steps)
     if not best.kept or rounds < 2:
         return best
     asked = probe.model
     again = corrected(asked, survey, scores, probe, budget, rule=rule, encodings=stored, rounds=rounds, counts=counts)
-    return again if _rise(survey, again, probe, counts) < rise else best
+    both = best, filled(again, steps)
+    return min(both, key=lambda plan: _rise(survey, plan, probe, counts))
 
 
 def by_estimate(

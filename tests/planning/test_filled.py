@@ -1,0 +1,74 @@
+"""Bytes that a plan leaves over go to bits."""
+
+import pytest
+import torch
+
+from recprune.planning.budget import Budget
+from recprune.planning.filled import filled
+from recprune.planning.plan import Plan
+from recprune.planning.step import Step
+from recprune.tracing.trace import survey
+
+STEPS = [
+    Step("item.weight", "int8_rows", 1.0, 30_000),
+    Step("item.weight", "product_rows(m=12,b=8)", 2.0, 8_000),
+    Step("item.weight", "product_rows(m=4,b=8)", 5.0, 8_000),
+    Step("user.weight", "int8_rows", 0.1, 600),
+    Step("user.weight", "int4_rows", 0.2, 100),
+    Step("fc.weight", "int8_rows", 0.0, 100),
+]
+CHEAPEST = {"item.weight": "product_rows(m=4,b=8)", "user.weight": "int4_rows", "fc.weight": "int8_rows"}
+
+
+class Three(torch.nn.Module):
+    columns = ("user", "item")
+
+    def __init__(self):
+        super().__init__()
+        self.user, self.item = torch.nn.Embedding(20, 16), torch.nn.Embedding(1000, 16)
+        self.fc = torch.nn.Linear(16, 16, bias=False)
+
+    def forward(self, user, item):
+        return (self.fc(self.user(user)) * self.item(item)).sum(1)
+
+
+@pytest.fixture(scope="module")
+def found():
+    torch.manual_seed(0)
+    ids = torch.arange(5)
+    return survey(Three(), (ids, ids))
+
+
+def bytes_of(found, encodings):
+    return Plan(found, {}, Budget(bytes=1), encodings=encodings).file_bytes()
+
+
+def after(found, limit):
+    plan = Plan(found, {}, Budget(bytes=limit), "rule", CHEAPEST)
+    done = filled(plan, STEPS)
+    assert done.file_bytes() <= limit
+    assert (done.kept, done.rule, done.budget) == (plan.kept, "rule", plan.budget)
+    return dict(done.encodings)
+
+
+def test_without_room_nothing_changes(found):
+    assert after(found, bytes_of(found, CHEAPEST)) == CHEAPEST
+
+
+@pytest.mark.parametrize("m", [5, 9, 11])
+def test_groups_grow_as_far_as_there_is_room_for(found, m):
+    wanted = {**CHEAPEST, "user.weight": "int8_rows", "item.weight": f"product_rows(m={m},b=8)"}
+    steps_back = after(found, bytes_of(found, wanted) + 100)
+    assert steps_back["item.weight"] == wanted["item.weight"]
+
+
+def test_the_dearest_step_is_taken_back_first_and_one_that_costs_nothing_never(found):
+    assert after(found, bytes_of(found, {**CHEAPEST, "user.weight": "int8_rows"})) == {
+        **CHEAPEST,
+        "user.weight": "int8_rows",
+    }
+    whole = {"item.weight": "product_rows(m=12,b=8)", "fc.weight": "int8_rows"}
+    assert after(found, bytes_of(found, whole)) == whole
+    room = bytes_of(found, {"fc.weight": "int8_rows"})
+    assert after(found, room) == {"fc.weight": "int8_rows"}
+    assert after(found, 10**9) == {"fc.weight": "int8_rows"}
