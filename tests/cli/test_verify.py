@@ -12,7 +12,7 @@ from recprune.artifact import load
 from recprune.artifact.manifest import facts_of, sealed
 from recprune.cli import app
 from recprune.data.store import save_split
-from recprune.recipe.shelf import Shelved, put
+from recprune.recipe.shelf import Shelved, put, take
 from recprune.testing import tiny_split
 
 
@@ -98,3 +98,38 @@ def test_apply_replaces_the_same_cut_and_with_force_any_other(street: Path, tmp_
     code, text = call(*words, "--force")
     assert code == 0, text
     assert load(tmp_path / "small").proof.holds
+
+
+def test_train_and_import_replace_a_model_but_none_that_was_pruned_or_trained_further(street: Path, tmp_path: Path):
+    words = ("train", street / "prepared", "--model", "mf", "--set", "dim=4", "--epochs", 1, "-o", tmp_path / "a")
+    assert call(*words)[0] == call(*words)[0] == 0
+    assert call("finetune", tmp_path / "a", "--epochs", 1)[0] == 0
+    torch.save(load(tmp_path / "a").model.state_dict(), tmp_path / "m.pt")
+    assert call("apply", street / "big", street / "plan.json", "-o", tmp_path / "small")[0] == 0
+    for out, why in (("a", "trained further (finetune of 1 epoch)"), ("small", "a model that was pruned")):
+        for asked in (words[:-1], ("import", tmp_path / "m.pt", "-o")):
+            before = (tmp_path / out / "manifest.json").read_bytes()
+            code, text = call(*asked, tmp_path / out)
+            assert (code, why in text, "--force" in text) == (2, True, True), text
+            assert (tmp_path / out / "manifest.json").read_bytes() == before
+    code, text = call(*words[:-1], tmp_path / "small", "--force")
+    assert code == 0, text
+    assert load(tmp_path / "small").plan is None
+    code, text = call("import", tmp_path / "m.pt", "-o", tmp_path / "a", "--force")
+    assert code == 0, text
+
+
+def test_finetune_replaces_what_came_from_the_same_model_and_no_other(street: Path, tmp_path: Path):
+    assert call("apply", street / "big", street / "plan.json", "-o", tmp_path / "small")[0] == 0
+    words = ("finetune", tmp_path / "small", "--epochs", 1, "-o")
+    assert call(*words, tmp_path / "tuned")[0] == call(*words, tmp_path / "tuned")[0] == 0
+    assert [work.what for work in take(tmp_path / "tuned").works] == ["finetune"]
+    assert call("train", street / "prepared", "--model", "mf", "--epochs", 1, "-o", tmp_path / "other")[0] == 0
+    code, text = call(*words, tmp_path / "other")
+    assert (code, "a model that was not pruned" in text, "--force" in text) == (2, True, True)
+    assert call(*words, tmp_path / "tuned")[0] == 0
+    code, text = call("finetune", tmp_path / "tuned", "--epochs", 1, "-o", tmp_path / "small")
+    assert (code, "did not come from" in text) == (2, True)
+    code, text = call(*words, tmp_path / "other", "--force")
+    assert code == 0, text
+    assert load(tmp_path / "other").plan == load(tmp_path / "small").plan

@@ -15,9 +15,10 @@ from recprune.errors import DataError
 if TYPE_CHECKING:
     from recprune.training.options import FitOptions
 
-__all__ = ["Common", "Data", "K", "Model", "Out", "Own", "Threads", "Training", "settings"]
+__all__ = ["Common", "Data", "Force", "K", "Model", "Out", "Own", "Threads", "Training", "settings"]
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Where the result goes.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace whatever model stands in the folder --out.")]
 Data = Annotated[
     Path | None,
     typer.Option("--data", help="Folder that `prepare` made. Default: the one the model was trained on."),

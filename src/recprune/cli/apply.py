@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from recprune.cli._guard import Answer
-from recprune.cli._options import Common, Data, Model, Out, Own
+from recprune.cli._options import Common, Data, Force, Model, Out, Own
 from recprune.cli._progress import stage
 
 __all__ = ["apply"]
@@ -23,7 +23,7 @@ def apply(
     common: Common,
     data: Data = None,
     own: Own = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace whatever model stands in the folder --out.")] = False,
+    force: Force = False,
 ) -> Answer:
     """Cut a model as a plan says, prove it against the masked one, and write the smaller model.
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from recprune.cli._guard import Answer
-from recprune.cli._options import Common, Data, Model, Own, Training
+from recprune.cli._options import Common, Data, Force, Model, Own, Training
 from recprune.cli._progress import stage
 from recprune.errors import DataError
 
@@ -45,12 +45,16 @@ def finetune(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Where the result goes. Default: in the model's place.")
     ] = None,
+    force: Force = False,
 ) -> Answer:
     """Train a smaller model further; on validation it never ends worse than it began.
+
+    A model in the folder --out is replaced where it came from this one; another stays, unless --force is said.
 
     Under torchrun its workers train it together: torchrun --nproc-per-node 4 -m recprune finetune ...
     """
     from recprune.cli._show import pairs
+    from recprune.recipe.in_the_way import other_tuned
     from recprune.recipe.restrict import renumbering
     from recprune.recipe.shelf import Work, free, put, take
     from recprune.recipe.stages import epochs, silent
@@ -60,6 +64,8 @@ def finetune(
     from recprune.training.together import joined
 
     free(out or model)
+    if out is not None and not force:
+        other_tuned(out, model)
     shelved, options = take(model, own, data), training.options(common.seed, TUNING)
     split = shelved.split(data)
     larger = [take(folder, own, data) for folder in teacher or ()]

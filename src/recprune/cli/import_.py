@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from recprune.cli._guard import Answer
-from recprune.cli._options import Common, Data, Out, settings
+from recprune.cli._options import Common, Data, Force, Out, settings
 from recprune.errors import DataError
 
 __all__ = ["import_"]
@@ -50,13 +50,17 @@ def import_(
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="Of a .yaml of FuxiCTR: which of its data sets.")
     ] = None,
+    force: Force = False,
 ) -> Answer:
     """Read a foreign file in a process of its own, which runs none of its code, and store its tensors.
+
+    A model in the folder --out is replaced, but one that was pruned or trained further stays, unless --force is said.
 
     A .yaml configuration of RecBole or FuxiCTR says where a log lies and how it is split: that is prepared.
     """
     from recprune.cli._show import pairs, table
     from recprune.importing.run import UNKNOWN, import_file
+    from recprune.recipe.in_the_way import other_work
     from recprune.recipe.shelf import free
 
     if path.suffix in (".yaml", ".yml"):
@@ -64,6 +68,8 @@ def import_(
     if path.suffix in LOGS:
         raise DataError(f"{path} is a log, no model's weights: `recprune prepare {path} -o prepared/` reads it")
     free(out)
+    if not force:
+        other_work(out)
     vocabularies, made, notes = {}, None, {}
     if model is not None:
         from recprune.data.store import load_split

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from recprune.cli._guard import Answer
-from recprune.cli._options import Common, Out, Training, settings
+from recprune.cli._options import Common, Force, Out, Training, settings
 from recprune.cli._progress import stage
 
 __all__ = ["train"]
@@ -39,14 +39,17 @@ def train(
             help="Under torchrun, tables above this size, as 1GB, lie in shards with the workers.",
         ),
     ] = None,
+    force: Force = False,
 ) -> Answer:
     """Train a recommender on prepared data; it stops when validation no longer improves.
 
+    A model in the folder --out is replaced, but one that was pruned or trained further stays, unless --force is said.
     Under torchrun its workers train it together: torchrun --nproc-per-node 4 -m recprune train ...
     """
     from recprune.cli._budget import read_bytes
     from recprune.cli._show import pairs
     from recprune.data.store import load_split
+    from recprune.recipe.in_the_way import other_work
     from recprune.recipe.shelf import Shelved, Work, free, put
     from recprune.recipe.stages import silent
     from recprune.recipe.train import train
@@ -56,6 +59,8 @@ def train(
     best = None if tuned is None else Tuned.read(tuned)
     options = training.options(common.seed, best.options if best else None)
     free(out)
+    if not force:
+        other_work(out)
     split = load_split(data)
     name = model or (best.model if best else "ease")
     chosen = {**(best.settings if best and name == best.model else {}), **settings(setting or ())}

@@ -1,17 +1,21 @@
-"""What stands where a cut model is to be written, when it is not what the same cut would give."""
+"""What stands where a model is to be written, when more would be lost than the same command gives again."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
+from recprune import artifact
 from recprune.artifact.writing import checksum
 from recprune.errors import ArtifactError
 from recprune.planning.plan import Plan
 from recprune.recipe.shelf import Shelved, take
 
-__all__ = ["other_cut"]
+__all__ = ["other_cut", "other_tuned", "other_work", "same_weights"]
 
 
 def other_cut(
@@ -40,6 +44,48 @@ def same_weights(there: Shelved, made: nn.Module) -> None:
         raise _refused(there.folder, "a model of this plan with other weights")
 
 
+def other_work(folder: Path) -> None:
+    """Raises ArtifactError where a new model would replace one that was pruned, or trained again after its first
+    training: that took several commands. A model as it was trained or imported is replaced."""
+    said = _said(folder)
+    if said is None:
+        return
+    if "plan.json" in said["files"]:
+        raise _refused(folder, "a model that was pruned")
+    works = _works(said)
+    if len(works) > 1:
+        raise _refused(folder, f"a model that was trained further ({', '.join(works[1:])})")
+
+
+def other_tuned(folder: Path, whole: Path) -> None:
+    """Raises ArtifactError where what `whole` becomes by more training would replace a model that is not what it became
+    by that before."""
+    there, here = _said(folder), _said(whole)
+    if there is None or here is None or folder.resolve() == whole.resolve():
+        return
+    plans = [said["files"].get("plan.json", {}).get("sha256") for said in (there, here)]
+    if plans[0] != plans[1]:
+        raise _refused(folder, "a model of another plan" if plans[0] else "a model that was not pruned")
+    if there["notes"].get("works", [])[: len(_works(here))] != here["notes"].get("works", []):
+        raise _refused(folder, f"a model that did not come from {whole}")
+
+
+def _said(folder: Path) -> dict[str, Any] | None:
+    """What the model in a folder says of itself; None where there is none, or it cannot be read."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return None
+    try:
+        return artifact.inspect(folder)
+    except ArtifactError:
+        return None
+
+
+def _works(said: Mapping[str, Any]) -> list[str]:
+    """The trainings of a model, in words."""
+    works = said["notes"].get("works", [])
+    return [f"{w['what']} of {w['epochs']:,} epoch{'s' * (w['epochs'] != 1)}" for w in works]
+
+
 def _other(there: Shelved, whole: Shelved, plan: Plan) -> str:
     """What is another than the cut of `whole` by the plan; empty where it is that."""
     if there.plan is None:
@@ -50,7 +96,7 @@ def _other(there: Shelved, whole: Shelved, plan: Plan) -> str:
         return ""
     further = there.works[len(whole.works) :]
     if there.works[: len(whole.works)] == whole.works and further:
-        said = ", ".join(f"{work.what} of {work.epochs:,} epoch{'s' * (work.epochs != 1)}" for work in further)
+        said = ", ".join(_works({"notes": {"works": [asdict(work) for work in further]}}))
         return f"a model of this plan that was trained after it was cut ({said})"
     return f"a model of this plan that was cut from another training than that of {whole.folder}"
 
