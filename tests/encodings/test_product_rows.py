@@ -73,6 +73,20 @@ def test_what_training_sees_first_is_what_is_stored_but_for_what_books_are_round
     assert float((again - matrix).norm()) <= float((value - matrix).norm()) * 1.001
 
 
+def test_books_and_codes_follow_rows_that_move():
+    matrix = clustered()
+    value, kept = ProductRows.nearest(matrix, m=4)
+    first = value.clone()
+    moved = 1.2 * matrix
+    off = []
+    for _ in range(40):
+        found, kept = ProductRows.nearest(moved, kept, m=4)
+        off.append(float((found - moved).norm()))
+    assert off[-1] < 0.5 * off[0]
+    assert off[-1] < 1.5 * float((ProductRows.encode(moved, m=4).dense() - moved).norm())
+    assert torch.equal(value, first)
+
+
 def test_zero_stays_zero_and_groups_of_unlike_sizes_cover_all_columns():
     matrix = clustered(columns=7)
     matrix[5] = 0
