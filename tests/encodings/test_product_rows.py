@@ -79,11 +79,11 @@ def test_books_and_codes_follow_rows_that_move():
     first = value.clone()
     moved = 1.2 * matrix
     off = []
-    for _ in range(40):
+    for _ in range(64):
         found, kept = ProductRows.nearest(moved, kept, m=4)
         off.append(float((found - moved).norm()))
-    assert off[-1] < 0.5 * off[0]
-    assert off[-1] < 1.5 * float((ProductRows.encode(moved, m=4).dense() - moved).norm())
+    assert off[-1] < 0.1 * off[0]
+    assert off[-1] < 2 * float((ProductRows.encode(moved, m=4).dense() - moved).norm())
     assert torch.equal(value, first)
 
 
