@@ -6,17 +6,18 @@ Settings are chosen on validation (benchmarks/recipes_sequences.py), one try at 
 
 Models are judged on test once each, by one evaluator. What was measured is kept under benchmarks/runs, so that an
 interrupted run goes on; `--models item_knn sasrec` measures those alone, beside what the table has of others already,
-and prunes nothing. RECPRUNE_DEVICE=cuda trains, prunes and judges on a graphics card; times of a request are of the
-processor all the same. RecBole's models stand beside ours where benchmarks/sequences_peers.py judged them (among
---models, as `recbole`).
+and prunes nothing; `--shares 5 10` prunes to those shares alone. RECPRUNE_DEVICE=cuda trains, prunes and judges on a
+graphics card; times of a request are of the processor all the same. RecBole's models stand beside ours where
+benchmarks/sequences_peers.py judged them (among --models, as `recbole`).
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -37,12 +38,14 @@ __all__ = ["main", "tried"]
 SHARES = (5, 10, 20, 50)
 
 
-def main(names: list[str], models: list[str] | None = None) -> None:
-    """Measure the sets of those names, all where none is named; of models those that are named, before pruning."""
+def main(names: Sequence[str], models: Sequence[str] | None = None, shares: Sequence[int] | None = None) -> None:
+    """Measure the sets of those names, all where none is named; of models those that are named, before pruning; where
+    shares are named, the best model in those of its bytes alone."""
     for name in names or list(SETS):
-        before(name, SETS[name], models)
+        if not shares:
+            before(name, SETS[name], models)
         if not models:
-            after(name, SETS[name])
+            after(name, SETS[name], shares or SHARES)
 
 
 def tried(name: str, label: str, *settings: str, seed: int = 0) -> dict[str, float | None]:
@@ -58,7 +61,7 @@ def tried(name: str, label: str, *settings: str, seed: int = 0) -> dict[str, flo
     return said
 
 
-def before(name: str, data: SequenceData, models: list[str] | None = None) -> None:
+def before(name: str, data: SequenceData, models: Sequence[str] | None = None) -> None:
     """The models as they are, beside what is published, and beside those of RecBole that were judged before. The
     rows of models that are not measured now stay as they are in the table."""
     now: dict[str, list[object]] = {
@@ -103,14 +106,14 @@ def row(label: str, found: list[dict[str, Any]], data: SequenceData) -> list[obj
     return [label, *cells(found, data), spread(found, data), seconds]
 
 
-def after(name: str, data: SequenceData) -> None:
+def after(name: str, data: SequenceData, shares: Sequence[int]) -> None:
     """The best model in a fraction of its bytes, beside its rivals."""
     all_seeds, recipe = seeds(data.models[data.best]), data.models[data.best]
     base = [one(name, data, data.best, seed) for seed in all_seeds]
     rows: list[list[object]] = [[data.best, *cells(base, data), None, None]]
     notes = ["Standard errors are of one seed's paired difference over all cases, in the mean over the seeds"]
     fast: dict[str, Stored] = {data.best: kept(name, data, data.best, all_seeds[0])}
-    for share in SHARES:
+    for share in shares:
         label = f"1/{share}"
         makes = [partial(pruned, name, data, recipe, share, seed) for seed in all_seeds]
         try:
@@ -143,7 +146,7 @@ def after(name: str, data: SequenceData) -> None:
         ],
         [[*row, *told(speed.get(str(row[0])))] for row in rows],
         [*notes, *data.notes],
-        name,
+        name if shares is SHARES else f"{name} --shares {' '.join(str(share) for share in shares)}",
     )
 
 
@@ -208,5 +211,11 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--try"]:
         tried(*sys.argv[2:])
     else:
-        place = sys.argv.index("--models") if "--models" in sys.argv else len(sys.argv)
-        main(sys.argv[1:place], sys.argv[place + 1 :])
+        asked = argparse.ArgumentParser(prog="python -m benchmarks.sequences")
+        asked.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(SETS)}; all without")
+        asked.add_argument("--models", nargs="+", metavar="MODEL", help="before pruning, these alone")
+        asked.add_argument("--shares", nargs="+", metavar="N", type=int, help="the small table of 1/N alone")
+        found = asked.parse_args()
+        if not set(found.names) <= set(SETS):
+            asked.error(f"sets are {', '.join(SETS)}")
+        main(**vars(found))

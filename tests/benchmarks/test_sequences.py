@@ -161,3 +161,17 @@ def test_rows_of_models_that_are_not_named_stay(small):
     sequences.main(["users"], ["popularity", "gru4rec"])
     assert read()["rows"][:-1] == first
     assert not any(note.startswith("Measured in an earlier run") for note in read()["notes"])
+
+
+def test_shares_that_are_named_are_pruned_to_alone(small):
+    sequences.main(["users"], shares=[3])
+    table = json.loads((small / "results" / "sequences_small_users.json").read_text())
+    assert table["command"].endswith("benchmarks.sequences users --shares 3")
+    assert [row[0] for row in table["rows"]] == [
+        "sasrec",
+        "1/3",
+        "1/3, same size from scratch",
+        "int8 alone",
+        "int4 alone",
+    ]
+    assert not (small / "results" / "sequences_users.json").exists()
