@@ -163,7 +163,8 @@ def test_rows_of_models_that_are_not_named_stay(small):
     assert not any(note.startswith("Measured in an earlier run") for note in read()["notes"])
 
 
-def test_shares_that_are_named_are_pruned_to_alone(small):
+def test_shares_that_are_named_are_pruned_to_alone(small, monkeypatch):
+    monkeypatch.setattr(sequences, "times", lambda *_: {})
     sequences.main(["users"], shares=[3])
     table = json.loads((small / "results" / "sequences_small_users.json").read_text())
     assert table["command"].endswith("benchmarks.sequences users --shares 3")

@@ -55,6 +55,13 @@ def test_without_room_nothing_changes(found):
     assert after(found, bytes_of(found, CHEAPEST)) == CHEAPEST
 
 
+def test_groups_grow_where_the_step_before_is_of_another_kind(found):
+    steps = [STEPS[0], Step("item.weight", "product_rows(m=4,b=8)", 5.0, 8_000)]
+    limit = bytes_of(found, {"item.weight": "product_rows(m=6,b=8)"}) + 500
+    plan = Plan(found, {}, Budget(bytes=limit), encodings={"item.weight": "product_rows(m=4,b=8)"})
+    assert filled(plan, steps).encodings == {"item.weight": "product_rows(m=6,b=8)"}
+
+
 @pytest.mark.parametrize("m", [5, 6, 7])
 def test_groups_grow_as_far_as_there_is_room_for(found, m):
     wanted = {"item.weight": f"product_rows(m={m},b=8)", "fc.weight": "int8_rows"}

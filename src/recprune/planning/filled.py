@@ -17,8 +17,8 @@ def filled(plan: Plan, steps: Sequence[Step]) -> Plan:
 
     Steps are large, so that a plan that takes them one after the other stays below its budget: here the last step of a
     tensor that costs most a byte is taken back where the plan still meets the budget, then the next, until none can be;
-    one that costs nothing is not. Between two numbers of groups (`product_rows(m=8)` and `(m=12)`) it is taken back in
-    part. What leaves stays out.
+    one that costs nothing is not. Of an encoding with groups (`product_rows(m=8)`) it is taken back in part, by as many
+    groups more as there is room for. What leaves stays out.
     """
     while True:
         found = next(_nearer(plan, steps), None)
@@ -33,19 +33,17 @@ def _nearer(plan: Plan, steps: Sequence[Step]) -> Iterator[Plan]:
     for step in sorted(last, key=lambda s: (-s.price, s.tensor)):
         mine = [one.encoding for one in steps if one.tensor == step.tensor]
         before = mine[mine.index(step.encoding) - 1] if step.encoding != mine[0] else ""
-        for encoding in [before, *_between(step.encoding, before)]:
+        for encoding in [before, *_between(step.encoding, plan.survey.shapes[step.tensor][1])]:
             rest = {tensor: text for tensor, text in plan.encodings.items() if tensor != step.tensor}
             nearer = replace(plan, encodings={**rest, step.tensor: encoding} if encoding else rest)
             if nearer.meets(plan.budget):
                 yield nearer
 
 
-def _between(less: str, more: str) -> list[str]:
-    """Encodings between two that differ by their number of groups alone, the nearest to `more` first."""
-    if not more:
+def _between(less: str, columns: int) -> list[str]:
+    """The encoding with more groups, most first, where it has groups."""
+    few = spelled(less)
+    groups = few.options.get("m")
+    if groups is None:
         return []
-    few, many = spelled(less), spelled(more)
-    groups = few.options.get("m"), many.options.get("m")
-    if few.kind is not many.kind or groups[0] is None or groups[1] is None:
-        return []
-    return [str(replace(few, options={**few.options, "m": m})) for m in range(groups[1] - 1, groups[0], -1)]
+    return [str(replace(few, options={**few.options, "m": m})) for m in range(columns, groups, -1)]
