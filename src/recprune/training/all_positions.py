@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,40 @@ CALL = 1024
 BLOCK = 2**25
 """Scores that are held at once (128 MB)."""
 
+Loss = Callable[[Tensor, torch.Generator], Tensor]
+"""Of the windows of a batch."""
+
 Parts = list[tuple[Tensor, int]]
 """Windows that are computed together, and the first place of the longest, from the end."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Windows:
+    """shown and wanted (n, length): items, and what comes next at each place; lengths (n,): of what is there."""
+
+    shown: Tensor
+    wanted: Tensor
+    lengths: Tensor
+
+    def alike(self, loss: Tensor, rows: Tensor, terms: int) -> Tensor:
+        """A mean over the terms of a batch as their sum over the terms that a batch has in the mean."""
+        each = float(torch.count_nonzero(self.wanted)) / max(len(self.wanted), 1)
+        return loss * (terms / (each * len(rows)))
+
+    def parts(self, rows: Tensor, whole: bool = False) -> Parts:
+        """The rows of a batch, in parts of about one length; in one where all workers have to ask for the same."""
+        apart = _apart(rows, self.lengths[rows], whole)
+        return [(part, -int(self.lengths[part].max())) for part in apart]
+
+    def states(self, model: Any, read: Tensor, parts: Parts) -> Tensor:
+        """(places, dim): what a model that reads `read` looks for wherever something is wanted."""
+        there = ((part, first, self.wanted[part, first:] > 0) for part, first in parts)
+        return torch.cat([model.states(read[part, first:])[some] for part, first, some in there])
+
+    def targets(self, parts: Parts) -> Tensor:
+        """(places,) what comes next there."""
+        found = [self.wanted[part, first:] for part, first in parts]
+        return torch.cat([target[target > 0] for target in found])
 
 
 def learns_all_positions(model: Any) -> bool:
@@ -60,76 +93,70 @@ def position_samples(
     """
     histories, where = data.histories(), device_of(model)
     shown, wanted, moments = _windows(histories, sequence_length(model))
-    sum_of, lengths = checksum([shown, wanted]), shown.shape[1] - ((shown > 0) | (wanted > 0)).int().argmax(1)
-    shown, wanted = shown.to(where), wanted.to(where)
-
-    each = float(torch.count_nonzero(wanted)) / max(len(wanted), 1)
-
-    def alike(loss: Tensor, rows: Tensor, terms: int) -> Tensor:
-        return loss * (terms / (each * len(rows)))
-
-    def parts(rows: Tensor, whole: bool = False) -> Parts:
-        apart = _apart(rows, lengths[rows], whole)
-        return [(part, -int(lengths[part].max())) for part in apart]
-
-    def states(of: Any, read: Tensor, rows: Parts) -> Tensor:
-        found = [of.states(read[part, first:])[wanted[part, first:] > 0] for part, first in rows]
-        return torch.cat(found)
-
-    def targets(rows: Parts) -> Tensor:
-        found = [wanted[part, first:] for part, first in rows]
-        return torch.cat([target[target > 0] for target in found])
-
-    def answers(rows: Tensor) -> tuple[Tensor, Tensor, Tensor | ShardedEmbedding]:
-        """(n, dim) states, (n,) targets, (n_items, dim); or the table that lies in shards."""
-        with parametrize.cached():
-            items = _parted(model) or model.catalogue()
-            apart = parts(rows, isinstance(items, ShardedEmbedding))
-            return states(model, shown, apart), targets(apart), items
-
+    lengths = shown.shape[1] - ((shown > 0) | (wanted > 0)).int().argmax(1)
+    sum_of, all_ = checksum([shown, wanted]), _Windows(shown.to(where), wanted.to(where), lengths)
     if teacher is not None:
-        taught, theirs = teacher, _as_taught(data, teacher, moments).to(where)
-        spaces = (Workspace.on(where), Workspace.on(where), Workspace.on(where))
-        with torch.no_grad(), teacher.at_rest():
-            catalogue = teacher.of_mine(teacher.model.catalogue().T).T.contiguous()
-
-        def learned(rows: Tensor, _: torch.Generator) -> Tensor:
-            apart = parts(rows)
-            with torch.no_grad():
-                said = states(taught.model, theirs, apart)
-            with parametrize.cached():
-                found, target, items = states(model, shown, apart), targets(apart), model.catalogue()
-            total, n = found.new_zeros(()), len(target)
-            for some in _blocks(n, len(items)):
-                pair = said[some], catalogue
-                loss = taught_softmax_of_all(
-                    found[some], items, target[some], pair, taught.share, taught.temperature, spaces
-                )
-                total = total + len(target[some]) * loss
-            return alike(total / n, rows, n)
-
+        learned = _taught(model, all_, teacher, _as_taught(data, teacher, moments).to(where))
         return Samples(len(shown), learned, sum_of)
     if loss == "softmax":
-        space = Workspace.on(where)
+        return Samples(len(shown), _full(model, all_), sum_of)
+    return Samples(len(shown), _sampled(model, all_, histories, options), sum_of)
 
-        def full(rows: Tensor, _: torch.Generator) -> Tensor:
-            found, target, items = answers(rows)
-            return alike(_softmax(found, target, items, space), rows, len(target))
 
-        return Samples(len(shown), full, sum_of)
-    log_q, draw = sampler(histories, options.popularity, where)
-    rooms = Workspace.on(where)
+def _full(model: Any, all_: _Windows) -> Loss:
+    space = Workspace.on(all_.shown.device)
+
+    def full(rows: Tensor, _: torch.Generator) -> Tensor:
+        found, target, items = _answers(model, all_, rows)
+        return all_.alike(_softmax(found, target, items, space), rows, len(target))
+
+    return full
+
+
+def _sampled(model: Any, all_: _Windows, histories: Histories, options: FitOptions) -> Loss:
+    where = all_.shown.device
+    (log_q, draw), space = sampler(histories, options.popularity, where), Workspace.on(where)
 
     def sampled(rows: Tensor, generator: torch.Generator) -> Tensor:
-        found, target, items = answers(rows)
-        drawn = draw((options.negatives,), generator)
+        found, target, items = _answers(model, all_, rows)
+        drawn, n = draw((options.negatives,), generator), len(target)
         both = torch.cat([target, drawn])
         some = items(both) if isinstance(items, ShardedEmbedding) else items[both]
-        pair, n = (target, drawn), len(target)
-        loss = softmax_of_some(found, some[:n], some[n:], log_q[drawn], pair, rooms)
-        return alike(loss, rows, len(target))
+        loss = softmax_of_some(found, some[:n], some[n:], log_q[drawn], (target, drawn), space)
+        return all_.alike(loss, rows, n)
 
-    return Samples(len(shown), sampled, sum_of)
+    return sampled
+
+
+def _answers(model: Any, all_: _Windows, rows: Tensor) -> tuple[Tensor, Tensor, Tensor | ShardedEmbedding]:
+    """(n, dim) states, (n,) targets, (n_items, dim); or the table that lies in shards."""
+    with parametrize.cached():
+        items = _parted(model) or model.catalogue()
+        parts = all_.parts(rows, isinstance(items, ShardedEmbedding))
+        return all_.states(model, all_.shown, parts), all_.targets(parts), items
+
+
+def _taught(model: Any, all_: _Windows, teacher: Teacher, read: Tensor) -> Loss:
+    """read: what is shown, in the codes of the teacher."""
+    one, two, three = (Workspace.on(read.device) for _ in range(3))
+    with torch.no_grad(), teacher.at_rest():
+        catalogue = teacher.of_mine(teacher.model.catalogue().T).T.contiguous()
+
+    def learned(rows: Tensor, _: torch.Generator) -> Tensor:
+        parts = all_.parts(rows)
+        with torch.no_grad():
+            said = all_.states(teacher.model, read, parts)
+        with parametrize.cached():
+            items, found = model.catalogue(), all_.states(model, all_.shown, parts)
+        target = all_.targets(parts)
+        total, n = found.new_zeros(()), len(target)
+        for some in _blocks(n, len(items)):
+            given, weigh = (said[some], catalogue), (teacher.share, teacher.temperature)
+            loss = taught_softmax_of_all(found[some], items, target[some], given, *weigh, (one, two, three))
+            total = total + len(target[some]) * loss
+        return all_.alike(total / n, rows, n)
+
+    return learned
 
 
 def can_teach(teacher: Teacher, model: Any, loss: str) -> bool:
