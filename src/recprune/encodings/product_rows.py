@@ -51,6 +51,10 @@ class ProductRows(Codes):
     centres: Tensor
     words: Tensor
 
+    def __init__(self, parts: Mapping[str, Tensor]) -> None:
+        super().__init__(parts)
+        self._places = 1 + _owners(_bounds(self.like.shape[1], {"m": self.codes.shape[1] - 1}))
+
     @classmethod
     def layout(cls, rows: int, columns: int, value: torch.dtype, **options: int) -> Layout:
         """Codes and both books."""
@@ -110,11 +114,10 @@ class ProductRows(Codes):
 
     def numbers(self, pick: Pick, dtype: torch.dtype) -> Tensor:
         """Centre plus words."""
-        codes = pick(self.codes).long()
-        groups = _bounds(self.like.shape[1], {"m": codes.shape[1] - 1})
-        places = codes[:, 1:][:, _owners(groups).to(codes.device)]
+        codes = pick(self.codes)
+        places = codes.index_select(1, self._places.to(codes.device)).long()
         centres, words = self.books(dtype)
-        return centres.index_select(0, codes[:, 0]) + words.gather(0, places)
+        return centres.index_select(0, codes[:, 0].long()) + words.gather(0, places)
 
     def books(self, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
         """(256, columns) centres and words as they count."""
