@@ -147,3 +147,13 @@ def test_an_encoding_without_books_takes_no_notice():
     matrix = clustered()
     told = replace(spelled("int4_rows"), used=torch.ones(900))
     assert torch.equal(told.encode(matrix).dense(), spelled("int4_rows").encode(matrix).dense())
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("shape", [(7,), (1, 7), (3, 7), (9, 7), (2, 2, 7)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_products_of_few_and_of_many_queries_are_those_of_the_decoded_rows(bits, shape, dtype):
+    codes = ProductRows.encode(clustered(columns=7).to(dtype), m=3, b=bits)
+    x = torch.randn(*shape, generator=torch.Generator().manual_seed(5), dtype=dtype)
+    for one in (x, x.clone().requires_grad_()):
+        assert torch.allclose(codes.multiply(one), x @ codes.dense().T, rtol=1e-4, atol=1e-5)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recprune.encodings.codes import Codes, Layout, Pick
+from recprune.encodings.codes import Codes, Layout, Pick, is_graph
 from recprune.errors import SurgeryError
 
 __all__ = ["ProductRows"]
@@ -27,6 +27,8 @@ LEARNED = 32_768
 """Rows that words are learned from, at most."""
 TRIED = (1 / 2, 3 / 8, 1 / 4, 3 / 16, 1 / 8, 3 / 32, 1 / 16, 1 / 32)
 """Groups that a plan tries, a column."""
+FEW = 4
+"""Queries at a time for which a row is no product, but a sum of products with the books."""
 SELDOM = 0.5
 """What a row that was never looked up counts, beside 1 for one lookup."""
 
@@ -118,6 +120,21 @@ class ProductRows(Codes):
         places = codes.index_select(1, self._places.to(codes.device)).long()
         centres, words = self.books(dtype)
         return centres.index_select(0, codes[:, 0].long()) + words.gather(0, places)
+
+    def multiply(self, x: Tensor) -> Tensor:
+        """As of all codes; for few queries products with the books are found once, and a row is a sum of m + 1 of them
+        (Jégou et al. 2011, section III.A)."""
+        flat, groups = x.reshape(-1, self.like.shape[1]), self.codes.shape[1]
+        if len(flat) > FEW or is_graph() or (torch.is_grad_enabled() and flat.requires_grad):
+            return super().multiply(x)
+        centres, words = self.books(flat.dtype)
+        products = flat.new_zeros(len(flat), WORDS, groups)
+        products.index_add_(2, self._places.to(flat.device), flat[:, None] * words)
+        products[:, :, 0] = flat @ centres.T
+        first = torch.arange(0, groups * WORDS, WORDS, dtype=torch.int32, device=flat.device)
+        places = (self.codes.int() + first).flatten()
+        found = products.mT.reshape(len(flat), -1).index_select(1, places).view(len(flat), -1, groups).sum(2)
+        return found.reshape(*x.shape[:-1], len(self.codes))
 
     def books(self, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
         """(256, columns) centres and words as they count."""
