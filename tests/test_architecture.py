@@ -31,7 +31,7 @@ SEES: dict[str, set[str]] = {
     "kernels": BASE | {"encodings"},
     "doctor": BASE | {"kernels"},
     "evaluation": BASE | {"data", "encodings", "models", "kernels"},
-    "training": BASE | {"data", "encodings", "models", "evaluation"},
+    "training": BASE | {"data", "encodings", "models", "evaluation", "kernels"},
     "large": BASE | {"data"},
     "importing": BASE | {"data", "tracing", "artifact"},
     "artifact": BASE
