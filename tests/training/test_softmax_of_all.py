@@ -120,3 +120,14 @@ def test_a_teacher_in_half_precision_is_near():
         found.append((float(loss.detach()), t.grad))
     assert found[1][0] == pytest.approx(found[0][0], abs=0.05)
     assert float((found[1][1] - found[0][1]).norm() / found[0][1].norm()) < 0.03
+
+
+@pytest.mark.parametrize("kernels", [None, "numpy"])
+def test_factors_of_float64_are_multiplied_in_half_precision_where_that_is_asked_for(monkeypatch, kernels):
+    monkeypatch.setenv("RECPRUNE_KERNELS", kernels or dispatch.which())
+    one, other = factors(), factors()
+    near, exact = softmax_of_all(*one, 0.5, Workspace(half=True)), plain(*other, 0.5)
+    near.backward()
+    exact.backward()
+    assert float(near.detach()) == pytest.approx(float(exact.detach()), abs=0.03)
+    assert float((one[1].grad - other[1].grad).norm() / other[1].grad.norm()) < 0.03

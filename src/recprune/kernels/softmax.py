@@ -17,7 +17,7 @@ def softmax_rows(
     """(rows,) log sum exp of scale * scores + shift; the scores (rows, columns) become weights[:, None] * softmax of
     that, in place. The first column, of the unknown item, is none of them and becomes 0; with out=0 all columns count.
 
-    scores: contiguous float32 or bfloat16; weights (rows,) and shift (columns,) float32. A row with a score that is no
+    scores: contiguous float32 or bfloat16; weights (rows,); shift (columns,). A row with a score that is no
     number, or whose largest one is infinite, is not a number in the end; one of -inf alone has no shares. None, and
     nothing done, where no kernel does it: other types or devices, threads of torch that together are faster, or no
     kernel is compiled.
@@ -29,7 +29,9 @@ def softmax_rows(
     logs = torch.empty(len(scores))
     numbers = scores.detach().view(torch.uint16) if scores.dtype is torch.bfloat16 else scores.detach()
     more = None if shift is None else F.pad(shift.detach().float(), (0, -scores.shape[1] % LANES)).numpy()
-    native[0].softmax_rows(native[1], numbers.numpy(), scale, more, out, weights.contiguous().numpy(), logs.numpy())
+    native[0].softmax_rows(
+        native[1], numbers.numpy(), scale, more, out, weights.float().contiguous().numpy(), logs.numpy()
+    )
     return logs
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -52,9 +52,9 @@ def other_work(folder: Path) -> None:
         return
     if "plan.json" in said["files"]:
         raise _refused(folder, "a model that was pruned")
-    works = _works(said)
+    works = said["notes"].get("works", [])
     if len(works) > 1:
-        raise _refused(folder, f"a model that was trained further ({', '.join(works[1:])})")
+        raise _refused(folder, f"a model that was trained further ({_words(works[1:])})")
 
 
 def other_tuned(folder: Path, whole: Path) -> None:
@@ -66,7 +66,8 @@ def other_tuned(folder: Path, whole: Path) -> None:
     plans = [said["files"].get("plan.json", {}).get("sha256") for said in (there, here)]
     if plans[0] != plans[1]:
         raise _refused(folder, "a model of another plan" if plans[0] else "a model that was not pruned")
-    if there["notes"].get("works", [])[: len(_works(here))] != here["notes"].get("works", []):
+    after, before = (said["notes"].get("works", []) for said in (there, here))
+    if after[: len(before)] != before:
         raise _refused(folder, f"a model that did not come from {whole}")
 
 
@@ -80,10 +81,9 @@ def _said(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def _works(said: Mapping[str, Any]) -> list[str]:
-    """The trainings of a model, in words."""
-    works = said["notes"].get("works", [])
-    return [f"{w['what']} of {w['epochs']:,} epoch{'s' * (w['epochs'] != 1)}" for w in works]
+def _words(works: Sequence[Mapping[str, Any]]) -> str:
+    """Trainings, as a model's folder tells them."""
+    return ", ".join(f"{work['what']} of {work['epochs']:,} epoch{'s' * (work['epochs'] != 1)}" for work in works)
 
 
 def _other(there: Shelved, whole: Shelved, plan: Plan) -> str:
@@ -96,7 +96,7 @@ def _other(there: Shelved, whole: Shelved, plan: Plan) -> str:
         return ""
     further = there.works[len(whole.works) :]
     if there.works[: len(whole.works)] == whole.works and further:
-        said = ", ".join(_works({"notes": {"works": [asdict(work) for work in further]}}))
+        said = _words([asdict(work) for work in further])
         return f"a model of this plan that was trained after it was cut ({said})"
     return f"a model of this plan that was cut from another training than that of {whole.folder}"
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recprune.kernels.softmax import softmax_rows
 
-__all__ = ["Workspace", "products", "scores_of", "softmax_of_all", "taught_softmax_of_all"]
+__all__ = ["Workspace", "products", "scores_of", "shares_of", "softmax_of_all", "taught_softmax_of_all"]
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class _Softmax(torch.autograd.Function):
         scores = scores_of(query, items, space)
         wanted = scores[rows, columns].to(query.dtype) / temperature
         pairs, count = torch.bincount(rows, minlength=len(query)).to(query.dtype), max(len(rows), 1)
-        logs = _shares(scores, 1 / temperature, pairs, space)
+        logs = shares_of(scores, 1 / temperature, pairs, space)
         loss = ((logs * pairs).sum() - wanted.sum()) / count
         scores[rows, columns] -= 1.0
         ctx.save_for_backward(*products(scores, query, items, space, 1 / (temperature * count)))
@@ -115,14 +115,14 @@ class _Taught(torch.autograd.Function):
         soft[:, 0] = scores[:, 0] = 0.0
         wanted = scores[rows, answers].to(query.dtype)
         weight = share * temperature
-        _shares(soft, 1 / temperature, weight * each, spaces[1])
+        shares_of(soft, 1 / temperature, weight * each, spaces[1])
         both = torch.linalg.vecdot(scores, soft).to(query.dtype)
         if temperature == 1:
-            logs = cooler = _shares(scores, 1.0, each, spaces[0])
+            logs = cooler = shares_of(scores, 1.0, each, spaces[0])
         else:
             tempered = spaces[2].room(len(query), len(items), scores).copy_(scores)
-            cooler = _shares(tempered, 1 / temperature, weight * each, spaces[2])
-            logs = _shares(scores, 1.0, (1 - share) * each, spaces[0])
+            cooler = shares_of(tempered, 1 / temperature, weight * each, spaces[2])
+            logs = shares_of(scores, 1.0, (1 - share) * each, spaces[0])
             scores += tempered
         loss: Tensor = ((1 - share) * (logs - wanted) + weight * temperature * cooler - both).sum() / max(len(query), 1)
         scores -= soft
@@ -143,19 +143,21 @@ def scores_of(query: Tensor, items: Tensor, space: Workspace) -> Tensor:
     return torch.mm(query, items.T, out=space.room(len(query), len(items), query))
 
 
-def _shares(scores: Tensor, scale: float, pairs: Tensor, space: Workspace) -> Tensor:
-    """(batch,) log sum exp of scale * scores, and the scores become pairs[:, None] * softmax of that, in place. The
-    unknown item has no share."""
-    logs = softmax_rows(scores, scale, pairs)
+def shares_of(
+    scores: Tensor, scale: float, weights: Tensor, space: Workspace, shift: Tensor | None = None, out: int = 1
+) -> Tensor:
+    """As `softmax_rows`, which does it where it can; else torch does."""
+    logs = softmax_rows(scores, scale, weights, shift=shift, out=out)
     if logs is not None:
         return logs
-    wide = space.wide(scores)
-    wide.mul_(scale)[:, 0] = -torch.inf
-    most = wide.amax(1, keepdim=True)
-    total = wide.sub_(most).exp_().sum(1, keepdim=True)
-    wide.mul_(pairs[:, None] / total)
+    wide = space.wide(scores).mul_(scale)
+    if shift is not None:
+        wide.add_(shift)
+    wide[:, :out] = -torch.inf
+    logs = torch.logsumexp(wide, 1)
+    wide.sub_(torch.where(logs.isneginf(), 0.0, logs)[:, None]).exp_().mul_(weights[:, None])
     scores.copy_(wide)
-    return (total.log() + most).squeeze(1)
+    return logs
 
 
 def products(scores: Tensor, query: Tensor, items: Tensor, space: Workspace, scale: float) -> tuple[Tensor, Tensor]:

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recprune.kernels.softmax import softmax_rows
-from recprune.training.softmax_of_all import Workspace, products, scores_of
+from recprune.training.softmax_of_all import Workspace, products, scores_of, shares_of
 
 __all__ = ["softmax_of_some"]
 
@@ -48,7 +47,7 @@ class _Sampled(torch.autograd.Function):
         positive = (query * answers).sum(1)
         scores = scores_of(query, items, space)
         scores[same(*codes)] = -torch.inf
-        rest = _shares(scores, shift, space).to(query.dtype)
+        rest = shares_of(scores, 1.0, torch.ones_like(positive), space, shift, out=0).to(query.dtype)
         logs = torch.logaddexp(positive, rest)
         mine, theirs = (positive - logs).exp_().sub_(1.0), (rest - logs).exp_()
         n = max(len(query), 1)
@@ -71,16 +70,3 @@ def same(wanted: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor]:
     rows = torch.repeat_interleave(torch.arange(len(wanted), device=wanted.device), number)
     within = torch.arange(len(rows), device=wanted.device) - torch.repeat_interleave(number.cumsum(0) - number, number)
     return rows, places[first[rows] + within]
-
-
-def _shares(scores: Tensor, shift: Tensor, space: Workspace) -> Tensor:
-    """(rows,) log sum exp of scores + shift, and the scores become the softmax of that, in place; zeros where all are
-    -inf."""
-    logs = softmax_rows(scores, 1.0, torch.ones(len(scores)), shift=shift, out=0)
-    if logs is not None:
-        return logs
-    wide = space.wide(scores).add_(shift)
-    logs = torch.logsumexp(wide, 1)
-    wide.sub_(torch.where(logs.isneginf(), 0.0, logs)[:, None]).exp_()
-    scores.copy_(wide)
-    return logs
