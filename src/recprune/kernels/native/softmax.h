@@ -1,26 +1,9 @@
-/* Rows of scores made into shares, in place. Whoever includes this says TARGET, V (a vector of floats), VI (of int32), VH (of
- * uint16), WIDE (lanes of each), FMA(a, b, c) and SHARES (the name of what comes out). */
+/* Rows of scores made into shares, in place. Whoever includes this has included avx512.h, avx2.h or
+ * portable.h before, and says SHARES (the name of what comes out). */
 #include <math.h>
 #include <string.h>
 
-TARGET INLINE V lane(float x) { return x - (V){0}; }
-
-/* e^x for x of 0 or less, 0 below -87: 2^n e^r with |r| <= ln 2 / 2, and six terms of the series, which are wrong by less than 2^-22. */
-TARGET INLINE V power_of_e(V x)
-{
-    const VI low = x < lane(-87);
-    x = (V)(((VI)x & ~low) | ((VI)lane(-87) & low));
-    const V n = FMA(x, lane(0x1.715476p+0f), lane(0x1.8p23f)) - lane(0x1.8p23f);
-    const V r = FMA(n, lane(-0x1.7f7d1cp-20f), FMA(n, lane(-0x1.62e4p-1f), x));
-    V sum = lane(1 / 720.0f);
-    sum = FMA(sum, r, lane(1 / 120.0f));
-    sum = FMA(sum, r, lane(1 / 24.0f));
-    sum = FMA(sum, r, lane(1 / 6.0f));
-    sum = FMA(sum, r, lane(0.5f));
-    sum = FMA(sum, r, lane(1));
-    sum = FMA(sum, r, lane(1));
-    return (V)(((VI)sum + (__builtin_convertvector(n, VI) << 23)) & ~low);
-}
+#include "exponential.h"
 
 TARGET INLINE V widened(const uint16_t *from)
 {
@@ -42,11 +25,11 @@ TARGET INLINE void narrowed(V x, uint16_t *to)
 TARGET INLINE int as_floats(const Shares *s, const void *row, float *most)
 {
     const size_t whole = s->columns / WIDE * WIDE;
-    const V scale = lane(s->scale);
-    V high = lane(-INFINITY);
+    const V scale = all(s->scale);
+    V high = all(-INFINITY);
     VI odd = {0};
     for (size_t c = 0; c < s->wide; c += WIDE) {
-        V x = lane(-INFINITY), by = {0};
+        V x = all(-INFINITY), by = {0};
         if (c < whole && s->half)
             x = widened((const uint16_t *)row + c);
         else if (c < whole)
@@ -78,14 +61,15 @@ TARGET INLINE float summed(const Shares *s, float most)
     for (size_t c = 0; c < s->wide; c += WIDE) {
         V x;
         memcpy(&x, s->room + c, sizeof x);
-        x = power_of_e(x - lane(most));
+        const VI there = x > all(-INFINITY);
+        x = (V)((VI)exponential(x - all(most)) & there);
         memcpy(s->room + c, &x, sizeof x);
         sum += x;
     }
-    float all = 0;
+    float out = 0;
     for (size_t i = 0; i < WIDE; i++)
-        all += sum[i];
-    return all;
+        out += sum[i];
+    return out;
 }
 
 TARGET void SHARES(const Shares *s, size_t begin, size_t end)
@@ -93,14 +77,14 @@ TARGET void SHARES(const Shares *s, size_t begin, size_t end)
     const size_t whole = s->columns / WIDE * WIDE, width = s->half ? sizeof(uint16_t) : sizeof(float);
     for (size_t r = begin; r < end; r++) {
         char *row = (char *)s->scores + r * s->columns * width;
-        float most, all = NAN;
+        float most, sum = NAN;
         const int odd = as_floats(s, row, &most), none = !odd && most == -INFINITY;
         if (!odd && isfinite(most))
-            all = summed(s, most);
-        s->logs[r] = none ? -INFINITY : logf(all) + most;
+            sum = summed(s, most);
+        s->logs[r] = none ? -INFINITY : logf(sum) + most;
         if (none)
             memset(s->room, 0, s->wide * sizeof *s->room);
-        const V by = lane(none ? 0 : s->weights[r] / all);
+        const V by = all(none ? 0 : s->weights[r] / sum);
         if (s->out)
             s->room[0] = 0;
         for (size_t c = 0; c < whole; c += WIDE) {

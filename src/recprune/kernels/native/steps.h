@@ -1,11 +1,11 @@
-/* The steps of a program, written once. Whoever includes this says TARGET (of the functions), V (a vector of floats),
- * VI (the same of int32), WIDE (floats in it), FMA(a, b, c), TALL and BROAD (rows, 2 or 6, and blocks of 16, 1 or 4, of a tile
- * whose sums stay in registers) and STEP (the name of what comes out). */
+/* The steps of a program, written once. Whoever includes this has included avx512.h, avx2.h or portable.h before, and says
+ * TALL and BROAD (rows, 2 or 6, and blocks of 16, 1 or 4, of a tile whose sums stay in registers) and STEP (the name of what
+ * comes out). */
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
-#define UNROLL _Pragma("GCC unroll 32")
+#include "exponential.h"
 
 enum { PER_BLOCK = LANES / WIDE };
 
@@ -17,8 +17,6 @@ TARGET INLINE V load(const float *at)
 }
 
 TARGET INLINE void store(float *at, V x) { memcpy(at, &x, sizeof x); }
-
-TARGET INLINE V all(float x) { return x - (V){0}; }
 
 /* Ones for the first `some` lanes. */
 TARGET INLINE VI lanes(size_t some)
@@ -299,19 +297,6 @@ TARGET static void product(const Step *s, const Block *b)
 }
 
 /* --- attention between vectors --- */
-
-/* e^x for x of 0 or less: 2^n e^r with |r| <= ln 2 / 2, of which seven terms of the series are exact in float32. */
-TARGET INLINE V exponential(V x)
-{
-    const VI low = x < all(-87);
-    x = (V)(((VI)x & ~low) | ((VI)all(-87) & low));
-    const V n = (x * all(0x1.715476p+0f) + all(0x1.8p23f)) - all(0x1.8p23f); /* rounded to the nearest whole number */
-    const V r = (x - n * all(0x1.62e4p-1f)) - n * all(0x1.7f7d1cp-20f);
-    V sum = all(1 / 5040.0f);
-    static const float terms[] = {1 / 720.0f, 1 / 120.0f, 1 / 24.0f, 1 / 6.0f, 0.5f, 1, 1};
-    UNROLL for (int i = 0; i < 7; i++) sum = FMA(sum, r, all(terms[i]));
-    return (V)((VI)sum + (__builtin_convertvector(n, VI) << 23));
-}
 
 /* Shares of so many vectors for one query, into `shares`; keys are (width, wide). Returns what they are to be divided
  * by. */
