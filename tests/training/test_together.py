@@ -1,6 +1,7 @@
 """Two workers learn what one does; the workers are processes that torchrun starts."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -78,6 +79,13 @@ def both(tmp_path_factory):
 
 
 NAMES = ["deepfm", "hidden codes", "mf softmax", "mf sampled_softmax", "mf bpr", "sasrec softmax"]
+BY_ROUNDING = {"deepfm": r"tower.*(0\.bias|running_mean)", "sasrec": r".*\.k\.bias"}
+"""Weights that no loss depends on: a bias before a norm, and one that all shares of an attention have in common. Their
+gradients are rounding, which Adam makes steps of its full size from."""
+
+
+def moved_by_rounding(name, key):
+    return name.split()[0] in BY_ROUNDING and re.fullmatch(BY_ROUNDING[name.split()[0]], key)
 
 
 @pytest.mark.parametrize("name", [*NAMES, "sasrec sampled_softmax"])
@@ -86,7 +94,7 @@ def test_two_workers_learn_what_one_does(both, name):
     for (loss, _), (mine, _) in zip(one["history"], two["history"], strict=True):
         assert mine == pytest.approx(loss, abs=2e-4)
     for key, weights in one["weights"].items():
-        if name != "deepfm" or not (key.startswith("tower") and key.endswith(("0.bias", "running_mean"))):
+        if not moved_by_rounding(name, key):
             torch.testing.assert_close(torch.tensor(two["weights"][key]), torch.tensor(weights), atol=2e-3, rtol=1e-2)
 
 
