@@ -20,6 +20,7 @@ from recprune.errors import DataError, ExtensionError
 from recprune.evaluation.inputs import columns_of, user_inputs
 from recprune.kernels.catalogue import Catalogue
 from recprune.kernels.neighbours import Neighbours
+from recprune.kernels.program import Reader
 from recprune.models.fism import Fism
 from recprune.models.mixture import Mixture
 from recprune.runtimes.reading import reader_of
@@ -29,7 +30,7 @@ from recprune.serving.histories import once_of, padded, part_of
 from recprune.serving.recommender import Codes, Listed, Recommender
 from recprune.serving.walks import ByFactors, ByWalks
 
-__all__ = ["ByNeighbours", "ByRows", "fast_of", "has_rows", "recommender_of"]
+__all__ = ["ByNeighbours", "ByRows", "BySequences", "fast_of", "has_rows", "recommender_of"]
 
 
 class ByRows:
@@ -65,6 +66,29 @@ class ByRows:
     @torch.inference_mode()
     def _queries(self, rows: Codes, histories: Histories, codes: Codes) -> Tensor:
         return self.query(*user_inputs(self.model, histories, rows, renumber={"user": codes})).float()
+
+
+class BySequences(ByRows):
+    """Likewise of a model of sequences, whose query a C program finds from what was had last; torch does where that is
+    an item that left, or nothing."""
+
+    def __init__(self, eager: Eager, reader: Reader) -> None:
+        super().__init__(eager, self._read)
+        self.reader, self.plain = reader, self.model.query
+
+    def lists(self, user: int, history: Codes, k: int, exclude: Codes) -> Listed:
+        if not len(history) or not history[-1]:
+            return super().lists(user, history, k, exclude)
+        sequence = np.zeros((1, self.reader.length), dtype=np.int64)
+        last = history[-self.reader.length :]
+        sequence[0, -len(last) :] = last
+        return Listed(*self.catalogue.top(self.reader([sequence])[0], k, exclude))
+
+    def _read(self, sequences: Tensor) -> Tensor:
+        if bool((sequences[:, -1] == 0).any()):
+            found: Tensor = self.plain(sequences)  # type: ignore[operator]
+            return found
+        return torch.from_numpy(self.reader([sequences.numpy()]))
 
 
 class ByNeighbours:
@@ -139,24 +163,16 @@ def _candidates(eager: Eager) -> Iterator[Callable[[Eager], Recommender]]:
         if callable(reader := getattr(eager.model, "reader", None)):
             yield partial(ByRows, query=reader())
         with contextlib.suppress(ExtensionError):
-            yield partial(ByRows, query=_read(eager.model))
+            yield partial(BySequences, reader=_reader(eager.model))
         yield ByRows
 
 
-def _read(model: nn.Module) -> Callable[[Tensor], Tensor]:
-    """What is looked for after sequences, by C; by torch where one ends with an item that left. Raises ExtensionError
-    for other models."""
-    reader, plain = reader_of(model), model.query
+def _reader(model: nn.Module) -> Reader:
+    """Raises ExtensionError for a model that is not read in C here."""
+    reader = reader_of(model)
     if reader.native is None:
         raise ExtensionError("there is no C code here, and torch reads sequences faster than numpy", name="kernels")
-
-    def query(sequences: Tensor) -> Tensor:
-        if bool((sequences[:, -1] == 0).any()):
-            found: Tensor = plain(sequences)  # type: ignore[operator]
-            return found
-        return torch.from_numpy(reader([sequences.numpy()]))
-
-    return query
+    return reader
 
 
 def _differ(fast: Recommender, eager: Eager, n_users: int) -> str:
