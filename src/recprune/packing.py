@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from recprune.encodings.codes import Codes
 from recprune.encodings.faces import Packed, PackedLinear, face, opened, refusal
 from recprune.encodings.item_bytes import ItemBytes
-from recprune.encodings.item_item import ItemItem
+from recprune.encodings.item_item import ItemItem, by_entries
 from recprune.encodings.pairs import Pairs
-from recprune.encodings.spelled import Encoding, spelled
+from recprune.encodings.spelled import Encoding, name_of, spelled
 from recprune.errors import BudgetError, SurgeryError
 from recprune.tracing.build import named_tensors
 from recprune.tracing.comparing import difference
@@ -22,8 +22,10 @@ from recprune.tracing.inputs import Example, call
 from recprune.tracing.kept_width import still
 
 __all__ = [
+    "encodings_of",
     "pack",
     "pack_entries",
+    "pack_weights",
     "packable",
     "put_codes",
     "replace_module",
@@ -84,6 +86,37 @@ def pack_entries(model: nn.Module, path: str, encoding: Encoding, example: Examp
     if example is not None:
         _check(copy.deepcopy(model, {id(held): codes.opened()}).eval(), out, example)
     return out
+
+
+def pack_weights(
+    model: nn.Module,
+    encodings: Mapping[str, str],
+    example: Example | None = None,
+    *,
+    used: Mapping[str, Tensor] | None = None,
+) -> nn.Module:
+    """`pack`, and `pack_entries` of the item-item matrices among them that are held by their entries. Without encodings
+    the model itself."""
+    rest = dict(encodings)
+    for name in [n for n, text in encodings.items() if by_entries(text)]:
+        path = name.rpartition(".")[0]
+        if isinstance(model.get_submodule(path), ItemItem):
+            model = pack_entries(model, path, spelled(rest.pop(name)), example)
+    return pack(model, rest, example, used=used) if rest else model
+
+
+def encodings_of(model: nn.Module) -> dict[str, str]:
+    """Every weight that is packed -> how, as `pack_weights` takes it; of one that modules share the first name."""
+    found: dict[int, tuple[str, Codes]] = {}
+    for path, module in model.named_modules():
+        if isinstance(module, Packed):
+            found.setdefault(id(module.stored), (f"{path}.weight", module.stored))
+    return {name: _written(codes) for name, codes in found.values()}
+
+
+def _written(codes: Codes) -> str:
+    kind = type(codes)
+    return str(Encoding(name_of(kind), kind, kind.options(dict(codes.named_buffers()))))
 
 
 def unpack(model: nn.Module) -> nn.Module:

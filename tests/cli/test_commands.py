@@ -166,6 +166,10 @@ def test_a_plan_in_bytes_is_met_with_cuts_and_bits(street, tmp_path):
     assert said["budget"] == "1,000 bytes"
     asked("apply", at / "big", tmp_path / "plan.json", "-o", tmp_path / "small")
     assert asked("inspect", tmp_path / "small")["encodings"] == said["encodings"]
+    asked("finetune", tmp_path / "small", "--epochs", 1, "--data", at / "prepared", "-o", tmp_path / "tuned")
+    tuned, small = (asked("inspect", tmp_path / name) for name in ("tuned", "small"))
+    assert tuned["encodings"] == small["encodings"]
+    assert asked("compare", at / "big", tmp_path / "tuned", "--data", at / "prepared", "--no-rivals")["cases"] > 0
 
 
 def test_a_plan_may_name_how_what_stays_is_stored(street, tmp_path):

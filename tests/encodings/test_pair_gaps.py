@@ -42,6 +42,13 @@ def test_bytes_are_those_that_were_counted_and_no_more_than_was_said(
         assert size(codes) <= PairGaps.stored_bytes((rows, columns), entries=codes.entries)
 
 
+def test_pairs_that_are_coded_in_inference_mode_are_read_there():
+    held = pairs(20, 30, 0.2, 1)
+    with torch.inference_mode():
+        codes = PairGaps.of(held)
+        assert torch.equal(codes.places(), held.rows() * 30 + held.indices.long())
+
+
 def test_columns_that_stand_together_take_less_than_their_places_on_their_own():
     generator = torch.Generator().manual_seed(0)
     first = torch.randint(0, 60_000, (2000, 1), generator=generator)

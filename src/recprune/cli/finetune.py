@@ -47,7 +47,8 @@ def finetune(
     ] = None,
     force: Force = False,
 ) -> Answer:
-    """Train a smaller model further; on validation it never ends worse than it began.
+    """Train a smaller model further; on validation it never ends worse than it began. Weights that are stored in few
+    bits learn what these do to them, and are stored so again.
 
     A model in the folder --out is replaced where it came from this one; another stays, unless --force is said.
 
@@ -59,7 +60,7 @@ def finetune(
     from recprune.recipe.shelf import Work, free, put, take
     from recprune.recipe.stages import epochs, silent
     from recprune.recipe.train import TUNING
-    from recprune.training.finetune import finetune
+    from recprune.recipe.tuned import tuned
     from recprune.training.mean_of import MeanOf
     from recprune.training.together import joined
 
@@ -76,7 +77,7 @@ def finetune(
     split = split if large is None else large.own(split)
     with joined() as workers:
         with (silent if workers.rank else stage)("fine-tune") as say:
-            fit = finetune(
+            made, fit = tuned(
                 shelved.model,
                 split,
                 options,
@@ -88,6 +89,7 @@ def finetune(
         if workers.rank:
             sys.exit()
     work, where = Work.of("finetune", fit, options, distilled=large is not None), out or model
-    put(where, replace(shelved, data=data or shelved.data, works=(*shelved.works, work)), seed=common.seed)
+    works = (*shelved.works, work)
+    put(where, replace(shelved, model=made, data=data or shelved.data, works=works), seed=common.seed)
     facts = {"folder": str(where), **work.facts(), "seed": common.seed}
     return Answer(facts, tuple(pairs(facts)))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from recprune.errors import SurgeryError
 
-__all__ = ["Codes", "Layout", "Pick", "is_graph", "some_of"]
+__all__ = ["Codes", "Layout", "Pick", "is_graph", "some_of", "version_of"]
 
 Layout = dict[str, tuple[torch.dtype, tuple[int, ...]]]
 """Part -> type and shape."""
@@ -257,3 +257,8 @@ def some_of(shape: Sequence[int], entries: int | None) -> int:
 def is_graph() -> bool:
     """Whether operations are written down as a graph, where nothing may depend on what is already there."""
     return torch.compiler.is_compiling() or torch.compiler.is_exporting() or torch._C._get_tracing_state() is not None
+
+
+def version_of(tensor: Tensor) -> int:
+    """How often a tensor was written to; one of inference mode, which does not count it, stays as it is."""
+    return 0 if tensor.is_inference() else tensor._version

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recprune.encodings.codes import ENTRIES, Codes, is_graph
+from recprune.encodings.codes import ENTRIES, Codes, is_graph, version_of
 from recprune.errors import SurgeryError
 
 __all__ = [
@@ -50,12 +50,13 @@ class Packed(nn.Module):
     def lengths(self) -> Tensor:
         """(rows,) the length of every row, at least 1e-12: found at the first call and kept beside the codes."""
         codes = self.stored.codes
-        if is_graph() or self._found is None or self._found[:2] != (id(codes), codes._version):
+        now = id(codes), version_of(codes)
+        if is_graph() or self._found is None or self._found[:2] != now:
             high, wide = self.stored.shape
             step = max(1, ENTRIES // wide)
             blocks = [torch.arange(a, min(a + step, high), device=codes.device) for a in range(0, high, step)]
             found = torch.cat([_lengths(self.rows(block)) for block in blocks])
-            self._found = (id(codes), codes._version, found)
+            self._found = (*now, found)
         return self._found[2]
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from recprune.encodings.codes import Layout
+from recprune.encodings.codes import Layout, version_of
 from recprune.encodings.pairs import Pairs
 from recprune.encodings.run_reader import Reader
 from recprune.encodings.runs import Coder, Run
@@ -105,8 +105,9 @@ class PairGaps(Pairs):
     def _read(self) -> tuple[Tensor, Tensor]:
         """Places, and rows that are not there: read at the first call, and kept beside the codes."""
         kept: tuple[Tensor, int, tuple[Tensor, Tensor]] | None = self.__dict__.get("_kept")
-        if kept is None or kept[0] is not self.codes or kept[1] != self.codes._version:
-            self.__dict__["_kept"] = kept = self.codes, self.codes._version, self._decoded_runs()
+        version = version_of(self.codes)
+        if kept is None or kept[0] is not self.codes or kept[1] != version:
+            self.__dict__["_kept"] = kept = self.codes, version, self._decoded_runs()
         return kept[2]
 
     def _decoded_runs(self) -> tuple[Tensor, Tensor]:

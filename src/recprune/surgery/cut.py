@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from recprune.encodings.item_item import ItemItem, by_entries
 from recprune.errors import SurgeryError
-from recprune.packing import pack, pack_entries, replace_module, unpack
+from recprune.packing import pack_weights, replace_module, unpack
 from recprune.planning.plan import Plan
 from recprune.rewrites.open_attention import open_attention
 from recprune.surgery.after import shrink_inputs
@@ -66,13 +66,7 @@ def pack_planned(
     example: in the codes and columns of that model (`shrink_inputs`). A plan that packs nothing gives the model itself.
     used: as for `pack`. Raises what `pack` raises.
     """
-    stored = plan.packed()
-    for name in [n for n in stored if by_entries(stored[n].name)]:
-        path = name.rpartition(".")[0]
-        if isinstance(model.get_submodule(path), ItemItem):
-            model = pack_entries(model, path, stored.pop(name), example)
-    codes = {name: str(encoding) for name, encoding in stored.items()}
-    return pack(model, codes, example, used=used) if codes else model
+    return pack_weights(model, {name: str(encoding) for name, encoding in plan.packed().items()}, example, used=used)
 
 
 def masked(

@@ -17,8 +17,8 @@ def check_trainable(model: nn.Module) -> None:
     for name, module in model.named_modules():
         if isinstance(module, Packed):
             raise TrainingError(
-                f"{name} is packed, and codes are not trained: fine-tune first and pack then, or train what "
-                "recprune.packing.unpack(model) gives",
+                f"{name} is packed, and codes are not trained: fine-tune first and pack then, train what "
+                "recprune.packing.unpack(model) gives, or let recprune.recipe.tuned.tuned do all of that",
                 module=name,
             )
         if getattr(module, "sparse", False) is True:

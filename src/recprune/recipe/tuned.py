@@ -1,0 +1,88 @@
+"""tuned(): train a smaller model further, whatever its weights are stored as."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor, nn
+
+from recprune.data.dataset import Split
+from recprune.encodings.faces import PackedEmbedding, PackedEmbeddingBag
+from recprune.encodings.item_item import ItemItem
+from recprune.evaluation.inputs import Renumber, example
+from recprune.packing import encodings_of, pack_weights, unpack
+from recprune.recipe.probing import code_counts
+from recprune.recipe.restrict import restrict
+from recprune.training.finetune import finetune
+from recprune.training.fit import Fit, FitOptions, Progress
+from recprune.training.rounded import rounded
+from recprune.training.state import BeforeEpoch
+from recprune.training.together import Alone
+from recprune.training.validate import validation
+
+__all__ = ["tuned"]
+
+
+def tuned(
+    model: nn.Module,
+    split: Split,
+    options: FitOptions,
+    *,
+    renumber: Renumber | None = None,
+    teacher: nn.Module | None = None,
+    progress: Progress | None = None,
+    workers: Alone | None = None,
+) -> tuple[nn.Module, Fit]:
+    """`finetune`, of packed weights too: these are decoded, trained as they act once they are stored (`rounded`), and
+    packed again by the same encodings, in a new model of as many bytes.
+
+    A model without packed weights is trained in place. Either way what comes back is on validation no worse than what
+    was given: where no epoch betters it, that is the model itself. Arguments are those of `finetune`; raises what
+    `fit` and `pack` raise.
+    """
+    workers, stored = workers or Alone(), encodings_of(model)
+    plain = unpack(model) if stored else model
+    own = restrict(split, renumber or {})
+    used = _used(model, own)
+    with _rounding(plain, stored, used) as steps:
+        fit = finetune(
+            plain,
+            split,
+            options,
+            progress=progress,
+            renumber=renumber,
+            teacher=teacher,
+            before_epoch=steps,
+            workers=workers,
+        )
+    if not stored:
+        return model, fit
+    small = pack_weights(plain, stored, example(model, own), used=used)
+    first, last = (validation(one, split, options, renumber) for one in (model, small))
+    if first.name and first.sign * workers.told(last.value) < first.sign * workers.told(first.value):
+        return model, Fit(fit.history, 0, fit.seconds, fit.metric)
+    return small, fit
+
+
+def _rounding(
+    plain: nn.Module, stored: Mapping[str, str], used: Mapping[str, Tensor]
+) -> AbstractContextManager[BeforeEpoch | None]:
+    """Entries of items with items keep their numbers as they are learned, and so does what is solved."""
+    known = {n: e for n, e in stored.items() if not isinstance(plain.get_submodule(n.rpartition(".")[0]), ItemItem)}
+    return rounded(plain, known, used=used) if known and not hasattr(plain, "refit_") else contextlib.nullcontext()
+
+
+def _used(model: nn.Module, own: Split) -> dict[str, Tensor]:
+    """How often each row of a packed table is looked up, where one column alone has as many codes. own: in the codes
+    of the model."""
+    rows = {name: len(vocabulary) for name, vocabulary in own.vocabularies.items()}
+    counts, out = code_counts(own), {}
+    for path, module in model.named_modules():
+        if isinstance(module, PackedEmbedding | PackedEmbeddingBag):
+            mine = [name for name, found in rows.items() if found == module.num_embeddings]
+            if len(mine) == 1:
+                out[f"{path}.weight"] = torch.from_numpy(counts[mine[0]])
+    return out
