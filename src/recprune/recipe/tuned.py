@@ -58,7 +58,7 @@ def tuned(
             before_epoch=steps,
             workers=workers,
         )
-    if not stored:
+    if not stored or (fit.history and not fit.best_epoch):
         return model, fit
     small = pack_weights(plain, stored, example(model, own), used=used)
     first, last = (validation(one, split, options, renumber) for one in (model, small))
