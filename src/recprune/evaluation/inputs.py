@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def ranks(model: nn.Module) -> bool:
 
 def device_of(model: nn.Module) -> torch.device:
     """Where the model's numbers are (the processor for a model without any)."""
-    for tensor in (*model.parameters(), *model.buffers()):
+    for tensor in chain(model.parameters(), model.buffers()):  # the first alone is looked for: requests ask
         return tensor.device
     return torch.device("cpu")
 
