@@ -97,6 +97,97 @@ def test_all_users_get_what_each_gets(level: str, case: dict[str, Any], users: i
         assert both.scores[user].tolist() == one.scores.tolist() + [-np.inf] * (case["k"] - len(one.items))
 
 
+def product_codes(rng: np.random.Generator, n: int, d: int, m: int, kind: str = "normal", b: int = 16) -> ProductRows:
+    """Codes and books that no k-means has to find."""
+    books = rng.standard_normal((2, 256, d)).astype(np.float32)
+    if kind == "ties":
+        books = rng.integers(-1, 2, books.shape).astype(np.float32)
+    if kind == "tiny and huge":
+        books *= np.float32(10.0) ** rng.integers(-30, 25, (2, 256, 1)).astype(np.float32)
+    if kind == "all zero":
+        books[:] = 0
+    if kind == "words without a row":
+        books[:, 200:] *= 1e9
+    codes = rng.integers(0, 200 if kind == "words without a row" else 256, (n, m + 1))
+    if kind == "equal rows":
+        codes[:] = codes[0]
+    centres, words = (
+        (torch.from_numpy(rng.integers(-127, 128, (256, d))).to(torch.int8) for _ in range(2))
+        if b == 8
+        else torch.from_numpy(books).bfloat16()
+    )
+    units = {"units": torch.from_numpy(rng.random((2, d))).bfloat16()} if b == 8 else {}
+    return ProductRows(
+        {
+            "codes": torch.from_numpy(codes.astype(np.uint8)),
+            "centres": centres,
+            "words": words,
+            **units,
+            "groups": torch.tensor([m]),
+            "like": torch.empty(0, d),
+        }
+    )
+
+
+KINDS = ["normal", "ties", "tiny and huge", "all zero", "equal rows", "words without a row"]
+
+
+@many_levels
+@given(
+    n=st.integers(1, 700),
+    d=st.integers(1, 19),
+    groups=st.integers(1, 19),
+    seed=st.integers(0, 10_000),
+    kind=st.sampled_from(KINDS),
+    b=st.sampled_from([8, 16]),
+    extra=st.sampled_from(["nothing", "scale", "bias", "both"]),
+    k=st.integers(1, 40),
+    power=st.sampled_from([-30, 0, 5]),
+)
+def test_product_codes_list_what_their_numbers_do(
+    level: str, n: int, d: int, groups: int, seed: int, kind: str, b: int, extra: str, k: int, power: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    codes = product_codes(rng, n, d, min(groups, d), kind, b)
+    more = {
+        "scale": rng.standard_normal(n).astype(np.float32) if extra in ("scale", "both") else None,
+        "bias": rng.standard_normal(n).astype(np.float32) if extra in ("bias", "both") else None,
+    }
+    catalogue = Catalogue.of(codes, scan="product", **more)
+    plain = Catalogue.of(codes.dense(), scan="float32", **more)
+    queries = rng.standard_normal((3, d)).astype(np.float32) * np.float32(10.0**power)
+    out = rng.integers(0, n, n // 3)
+    for query in queries:
+        one, other = catalogue.top(query, k, out), plain.top(query, k, out)
+        assert one.items.tolist() == other.items.tolist()
+        assert one.scores.tolist() == other.scores.tolist()
+    assert catalogue.top_of_all(queries, k).items.tolist() == plain.top_of_all(queries, k).items.tolist()
+
+
+def test_many_rows_of_product_codes_are_passed_over_in_their_bytes(level: str) -> None:
+    rng = np.random.default_rng(4)
+    codes = product_codes(rng, 30_000, 24, 6, b=8)
+    catalogue, plain = Catalogue.of(codes, scan="product", without=[0, 7]), Catalogue.of(codes.dense(), without=[0, 7])
+    for query in rng.standard_normal((8, 24)).astype(np.float32):
+        one, other = catalogue.top(query, 50, [3, 9]), plain.top(query, 50, [3, 9])
+        assert one.items.tolist() == other.items.tolist()
+        assert one.scores.tolist() == other.scores.tolist()
+    assert catalogue.bytes < 30_000 * 8 + 2 * 256 * 24 * 4 + 20_000
+
+
+def test_product_codes_of_many_groups_or_other_numbers_are_decoded(level: str) -> None:
+    rng = np.random.default_rng(5)
+    wide = product_codes(rng, 300, 140, 130)
+    query = rng.standard_normal(140).astype(np.float32)
+    assert Catalogue.of(wide).top(query, 9).items.tolist() == slow(wide.dense().numpy(), query, 9)[0]
+    half = ProductRows({**dict(wide.named_buffers()), "like": torch.empty(0, 140, dtype=torch.bfloat16)})
+    found = Catalogue.of(half).top(query, 9)
+    assert found.items.tolist() == slow(half.dense().float().numpy(), query, 9)[0]
+    for one in (wide, half):
+        with pytest.raises(DataError, match="product"):
+            Catalogue.of(one, scan="product")
+
+
 def large(n: int = 5000, d: int = 32) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     rng = np.random.default_rng(3)
     return rng.standard_normal((n, d)).astype(np.float32), rng.standard_normal((9, d)).astype(np.float32)

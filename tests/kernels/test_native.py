@@ -16,7 +16,12 @@ pytestmark = pytest.mark.skipif(native is None, reason="not compiled")
 ROWS = np.arange(24, dtype=np.float32).reshape(6, 4)
 ORDER = np.arange(6, dtype=np.int32)
 GOOD: dict[str, Any] = {
-    "level": 0, "rows": ROWS, "stored": 0, "scanned": 2, "columns": 4, "order": ORDER, "scale": None, "bias": None
+    "level": 0, "rows": ROWS, "stored": 0, "scanned": 2, "columns": 4, "order": ORDER, "scale": None, "bias": None,
+    "books": None, "edges": None
+}  # fmt: skip
+BOOKS = np.ones((2, 256, 4), dtype=np.float32)
+SPELLED: dict[str, Any] = {
+    "rows": np.zeros((6, 3), dtype=np.uint8), "stored": 4, "scanned": 4, "books": BOOKS, "edges": np.array([0, 1, 4])
 }  # fmt: skip
 
 
@@ -35,7 +40,8 @@ def table(**changed: Any) -> Any:
         {"rows": ROWS.astype(">f4")},
         {"rows": np.frombuffer(b"\0" * 97, np.uint8)[1:97].view(np.float32).reshape(6, 4)},
         {"rows": None},
-        {"stored": 4},
+        {"stored": 5},
+        {"scanned": 4},
         {"stored": -1},
         {"scanned": 3},
         {"stored": 2},
@@ -56,6 +62,35 @@ def table(**changed: Any) -> Any:
 def test_a_table_of_wrong_parts_is_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(DataError):
         table(**changed)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"scanned": 2},
+        {"rows": np.zeros((6, 4), dtype=np.uint8)},
+        {"rows": np.zeros((6, 3), dtype=np.int8)},
+        {"books": None},
+        {"books": BOOKS[:, :255].copy()},
+        {"books": BOOKS[:1]},
+        {"books": BOOKS[:, :, :3].copy()},
+        {"books": BOOKS.astype(np.float64)},
+        {"books": np.where(np.arange(4) == 3, np.nan, BOOKS).astype(np.float32)},
+        {"books": BOOKS * np.float32(2.0**121)},
+        {"edges": None},
+        {"edges": np.array([0, 5, 4])},
+        {"edges": np.array([1, 2, 4])},
+        {"edges": np.array([0, -1, 4])},
+        {"edges": np.array([0, 1, 3])},
+        {"edges": np.array([0]), "rows": np.zeros((6, 1), dtype=np.uint8)},
+        {"edges": np.zeros(131, dtype=np.int64), "rows": np.zeros((6, 131), dtype=np.uint8)},
+        {"scale": np.full(6, 3e38, dtype=np.float32)},
+    ],
+)
+def test_a_table_of_wrong_codes_is_refused(changed: dict[str, Any]) -> None:
+    table(**SPELLED)
+    with pytest.raises(DataError):
+        table(**{**SPELLED, **changed})
 
 
 def asked(**changed: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from recprune.errors import DataError
 
 __all__ = ["LEVELS", "kernels", "which"]
 
-VERSION = 13
+VERSION = 14
 """Of the compiled kernels, KERNELS_VERSION in native/kernels.h: another number when their arguments change."""
 
 LEVELS = ("portable C", "avx2", "avx512")

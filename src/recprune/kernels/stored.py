@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,17 @@ from torch import Tensor, nn
 from recprune.encodings.codes import Codes
 from recprune.encodings.int8_rows import Int8Rows
 from recprune.encodings.low_bits import LowBits
+from recprune.encodings.product_rows import ProductRows
 from recprune.errors import DataError
+from recprune.kernels.dispatch import LEVELS, kernels
 
 __all__ = ["KINDS", "Stored", "stored"]
 
-KINDS = ("float32", "bf16", "int8", "int4")
+KINDS = ("float32", "bf16", "int8", "int4", "product")
 """How a row is held, in the order in which the C kernels count them."""
+
+GROUPS = 128
+"""Words of a row at most that are passed over as codes."""
 
 STEP = 1 << 16
 """Rows that are decoded at a time."""
@@ -29,6 +34,7 @@ class Stored:
     """Rows, (n, ...) in one of the kinds, of `columns` numbers; scale: (n,), or None for 1.
 
     scan: the kind in which all rows are passed over. turn: (columns, columns), what a query is multiplied by first.
+    books: of product codes, (2, 256, columns) centres and words, and where groups of columns begin and the last ends.
     """
 
     rows: NDArray[Any]
@@ -37,6 +43,7 @@ class Stored:
     columns: int
     scale: NDArray[np.float32] | None = None
     turn: NDArray[np.float32] | None = None
+    books: tuple[NDArray[np.float32], NDArray[np.int64]] | None = None
 
     def numbers(self, which: NDArray[np.integer] | slice) -> NDArray[np.float32]:
         """(some, columns) rows before they are scaled."""
@@ -46,6 +53,11 @@ class Stored:
         if self.kind == "int4":
             both = np.concatenate([rows & 15, rows >> 4], 1)[:, : self.columns]
             return both.astype(np.float32) - np.float32(8)
+        if self.books is not None:
+            (centres, words), edges = self.books
+            owner = np.repeat(np.arange(1, len(edges)), np.diff(edges))
+            found: NDArray[np.float32] = centres[rows[:, 0]] + words[rows[:, owner], np.arange(self.columns)]
+            return found
         return rows.astype(np.float32, copy=False)
 
     def lengths(self) -> NDArray[np.float64]:
@@ -55,26 +67,38 @@ class Stored:
 
 
 def stored(items: Tensor | NDArray[np.floating] | nn.Module, scan: str | None) -> Stored:
-    """The rows of a table. Codes of 8 and of 4 bits stay as they are; others are decoded to float32.
+    """The rows of a table. Codes of 8 and of 4 bits stay as they are, and product codes for `scan` "product", which is
+    taken where it is fast; others are decoded to float32.
 
     Raises DataError for another shape, and for a scan that does not suit it.
     """
-    found = _of_codes(items) if isinstance(items, Codes) else None
+    found = _of_codes(items, scan) if isinstance(items, Codes) else None
     if found is None:
         found = _of_floats(items.dense() if isinstance(items, Codes) else items)
     fits = {"float32": ("int8", "float32", "bf16"), "bf16": ("int8", "bf16")}.get(found.kind, (found.kind,))
     if scan is not None and scan not in fits:
         raise DataError(f"rows of {found.kind} are passed over as {', '.join(fits)}, not as {scan!r}", scan=scan)
-    return Stored(found.rows, found.kind, scan or fits[0], found.columns, found.scale, found.turn)
+    return replace(found, scan=scan or fits[0])
 
 
-def _of_codes(codes: Codes) -> Stored | None:
+def _of_codes(codes: Codes, scan: str | None) -> Stored | None:
     if isinstance(codes, Int8Rows):
         return Stored(codes.codes.numpy(), "int8", "int8", codes.shape[1], _scale(codes))
     if isinstance(codes, LowBits) and codes.bits == 4 and codes.middle == 8:
         turn = None if not codes.rotated else codes.turned(torch.eye(codes.shape[1])).numpy()
         return Stored(codes.codes.numpy(), "int4", "int4", codes.shape[1], _scale(codes), turn)
+    if isinstance(codes, ProductRows) and (scan == "product" or (scan is None and _is_fast())):
+        edges = np.array(codes.edges(), dtype=np.int64)
+        if codes.dtype is torch.float32 and len(edges) <= GROUPS + 1:
+            books = torch.stack(codes.books()).numpy(), edges
+            return Stored(codes.codes.numpy(), "product", "product", codes.shape[1], books=books)
     return None
+
+
+def _is_fast() -> bool:
+    """Whether this machine looks up 64 codes at a time."""
+    found = kernels()
+    return found is not None and found[1] == LEVELS.index("avx512") and bool(found[0].words_fast)
 
 
 def _of_floats(items: Any) -> Stored:

@@ -15,17 +15,21 @@
 #endif
 
 /* What Python asks for, see dispatch.py: another number when arguments change. */
-#define KERNELS_VERSION 13
+#define KERNELS_VERSION 14
 
 #define INLINE static inline __attribute__((always_inline))
 
 /* Items are scanned in blocks of 16: one AVX-512 register, two of AVX2. */
 enum { LANES = 16, LONGEST = 65536 };
 
+/* Product codes: entries of a book, groups at most, rows that lie side by side. */
+enum { BOOK = 256, MOST_GROUPS = 128, TOGETHER_ROWS = 64 };
+
 typedef enum { PORTABLE, AVX2, AVX512, LEVELS } Level;
 
-/* How numbers of rows are held: float32, bfloat16, a byte (code + 128), half a byte (code + 8). */
-typedef enum { FLOATS, HALVES, BYTES, NIBBLES, KINDS } Kind;
+/* How numbers of rows are held: float32, bfloat16, a byte (code + 128), half a byte (code + 8); or no numbers, but a
+ * centre and words that they are the sums of. */
+typedef enum { FLOATS, HALVES, BYTES, NIBBLES, CODEBOOK, KINDS } Kind;
 
 /* An array that is held, see buffers.c. */
 typedef struct {
@@ -51,6 +55,7 @@ typedef struct Spare {
  * summed up without ever adding across it. Of an item come together 1 float, 2 halves, 4 bytes or 8 nibbles:
  *   FLOATS  [dim][16]           HALVES  [dim / 2][16][2]
  *   BYTES   [dim / 4][16][4]    NIBBLES [dim / 8][16][4], low halves dims 0-3 of the eight, high halves dims 4-7
+ * CODEBOOK: see words.c.
  * Places are rows of the panel, from the longest row to the shortest; ids says which item stands at a place.
  *
  * The panel may be coarser than the rows (`scanned != stored`): then rows are borrowed, and read for the few items that
@@ -75,6 +80,11 @@ typedef struct {
     float *reach_left;    /* (blocks) largest reach from here on */
     float *bias_left;     /* (blocks) largest bias from here on, or NULL */
     float loudest;        /* largest |bias| */
+    float reach_most;     /* largest reach */
+    size_t groups;        /* of words, with their first columns and the end of the last */
+    size_t edges[MOST_GROUPS + 1];
+    float *columns;   /* (2, d, BOOK) centres and words, column by column */
+    Py_buffer books;  /* (2, BOOK, d) float32, the same row by row; books.obj is NULL where there are none */
     Spare *spare;         /* room for lists that nobody uses */
     Py_buffer rows;       /* (items, d) float32 or bfloat16; rows.obj is NULL where the panel says it all */
 } Table;
@@ -94,6 +104,8 @@ typedef struct {
     float *floats;      /* (d rounded up to 8) query * 2^-shift */
     int8_t *bytes;      /* the same in units of `unit` */
     float *row;         /* (d) room to decode a row into */
+    uint8_t *words;     /* what codes look up: words_bytes() of them */
+    float base, step;   /* a sum of those is base + step * sum */
     float unit, bias_unit;
     int32_t start; /* what sums begin with: takes the 128 (or 8) of the codes off again */
     /* |score - exact| <= far * apart + slip * reach + bias_slip * loud + least, for every item of a block */
@@ -128,6 +140,14 @@ void search_offer(Search *, size_t block, uint32_t lanes, const float *scores, f
 size_t search_finish(Search *, int64_t *items, float *scores);
 size_t search_bytes(const Table *, size_t k);
 void search_place(Search *, const Table *, size_t k, void *memory);
+
+/* words.c */
+size_t words_bytes(const Table *);
+void words_prepare(Search *);
+size_t words_byte(size_t row);
+void words_row(const Table *, size_t place, float *row);
+int words_fast(Level);
+const Scan *scan_words(Level);
 
 /* Whether nothing from this block on can be among the best. */
 INLINE int search_is_over(const Search *s, const Table *t, size_t block)

@@ -44,7 +44,8 @@ PyMODINIT_FUNC PyInit__native(void)
     DataError = PyObject_GetAttrString(errors, "DataError");
     Py_DECREF(errors);
     PyObject *module = DataError ? PyModule_Create(&definition) : NULL;
-    if (module && (PyModule_AddIntConstant(module, "version", KERNELS_VERSION) || lean_add(module) || table_add(module) ||
+    if (module && (PyModule_AddIntConstant(module, "version", KERNELS_VERSION) ||
+                   PyModule_AddIntConstant(module, "words_fast", words_fast(AVX512)) || lean_add(module) || table_add(module) ||
                    neighbours_add(module) || program_add(module) || walks_add(module))) {
         Py_DECREF(module);
         return NULL;

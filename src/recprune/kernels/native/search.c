@@ -63,6 +63,10 @@ static const float *row_at(const Table *t, size_t place, float *row)
             row[i] = half(((const uint16_t *)t->rows.buf)[at + i]);
         return row;
     }
+    if (t->scanned == CODEBOOK) {
+        words_row(t, place, row);
+        return row;
+    }
     const uint8_t *block = t->panel + place / LANES * t->step;
     for (size_t i = 0; i < d; i++)
         switch (t->scanned) {
@@ -95,7 +99,7 @@ static size_t whole_lines(size_t bytes) { return (bytes + 63) / 64 * 64; }
 size_t search_bytes(const Table *t, size_t k)
 {
     return 2 * whole_lines(wide(t) * 4) + whole_lines(wide(t)) + whole_lines(k * 4) +
-           whole_lines(room_for(k) * sizeof(Held));
+           whole_lines(room_for(k) * sizeof(Held)) + (t->scanned == CODEBOOK ? whole_lines(words_bytes(t)) : 0);
 }
 
 void search_place(Search *s, const Table *t, size_t k, void *memory)
@@ -105,7 +109,8 @@ void search_place(Search *s, const Table *t, size_t k, void *memory)
     s->heap = (float *)at, at += whole_lines(k * 4);
     s->floats = (float *)at, at += whole_lines(wide(t) * 4);
     s->row = (float *)at, at += whole_lines(wide(t) * 4);
-    s->bytes = (int8_t *)at;
+    s->bytes = (int8_t *)at, at += whole_lines(wide(t));
+    s->words = (uint8_t *)at;
 }
 
 /* --- the query --- */
@@ -177,6 +182,8 @@ int search_prepare(Search *s, const Table *t, const float *query, size_t k, cons
     s->table = t, s->query = query, s->bar = -INFINITY;
     s->k = k, s->heaped = s->count = 0, s->room = room_for(k);
     s->out = out, s->outs = outs;
+    if (t->scanned == CODEBOOK)
+        words_prepare(s);
     memset(s->marks, 0, sizeof s->marks);
     for (size_t i = 0; i < outs; i++) {
         uint32_t mark = mark_of(out[i]);

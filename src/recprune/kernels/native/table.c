@@ -10,6 +10,8 @@ static PyTypeObject *TableType;
 
 static const Scan *scan_of(const Table *t)
 {
+    if (t->scanned == CODEBOOK)
+        return scan_words(t->level);
 #ifdef HAVE_X86
     if (t->level == AVX512)
         return &scan_avx512[t->scanned];
@@ -87,6 +89,14 @@ static float write_row(Table *t, size_t place, float *row)
     return scale;
 }
 
+static void raise_to(float *to, double x) { *to = rounded_up(x) > *to ? rounded_up(x) : *to; }
+
+/* Of a row of a block: its length, how far its copy is from it, and the largest length of either. */
+static void reach_more(Table *t, size_t block, double length, double apart, double reach)
+{
+    raise_to(&t->reach_left[block], length), raise_to(&t->apart[block], apart), raise_to(&t->reach[block], reach);
+}
+
 /* Packs one item. What stands in the panel is compared with the row as it came, in float64. */
 static int pack(Table *t, const Py_buffer *rows, size_t place, double weight, float *row, float *copy)
 {
@@ -104,21 +114,47 @@ static int pack(Table *t, const Py_buffer *rows, size_t place, double weight, fl
     apart = sqrt(apart);
     if (t->scale)
         t->scale[place] = (float)scale;
-    if (rounded_up(reach) > t->reach[block])
-        t->reach[block] = rounded_up(reach);
-    if (rounded_up(apart) > t->apart[block])
-        t->apart[block] = rounded_up(apart);
+    reach_more(t, block, reach, apart, reach);
+    return 0;
+}
+
+/* Packs the codes of one item. What codes are off by is found with a query, for rows that count once: `apart` is what a row
+ * counts, and `reach` what the lengths of its parts are together. */
+static int pack_words(Table *t, const Py_buffer *rows, size_t place, double weight)
+{
+    size_t d = t->d, width = t->groups + 1;
+    const uint8_t *codes = (const uint8_t *)rows->buf + (size_t)t->ids[place] * width;
+    uint8_t *at = t->panel + place / TOGETHER_ROWS * (TOGETHER_ROWS / LANES) * t->step;
+    at += words_byte(place % TOGETHER_ROWS);
+    for (size_t g = 0; g < width; g++)
+        at[g * TOGETHER_ROWS] = codes[g];
+    const float *books = t->books.buf, *centre = books + codes[0] * d;
+    double length = 0, of_centre = 0, of_words = 0;
+    for (size_t g = 0; g < t->groups; g++) {
+        const float *word = books + (BOOK + codes[g + 1]) * d;
+        for (size_t i = t->edges[g]; i < t->edges[g + 1]; i++) {
+            double x = (double)centre[i], y = (double)word[i], both = (double)(centre[i] + word[i]);
+            length += both * both, of_centre += x * x, of_words += y * y;
+        }
+    }
+    double parts = (sqrt(of_centre) + sqrt(of_words)) * fabs(weight);
+    if (!(parts < 0x1p120))
+        return -1;
+    if (t->scale)
+        t->scale[place] = (float)weight;
+    reach_more(t, place / LANES, sqrt(length) * fabs(weight), fabs(weight), parts);
     return 0;
 }
 
 /* Largest numbers from every block on. */
 static void look_ahead(Table *t)
 {
-    double longest = 0;
     for (size_t block = t->blocks; block-- > 0;) {
         int last = block + 1 == t->blocks;
-        float reach = t->reach[block], bias = -INFINITY, loud = 0;
-        t->reach_left[block] = last || reach > t->reach_left[block + 1] ? reach : t->reach_left[block + 1];
+        float bias = -INFINITY, loud = 0;
+        t->reach_most = t->reach[block] > t->reach_most ? t->reach[block] : t->reach_most;
+        if (!last && t->reach_left[block + 1] > t->reach_left[block])
+            t->reach_left[block] = t->reach_left[block + 1];
         if (!t->bias)
             continue;
         for (size_t place = block * LANES; place < (block + 1) * LANES && place < t->n; place++) {
@@ -129,7 +165,9 @@ static void look_ahead(Table *t)
         t->loud[block] = loud;
         t->loudest = loud > t->loudest ? loud : t->loudest;
     }
-    longest = t->blocks ? (double)t->reach_left[0] : 0;
+    double longest = (double)t->reach_most;
+    for (size_t i = 0; t->columns && i < 2 * t->d * BOOK; i++) /* entries that no row has are looked up too */
+        longest = (double)fabsf(t->columns[i]) > longest ? (double)fabsf(t->columns[i]) : longest;
     frexp(longest, &t->exponent);
 }
 
@@ -138,6 +176,8 @@ static void look_ahead(Table *t)
 static size_t plain_bytes(const Table *t) { return t->blocks * LANES * sizeof(float); }
 static size_t block_bytes(const Table *t) { return t->blocks * sizeof(float); }
 
+static size_t books_bytes(const Table *t) { return 2 * t->d * BOOK * sizeof(float); }
+
 static void table_free(Table *t)
 {
     memory_drop(t->panel, t->panel_bytes);
@@ -145,6 +185,7 @@ static void table_free(Table *t)
     memory_drop(t->scale, plain_bytes(t));
     memory_drop(t->weight, plain_bytes(t));
     memory_drop(t->bias, plain_bytes(t));
+    memory_drop(t->columns, books_bytes(t));
     float **of_blocks[] = {&t->apart, &t->reach, &t->loud, &t->reach_left, &t->bias_left};
     for (size_t i = 0; i < 5; i++)
         memory_drop(*of_blocks[i], block_bytes(t));
@@ -154,6 +195,8 @@ static void table_free(Table *t)
     }
     if (t->rows.obj)
         PyBuffer_Release(&t->rows);
+    if (t->books.obj)
+        PyBuffer_Release(&t->books);
     PyTypeObject *type = Py_TYPE((PyObject *)t);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(t);
     Py_DECREF(type);
@@ -202,11 +245,54 @@ static int take_column(Table *t, const Buffer *from, const char *name, float **i
     return 0;
 }
 
+/* Books of centres and words, (2, BOOK, d), which are lent; first columns of the groups of words, and the end. */
+static int take_books(Table *t, Buffer *books, const Buffer *edges)
+{
+    const int64_t *given = edges->view.buf;
+    size_t groups = (size_t)edges->view.shape[0] - 1;
+    int fine = edges->view.shape[0] > 1 && groups <= MOST_GROUPS && given[0] == 0 && given[groups] == (int64_t)t->d &&
+               books->view.shape[0] == 2 && books->view.shape[1] == BOOK && (size_t)books->view.shape[2] == t->d;
+    for (size_t g = 0; fine && g < groups; g++)
+        fine = given[g] <= given[g + 1], t->edges[g + 1] = (size_t)given[g + 1];
+    if (!fine) {
+        PyErr_Format(DataError, "books of %zd words are (2, %d, columns), and edges of 1 to %d groups rise from 0 to columns",
+                     books->view.shape[1], BOOK, MOST_GROUPS);
+        return -1;
+    }
+    t->groups = groups;
+    t->columns = memory_take(books_bytes(t));
+    if (!t->columns)
+        return PyErr_NoMemory(), -1;
+    const float *from = books->view.buf;
+    for (size_t book = 0; book < 2; book++)
+        for (size_t w = 0; w < BOOK; w++)
+            for (size_t i = 0; i < t->d; i++) {
+                float x = from[(book * BOOK + w) * t->d + i];
+                if (!(fabsf(x) < 0x1p120f)) {
+                    PyErr_Format(DataError, "word %zu of a book holds NaN, or is too long (2^120 at most)", w);
+                    return -1;
+                }
+                t->columns[(book * t->d + i) * BOOK + w] = x;
+            }
+    t->books = books->view, books->held = 0;
+    return 0;
+}
+
+static int pack_any(Table *t, const Py_buffer *rows, size_t place, float *room)
+{
+    double weight = t->weight ? (double)t->weight[place] : 1;
+    return t->stored == CODEBOOK ? pack_words(t, rows, place, weight) : pack(t, rows, place, weight, room, room + t->d);
+}
+
 static int table_fill(Table *t, const Py_buffer *rows)
 {
-    static const size_t dims[KINDS] = {1, 2, 4, 8};
+    static const size_t dims[KINDS] = {1, 2, 4, 8, 1};
     t->step = (t->d + dims[t->scanned] - 1) / dims[t->scanned] * 64;
     t->panel_bytes = t->blocks * t->step;
+    if (t->scanned == CODEBOOK) {
+        t->step = (t->groups + 1) * LANES;
+        t->panel_bytes = (t->n + TOGETHER_ROWS - 1) / TOGETHER_ROWS * TOGETHER_ROWS * (t->groups + 1);
+    }
     t->panel = memory_take(t->panel_bytes);
     t->apart = memory_take(block_bytes(t)), t->reach = memory_take(block_bytes(t));
     t->reach_left = memory_take(block_bytes(t));
@@ -222,7 +308,7 @@ static int table_fill(Table *t, const Py_buffer *rows)
     }
     size_t place = 0;
     Py_BEGIN_ALLOW_THREADS
-    while (place < t->n && !pack(t, rows, place, t->weight ? (double)t->weight[place] : 1, room, room + t->d))
+    while (place < t->n && !pack_any(t, rows, place, room))
         place++;
     if (place == t->n)
         look_ahead(t);
@@ -235,32 +321,35 @@ static int table_fill(Table *t, const Py_buffer *rows)
     return 0;
 }
 
-/* Table(level, rows, stored, scanned, columns, order, weight or None, bias or None) */
+/* Table(level, rows, stored, scanned, columns, order, weight or None, bias or None, books or None, edges or None); the last
+ * two of product codes */
 static PyObject *table_new(PyTypeObject *type, PyObject *args, PyObject *named)
 {
-    PyObject *level, *rows, *order, *weight, *bias;
+    PyObject *level, *rows, *order, *weight, *bias, *books, *edges;
     int stored, scanned;
     Py_ssize_t columns;
     if (named && PyDict_Size(named))
         return PyErr_SetString(PyExc_TypeError, "Table takes no names"), NULL;
-    if (!PyArg_ParseTuple(args, "OOiinOOO", &level, &rows, &stored, &scanned, &columns, &order, &weight, &bias))
+    if (!PyArg_ParseTuple(args, "OOiinOOOOO", &level, &rows, &stored, &scanned, &columns, &order, &weight, &bias, &books,
+                          &edges))
         return NULL;
     Level at;
     if (level_of(level, &at))
         return NULL;
     if (stored < 0 || stored >= KINDS || scanned < 0 || scanned >= KINDS ||
-        (scanned != stored && (stored > HALVES || scanned == NIBBLES || (stored == HALVES && scanned == FLOATS)))) {
+        (scanned != stored && (stored > HALVES || scanned > BYTES || (stored == HALVES && scanned == FLOATS)))) {
         PyErr_Format(DataError, "rows of kind %d cannot be scanned as kind %d", stored, scanned);
         return NULL;
     }
-    static const char *types[KINDS] = {"f", "h", "b", "B"};
-    Buffer r = {.held = 0}, o = {.held = 0}, w = {.held = 0}, b = {.held = 0};
+    static const char *types[KINDS] = {"f", "h", "b", "B", "B"};
+    Buffer r = {.held = 0}, o = {.held = 0}, w = {.held = 0}, b = {.held = 0}, lent = {.held = 0}, e = {.held = 0};
     Table *t = NULL;
     if (buffer_take(&r, rows, "rows", types[stored], 2, 0) || buffer_take(&o, order, "order", "i", 1, 0) ||
         (weight != Py_None && buffer_take(&w, weight, "scale", "f", 1, 0)) ||
-        (bias != Py_None && buffer_take(&b, bias, "bias", "f", 1, 0)))
+        (bias != Py_None && buffer_take(&b, bias, "bias", "f", 1, 0)) ||
+        (stored == CODEBOOK && (buffer_take(&lent, books, "books", "f", 3, 0) || buffer_take(&e, edges, "edges", "l", 1, 0))))
         goto done;
-    Py_ssize_t width = stored == NIBBLES ? (columns + 1) / 2 : columns;
+    Py_ssize_t width = stored == NIBBLES ? (columns + 1) / 2 : stored == CODEBOOK ? e.view.shape[0] : columns;
     if (columns < 1 || columns > LONGEST || r.view.shape[1] != width || r.view.shape[0] > INT32_MAX ||
         o.view.shape[0] > r.view.shape[0]) {
         PyErr_Format(DataError, "rows are (%zd, %zd) in order of %zd where (items, %zd) are needed, 1 to %d columns",
@@ -277,15 +366,16 @@ static PyObject *table_new(PyTypeObject *type, PyObject *args, PyObject *named)
     int fine = t->ids != NULL;
     if (!fine)
         PyErr_NoMemory();
-    fine = fine && !take_order(t, &o) && (!w.held || !take_column(t, &w, "scale", &t->weight)) &&
-           (!b.held || !take_column(t, &b, "bias", &t->bias)) && !table_fill(t, &r.view);
+    fine = fine && (stored != CODEBOOK || !take_books(t, &lent, &e)) && !take_order(t, &o) &&
+           (!w.held || !take_column(t, &w, "scale", &t->weight)) && (!b.held || !take_column(t, &b, "bias", &t->bias)) &&
+           !table_fill(t, &r.view);
     if (!fine) {
         Py_DECREF(t);
         t = NULL;
     } else if (stored != scanned) /* the rows are lent for as long as the table lives */
         t->rows = r.view, r.held = 0;
 done:
-    buffer_drop(&r), buffer_drop(&o), buffer_drop(&w), buffer_drop(&b);
+    buffer_drop(&r), buffer_drop(&o), buffer_drop(&w), buffer_drop(&b), buffer_drop(&lent), buffer_drop(&e);
     return (PyObject *)t;
 }
 
@@ -522,7 +612,8 @@ static PyObject *table_bytes(PyObject *self, void *unused)
     Table *t = (Table *)self;
     (void)unused;
     size_t columns = (t->scale != NULL) + (t->bias != NULL), blocks = 3 + 2 * (t->bias != NULL);
-    return PyLong_FromSize_t(t->panel_bytes + columns * plain_bytes(t) + blocks * block_bytes(t));
+    size_t books = t->columns ? books_bytes(t) : 0;
+    return PyLong_FromSize_t(t->panel_bytes + columns * plain_bytes(t) + blocks * block_bytes(t) + books);
 }
 
 static PyMethodDef methods[] = {
