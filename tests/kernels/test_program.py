@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from recprune.encodings.int4_rows import Int4Rows
 from recprune.encodings.int8_rows import Int8Rows
+from recprune.encodings.product_rows import ProductRows
 from recprune.errors import DataError
 from recprune.kernels.dispatch import kernels
 from recprune.kernels.program import Reader, Runnable
@@ -42,6 +44,8 @@ def floats(*shape: int, seed: int = 0) -> np.ndarray:
 
 def table(rows: int, width: int, kind: str):
     matrix = torch.from_numpy(floats(rows, width, seed=width))
+    if kind == "product":
+        return stored(ProductRows.encode(matrix, m=max(1, width // 3)), "product")
     return stored({"float32": lambda m: m, "int8": Int8Rows.encode, "int4": Int4Rows.encode}[kind](matrix), None)
 
 
@@ -58,7 +62,7 @@ def close(found: np.ndarray, wanted: np.ndarray) -> None:
     np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-5 * max(1.0, float(np.abs(wanted).max(initial=0))))
 
 
-@pytest.mark.parametrize("kind", ["float32", "int8", "int4"])
+@pytest.mark.parametrize("kind", ["float32", "int8", "int4", "product"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_rows_are_looked_up_as_they_are_stored(level: str, kind: str, width: int):
     found, weight = table(23, width, kind), floats(2 * width)
@@ -76,7 +80,7 @@ def test_a_table_of_width_1_adds_to_the_logit(level: str):
     close(Runnable(Program(("id",), (), (LookUp(0, found, 0, -1),), -1.0))([some]), rows_of(found)[some, 0] - 1)
 
 
-@pytest.mark.parametrize("kind", ["float32", "int8"])
+@pytest.mark.parametrize("kind", ["float32", "int8", "product"])
 def test_the_mean_of_a_bag_leaves_row_0_out(level: str, kind: str):
     found, weight = table(11, 5, kind), floats(5)
     run = Runnable(Program(("ids",), (5,), (Mean(0, found, 0), Dot(0, weight)), 0.0))
@@ -222,8 +226,15 @@ def test_no_rows_give_no_logits(level: str):
 
 
 T = table(5, 3, "float32")
+P = table(5, 3, "product")
 ODD = {
     "a slot that there is not": ((3,), (LookUp(0, T, 0, 1),)),
+    "groups that end before the columns": ((3,), (LookUp(0, replace(P, books=(P.books[0], np.array([0, 2]))), 0, 0),)),
+    "groups that fall": ((3,), (LookUp(0, replace(P, books=(P.books[0], np.array([0, 4, 3]))), 0, 0),)),
+    "no groups": ((3,), (LookUp(0, replace(P, books=(P.books[0], np.array([0]))), 0, 0),)),
+    "words for fewer groups": ((3,), (LookUp(0, replace(P, books=(P.books[0], np.array([0, 1, 3]))), 0, 0),)),
+    "books of fewer words": ((3,), (LookUp(0, replace(P, books=(P.books[0][:, :9].copy(), P.books[1])), 0, 0),)),
+    "product codes that are wider than their slot": ((2,), (LookUp(0, P, 0, 0),)),
     "a row that is wider than its slot": ((3,), (LookUp(0, T, 0, 0, 1),)),
     "a row for the logit": ((3,), (LookUp(0, T, 0, -1),)),
     "a column that there is not": ((3,), (LookUp(2, T, 0, 0),)),

@@ -34,7 +34,7 @@ from recprune.kernels.stored import Stored
 __all__ = ["Reader", "Runnable"]
 
 Floats: TypeAlias = NDArray[np.float32]
-KINDS = {"float32": 0, "int8": 2, "int4": 3}
+KINDS = {"float32": 0, "int8": 2, "int4": 3, "product": 4}
 """How the C code counts what tables are made of."""
 
 
@@ -151,4 +151,5 @@ def _told(step: Step) -> tuple[Any, ...]:
 def _table(table: Stored) -> tuple[Any, ...]:
     if table.kind not in KINDS or table.turn is not None:
         raise DataError(f"rows of {table.kind}{', turned' if table.turn is not None else ''} are not looked up in C")
-    return KINDS[table.kind], table.columns, table.rows, table.scale
+    beside, edges = table.books or (table.scale, None)
+    return KINDS[table.kind], table.columns, table.rows, beside, edges

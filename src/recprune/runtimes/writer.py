@@ -75,7 +75,7 @@ def _rows(module: Any, width: int) -> Stored:
     codes = module.stored if isinstance(module, Packed) else module.weight.detach()
     need(codes.dtype is torch.float32, f"a table of {codes.dtype}")
     found = stored(codes, None)
-    if found.turn is not None or found.kind not in ("float32", "int8", "int4"):
+    if found.turn is not None or found.kind not in ("float32", "int8", "int4", "product"):
         found = stored(codes.dense(), None)
     need(found.columns == width, f"rows of {found.columns} numbers where {width} are needed")
     return found

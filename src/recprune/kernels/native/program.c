@@ -42,27 +42,51 @@ static int copy_floats(float **into, size_t *bytes, size_t room, const float *fr
     return 0;
 }
 
-/* (LOOK_UP or MEAN, column, offset, into, at, kind, columns, rows, scale or None) */
+/* First columns of the groups of words of product codes, and the end. */
+static int take_groups(Step *s, const Buffer *edges)
+{
+    const int64_t *given = edges->view.buf;
+    size_t groups = (size_t)edges->view.shape[0] - 1;
+    int fine = edges->view.shape[0] > 1 && groups <= MOST_GROUPS && given[0] == 0 && given[groups] == (int64_t)s->d;
+    if (fine && !(s->columns = malloc((groups + 1) * sizeof *s->columns)))
+        return PyErr_NoMemory(), -1;
+    for (size_t g = 0; fine && g <= groups; g++)
+        fine = !g || given[g - 1] <= given[g], s->columns[g] = (size_t)given[g];
+    s->count = groups;
+    return fine ? 0 : 1;
+}
+
+/* (LOOK_UP or MEAN, column, offset, into, at, kind, columns, rows, scale or None, edges or None); of product codes the scale
+ * is the books */
 static int take_table(Program *p, Step *s, size_t number, PyObject *told)
 {
-    static const char *types[KINDS] = {"f", "", "b", "B"};
+    static const char *types[KINDS] = {"f", "", "b", "B", "B"};
     Py_ssize_t op, column, offset, into, at, kind, wide;
-    PyObject *rows, *scale;
-    if (!PyArg_ParseTuple(told, "nnnnnnnOO", &op, &column, &offset, &into, &at, &kind, &wide, &rows, &scale))
+    PyObject *rows, *scale, *edges;
+    if (!PyArg_ParseTuple(told, "nnnnnnnOOO", &op, &column, &offset, &into, &at, &kind, &wide, &rows, &scale, &edges))
         return -1;
     if (column < 0 || (size_t)column >= p->inputs || p->types[column] != (s->op == MEAN ? 'b' : 'l'))
         return refuse(number, "looks up a column that it does not take");
     if (kind < 0 || kind >= KINDS || kind == HALVES || wide < 1 || wide > LONGEST || offset < 0 || at < 0 || into < -1)
         return refuse(number, "has no possible table");
-    Buffer r = {.held = 0}, c = {.held = 0};
-    int coded = kind != FLOATS;
-    if (buffer_take(&r, rows, "rows", types[kind], 2, 0) || (coded && buffer_take(&c, scale, "scale", "f", 1, 0)))
+    Buffer r = {.held = 0}, c = {.held = 0}, e = {.held = 0};
+    int coded = kind != FLOATS, spelled = kind == CODEBOOK, fits;
+    if (buffer_take(&r, rows, "rows", types[kind], 2, 0) ||
+        (coded && buffer_take(&c, scale, "scale", "f", spelled ? 3 : 1, 0)) ||
+        (spelled && buffer_take(&e, edges, "edges", "l", 1, 0)))
         goto wrong;
     s->kind = (Kind)kind, s->column = (size_t)column, s->offset = (int64_t)offset, s->at = (size_t)at;
     s->n = (size_t)r.view.shape[0], s->d = (size_t)wide, s->into = into < 0 ? NOWHERE : (size_t)into;
-    size_t width = kind == NIBBLES ? (s->d + 1) / 2 : s->d;
-    int fits = s->into == NOWHERE ? s->d == 1 : is_slot(p, s->into, s->at + s->d);
-    if (!fits || (size_t)r.view.shape[1] != width || (coded && (size_t)c.view.shape[0] != s->n)) {
+    fits = s->into == NOWHERE ? s->d == 1 : is_slot(p, s->into, s->at + s->d);
+    if (spelled) {
+        int wrong = take_groups(s, &e);
+        if (wrong < 0)
+            goto wrong;
+        fits = fits && !wrong && c.view.shape[0] == 2 && c.view.shape[1] == BOOK && (size_t)c.view.shape[2] == s->d;
+    } else
+        fits = fits && (!coded || (size_t)c.view.shape[0] == s->n);
+    size_t width = spelled ? s->count + 1 : kind == NIBBLES ? (s->d + 1) / 2 : s->d;
+    if (!fits || (size_t)r.view.shape[1] != width) {
         refuse(number, "has a table that does not fit");
         goto wrong;
     }
@@ -70,9 +94,10 @@ static int take_table(Program *p, Step *s, size_t number, PyObject *told)
     s->rows = r.view;
     if (coded)
         s->scale = c.view;
+    buffer_drop(&e);
     return 0;
 wrong:
-    buffer_drop(&r), buffer_drop(&c);
+    buffer_drop(&r), buffer_drop(&c), buffer_drop(&e);
     return -1;
 }
 

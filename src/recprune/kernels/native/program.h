@@ -15,7 +15,7 @@ enum { ROWS_AT_ONCE = 48 };
  * its width and its stride is 0 and stays so. */
 typedef struct {
     Operation op;
-    Kind kind;             /* of the table: FLOATS, BYTES or NIBBLES */
+    Kind kind;             /* of the table: FLOATS, BYTES, NIBBLES or CODEBOOK */
     size_t column;         /* of the input that is looked up */
     size_t count;          /* STANDARD: columns; SPREAD: numbers; LAYER, PAIRS, ATTEND: vectors side by side */
     int64_t offset;        /* is added to an id */
@@ -26,10 +26,10 @@ typedef struct {
     size_t rest;           /* ATTEND: is added to what heads give */
     int relu, tail;        /* tail: for the last row of the block alone */
     float least;           /* NORM: is added to the variance */
-    Py_buffer rows, scale; /* of the table, borrowed; obj is NULL where there is none */
+    Py_buffer rows, scale; /* of the table, borrowed; obj is NULL where there is none; books are in place of a scale */
     float *numbers;        /* LAYER: panels [out / 16][in][16]; others: weights as they came */
     float *bias;           /* LAYER: (out rounded up to 16) */
-    size_t *columns;       /* STANDARD: (count) inputs */
+    size_t *columns;       /* STANDARD: (count) inputs; a CODEBOOK: (count + 1) edges of groups */
     size_t numbers_bytes, bias_bytes;
 } Step;
 

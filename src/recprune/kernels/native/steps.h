@@ -42,6 +42,16 @@ TARGET INLINE void decode(const Step *s, size_t row, float *out, const size_t d,
         memcpy(out, (const float *)s->rows.buf + row * d, d * sizeof *out);
         return;
     }
+    if (kind == CODEBOOK) {
+        const uint8_t *codes = (const uint8_t *)s->rows.buf + row * (s->count + 1);
+        const float *books = s->scale.buf, *centre = books + codes[0] * d;
+        for (size_t g = 0; g < s->count; g++) {
+            const float *word = books + (BOOK + codes[g + 1]) * d;
+            for (size_t c = s->columns[g]; c < s->columns[g + 1]; c++)
+                out[c] = centre[c] + word[c];
+        }
+        return;
+    }
     const float scale = ((const float *)s->scale.buf)[row];
     if (kind == BYTES) {
         const int8_t *codes = (const int8_t *)s->rows.buf + row * d;
@@ -90,6 +100,7 @@ TARGET static int look_up(const Step *s, const Block *b)
     switch (s->kind) {
     case BYTES: return look_up_kind(s, b, BYTES);
     case NIBBLES: return look_up_kind(s, b, NIBBLES);
+    case CODEBOOK: return look_up_all(s, b, s->d, CODEBOOK);
     default: return look_up_kind(s, b, FLOATS);
     }
 }
