@@ -105,7 +105,9 @@ typedef struct {
     int8_t *bytes;      /* the same in units of `unit` */
     float *row;         /* (d) room to decode a row into */
     uint8_t *words;     /* what codes look up: words_bytes() of them */
+    float *scores;      /* (groups + 1, BOOK) what they stand for */
     float base, step;   /* a sum of those is base + step * sum */
+    float fine;         /* what is left of `far` where scores are added up */
     float unit, bias_unit;
     int32_t start; /* what sums begin with: takes the 128 (or 8) of the codes off again */
     /* |score - exact| <= far * apart + slip * reach + bias_slip * loud + least, for every item of a block */

@@ -92,7 +92,8 @@ void words_prepare(Search *s)
 {
     const Table *t = s->table;
     size_t groups = t->groups;
-    float *scores = (float *)(s->words + (groups + 2) * BOOK), lows[MOST_GROUPS + 1], step = 1e-30f;
+    s->scores = (float *)(s->words + (groups + 2) * BOOK);
+    float *scores = s->scores, lows[MOST_GROUPS + 1], step = 1e-30f;
     const float room = (float)(SUM - 255 * groups - 1);
     uint16_t units[BOOK];
     double base = 0, most = 0;
@@ -123,6 +124,7 @@ void words_prepare(Search *s)
     double off = (double)(groups + 1) * (double)step;
     s->base = (float)(base + 0.5 * off), s->step = step;
     s->far = (float)((0.501 * off + 0x1p-18 * (most + off)) * (1 + 0x1p-18));
+    s->fine = (float)(0x1p-18 * (most + off));
 }
 
 /* --- rows --- */
@@ -149,12 +151,25 @@ void words_row(const Table *t, size_t place, float *row)
 
 /* --- scans --- */
 
-/* Offers rows of four blocks whose sums are known. */
+/* The score of a place from those of its centre and words as they were found, before they were put into bytes. */
+static float refined(const Table *t, const Search *s, size_t place)
+{
+    const uint8_t *codes = codes_at(t, place);
+    const float *scores = s->scores;
+    double sum = 0;
+    for (size_t g = 0; g <= t->groups; g++)
+        sum += (double)scores[g * BOOK + codes[g * TOGETHER_ROWS]];
+    sum *= t->scale ? (double)t->scale[place] : 1;
+    return (float)(t->bias ? sum + (double)(t->bias[place] * s->bias_unit) : sum);
+}
+
+/* Offers rows of four blocks whose sums are known: those that may reach the bar, with finer scores, so that few are counted
+ * exactly. */
 static void offer(const Table *t, size_t block, size_t end, Search *s, const uint16_t *sums)
 {
     for (size_t b = block; b < block + BLOCKS && b < end; b++, sums += LANES) {
-        float score[LANES], error = search_error(s, t, b), least = s->bar - error;
-        uint32_t lanes = 0;
+        float score[LANES], fine[LANES], error = search_error(s, t, b), least = s->bar - error;
+        uint32_t lanes = 0, stay = 0;
         for (size_t lane = 0; lane < LANES; lane++) {
             size_t place = b * LANES + lane;
             score[lane] = s->base + s->step * (float)sums[lane];
@@ -164,8 +179,14 @@ static void offer(const Table *t, size_t block, size_t end, Search *s, const uin
                 score[lane] += t->bias[place] * s->bias_unit;
             lanes |= (uint32_t)(score[lane] >= least) << lane;
         }
-        if (lanes)
-            search_offer(s, b, lanes, score, error);
+        error -= (s->far - s->fine) * t->apart[b];
+        for (; lanes; lanes &= lanes - 1) {
+            size_t lane = (size_t)__builtin_ctz(lanes);
+            fine[lane] = refined(t, s, b * LANES + lane);
+            stay |= (uint32_t)(fine[lane] >= s->bar - error) << lane;
+        }
+        if (stay)
+            search_offer(s, b, stay, fine, error);
     }
 }
 
