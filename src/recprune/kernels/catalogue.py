@@ -53,8 +53,9 @@ class Catalogue:
         """Rows of a table, (n, dim) floats, or of a module with a `weight`; a packed one is served from its codes.
 
         scale, bias: (n,). scan: how rows are passed over, "int8" (a byte an entry beside the table, which is lent, not
-        copied), "bf16" or "float32"; packed int8 and int4 rows are passed over as they are, and so, by "product" (64
-        rows at a time, where the machine has AVX-512 with VBMI), are product codes. The fastest when not said. without: items that are never listed. Raises DataError for numbers that are not finite, or larger
+        copied), "bf16" or "float32"; packed int8 and int4 rows are passed over as they are, and so are product codes
+        by "product", which is fast where the machine has AVX-512 with VBMI. The fastest when not said. without: items
+        that are never listed. Raises DataError for numbers that are not finite, or larger
         than 2^120, and for other shapes.
 
         >>> Catalogue.of(model.item, bias=model.bias, without=[0]).top(query, 20, seen).items
@@ -69,7 +70,8 @@ class Catalogue:
             return cls(n, held.columns, SlowTable(held, order, weight, added), held.turn)
         module, level = native
         kinds = KINDS.index(held.kind), KINDS.index(held.scan)
-        table = module.Table(level, held.rows, *kinds, held.columns, order, weight, added, *(held.books or (None, None)))
+        books = held.books or (None, None)
+        table = module.Table(level, held.rows, *kinds, held.columns, order, weight, added, *books)
         return cls(n, held.columns, table, held.turn)
 
     @property
