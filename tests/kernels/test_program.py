@@ -19,6 +19,7 @@ from recprune.kernels.steps import (
     MARGIN,
     Attend,
     Dot,
+    Largest,
     Layer,
     LookBack,
     LookUp,
@@ -30,7 +31,10 @@ from recprune.kernels.steps import (
     Recur,
     Spread,
     Standard,
+    Step,
     Sum,
+    Weigh,
+    Window,
 )
 from recprune.kernels.stored import stored
 
@@ -323,9 +327,28 @@ def test_many_threads_get_what_one_gets(level: str):
         (Recur(0, 1, floats(12, 4), 5),),
         (Recur(0, 2, floats(3, 1), 0),),
         (LookBack(0, 0, 0, 1, 2, 2, 5), Recur(0, 2, floats(3, 1), 6)),
+        (Window(0, 1, 2, 1, 5),),
+        (Window(0, 0, 1, 1, 5),),
+        (Window(2, 1, 4, 0, 5),),
+        (Window(2, 1, 4, 1, 0),),
+        (Window(2, 7, 4, 1, 5),),
+        (Window(-1, 1, 4, 1, 5),),
+        (Window(2, 1, 4, 1, 5), LookBack(0, 0, 0, 1, 2, 2, 6)),
+        (Largest(0, 0, 0, 0, 5),),
+        (Largest(0, 1, 1, 0, 5),),
+        (Largest(0, 1, -1, 0, 5),),
+        (Largest(0, 1, 0, 5, 5),),
+        (Largest(0, 1, 0, -1, 5),),
+        (Largest(0, 9, 0, 0, 5),),
+        (Weigh(0, 0, 0, floats(1, 5), floats(1)),),
+        (Weigh(0, 1, 0, floats(2, 5), floats(2)),),
+        (Weigh(0, 1, 1, floats(1, 5), floats(1)),),
+        (Weigh(0, 1, 0, floats(1, 5), floats(2)),),
+        (Weigh(2, 1, -1, floats(1, 5), floats(1)),),
+        (Weigh(2, 1, 0, floats(4, 5), floats(4)), Largest(0, 1, 0, 0, 6)),
     ],
 )
-def test_steps_of_sequences_that_do_not_fit_are_refused_by_the_c_code(steps: tuple[LookBack | Recur, ...]):
+def test_steps_of_sequences_that_do_not_fit_are_refused_by_the_c_code(steps: tuple[Step, ...]):
     if kernels() is None:
         pytest.skip("not compiled")
     with pytest.raises(DataError, match="does not fit"):

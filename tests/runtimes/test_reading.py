@@ -11,7 +11,9 @@ from recprune.errors import DataError, ExtensionError
 from recprune.kernels import dispatch
 from recprune.kernels.dispatch import LEVELS, kernels
 from recprune.models.build import build
+from recprune.models.caser import Caser
 from recprune.models.gru4rec import GRU4Rec
+from recprune.models.nextitnet import NextItNet
 from recprune.models.sasrec import SASRec
 from recprune.packing import pack, storing
 from recprune.planning.budget import Budget
@@ -93,7 +95,7 @@ def test_threads_may_share_it():
             np.testing.assert_array_equal(found, wanted)
 
 
-@pytest.mark.parametrize("kind", [SASRec, GRU4Rec])
+@pytest.mark.parametrize("kind", [SASRec, GRU4Rec, NextItNet, Caser])
 @pytest.mark.parametrize("encoding", ["int8_rows", "int4_rows", "bf16", "product_rows(m=5,b=8)"])
 def test_packed_models_are_read(level, encoding, kind):
     model = model_of(kind=kind, length=12, dim=16, items=400)
@@ -103,11 +105,49 @@ def test_packed_models_are_read(level, encoding, kind):
     same(packed, sequences(9, 12, 400))
 
 
+NEXT = (
+    {"length": 7, "dim": 5, "filters": 9, "dilations": (1,)},
+    {"length": 30, "dim": 16, "filters": 12, "dilations": (1, 2, 4), "kernel": 3},
+    {"length": 9, "dim": 33, "filters": 70, "dilations": (1, 2), "kernel": 2},
+    {"length": 4, "dim": 3, "filters": 2, "dilations": (2, 1), "kernel": 1},
+)
+
+
+@pytest.mark.parametrize("options", NEXT)
+def test_convolutions_of_all_shapes_see_what_the_model_does(level, options):
+    same(model_of(kind=NextItNet, **options), sequences(24, options["length"]))
+
+
+IMAGES = (
+    {"length": 5, "dim": 7, "filters": 3, "heights": (1, 2, 5), "vertical": 2},
+    {"length": 10, "dim": 32, "filters": 16, "heights": (1, 2, 3, 4), "vertical": 4},
+    {"length": 1, "dim": 4, "filters": 1, "heights": (1,), "vertical": 1},
+    {"length": 12, "dim": 17, "filters": 40, "heights": (12,), "vertical": 17},
+)
+
+
+@pytest.mark.parametrize("options", IMAGES)
+def test_images_of_all_shapes_are_read_whole(level, options):
+    model = model_of(kind=Caser, **options)
+    with torch.no_grad():
+        model.item.weight[0] = 0.3  # padding is read as it stands
+    same(model, sequences(24, options["length"]))
+
+
 LAST = {"name": "gru4rec", "hidden": 9, "residual": True, "norm": True}
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("options", [{"name": "sasrec", "heads": 3}, {"name": "gru4rec", "hidden": 9}, LAST])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": "sasrec", "heads": 3},
+        {"name": "gru4rec", "hidden": 9},
+        LAST,
+        {"name": "nextitnet", "filters": 8, "dilations": (1, 2)},
+        {"name": "caser", "filters": 5, "heights": (1, 2, 3)},
+    ],
+)
 def test_pruned_models_are_read(seed, options):
     split = tiny_split()
     model = build(split=split, dim=12, length=6, seed=seed, **options).eval()
@@ -121,7 +161,7 @@ def test_pruned_models_are_read(seed, options):
 
 
 @pytest.mark.skipif(kernels() is None, reason="not compiled")
-@pytest.mark.parametrize("name", ["sasrec", "gru4rec"])
+@pytest.mark.parametrize("name", ["sasrec", "gru4rec", "nextitnet", "caser"])
 def test_lists_go_by_it_and_by_torch_where_the_last_item_has_left(name):
     split = tiny_split()
     model = build(name, split, dim=8, length=6, seed=4).eval()
@@ -154,6 +194,30 @@ class Own(SASRec):
 )
 def test_what_is_not_recognised_is_refused_with_the_reason(change, reason):
     model = model_of(length=6, dim=8)
+    change(model)
+    with pytest.raises(ExtensionError, match=reason):
+        reader_of(model)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "reason"),
+    [
+        (NextItNet, lambda m: setattr(m.blocks[0], "first", nn.Conv1d(8, 8, 3, stride=2)), "plain one"),
+        (NextItNet, lambda m: setattr(m.blocks[0], "first", nn.Conv1d(8, 8, 3, padding=1)), "plain one"),
+        (NextItNet, lambda m: setattr(m.blocks[0], "first", nn.Conv1d(8, 8, 3, groups=2)), "plain one"),
+        (NextItNet, lambda m: setattr(m.blocks[0], "first", nn.Conv1d(8, 8, 3, bias=False)), "plain one"),
+        (NextItNet, lambda m: setattr(m.blocks[0], "first", nn.Conv1d(6, 8, 3)), "takes 6 of 8"),
+        (NextItNet, lambda m: setattr(m.blocks[0], "inner", nn.LayerNorm(7)), "norm"),
+        (NextItNet, lambda m: m.blocks.__setitem__(0, nn.Identity()), "Identity"),
+        (Caser, lambda m: m.horizontal.__setitem__(0, nn.Conv2d(1, 4, (1, 7))), "another shape"),
+        (Caser, lambda m: m.horizontal.__setitem__(0, nn.Conv2d(1, 4, (7, 8))), "another shape"),
+        (Caser, lambda m: setattr(m, "vertical", nn.Conv2d(1, 4, (5, 1))), "another shape"),
+        (Caser, lambda m: setattr(m, "vertical", nn.Conv2d(1, 4, (6, 1), bias=False)), "no convolutions"),
+        (Caser, lambda m: setattr(m, "fc", nn.Linear(7, 8)), "numbers"),
+    ],
+)
+def test_convolutions_that_are_not_recognised_are_refused_with_the_reason(kind, change, reason):
+    model = model_of(kind=kind, length=6, dim=8)
     change(model)
     with pytest.raises(ExtensionError, match=reason):
         reader_of(model)

@@ -15,6 +15,7 @@ from recprune.kernels.slow_program import read_slowly, run_slowly
 from recprune.kernels.steps import (
     Attend,
     Dot,
+    Largest,
     Layer,
     LookBack,
     LookUp,
@@ -28,6 +29,8 @@ from recprune.kernels.steps import (
     Standard,
     Step,
     Sum,
+    Weigh,
+    Window,
 )
 from recprune.kernels.stored import Stored
 
@@ -83,7 +86,8 @@ class Reader:
 
     def __call__(self, columns: Sequence[NDArray[Any]]) -> Floats:
         """(rows, width). columns: one, (rows, length) int64 or int32 ids, 0 in front. Places of id 0 are left out, in
-        front alone where there is a `Recur`, and the last is none of them.
+        front alone where there is a `Recur` or a masked `Window`, nowhere where there is one that is not masked; the
+        last is none of them.
 
         Raises DataError for another shape or type, an id that a table has not, and a sequence that ends with 0.
         """
@@ -141,11 +145,17 @@ def _told(step: Step) -> tuple[Any, ...]:
         case Sum():
             return 9, step.slot, step.other, step.into
         case Norm():
-            return 10, step.slot, step.into, step.tail, step.least, step.weight, step.bias
+            return 10, step.slot, step.into, step.tail, step.relu, step.least, step.weight, step.bias
         case LookBack():
             return 11, step.query, step.key, step.value, step.into, step.heads, step.width, step.longest, step.tail
         case Recur():
             return 12, step.slot, step.into, step.longest, step.weight
+        case Window():
+            return 13, step.slot, step.into, step.count, step.apart, step.longest, step.masked, step.tail
+        case Largest():
+            return 14, step.slot, step.into, step.at, step.first, step.longest
+        case Weigh():
+            return 15, step.slot, step.into, step.at, step.weight, step.bias
 
 
 def _table(table: Stored) -> tuple[Any, ...]:

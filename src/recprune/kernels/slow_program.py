@@ -39,14 +39,23 @@ def read_slowly(program: Program, sequences: NDArray[np.integer]) -> Floats:
     out = np.empty((len(sequences), program.widths[-1]), dtype=np.float32)
     for row, sequence in enumerate(sequences):
         places = np.flatnonzero(sequence)
-        if any(type(step).__name__ == "Recur" for step in program.steps):
-            places = np.arange(places[0], len(sequence))
+        begin = min(_begin(step, places) for step in program.steps)
+        if begin < len(sequence):
+            places = np.arange(begin, len(sequence))
         slots = [np.zeros((len(places), width), dtype=np.float32) for width in program.widths]
         for step in program.steps:
             columns = sequence[places], places
             _STEPS[type(step).__name__](step, columns, slots, np.zeros(len(places), dtype=np.float32))
         out[row] = slots[-1][-1]
     return out
+
+
+def _begin(step: Any, places: NDArray[np.integer]) -> int:
+    """The place from which on a step leaves none out; beyond the last where it leaves out those of id 0."""
+    name = type(step).__name__
+    if name in ("Largest", "Weigh") or (name == "Window" and not step.masked):
+        return 0
+    return int(places[0]) if name in ("Recur", "Window") else int(places[-1]) + 1
 
 
 def _check(program: Program, columns: Sequence[NDArray[Any]]) -> None:
@@ -146,7 +155,8 @@ def _sum(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits
 def _norm(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits: Floats) -> None:
     apart = slots[step.slot] - slots[step.slot].mean(1, keepdims=True)
     deviation = np.sqrt((apart * apart).mean(1, keepdims=True) + np.float32(step.least))
-    slots[step.into][:] = apart / deviation * step.weight + step.bias
+    found = apart / deviation * step.weight + step.bias
+    slots[step.into][:] = np.maximum(found, 0) if step.relu else found
 
 
 def _look_back(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits: Floats) -> None:
@@ -171,7 +181,29 @@ def _recur(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logi
         slots[step.into][row] = state
 
 
+def _window(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits: Floats) -> None:
+    rows = slots[step.slot] * (columns[0] != 0)[:, None] if step.masked else slots[step.slot]
+    for place in range(step.count):
+        back, width = (step.count - 1 - place) * step.apart, rows.shape[1]
+        seen = np.zeros_like(rows)
+        seen[back:] = rows[: max(len(rows) - back, 0)]
+        slots[step.into][:, place * width : (place + 1) * width] = seen
+
+
+def _largest(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits: Floats) -> None:
+    found = slots[step.slot][step.first :].max(0)
+    slots[step.into][-1, step.at : step.at + len(found)] = found
+
+
+def _weigh(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits: Floats) -> None:
+    found = step.weight @ slots[step.slot] + step.bias[:, None]
+    slots[step.into][-1, step.at : step.at + found.size] = found.reshape(-1)
+
+
 _STEPS = {
+    "Window": _window,
+    "Largest": _largest,
+    "Weigh": _weigh,
     "Recur": _recur,
     "Sum": _sum,
     "Norm": _norm,

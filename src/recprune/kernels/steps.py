@@ -14,6 +14,7 @@ __all__ = [
     "MARGIN",
     "Attend",
     "Dot",
+    "Largest",
     "Layer",
     "LookBack",
     "LookUp",
@@ -27,6 +28,8 @@ __all__ = [
     "Standard",
     "Step",
     "Sum",
+    "Weigh",
+    "Window",
 ]
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -150,7 +153,7 @@ class Sum:
 @dataclass(frozen=True, slots=True, eq=False)
 class Norm:
     """into = (slot - its mean) / its deviation * weight + bias, row by row; `least` is added to the variance. tail: for
-    the last row alone."""
+    the last row alone. relu: what is below 0 comes out as 0."""
 
     slot: int
     into: int
@@ -158,6 +161,7 @@ class Norm:
     bias: Floats
     least: float
     tail: bool = False
+    relu: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,8 +192,62 @@ class Recur:
     longest: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """Rows are a sequence, `longest` at most: into = the row `(count - 1) * apart` before, ..., the row `apart` before
+    and the row itself, side by side, zeros where there is none: what a causal convolution sees. masked: rows of id 0
+    are zeros, and those in front are left out; otherwise no row is. tail: for the last row alone."""
+
+    slot: int
+    into: int
+    count: int
+    apart: int
+    longest: int
+    masked: bool = True
+    tail: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Largest:
+    """Rows are a sequence of `longest`, none left out: the largest of every column from row `first` on goes into the
+    last row of a slot, from `at` on."""
+
+    slot: int
+    into: int
+    at: int
+    first: int
+    longest: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weigh:
+    """Rows are a sequence, none left out: bias_f + sum over rows of weight_fr row_r, of one f after the other, goes
+    into the last row of a slot, from `at` on. weight: (sets, rows); bias: (sets,)."""
+
+    slot: int
+    into: int
+    at: int
+    weight: Floats
+    bias: Floats
+
+
 Step: TypeAlias = (
-    LookUp | Mean | Standard | Spread | Layer | Pairs | Dot | Product | Attend | Sum | Norm | LookBack | Recur
+    LookUp
+    | Mean
+    | Standard
+    | Spread
+    | Layer
+    | Pairs
+    | Dot
+    | Product
+    | Attend
+    | Sum
+    | Norm
+    | LookBack
+    | Recur
+    | Window
+    | Largest
+    | Weigh
 )
 MARGIN = 16
 """Zeros that a slot has behind vectors side by side, where a layer writes whole registers."""

@@ -16,6 +16,7 @@ typedef struct {
     float bias;
     size_t longest; /* of a sequence, where rows are one; else 0 */
     int recurs;     /* what is inside of a sequence counts, also where it is no item */
+    int whole;      /* and so does what is in front */
     float *arena; /* for a block, where nobody else uses it */
     size_t arena_bytes;
     int busy;
@@ -279,12 +280,12 @@ static int take_attend(Program *p, Step *s, size_t number, PyObject *told)
     return 0;
 }
 
-/* (NORM, slot, into, tail, least, weight (width,), bias (width,)) */
+/* (NORM, slot, into, tail, relu, least, weight (width,), bias (width,)) */
 static int take_norm(Program *p, Step *s, size_t number, PyObject *told)
 {
     Py_ssize_t op, slot, into;
     PyObject *weight, *bias;
-    if (!PyArg_ParseTuple(told, "nnnpfOO", &op, &slot, &into, &s->tail, &s->least, &weight, &bias))
+    if (!PyArg_ParseTuple(told, "nnnppfOO", &op, &slot, &into, &s->tail, &s->relu, &s->least, &weight, &bias))
         return -1;
     Buffer w = {.held = 0}, b = {.held = 0};
     int wrong = buffer_take(&w, weight, "weight", "f", 1, 0) || buffer_take(&b, bias, "bias", "f", 1, 0);
@@ -355,12 +356,75 @@ static int take_recur(Program *p, Step *s, size_t number, PyObject *told)
     return wrong ? -1 : 0;
 }
 
+static int is_longest(Program *p, Py_ssize_t longest)
+{
+    int fits = longest > 0 && longest <= MOST && (!p->longest || p->longest == (size_t)longest) && p->inputs == 2;
+    if (fits)
+        p->longest = (size_t)longest;
+    return fits;
+}
+
+/* (WINDOW, slot, into, vectors, rows apart, longest sequence, masked, tail) */
+static int take_window(Program *p, Step *s, size_t number, PyObject *told)
+{
+    Py_ssize_t op, slot, into, count, apart, longest;
+    if (!PyArg_ParseTuple(told, "nnnnnnpp", &op, &slot, &into, &count, &apart, &longest, &s->masked, &s->tail))
+        return -1;
+    s->slot = (size_t)slot, s->into = (size_t)into, s->count = (size_t)count, s->offset = apart;
+    if (count < 1 || count > MOST || apart < 1 || apart > MOST || slot == into || !is_slot(p, s->slot, 1) ||
+        !is_slot(p, s->into, 1) || p->widths[s->into] != s->count * p->widths[s->slot] || !is_longest(p, longest))
+        return refuse(number, "is a window that does not fit");
+    s->d = p->widths[s->slot];
+    *(s->masked ? &p->recurs : &p->whole) = 1;
+    return 0;
+}
+
+/* (LARGEST, slot, into, at, first row, longest sequence) */
+static int take_largest(Program *p, Step *s, size_t number, PyObject *told)
+{
+    Py_ssize_t op, slot, into, at, first, longest;
+    if (!PyArg_ParseTuple(told, "nnnnnn", &op, &slot, &into, &at, &first, &longest))
+        return -1;
+    s->slot = (size_t)slot, s->into = (size_t)into, s->at = (size_t)at, s->count = (size_t)first;
+    if (slot == into || at < 0 || at > 16 * LONGEST || first < 0 || first >= longest || !is_slot(p, s->slot, 1) ||
+        !is_slot(p, s->into, s->at + p->widths[s->slot]) || !is_longest(p, longest))
+        return refuse(number, "takes the largest of what does not fit");
+    s->d = p->widths[s->slot], p->whole = 1;
+    return 0;
+}
+
+/* (WEIGH, slot, into, at, weight (sets, longest sequence), bias (sets,)) */
+static int take_weigh(Program *p, Step *s, size_t number, PyObject *told)
+{
+    Py_ssize_t op, slot, into, at;
+    PyObject *weight, *bias;
+    if (!PyArg_ParseTuple(told, "nnnnOO", &op, &slot, &into, &at, &weight, &bias))
+        return -1;
+    Buffer w = {.held = 0}, b = {.held = 0};
+    int wrong = buffer_take(&w, weight, "weight", "f", 2, 0) || buffer_take(&b, bias, "bias", "f", 1, 0);
+    s->slot = (size_t)slot, s->into = (size_t)into, s->at = (size_t)at;
+    if (!wrong) {
+        s->count = (size_t)w.view.shape[0], s->n = (size_t)w.view.shape[1];
+        if (slot == into || at < 0 || at > 16 * LONGEST || s->count < 1 || s->count > MOST || !is_slot(p, s->slot, 1) ||
+            (size_t)b.view.shape[0] != s->count || !is_slot(p, s->into, s->at + s->count * p->widths[s->slot]) ||
+            !is_longest(p, w.view.shape[1]))
+            wrong = refuse(number, "weighs what does not fit");
+        else
+            s->d = p->widths[s->slot], p->whole = 1;
+    }
+    if (!wrong)
+        wrong = copy_floats(&s->numbers, &s->numbers_bytes, s->count * s->n, w.view.buf, s->count * s->n) ||
+                copy_floats(&s->bias, &s->bias_bytes, s->count, b.view.buf, s->count);
+    buffer_drop(&w), buffer_drop(&b);
+    return wrong ? -1 : 0;
+}
+
 static int take_step(Program *p, size_t number, PyObject *told)
 {
     static int (*const take[STEPS])(Program *, Step *, size_t, PyObject *) = {
         take_table, take_table, take_standard, take_spread, take_layer,
         take_pairs, take_dot,   take_product,  take_attend, take_product,  take_norm,
-        take_look_back, take_recur};
+        take_look_back, take_recur, take_window, take_largest, take_weigh};
     PyObject *name = PyTuple_Check(told) && PyTuple_Size(told) ? PyTuple_GetItem(told, 0) : NULL;
     long op = name ? PyLong_AsLong(name) : -1;
     if (op == -1 && PyErr_Occurred())
@@ -551,7 +615,7 @@ done:
 /* --- read --- */
 
 /* What stands in the last row of the last slot, after each sequence. Places of no item are left out, those in front alone
- * where units recur, and never the last. */
+ * where units recur or see windows, none where all places are told apart, and never the last. */
 static int64_t read_all(const Program *p, const Buffer *sequences, float *out, float *arena, float **slots, int64_t *ids)
 {
     size_t users = (size_t)sequences->view.shape[0], most = p->longest, last = p->slots - 1;
@@ -566,7 +630,7 @@ static int64_t read_all(const Program *p, const Buffer *sequences, float *out, f
         size_t rows = 0;
         for (size_t i = 0; i < most; i++) {
             int64_t id = id_at(&all, u * most + i);
-            if (id || i == most - 1 || (p->recurs && rows))
+            if (id || i == most - 1 || (p->recurs && rows) || p->whole)
                 ids[rows] = id, places[rows++] = (int64_t)i;
         }
         for (size_t i = 0; i < p->slots; i++)
@@ -575,7 +639,7 @@ static int64_t read_all(const Program *p, const Buffer *sequences, float *out, f
         const Block end = {0, 1, columns, ends, p->strides, logits, logits + most};
         for (size_t i = 0; i < p->count; i++) {
             const Step *s = &p->steps[i];
-            if (p->step(s, s->tail && s->op != LOOK_BACK ? &end : &whole))
+            if (p->step(s, s->tail && s->op != LOOK_BACK && s->op != WINDOW ? &end : &whole))
                 return (int64_t)i;
         }
         memcpy(out + u * p->widths[last], ends[last], p->widths[last] * sizeof *out);

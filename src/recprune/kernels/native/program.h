@@ -5,7 +5,8 @@
 #include "kernels.h"
 
 /* The order is that of program.py. */
-typedef enum { LOOK_UP, MEAN, STANDARD, SPREAD, LAYER, PAIRS, DOT, PRODUCT, ATTEND, SUM, NORM, LOOK_BACK, RECUR, STEPS } Operation;
+typedef enum { LOOK_UP, MEAN, STANDARD, SPREAD, LAYER, PAIRS, DOT, PRODUCT, ATTEND, SUM, NORM, LOOK_BACK, RECUR, WINDOW,
+               LARGEST, WEIGH, STEPS } Operation;
 
 enum { ROWS_AT_ONCE = 48 };
 
@@ -17,14 +18,16 @@ typedef struct {
     Operation op;
     Kind kind;             /* of the table: FLOATS, BYTES, NIBBLES or CODEBOOK */
     size_t column;         /* of the input that is looked up */
-    size_t count;          /* STANDARD: columns; SPREAD: numbers; LAYER, PAIRS, ATTEND: vectors side by side */
-    int64_t offset;        /* is added to an id */
+    size_t count;          /* STANDARD: columns; SPREAD: numbers; LAYER, PAIRS, ATTEND, WINDOW: vectors side by side; LARGEST:
+                            * the first row; WEIGH: sets of weights */
+    int64_t offset;        /* is added to an id; WINDOW: rows from one to the next */
     size_t n, d;           /* rows and columns of the table; in and out of a layer; heads and their width */
     size_t slot, into, at; /* read from, written to, from that float on; into: NOWHERE adds to the logit */
     size_t first, plus;    /* LAYER: into = first * (weight slot + bias) + plus, where they are; SPREAD: first is missing;
                             * ATTEND: keys and values */
     size_t rest;           /* ATTEND: is added to what heads give */
     int relu, tail;        /* tail: for the last row of the block alone */
+    int masked;            /* WINDOW: rows of no item are zeros */
     float least;           /* NORM: is added to the variance */
     Py_buffer rows, scale; /* of the table, borrowed; obj is NULL where there is none; books are in place of a scale */
     float *numbers;        /* LAYER: panels [out / 16][in][16]; others: weights as they came */

@@ -389,9 +389,12 @@ TARGET static void norm(const Step *s, const Block *b)
             squares = FMA(apart, apart, squares);
         }
         const float by = 1 / sqrtf(total(squares) / (float)s->d + s->least);
-        for (size_t c = 0; c < stride; c += WIDE) /* weight and bias are zero behind the last */
-            store(b->slots[s->into] + r * stride + c,
-                  FMA((load(x + c) - all(mean)) * all(by), load(s->numbers + c), load(s->bias + c)));
+        for (size_t c = 0; c < stride; c += WIDE) { /* weight and bias are zero behind the last */
+            V y = FMA((load(x + c) - all(mean)) * all(by), load(s->numbers + c), load(s->bias + c));
+            if (s->relu)
+                y = (V)((VI)y & ~(VI)(y < (V){0})); /* NaN stays NaN */
+            store(b->slots[s->into] + r * stride + c, y);
+        }
     }
 }
 
@@ -469,6 +472,51 @@ TARGET static void recur(const Step *s, const Block *b)
     }
 }
 
+/* --- convolutions over a sequence --- */
+
+/* Rows that a convolution sees, side by side, the one at the place itself last; zeros before the first. */
+TARGET static void window(const Step *s, const Block *b)
+{
+    const size_t apart = (size_t)s->offset;
+    for (size_t r = s->tail ? b->rows - 1 : 0; r < b->rows; r++) {
+        float *out = b->slots[s->into] + r * b->strides[s->into];
+        for (size_t j = 0; j < s->count; j++, out += s->d) {
+            const size_t back = (s->count - 1 - j) * apart;
+            if (r < back || (s->masked && !id_at(&b->columns[0], r - back)))
+                memset(out, 0, s->d * sizeof *out);
+            else
+                memcpy(out, b->slots[s->slot] + (r - back) * b->strides[s->slot], s->d * sizeof *out);
+        }
+    }
+}
+
+/* The largest of every column, into the last row. NaN stays NaN. */
+TARGET static void largest(const Step *s, const Block *b)
+{
+    float *out = b->slots[s->into] + (b->rows - 1) * b->strides[s->into] + s->at;
+    memcpy(out, b->slots[s->slot] + s->count * b->strides[s->slot], s->d * sizeof *out);
+    for (size_t r = s->count + 1; r < b->rows; r++) {
+        const float *x = b->slots[s->slot] + r * b->strides[s->slot];
+        for (size_t c = 0; c < s->d; c++)
+            out[c] = out[c] > x[c] || out[c] != out[c] ? out[c] : x[c];
+    }
+}
+
+/* Sums of all rows, by as many weights, into the last row: one after the other for every set of weights. */
+TARGET static void weigh(const Step *s, const Block *b)
+{
+    float *out = b->slots[s->into] + (b->rows - 1) * b->strides[s->into] + s->at;
+    for (size_t f = 0; f < s->count; f++, out += s->d) {
+        for (size_t c = 0; c < s->d; c++)
+            out[c] = s->bias[f];
+        for (size_t r = 0; r < b->rows; r++) {
+            const float *x = b->slots[s->slot] + r * b->strides[s->slot], by = s->numbers[f * s->n + r];
+            for (size_t c = 0; c < s->d; c++)
+                out[c] += by * x[c];
+        }
+    }
+}
+
 TARGET int STEP(const Step *s, const Block *b)
 {
     switch (s->op) {
@@ -487,6 +535,9 @@ TARGET int STEP(const Step *s, const Block *b)
     case NORM: norm(s, b); break;
     case LOOK_BACK: look_back(s, b); break;
     case RECUR: recur(s, b); break;
+    case WINDOW: window(s, b); break;
+    case LARGEST: largest(s, b); break;
+    case WEIGH: weigh(s, b); break;
     default: attend(s, b);
     }
     return 0;
