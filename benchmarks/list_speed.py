@@ -1,21 +1,23 @@
 """How long lists of models that rank take, in every runtime that lists the same: `python -m benchmarks.list_speed`.
 
 The mixture of a 15th of the bytes is the one that `benchmarks.gowalla` keeps under benchmarks/runs (seed 0). Models of
-sequences have as many items, and weights as they are drawn: what they say takes as long. `--quick` asks a few times,
-for few users, and writes no result.
+sequences have as many items, and weights as they are drawn: what they say takes as long. Models that are named are
+measured alone, beside what the table has of others already. `--quick` asks a few times, for few users, and writes no
+result.
 """
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from benchmarks.recipes import gowalla_fism
-from benchmarks.result import write_result
+from benchmarks.result import FOLDER, write_result
 from torch import nn
 
 from recprune.artifact import load
@@ -31,17 +33,20 @@ __all__ = ["main"]
 KEPT = Path(__file__).resolve().parent / "runs" / "gowalla-small-1209019-0"
 MANY, FEW = (1, 64, 256, 4096), (1, 64)
 """Users of a call; of models of sequences, which take seconds for many, fewer."""
-SEQUENCES: Mapping[str, Mapping[str, int]] = {"sasrec": {"dim": 64}, "gru4rec": {"dim": 64}, "caser": {"dim": 64}}
+MIXTURE = "mixture, 1/15 of the bytes"
+SEQUENCES = ("sasrec", "gru4rec", "nextitnet", "caser")
 COLUMNS = ["model", "users a call", *(f"{name}, ms" for name in names()), "the fastest", "times eager", "10 %", "90 %"]
 
 
 def main(arguments: list[str]) -> None:
     """Measure everything and write the result."""
-    quick = "--quick" in arguments
+    quick, wanted = "--quick" in arguments, [name for name in arguments if name != "--quick"]
+    if not {*wanted} <= {MIXTURE, *SEQUENCES}:
+        raise DataError(f"models are {MIXTURE!r}, {', '.join(SEQUENCES)}, not {', '.join(wanted)}")
     _, split, _ = gowalla_fism(0)
     rows: list[list[Any]] = []
     refused: list[str] = []
-    for name, model in models(split).items():
+    for name, model in models(split, wanted).items():
         users = (1, 16) if quick else MANY if name not in SEQUENCES else FEW
         found = measured(model, split, users, 15 if quick else 101, 3.0 if quick else 30.0)
         rows += told(name, found)
@@ -49,7 +54,21 @@ def main(arguments: list[str]) -> None:
         print("\n".join(map(str, rows[-len(users) :])), flush=True)
     if not quick:
         title = "Lists of 20 of models that rank, Gowalla, one thread"
-        write_result("list_speed", title, COLUMNS, rows, notes=[*notes(), *refused], data=["gowalla"], seeds=[0])
+        kept, said = earlier({row[0] for row in rows}) if wanted else ([], [])
+        more = [*refused, *said]
+        write_result("list_speed", title, COLUMNS, [*kept, *rows], notes=[*notes(), *more], data=["gowalla"], seeds=[0])
+
+
+def earlier(now: set[str]) -> tuple[list[list[Any]], list[str]]:
+    """Rows of the table as it is, of models that are not measured now, and what it says of those."""
+    path = FOLDER / "list_speed.json"
+    if not path.exists():
+        return [], []
+    table = json.loads(path.read_text(encoding="utf-8"))
+    kept = [row for row in table["rows"] if row[0] not in now]
+    names = dict.fromkeys(row[0] for row in kept)
+    said = [note for note in table["notes"] for name in names if f" does not take {name}: " in note]
+    return kept, [*said, *([f"Measured in an earlier run: {'; '.join(names)}"] if names else [])]
 
 
 def notes() -> list[str]:
@@ -61,12 +80,14 @@ def notes() -> list[str]:
     ]
 
 
-def models(split: Split) -> dict[str, nn.Module]:
-    """What is asked. Raises DataError where the mixture is not there."""
+def models(split: Split, wanted: Sequence[str]) -> dict[str, nn.Module]:
+    """What is asked, all where none is named. Raises DataError where the mixture is to be asked and is not there."""
+    made = {name: build(name, split, seed=0, dim=64) for name in SEQUENCES if name in (wanted or SEQUENCES)}
+    if wanted and MIXTURE not in wanted:
+        return made
     if not KEPT.is_dir():
         raise DataError(f"{KEPT} is not there: python -m benchmarks.gowalla 0 makes it", path=str(KEPT))
-    drawn = {name: build(name, split, seed=0, **options) for name, options in SEQUENCES.items()}
-    return {"mixture, 1/15 of the bytes": load(KEPT).model, **drawn}
+    return {MIXTURE: load(KEPT).model, **made}
 
 
 def measured(model: nn.Module, split: Split, users: tuple[int, ...], repeats: int, seconds: float) -> Measured:

@@ -9,9 +9,9 @@ import pytest
 
 from recprune.artifact import load
 from recprune.data.store import save_split
-from recprune.errors import ArtifactError
+from recprune.errors import ArtifactError, ExtensionError
 from recprune.models.build import build
-from recprune.recipe.bench import bench
+from recprune.recipe.bench import bench, request_of
 from recprune.recipe.served import offer_of, scorer_of, service_of
 from recprune.recipe.shelf import Shelved, put, take
 from recprune.serving.eager import Eager
@@ -142,3 +142,19 @@ def test_other_weights_meanwhile_are_not_recorded_for(folder: Path, monkeypatch:
     monkeypatch.setattr(file, "take", lambda *_: shelved)
     with pytest.raises(ArtifactError, match="other weights"):
         bench(folder, **FEW)
+
+
+def test_one_request_is_asked_as_a_runtime_answers_it(folder: Path):
+    for way in ("eager", "kernels"):
+        ask = request_of(folder, way)
+        assert ask() is not None
+        assert ask() is not None
+
+
+def test_a_request_of_a_runtime_that_does_not_take_the_model_says_why(tmp_path: Path):
+    split = tiny_split()
+    at = tmp_path / "model"
+    put(at, Shelved(at, build("ease", split), split.vocabularies, None, (), None))
+    assert request_of(at, "kernels")() is not None
+    with pytest.raises(ExtensionError, match="no query"):
+        request_of(at, "onnx_kernels")

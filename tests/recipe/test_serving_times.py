@@ -5,6 +5,7 @@ import pytest
 from recprune.artifact.speeds import Speeds, Took
 from recprune.data.simulate import simulate
 from recprune.errors import ArtifactError
+from recprune.evaluation.speed import compare_calls
 from recprune.recipe.pruned import usual_budget
 from recprune.recipe.run import Order, run
 from recprune.recipe.serving_times import ServingTimes
@@ -49,6 +50,19 @@ def test_nothing_is_timed_where_that_is_not_asked(tmp_path):
     result = run(lambda: {"log": LOG}, order("ease", bench=False), tmp_path / "out", source="log")
     assert result.served is None
     assert take(result.small).speeds is None
+
+
+def test_one_request_of_both_models_is_timed_in_turns(tmp_path, monkeypatch):
+    together = []
+
+    def noted(calls, *args, **how):
+        together.append(list(calls))
+        return compare_calls(calls, *args, **how)
+
+    monkeypatch.setattr("recprune.recipe.serving_times.compare_calls", noted)
+    result = run(lambda: {"log": LOG}, order("ease"), tmp_path / "out", source="log")
+    assert together == [[str(tmp_path / "out" / name) for name in ("big", "small")]]
+    assert take(tmp_path / "out" / "small").speeds == result.served.after
 
 
 def speeds(**took):

@@ -13,19 +13,23 @@ from recprune.artifact.recording import record
 from recprune.artifact.speeds import Speeds, Took
 from recprune.artifact.writing import checksum
 from recprune.data.dataset import Histories, Split
-from recprune.errors import ArtifactError
+from recprune.errors import ArtifactError, ExtensionError
 from recprune.evaluation.inputs import columns_of, ranks, row_inputs
 from recprune.recipe.shelf import Shelved, drawn, take
 from recprune.runtimes.asking import Columns, arrays
-from recprune.runtimes.measure import BATCHES, Measured, measure
+from recprune.runtimes.measure import BATCHES, Measured, calling, compiled, measure
 from recprune.serving.known import known_of
 from recprune.serving.measure import Requests, measure_lists
+from recprune.serving.measure import calling as calling_lists
 from recprune.serving.ways import ways
 
-__all__ = ["Bench", "bench"]
+__all__ = ["Bench", "bench", "request_of"]
 
 LONGEST = 50
 """Items of a history that is drawn, at most."""
+ASKING = 256
+"""Rows or users that single requests come from, in turn: of a few, what they need of a large model would stay in the
+cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,28 @@ def bench(
     return Bench(speeds, found.refused, asked, unit)
 
 
+def request_of(
+    folder: Path, way: str, data: Path | None = None, own: str | None = None, *, seed: int = 0, k: int = 20
+) -> Callable[[], object]:
+    """A call for one row, or one user of a model that ranks, another with each, as that runtime answers it; what it
+    asks with is what `bench` does. Raises ExtensionError for one that does not take the model."""
+    shelved = take(folder, own, data)
+    split = shelved.split_if_there(data)
+    if ranks(shelved.model):
+        asked, sizes, _ = _requests(shelved, split, ASKING, seed, k)
+        ready, refused = ways(shelved.model, *sizes, only=[way])
+        calls: dict[str, Callable[[], object]] = {
+            name: calling_lists(found, asked, 1, ASKING) for name, found in ready.items()
+        }
+    else:
+        columns = _columns(shelved, split, ASKING, seed)
+        runs, refused = compiled(shelved.model, columns, only=[way])
+        calls = {name: calling(run, columns, 1, ASKING) for name, run in runs.items()}
+    if way not in calls:
+        raise ExtensionError(f"{way} does not take the model of {folder}: {refused.get(way)}", name=way)
+    return calls[way]
+
+
 def _columns(shelved: Shelved, split: Split | None, rows: int, seed: int) -> Columns:
     """Rows of train in an order of their own, in the model's codes, or drawn ones."""
     if split is None or not len(split.train):
@@ -94,6 +120,14 @@ def _of_lists(
     shelved: Shelved, split: Split | None, users: int, only: Sequence[str], seed: int, k: int, how: Mapping[str, Any]
 ) -> tuple[Measured, bool]:
     """What was measured, and whether users were of the data."""
+    requests, sizes, real = _requests(shelved, split, users, seed, k)
+    return measure_lists(lambda: ways(shelved.model, *sizes, only=only, say=how["say"]), requests, **how), real
+
+
+def _requests(
+    shelved: Shelved, split: Split | None, users: int, seed: int, k: int
+) -> tuple[Requests, tuple[int, int], bool]:
+    """What is asked, rows of the items and users of the model, and whether users are of the data."""
     items, there = shelved.vocabularies.get("item"), shelved.vocabularies.get("user")
     if items is None:
         raise ArtifactError(
@@ -103,10 +137,7 @@ def _of_lists(
     n_users = 1 if there is None else len(there)
     asked = None if split is None else _of_data(shelved, split, users, seed, k)
     requests = asked or _drawn(len(items), n_users, users, seed, k)
-    say = how["say"]
-    return measure_lists(
-        lambda: ways(shelved.model, len(items), n_users, only=only, say=say), requests, **how
-    ), asked is not None
+    return requests, (len(items), n_users), asked is not None
 
 
 def _of_data(shelved: Shelved, split: Split, users: int, seed: int, k: int) -> Requests | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from recprune.artifact.recording import record
 from recprune.artifact.speeds import Speeds, Took
-from recprune.recipe.bench import bench
+from recprune.evaluation.speed import compare_calls
+from recprune.recipe.bench import bench, request_of
 from recprune.recipe.stages import Stage, silent
 
 __all__ = ["ServingTimes", "serving_times"]
@@ -47,6 +50,19 @@ class ServingTimes:
         return cls(*(Speeds.from_json(json.dumps(said[name])) for name in ("before", "after")))
 
 
+def _beside(recorded: Mapping[Path, Speeds], own: str | None, *, k: int, seed: int) -> Iterator[Speeds]:
+    """The same records, and what a single request takes by the runtimes that answer it, of both models in turns: what
+    else the machine does, and what else was called before, is then the same for both."""
+    calls = {str(at): request_of(at, said.use[1], None, own, k=k, seed=seed) for at, said in recorded.items()}
+    timed = compare_calls(calls, 1, repeats=3 * REPEATS, threads=1, seconds=SECONDS)
+    for folder, said in recorded.items():
+        one = timed[str(folder)]
+        mine = {**said.took[1], said.use[1]: Took(one.median, one.low, one.high)}
+        speeds = replace(said, took={**said.took, 1: mine})
+        record(folder, speeds)
+        yield speeds
+
+
 def _taken(speeds: Speeds, rows: int) -> tuple[str, Took]:
     name = speeds.use[rows]
     return name, speeds.took[rows][name]
@@ -59,6 +75,7 @@ def serving_times(
     how: dict[str, Any] = {"batches": BATCHES, "repeats": REPEATS, "seconds": SECONDS, "k": k, "seed": seed}
     with stage("time what serves") as say:
         before, after = (bench(folder, None, own, say=say, **how).speeds for folder in (big, small))
-        found = ServingTimes(before, after)
+        say("side by side")
+        found = ServingTimes(*_beside({big: before, small: after}, own, k=k, seed=seed))
         say(found.sentence())
     return found

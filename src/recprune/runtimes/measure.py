@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from recprune import discover
@@ -19,7 +21,7 @@ from recprune.evaluation.speed import Speed, compare_calls
 from recprune.kernels.dispatch import which
 from recprune.runtimes.asking import Columns, Compiled, agree
 
-__all__ = ["BATCHES", "Measured", "compiled", "machine", "measure"]
+__all__ = ["BATCHES", "Measured", "calling", "compiled", "machine", "measure"]
 
 BATCHES = (1, 64, 256, 4096)
 TURNS = 8
@@ -107,12 +109,15 @@ def machine() -> str:
 def _timed(
     ready: Mapping[str, Compiled], columns: Columns, rows: int, repeats: int, seconds: float
 ) -> dict[str, Speed]:
-    turns = [
-        [np.resize(np.roll(c, -rows * turn, axis=0), (rows, *c.shape[1:])) for c in columns] for turn in range(TURNS)
-    ]
-    calls = {name: _caller(run, cycle(turns)) for name, run in ready.items()}
+    calls = {name: calling(run, columns, rows) for name, run in ready.items()}
     return compare_calls(calls, rows, repeats=repeats, threads=1, seconds=seconds)
 
 
-def _caller(run: Compiled, turns: Iterator[Columns]) -> Callable[[], object]:
+def calling(run: Compiled, columns: Columns, rows: int, different: int = TURNS) -> Callable[[], object]:
+    """A call of so many rows, others with each; after so many `different` calls the first again."""
+
+    def some(turn: int) -> list[NDArray[Any]]:
+        return [np.resize(np.roll(c, -rows * turn, axis=0), (rows, *c.shape[1:])) for c in columns]
+
+    turns: Iterator[Columns] = cycle([some(turn) for turn in range(different)])
     return lambda: run(next(turns))

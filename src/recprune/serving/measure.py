@@ -16,7 +16,7 @@ from recprune.runtimes.measure import BATCHES, TURNS, Measured, machine
 from recprune.serving.agreement import as_listed, differ
 from recprune.serving.recommender import Codes, Listed, Recommender, many_of
 
-__all__ = ["Requests", "measure_lists"]
+__all__ = ["Requests", "calling", "measure_lists"]
 
 COMPARED = 256
 """Users whose lists are compared."""
@@ -66,7 +66,7 @@ def measure_lists(
         speeds: dict[int, Mapping[str, Speed]] = {}
         for users in batches:
             say(f"{users:,} users a call")
-            calls = {name: _call(way, asked, cycle(_turns(asked.rows, users))) for name, way in ready.items()}
+            calls = {name: calling(way, asked, users) for name, way in ready.items()}
             speeds[users] = compare_calls(calls, users, repeats=repeats, threads=1, seconds=seconds)
     finally:
         torch.set_num_threads(before)
@@ -87,12 +87,15 @@ def _differs(way: Recommender, eager: Recommender, asked: Requests) -> str:
     return ""
 
 
-def _turns(rows: Codes, users: int) -> list[Codes]:
+def _turns(rows: Codes, users: int, different: int) -> list[Codes]:
     """Other users in each call."""
-    return [np.resize(np.roll(rows, -users * turn), users) for turn in range(TURNS)]
+    return [np.resize(np.roll(rows, -users * turn), users) for turn in range(different)]
 
 
-def _call(way: Recommender, asked: Requests, turns: Iterator[Codes]) -> Callable[[], object]:
+def calling(way: Recommender, asked: Requests, users: int, different: int = TURNS) -> Callable[[], object]:
+    """A call for so many users, others with each; after so many `different` calls the first again."""
+    turns: Iterator[Codes] = cycle(_turns(asked.rows, users, different))
+
     def call() -> object:
         rows = next(turns)
         return asked.one(way, int(rows[0])) if len(rows) == 1 else asked.several(way, rows)
