@@ -1,4 +1,4 @@
-"""The picture of the README: quality over bytes on three data sets: `python -m benchmarks.headline`.
+"""The picture of the README: quality over bytes on four data sets: `python -m benchmarks.headline`.
 
 Draws docs/headline.svg from the results that are committed; nothing is measured.
 """
@@ -31,7 +31,7 @@ def main() -> None:
 
 def drawn() -> str:
     """The picture as text."""
-    return quality_plot([of_movielens(), of_gowalla(), of_frappe()], WHAT)
+    return quality_plot([of_movielens(), of_gowalla(), of_beauty(), of_frappe()], WHAT)
 
 
 def of_movielens() -> Panel:
@@ -64,6 +64,20 @@ def of_gowalla() -> Panel:
         Series("LightGCN (published)", [LIGHTGCN]),
     )
     return Panel("Gowalla, factors and walks", "NDCG@20", series, 0.12)
+
+
+def of_beauty() -> Panel:
+    """SASRec on Amazon Beauty."""
+    rows = points("sequences_small_beauty", "ndcg@10")
+    scratch = ", same size from scratch"
+    series = (
+        Series(OURS, [one for name, one in rows.items() if name.startswith("1/") and not name.endswith(scratch)]),
+        Series(WHOLE, [rows["sasrec"]]),
+        Series(SCRATCH, [one for name, one in rows.items() if name.endswith(scratch)]),
+        Series(INT8, [rows["int8 alone"]]),
+        Series(INT4, [rows["int4 alone"]]),
+    )
+    return Panel("Amazon Beauty, SASRec", "NDCG@10", series, 0.04)
 
 
 def of_frappe() -> Panel:

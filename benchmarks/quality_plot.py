@@ -16,6 +16,8 @@ STYLE = (
     ".mark{stroke:#fff}"
     "@media (prefers-color-scheme:dark){text{fill:#ddd}.grid{stroke:#444}.mark{stroke:#111}}"
 )
+BESIDE, LINE = 3, 17
+"""Panels in a row at most, where all stand in one; pixels from a line of the legend to the next."""
 TICKS = 4
 """Values on the axis of quality, about."""
 
@@ -43,49 +45,63 @@ class Panel:
 
 
 def quality_plot(panels: Sequence[Panel], what: str) -> str:
-    """Panels beside each other under one legend. A name has the same colour in all of them."""
+    """Panels beside each other, two in a row where there are more than three, under one legend. A name has the same
+    colour in all of them."""
     names = list(dict.fromkeys(series.name for panel in panels for series in panel.series))
     colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(names)}
-    whole = len(panels) * WIDTH + (len(panels) - 1) * GAP
+    beside = len(panels) if len(panels) <= BESIDE else 2
+    whole = beside * WIDTH + (beside - 1) * GAP
+    legend, below = _legend(colours, whole)
+    tall = below + HEIGHT * math.ceil(len(panels) / beside)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {whole} {HEIGHT}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {whole} {tall}" role="img">',
         f"<title>{html.escape(what)}</title><style>{STYLE}</style>",
-        *_legend(colours),
+        *legend,
     ]
     for number, panel in enumerate(panels):
-        parts += _panel(number * (WIDTH + GAP), panel, colours)
+        row, column = divmod(number, beside)
+        parts += [
+            f'<g transform="translate({column * (WIDTH + GAP)} {below + row * HEIGHT})">',
+            *_panel(panel, colours),
+        ]
+        parts.append("</g>")
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _legend(colours: Mapping[str, str]) -> Iterator[str]:
-    across = 4.0
+def _legend(colours: Mapping[str, str], whole: int) -> tuple[list[str], int]:
+    """Names in their colours, in as many lines as it takes, and how much lower than one line they end."""
+    out, across, down = list[str](), 4.0, 0
     for name, colour in colours.items():
-        yield f'<circle cx="{across + 5:.0f}" cy="10" r="4" fill="{colour}"/>'
-        yield f'<text x="{across + 13:.0f}" y="14">{html.escape(name)}</text>'
-        across += 30 + 6.1 * len(name)
+        width = 30 + 6.1 * len(name)
+        if across + width > whole + 17:  # nothing comes behind the last
+            across, down = 4.0, down + LINE
+        out.append(f'<circle cx="{across + 5:.0f}" cy="{down + 10}" r="4" fill="{colour}"/>')
+        out.append(f'<text x="{across + 13:.0f}" y="{down + 14}">{html.escape(name)}</text>')
+        across += width
+    return out, down
 
 
-def _panel(left: int, panel: Panel, colours: Mapping[str, str]) -> Iterator[str]:
+def _panel(panel: Panel, colours: Mapping[str, str]) -> Iterator[str]:
     points = [point for series in panel.series for point in series.points]
     low, high = min(x for x, _ in points) / 1.25, max(x for x, _ in points) * 1.25
     most = max(y for _, y in points)
     span = most - panel.least
 
     def across(x: float) -> float:
-        return left + LEFT + (WIDTH - LEFT - RIGHT) * math.log(x / low) / math.log(high / low)
+        return LEFT + (WIDTH - LEFT - RIGHT) * math.log(x / low) / math.log(high / low)
 
     def down(y: float) -> float:
         return TOP + (HEIGHT - TOP - LOW) * (1.06 - max(0.0, (y - panel.least) / span)) / 1.06
 
-    yield f'<text class="title" x="{left + LEFT}" y="38">{html.escape(panel.title)}</text>'
-    yield f'<text x="{left + LEFT}" y="52">{html.escape(panel.metric)}</text>'
-    ends = f'x1="{left + LEFT}" x2="{left + WIDTH - RIGHT}"'
+    yield f'<text class="title" x="{LEFT}" y="38">{html.escape(panel.title)}</text>'
+    yield f'<text x="{LEFT}" y="52">{html.escape(panel.metric)}</text>'
+    ends = f'x1="{LEFT}" x2="{WIDTH - RIGHT}"'
     for y in _round(panel.least, most):
         yield f'<line class="grid" {ends} y1="{down(y):.1f}" y2="{down(y):.1f}"/>'
-        yield f'<text x="{left + LEFT - 6}" y="{down(y) + 4:.1f}" text-anchor="end">{y:g}</text>'
+        yield f'<text x="{LEFT - 6}" y="{down(y) + 4:.1f}" text-anchor="end">{y:g}</text>'
     for x, name in _bytes(low, high):
         yield f'<text x="{across(x):.1f}" y="{HEIGHT - LOW + 16}" text-anchor="middle">{name}</text>'
-    yield f'<text x="{left + LEFT}" y="{HEIGHT - 8}">size of the model, smaller to the left</text>'
+    yield f'<text x="{LEFT}" y="{HEIGHT - 8}">size of the model, smaller to the left</text>'
     for series in reversed(panel.series):
         yield from _series(series, colours[series.name], across, down, panel.least)
 

@@ -192,6 +192,7 @@ def test_the_numbers_on_top_are_those_of_the_results():
     for name, metric, before, after in (
         ("lists_small_ml-1m", "ndcg@10", "ease", "1/50"),
         ("gowalla", "ndcg@20", "mixture: 64 dims and all pairs", "1/20, recprune"),
+        ("sequences_small_beauty", "recall@10", "sasrec", "1/10"),
         ("few_bytes_deepfm", "auc", "dense", "10%, pruned"),
     ):
         found = result(name)
@@ -203,10 +204,10 @@ def test_the_numbers_on_top_are_those_of_the_results():
         told += [f"{rows[which][metric]:.4f}" for which in (before, after)]
     top = english.partition("```sh")[0]
     assert [one for one in told if one not in top] == []
-    speed = {row[0]: row for row in result("lists_small_ml-1m")["rows"]}
-    columns = result("lists_small_ml-1m")["columns"]
-    assert f"{speed['ease'][columns.index('ms by torch')]} ms in torch" in top
-    assert f"{speed['1/50'][columns.index('ms a request')]} ms as served" in top
+    for name, before, after in (("lists_small_ml-1m", "ease", "1/50"), ("sequences_small_beauty", "sasrec", "1/10")):
+        speed, columns = {row[0]: row for row in result(name)["rows"]}, result(name)["columns"]
+        assert f"{speed[before][columns.index('ms by torch')]} ms in torch" in top
+        assert f"{speed[after][columns.index('ms a request')]} ms as served" in top
 
 
 def test_the_picture_on_top_is_that_of_the_results():
