@@ -9,7 +9,6 @@
  */
 #include "kernels.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -21,7 +20,7 @@ enum { SIDE = TOGETHER_ROWS / 2, BLOCKS = TOGETHER_ROWS / LANES, SUM = 65535 };
 size_t words_bytes(const Table *t) { return (t->groups + 2) * BOOK + (t->groups + 1) * BOOK * sizeof(float); }
 
 /* Scores of the words of a book from column `begin` to `end`, and the smallest and largest of them. */
-INLINE void scores_body(const Search *s, size_t book, size_t begin, size_t end, float *scores, float *low, float *high)
+static void scores_portable(const Search *s, size_t book, size_t begin, size_t end, float *scores, float *low, float *high)
 {
     memset(scores, 0, BOOK * sizeof *scores);
     for (size_t i = begin; i < end; i++) {
@@ -34,11 +33,6 @@ INLINE void scores_body(const Search *s, size_t book, size_t begin, size_t end, 
         *low = scores[w] < *low ? scores[w] : *low;
         *high = scores[w] > *high ? scores[w] : *high;
     }
-}
-
-static void scores_portable(const Search *s, size_t book, size_t begin, size_t end, float *scores, float *low, float *high)
-{
-    scores_body(s, book, begin, end, scores, low, high);
 }
 
 /* Units above `low`, `most` at most. */
