@@ -223,6 +223,11 @@ def test_what_is_said_of_results_in_words_is_so():
     assert demo["caser", "same size from scratch"] > demo["caser", "pruned"] > demo["caser", "before"]
     assert demo["ease", "pruned"] > 1.2 * demo["ease", "random pruning"]
     assert demo["ease", "pruned"] > 0.99 * demo["ease", "before"]
+    column = result("demo")["columns"].index("ms as served")
+    before, after = (
+        row[column] for row in result("demo")["rows"] if row[0] == "ease" and row[1] in ("before", "pruned")
+    )
+    assert f"served {before / after:.1f} times as fast" in text_of(ENGLISH)
     small = {row[0]: row for row in result("few_bytes_deepfm")["rows"]}
     auc = result("few_bytes_deepfm")["columns"].index("auc")
     assert small["5%, pruned"][auc] < small["dense"][auc] - 0.005

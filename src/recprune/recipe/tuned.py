@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from recprune.data.dataset import Split
@@ -16,6 +17,7 @@ from recprune.evaluation.inputs import Renumber, example
 from recprune.packing import encodings_of, pack_weights, unpack
 from recprune.recipe.probing import code_counts
 from recprune.recipe.restrict import restrict
+from recprune.recipe.uses import uses_of
 from recprune.training.finetune import finetune
 from recprune.training.fit import Fit, FitOptions, Progress
 from recprune.training.rounded import rounded
@@ -44,26 +46,19 @@ def tuned(
     `fit` and `pack` raise.
     """
     workers, stored = workers or Alone(), encodings_of(model)
-    plain = unpack(model) if stored else model
-    own = restrict(split, renumber or {})
+    how: dict[str, Any] = {"progress": progress, "renumber": renumber, "teacher": teacher, "workers": workers}
+    if not stored:
+        return model, finetune(model, split, options, **how)
+    plain, own = unpack(model), restrict(split, renumber or {})
     used = _used(model, own)
     with _rounding(plain, stored, used) as steps:
-        fit = finetune(
-            plain,
-            split,
-            options,
-            progress=progress,
-            renumber=renumber,
-            teacher=teacher,
-            before_epoch=steps,
-            workers=workers,
-        )
-    if not stored or (fit.history and not fit.best_epoch):
+        fit = finetune(plain, split, options, before_epoch=steps, **how)
+    if fit.history and not fit.best_epoch:
         return model, fit
     small = pack_weights(plain, stored, example(model, own), used=used)
     first, last = (validation(one, split, options, renumber) for one in (model, small))
     if first.name and first.sign * workers.told(last.value) < first.sign * workers.told(first.value):
-        return model, Fit(fit.history, 0, fit.seconds, fit.metric)
+        return model, replace(fit, best_epoch=0)
     return small, fit
 
 
@@ -76,13 +71,7 @@ def _rounding(
 
 
 def _used(model: nn.Module, own: Split) -> dict[str, Tensor]:
-    """How often each row of a packed table is looked up, where one column alone has as many codes. own: in the codes
-    of the model."""
-    rows = {name: len(vocabulary) for name, vocabulary in own.vocabularies.items()}
-    counts, out = code_counts(own), {}
-    for path, module in model.named_modules():
-        if isinstance(module, PackedEmbedding | PackedEmbeddingBag):
-            mine = [name for name, found in rows.items() if found == module.num_embeddings]
-            if len(mine) == 1:
-                out[f"{path}.weight"] = torch.from_numpy(counts[mine[0]])
-    return out
+    """How often each row of a packed table is looked up. own: in the codes of the model."""
+    packed = {path: m for path, m in model.named_modules() if isinstance(m, PackedEmbedding | PackedEmbeddingBag)}
+    tables = {f"{path}.weight": table.num_embeddings for path, table in packed.items()}
+    return uses_of(tables, {name: len(found) for name, found in own.vocabularies.items()}, code_counts(own))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from recprune.planning.plan import Plan
 from recprune.recipe.probing import code_counts
 from recprune.surgery import renumber
 
-__all__ = ["uses"]
+__all__ = ["uses", "uses_of"]
 
 
 def uses(plan: Plan, split: Split) -> dict[str, Tensor]:
@@ -25,12 +27,17 @@ def uses(plan: Plan, split: Split) -> dict[str, Tensor]:
     codes, stored = renumber(plan), plan.packed()
     counts = {name: _after(found, codes.get(name)) for name, found in code_counts(split).items()}
     before = {name: len(vocabulary) for name, vocabulary in split.vocabularies.items()}
-    out = {}
-    for tensor in stored.keys() & plan.survey.features:
-        mine = [name for name, rows in before.items() if rows == plan.survey.shapes[tensor][0]]
-        if len(mine) == 1:
-            out[tensor] = torch.from_numpy(counts[mine[0]])
-    return out
+    tables = {tensor: plan.survey.shapes[tensor][0] for tensor in stored.keys() & plan.survey.features}
+    return uses_of(tables, before, counts)
+
+
+def uses_of(
+    tables: Mapping[str, int], codes: Mapping[str, int], counts: Mapping[str, NDArray[np.int64]]
+) -> dict[str, Tensor]:
+    """Table -> how often each row is looked up, of those that have as many rows as one column alone has codes. counts:
+    of each column, how often each code occurs."""
+    mine = {table: [name for name, size in codes.items() if size == rows] for table, rows in tables.items()}
+    return {table: torch.from_numpy(counts[names[0]]) for table, names in mine.items() if len(names) == 1}
 
 
 def _after(counts: NDArray[np.int64], codes: NDArray[np.int64] | None) -> NDArray[np.int64]:

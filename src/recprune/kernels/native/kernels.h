@@ -144,6 +144,7 @@ size_t search_bytes(const Table *, size_t k);
 void search_place(Search *, const Table *, size_t k, void *memory);
 
 /* words.c */
+size_t groups_of(const Buffer *edges, size_t columns, size_t *into);
 size_t words_bytes(const Table *);
 void words_prepare(Search *);
 size_t words_byte(size_t row);

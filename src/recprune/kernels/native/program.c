@@ -43,20 +43,6 @@ static int copy_floats(float **into, size_t *bytes, size_t room, const float *fr
     return 0;
 }
 
-/* First columns of the groups of words of product codes, and the end. */
-static int take_groups(Step *s, const Buffer *edges)
-{
-    const int64_t *given = edges->view.buf;
-    size_t groups = (size_t)edges->view.shape[0] - 1;
-    int fine = edges->view.shape[0] > 1 && groups <= MOST_GROUPS && given[0] == 0 && given[groups] == (int64_t)s->d;
-    if (fine && !(s->columns = malloc((groups + 1) * sizeof *s->columns)))
-        return PyErr_NoMemory(), -1;
-    for (size_t g = 0; fine && g <= groups; g++)
-        fine = !g || given[g - 1] <= given[g], s->columns[g] = (size_t)given[g];
-    s->count = groups;
-    return fine ? 0 : 1;
-}
-
 /* (LOOK_UP or MEAN, column, offset, into, at, kind, columns, rows, scale or None, edges or None); of product codes the scale
  * is the books */
 static int take_table(Program *p, Step *s, size_t number, PyObject *told)
@@ -80,10 +66,12 @@ static int take_table(Program *p, Step *s, size_t number, PyObject *told)
     s->n = (size_t)r.view.shape[0], s->d = (size_t)wide, s->into = into < 0 ? NOWHERE : (size_t)into;
     fits = s->into == NOWHERE ? s->d == 1 : is_slot(p, s->into, s->at + s->d);
     if (spelled) {
-        int wrong = take_groups(s, &e);
-        if (wrong < 0)
+        if (!(s->columns = malloc((MOST_GROUPS + 1) * sizeof *s->columns))) {
+            PyErr_NoMemory();
             goto wrong;
-        fits = fits && !wrong && c.view.shape[0] == 2 && c.view.shape[1] == BOOK && (size_t)c.view.shape[2] == s->d;
+        }
+        s->count = groups_of(&e, s->d, s->columns);
+        fits = fits && s->count && c.view.shape[0] == 2 && c.view.shape[1] == BOOK && (size_t)c.view.shape[2] == s->d;
     } else
         fits = fits && (!coded || (size_t)c.view.shape[0] == s->n);
     size_t width = spelled ? s->count + 1 : kind == NIBBLES ? (s->d + 1) / 2 : s->d;
@@ -303,6 +291,15 @@ static int take_norm(Program *p, Step *s, size_t number, PyObject *told)
     return wrong ? -1 : 0;
 }
 
+/* Whether a step may be of sequences that long, as all of a program are. */
+static int is_longest(Program *p, Py_ssize_t longest)
+{
+    int fits = longest > 0 && longest <= MOST && (!p->longest || p->longest == (size_t)longest) && p->inputs == 2;
+    if (fits)
+        p->longest = (size_t)longest;
+    return fits;
+}
+
 /* (LOOK_BACK, queries, keys, values, into, heads, width of a head, longest sequence, tail) */
 static int take_look_back(Program *p, Step *s, size_t number, PyObject *told)
 {
@@ -310,14 +307,13 @@ static int take_look_back(Program *p, Step *s, size_t number, PyObject *told)
     if (!PyArg_ParseTuple(told, "nnnnnnnnp", &op, &slots[0], &slots[1], &slots[2], &slots[3], &heads, &wide, &longest,
                           &s->tail))
         return -1;
-    int fits = heads > 0 && heads <= MOST && wide > 0 && wide <= MOST && longest > 0 && longest <= MOST &&
-               (!p->longest || p->longest == (size_t)longest) && p->inputs == 2;
+    int fits = heads > 0 && heads <= MOST && wide > 0 && wide <= MOST && is_longest(p, longest);
     for (int i = 0; fits && i < 4; i++)
         fits = is_slot(p, (size_t)slots[i], (size_t)(heads * wide)) && (i == 3 || slots[i] != slots[3]);
     if (!fits)
         return refuse(number, "looks back in a way that does not fit");
     s->slot = (size_t)slots[0], s->first = (size_t)slots[1], s->plus = (size_t)slots[2], s->into = (size_t)slots[3];
-    s->n = (size_t)heads, s->d = (size_t)wide, p->longest = (size_t)longest;
+    s->n = (size_t)heads, s->d = (size_t)wide;
     size_t room = (s->d + 1) * padded(p->longest);
     p->room = room > p->room ? room : p->room;
     return 0;
@@ -335,12 +331,11 @@ static int take_recur(Program *p, Step *s, size_t number, PyObject *told)
     s->slot = (size_t)slot, s->into = (size_t)into;
     if (!wrong) {
         size_t h = s->d = (size_t)w.view.shape[1];
-        if (h < 1 || h > LONGEST || (size_t)w.view.shape[0] != 3 * h || slot == into || longest < 1 || longest > MOST ||
-            (p->longest && p->longest != (size_t)longest) || p->inputs != 2 || !is_slot(p, s->slot, 3 * h) ||
-            !is_slot(p, s->into, h) || p->widths[s->into] != h) {
+        if (h < 1 || h > LONGEST || (size_t)w.view.shape[0] != 3 * h || slot == into || !is_slot(p, s->slot, 3 * h) ||
+            !is_slot(p, s->into, h) || p->widths[s->into] != h || !is_longest(p, longest)) {
             wrong = refuse(number, "recurs in a way that does not fit");
         } else {
-            p->longest = (size_t)longest, p->recurs = 1;
+            p->recurs = 1;
             p->room = padded(3 * h) > p->room ? padded(3 * h) : p->room;
             s->numbers_bytes = padded(3 * h) * h * sizeof *s->numbers, s->bias_bytes = padded(3 * h) * sizeof *s->bias;
             s->numbers = memory_take(s->numbers_bytes), s->bias = memory_take(s->bias_bytes);
@@ -354,14 +349,6 @@ static int take_recur(Program *p, Step *s, size_t number, PyObject *told)
     }
     buffer_drop(&w);
     return wrong ? -1 : 0;
-}
-
-static int is_longest(Program *p, Py_ssize_t longest)
-{
-    int fits = longest > 0 && longest <= MOST && (!p->longest || p->longest == (size_t)longest) && p->inputs == 2;
-    if (fits)
-        p->longest = (size_t)longest;
-    return fits;
 }
 
 /* (WINDOW, slot, into, vectors, rows apart, longest sequence, masked, tail) */

@@ -248,18 +248,12 @@ static int take_column(Table *t, const Buffer *from, const char *name, float **i
 /* Books of centres and words, (2, BOOK, d), which are lent; first columns of the groups of words, and the end. */
 static int take_books(Table *t, Buffer *books, const Buffer *edges)
 {
-    const int64_t *given = edges->view.buf;
-    size_t groups = (size_t)edges->view.shape[0] - 1;
-    int fine = edges->view.shape[0] > 1 && groups <= MOST_GROUPS && given[0] == 0 && given[groups] == (int64_t)t->d &&
-               books->view.shape[0] == 2 && books->view.shape[1] == BOOK && (size_t)books->view.shape[2] == t->d;
-    for (size_t g = 0; fine && g < groups; g++)
-        fine = given[g] <= given[g + 1], t->edges[g + 1] = (size_t)given[g + 1];
-    if (!fine) {
+    t->groups = groups_of(edges, t->d, t->edges);
+    if (!t->groups || books->view.shape[0] != 2 || books->view.shape[1] != BOOK || (size_t)books->view.shape[2] != t->d) {
         PyErr_Format(DataError, "books of %zd words are (2, %d, columns), and edges of 1 to %d groups rise from 0 to columns",
                      books->view.shape[1], BOOK, MOST_GROUPS);
         return -1;
     }
-    t->groups = groups;
     t->columns = memory_take(books_bytes(t));
     if (!t->columns)
         return PyErr_NoMemory(), -1;

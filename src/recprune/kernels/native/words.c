@@ -14,6 +14,22 @@
 
 enum { SIDE = TOGETHER_ROWS / 2, BLOCKS = TOGETHER_ROWS / LANES, SUM = 65535 };
 
+/* First columns of the groups of words, and the end of the last, which is `columns`; how many groups there are, 0 where they
+ * do not fit. into: (MOST_GROUPS + 1). */
+size_t groups_of(const Buffer *edges, size_t columns, size_t *into)
+{
+    const int64_t *given = edges->view.buf;
+    size_t groups = edges->view.shape[0] > 1 ? (size_t)edges->view.shape[0] - 1 : 0;
+    if (!groups || groups > MOST_GROUPS || given[0] != 0 || given[groups] != (int64_t)columns)
+        return 0;
+    for (size_t g = 0; g <= groups; g++) {
+        if (g && given[g - 1] > given[g])
+            return 0;
+        into[g] = (size_t)given[g];
+    }
+    return groups;
+}
+
 /* --- the query --- */
 
 /* Room for tables (low and high bytes of the centres, then of every group) and for scores as they are found. */
