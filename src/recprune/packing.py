@@ -10,10 +10,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from recprune.encodings.codes import Codes
-from recprune.encodings.faces import Packed, PackedLinear, face, opened, refusal
+from recprune.encodings.faces import Packed, PackedLinear
 from recprune.encodings.item_bytes import ItemBytes
 from recprune.encodings.item_item import ItemItem, by_entries
 from recprune.encodings.pairs import Pairs
+from recprune.encodings.placing import face, opened, opened_recurrent, packed_weights, refusal
+from recprune.encodings.recurrent import PackedMatrix, PackedRecurrent
 from recprune.encodings.spelled import Encoding, name_of, spelled
 from recprune.errors import BudgetError, SurgeryError
 from recprune.tracing.build import named_tensors
@@ -44,12 +46,13 @@ def pack(
 ) -> nn.Module:
     """A new model, in evaluation mode, in which some tensors are stored as codes; the old one is untouched.
 
-    encodings: weight of an Embedding, EmbeddingBag or Linear -> encoding, as {"item.weight": "int4_rows"}. A weight
-    that several modules share stays one set of codes. example: a small batch as for `survey`; the output is then
-    compared with that of the model whose weights are the decoded ones. Codes are not trained: fine-tune first, or
-    `unpack`. used: of tables how often each row is looked up, (rows,), for encodings that share something between rows
-    (`product_rows`). Raises SurgeryError for a tensor that cannot be stored so, with the reason, and where outputs
-    differ; BudgetError for an encoding that would take no fewer bytes; ExtensionError for one that there is not.
+    encodings: weight of an Embedding, EmbeddingBag, Linear, GRU, LSTM or RNN -> encoding, as
+    {"item.weight": "int4_rows"}. A weight that several modules share stays one set of codes. example: a small batch as
+    for `survey`; the output is then compared with that of the model whose weights are the decoded ones. Codes are not
+    trained: fine-tune first, or `unpack`. used: of tables how often each row is looked up, (rows,), for encodings that
+    share something between rows (`product_rows`). Raises SurgeryError for a tensor that cannot be stored so, with the
+    reason, and where outputs differ; BudgetError for an encoding that would take no fewer bytes; ExtensionError for one
+    that there is not.
 
     >>> small = pack(model, {"user.weight": "int8_rows", "item.weight": "top_entries(k=8)"})
     """
@@ -108,9 +111,8 @@ def pack_weights(
 def encodings_of(model: nn.Module) -> dict[str, str]:
     """Every weight that is packed -> how, as `pack_weights` takes it; of one that modules share the first name."""
     found: dict[int, tuple[str, Codes]] = {}
-    for path, module in model.named_modules():
-        if isinstance(module, Packed):
-            found.setdefault(id(module.stored), (f"{path}.weight", module.stored))
+    for name, module in packed_weights(model):
+        found.setdefault(id(module.stored), (name, module.stored))
     return {name: _written(codes) for name, codes in found.values()}
 
 
@@ -130,7 +132,10 @@ def unpack(model: nn.Module) -> nn.Module:
             continue
         if id(packed.stored) not in weights:
             weights[id(packed.stored)] = nn.Parameter(packed.weight)
-        replace_module(out, packed, opened(packed, weights[id(packed.stored)]))
+        if not isinstance(packed, PackedMatrix):
+            replace_module(out, packed, opened(packed, weights[id(packed.stored)]))
+    for several in [m for m in out.modules() if isinstance(m, PackedRecurrent)]:
+        replace_module(out, several, opened_recurrent(several, weights))
     return out
 
 
@@ -154,8 +159,10 @@ def storing(model: nn.Module, encoding: str) -> dict[str, str]:
 
 def put_codes(model: nn.Module, weight: Tensor, codes: Codes) -> None:
     """Put codes in the place of a weight, in all modules of the model that hold it, in place."""
-    for _, module, _ in _holders(model, weight):
-        replace_module(model, module, face(module, codes))
+    for _, module, attribute in _holders(model, weight):
+        made = face(module, codes, attribute)
+        if made is not module:
+            replace_module(model, module, made)
 
 
 def replace_module(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
@@ -170,7 +177,7 @@ def weight_to_pack(model: nn.Module, name: str) -> nn.Parameter:
     """The parameter of that name. Raises SurgeryError where there is none, or none that can be packed, and why."""
     path, _, attribute = name.rpartition(".")
     held = dict(model.named_modules(remove_duplicate=False)).get(path)
-    if isinstance(held, Packed) and attribute == "weight":
+    if name in dict(packed_weights(model)):
         raise SurgeryError(f"{name!r} is packed already; pack the model as it was before, or `unpack` it", tensor=name)
     tensor: nn.Parameter | None = None if held is None else held._parameters.get(attribute)
     if tensor is None:

@@ -26,6 +26,7 @@ from recprune.atomic import standing
 from recprune.data.bins import vocabulary_of
 from recprune.data.vocabulary import Vocabulary
 from recprune.encodings.item_item import by_entries
+from recprune.encodings.placing import parts_of
 from recprune.encodings.spelled import spelled
 from recprune.errors import ArtifactError, DataError, ExtensionError, SurgeryError
 from recprune.plain_json import read_json
@@ -212,7 +213,7 @@ def _shape(tensor: str, tensors: Mapping[str, Tensor], manifest: Manifest) -> tu
     """Shape of a tensor as it is stored, or as it is decoded; None where it is not there."""
     if tensor in tensors:
         return tuple(tensors[tensor].shape)
-    stored = f"{tensor.rpartition('.')[0]}.stored."
+    stored = f"{parts_of(tensor)}."
     parts = {name.removeprefix(stored): part for name, part in tensors.items() if name.startswith(stored)}
     like = parts.get("like")
     if tensor not in manifest.encodings or "codes" not in parts or like is None or like.dim() != 2:
@@ -228,7 +229,8 @@ def _entries(name: str, manifest: Manifest) -> int:
     them. Whole numbers say where entries stand, or count: they are no parameters."""
     path, _, part = name.rpartition(".")
     shape, like = manifest.tensors[name].shape, manifest.tensors.get(f"{path}.like")
-    if like is None or f"{path.removesuffix('.stored')}.weight" not in manifest.encodings:
+    of = path.removesuffix(".stored")
+    if like is None or manifest.encodings.keys().isdisjoint((of, f"{of}.weight")):
         return math.prod(shape) if manifest.tensors[name].dtype in FLOATS else 0
     if part != "codes":
         return 0

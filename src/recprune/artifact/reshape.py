@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from recprune.encodings.faces import PackedLinear
 from recprune.encodings.item_item import ItemItem
+from recprune.encodings.placing import parts_of
+from recprune.encodings.recurrent import PackedRecurrent
 from recprune.encodings.spelled import spelled
 from recprune.errors import SurgeryError
 from recprune.packing import put_codes, replace_module
@@ -44,7 +46,7 @@ def reshape_(
                 if old is not None:
                     held[attribute] = new[id(old)]
     for layer in model.modules():
-        if isinstance(layer, PackedLinear):
+        if isinstance(layer, PackedLinear | PackedRecurrent):
             layer.check()
     correct_attributes(model)
     for name, number in (attributes or {}).items():
@@ -65,12 +67,12 @@ def _put_encoded(model: nn.Module, name: str, encoding: str, tensors: Mapping[st
         columns = int(getattr(module, "in_features", 0))
         return replace_module(model, module, ItemItem.rebuilt(_parts(tensors, f"{path}."), columns))
     if isinstance(module, ItemItem):
-        codes = spelled(encoding).kind.rebuilt(_parts(tensors, f"{path}.stored."))
+        codes = spelled(encoding).kind.rebuilt(_parts(tensors, f"{parts_of(name)}."))
         return replace_module(model, module, PackedLinear(codes, None).train(module.training))
     weight = module._parameters.get(attribute)
     if weight is None:
         raise SurgeryError(f"the model has no parameter {name!r} that {encoding} could take the place of")
-    put_codes(model, weight, spelled(encoding).kind.rebuilt(_parts(tensors, f"{path}.stored.")))
+    put_codes(model, weight, spelled(encoding).kind.rebuilt(_parts(tensors, f"{parts_of(name)}.")))
 
 
 def _parts(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

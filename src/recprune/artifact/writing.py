@@ -37,8 +37,8 @@ from recprune.artifact.tensors import Tensors
 from recprune.artifact.weights import longest_header
 from recprune.atomic import replace_folder, room_for, write_file
 from recprune.data.vocabulary import Vocabulary
-from recprune.encodings.faces import Packed
 from recprune.encodings.item_item import ItemItem
+from recprune.encodings.placing import packed_weights
 from recprune.encodings.spelled import name_of
 from recprune.errors import ArtifactError
 from recprune.planning.file_size import DTYPES
@@ -212,13 +212,12 @@ def _storable(name: str, tensor: Tensor) -> Tensor:
 
 def _encodings(model: nn.Module) -> dict[str, str]:
     """Tensor -> the encoding that stores it; codes that several modules share once, by the first of them."""
-    found, seen = {}, set()
-    for path, module in model.named_modules():
-        if isinstance(module, ItemItem):
-            found[f"{path}.weight"] = "item_item"
-        elif isinstance(module, Packed) and id(module.stored) not in seen:
-            seen.add(id(module.stored))
-            found[f"{path}.weight"] = name_of(type(module.stored))
+    found = {f"{path}.weight": "item_item" for path, m in model.named_modules() if isinstance(m, ItemItem)}
+    seen: set[int] = set()
+    for name, packed in packed_weights(model):
+        if id(packed.stored) not in seen:
+            seen.add(id(packed.stored))
+            found[name] = name_of(type(packed.stored))
     return found
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,10 +14,7 @@ __all__ = [
     "PackedEmbedding",
     "PackedEmbeddingBag",
     "PackedLinear",
-    "face",
     "lengths",
-    "opened",
-    "refusal",
     "rows_of",
     "scores",
     "summed",
@@ -138,50 +133,6 @@ class PackedLinear(Packed):
         """Raise SurgeryError where the bias has another length than the weight."""
         if self.bias is not None and self.bias.shape != (self.out_features,):
             raise SurgeryError(f"a bias of shape {tuple(self.bias.shape)} beside {self.out_features} packed rows")
-
-
-def refusal(module: nn.Module, attribute: str = "weight") -> str:
-    """Why a tensor of this module cannot be stored as codes; empty where it can."""
-    kind = next((k for k in (nn.Embedding, nn.EmbeddingBag, nn.Linear) if isinstance(module, k)), None)
-    if kind is None or attribute != "weight":
-        return (
-            f"is {attribute!r} of a {type(module).__name__}, and only weights of Embedding, EmbeddingBag and Linear are"
-        )
-    if type(module).forward is not kind.forward or "forward" in vars(module):
-        return f"belongs to a {type(module).__name__}, which has a forward of its own"
-    if getattr(module, "max_norm", None) is not None:
-        return "is scaled by max_norm when it is looked up: call the module on all ids once and set max_norm = None"
-    if module._forward_hooks or module._forward_pre_hooks:
-        return "belongs to a module with forward hooks, which would be lost: remove them first"
-    return ""
-
-
-def face(module: nn.Module, stored: Codes) -> Packed:
-    """What takes the place of a module. Raises SurgeryError where nothing can."""
-    if refusal(module):
-        raise SurgeryError(f"a weight {refusal(module)}")
-    if isinstance(module, nn.Linear):
-        made: Packed = PackedLinear(stored, module.bias)
-    elif isinstance(module, nn.EmbeddingBag):
-        made = PackedEmbeddingBag(stored, module.padding_idx, module.mode, module.include_last_offset)
-    else:
-        made = PackedEmbedding(stored, getattr(module, "padding_idx", None))
-    return made.train(module.training)
-
-
-def opened(packed: Packed, weight: nn.Parameter) -> nn.Module:
-    """torch's own module in the place of a face, with this weight."""
-    if isinstance(packed, PackedLinear):
-        made: Any = nn.Linear(packed.in_features, packed.out_features, device="meta")
-        made.bias = packed.bias
-    elif isinstance(packed, PackedEmbeddingBag):
-        rest: Any = {"mode": packed.mode, "include_last_offset": packed.include_last_offset}
-        made = nn.EmbeddingBag(*packed.stored.shape, padding_idx=packed.padding_idx, device="meta", **rest)
-    else:
-        made = nn.Embedding(*packed.stored.shape, padding_idx=getattr(packed, "padding_idx", None), device="meta")
-    made.weight = weight
-    opened_: nn.Module = made.train(packed.training)
-    return opened_
 
 
 def scores(table: nn.Module, query: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 
 from recprune.encodings.item_item import stored_bytes
+from recprune.encodings.placing import parts_of
 from recprune.encodings.spelled import Encoding, of_entries, spelled
 from recprune.planning.held import absorbed, sparse_matrices
 from recprune.tracing.site import Survey
@@ -97,7 +98,7 @@ def packed_facts(tensors: Mapping[str, Facts], encodings: Mapping[str, Encoding]
         if name not in encodings:
             out[name] = dtype, shape
             continue
-        chosen, path = encodings[name], f"{name.rpartition('.')[0]}.stored"
+        chosen, path = encodings[name], parts_of(name)
         parts = chosen.kind.layout(shape[0], shape[1], dtype, **chosen.options)
         out |= {f"{path}.{part}": facts for part, facts in parts.items()}
         out[f"{path}.like"] = dtype, (0, shape[1])

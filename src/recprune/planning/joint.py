@@ -9,9 +9,9 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from recprune.encodings.faces import refusal
 from recprune.encodings.item_item import ItemItem, by_entries
 from recprune.encodings.pairs import Pairs
+from recprune.encodings.placing import refusal
 from recprune.encodings.spelled import spelled
 from recprune.errors import BudgetError
 from recprune.importance.probe import Probe

@@ -15,9 +15,9 @@ from recprune.artifact.writing import checksum
 from recprune.data.dataset import Split
 from recprune.data.vocabulary import Vocabulary
 from recprune.encodings.codes import Codes
-from recprune.encodings.faces import Packed
 from recprune.encodings.item_bytes import ItemBytes
 from recprune.encodings.pairs import Pairs
+from recprune.encodings.placing import packed_weights
 from recprune.encodings.spelled import name_of
 from recprune.evaluation.inputs import ranks, row_inputs, user_inputs
 from recprune.planning.plan import Plan
@@ -175,7 +175,7 @@ def _tables(
     cut = apply(model, plan, example, counts=None if split is None else code_counts(split), packed=False)
     names = plan.survey.shapes
     was, now = dense_tensors(cut, names), dense_tensors(small, names)
-    kinds = {f"{path}.weight": m.stored for path, m in small.named_modules() if isinstance(m, Packed)}
+    kinds = {name: packed.stored for name, packed in packed_weights(small)}
     sparse = {n: one for n, one in kinds.items() if isinstance(one, ItemBytes | Pairs) and n not in names}
     coded = kinds.keys() | {f"{name.removesuffix('weight')}values" for name in sparse}
     trained = any(not torch.equal(was[name], now[name]) for name in was if name not in coded)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from recprune.encodings.faces import rows_of
+from recprune.encodings.recurrent import PackedRecurrent
 from recprune.errors import ExtensionError
 from recprune.kernels.program import Reader
 from recprune.kernels.steps import Largest, Layer, LookBack, LookUp, Norm, Program, Recur, Sum, Weigh, Window
@@ -46,11 +47,13 @@ def _gru4rec(writer: Writer, model: GRU4Rec) -> None:
     need(not bool(rows_of(model.item, torch.zeros(1, dtype=torch.int64)).any()), "row 0 of the items says something")
     x = clicks = writer.slot(width)
     writer.steps.append(LookUp(0, table_of(model.item, width), 0, x))
-    gru = model.gru
-    plain = type(gru) is nn.GRU and gru.batch_first and not gru.bias and not gru.bidirectional
-    need(plain, "the units have biases, or go both ways")
+    gru: Any = model.gru
+    packed = isinstance(gru, PackedRecurrent)
+    need((gru.kind if packed else type(gru)) is nn.GRU, f"the units are a {type(gru).__name__}")
+    need(gru.batch_first and not gru.bias and not gru.bidirectional, "the units have biases, or go both ways")
     for layer in range(gru.num_layers):
-        reads, keeps = (floats_of(getattr(gru, f"weight_{kind}_l{layer}")) for kind in ("ih", "hh"))
+        names = (f"weight_{kind}_l{layer}" for kind in ("ih", "hh"))
+        reads, keeps = (floats_of(gru.matrix(name) if packed else getattr(gru, name)) for name in names)
         need(reads.shape[1] == writer.widths[x], f"units read {reads.shape[1]} of {writer.widths[x]} numbers")
         need(len(reads) == len(keeps) == 3 * keeps.shape[1], "gates of units are not as many as states")
         gates, state = writer.slot(len(reads)), writer.slot(keeps.shape[1])

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from recprune.encodings.faces import refusal
+from recprune.encodings.placing import refusal
 from recprune.encodings.spelled import Encoding, spelled
 from recprune.errors import TrainingError
 from recprune.training.state import BeforeEpoch

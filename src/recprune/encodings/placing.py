@@ -1,0 +1,97 @@
+"""Where codes take the place of a weight: which modules allow it, what stands there then, and under which name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import nn
+
+from recprune.encodings.codes import Codes
+from recprune.encodings.faces import Packed, PackedEmbedding, PackedEmbeddingBag, PackedLinear
+from recprune.encodings.recurrent import KINDS, PackedMatrix, PackedRecurrent
+from recprune.errors import SurgeryError
+
+__all__ = ["face", "opened", "opened_recurrent", "packed_weights", "parts_of", "refusal"]
+
+
+def parts_of(tensor: str) -> str:
+    """The module that holds the codes of a tensor: "user.weight" -> "user.stored", as of the values of a sparse matrix;
+    of a module with several weights "gru.weight_ih_l0" -> "gru.weight_ih_l0.stored"."""
+    path, _, attribute = tensor.rpartition(".")
+    return f"{path if attribute in ('weight', 'values') else tensor}.stored"
+
+
+def packed_weights(model: nn.Module) -> Iterator[tuple[str, Packed]]:
+    """The name of every weight that is stored as codes, as it was before, and what stands in its place."""
+    for path, module in model.named_modules():
+        if isinstance(module, Packed):
+            yield path if isinstance(module, PackedMatrix) else f"{path}.weight", module
+
+
+def refusal(module: nn.Module, attribute: str = "weight") -> str:
+    """Why a tensor of this module cannot be stored as codes; empty where it can."""
+    kind: Any = next((k for k in (nn.Embedding, nn.EmbeddingBag, nn.Linear, *KINDS) if isinstance(module, k)), None)
+    if isinstance(module, PackedRecurrent) or (kind is not None and issubclass(kind, KINDS)):
+        fits = attribute.startswith("weight_")
+    else:
+        fits = kind is not None and attribute == "weight"
+    if not fits:
+        return (
+            f"is {attribute!r} of a {type(module).__name__}, and only weights of Embedding, EmbeddingBag, Linear, GRU, "
+            "LSTM and RNN are"
+        )
+    if kind is not None and (type(module).forward is not kind.forward or "forward" in vars(module)):
+        return f"belongs to a {type(module).__name__}, which has a forward of its own"
+    if getattr(module, "max_norm", None) is not None:
+        return "is scaled by max_norm when it is looked up: call the module on all ids once and set max_norm = None"
+    if module._forward_hooks or module._forward_pre_hooks:
+        return "belongs to a module with forward hooks, which would be lost: remove them first"
+    return ""
+
+
+def face(module: nn.Module, stored: Codes, attribute: str = "weight") -> nn.Module:
+    """What takes the place of a module of which a weight is stored as codes; where several can be, it is that module
+    itself once one is, and the others follow in place. Raises SurgeryError where nothing can."""
+    if refusal(module, attribute):
+        raise SurgeryError(f"a weight {refusal(module, attribute)}")
+    made: nn.Module
+    if isinstance(module, PackedRecurrent | nn.RNNBase):
+        made = module if isinstance(module, PackedRecurrent) else PackedRecurrent(module)
+        made.put(attribute, stored)
+    elif isinstance(module, nn.Linear):
+        made = PackedLinear(stored, module.bias)
+    elif isinstance(module, nn.EmbeddingBag):
+        made = PackedEmbeddingBag(stored, module.padding_idx, module.mode, module.include_last_offset)
+    else:
+        made = PackedEmbedding(stored, getattr(module, "padding_idx", None))
+    return made.train(module.training)
+
+
+def opened(packed: Packed, weight: nn.Parameter) -> nn.Module:
+    """torch's own module in the place of a face, with this weight."""
+    if isinstance(packed, PackedLinear):
+        made: Any = nn.Linear(packed.in_features, packed.out_features, device="meta")
+        made.bias = packed.bias
+    elif isinstance(packed, PackedEmbeddingBag):
+        rest: Any = {"mode": packed.mode, "include_last_offset": packed.include_last_offset}
+        made = nn.EmbeddingBag(*packed.stored.shape, padding_idx=packed.padding_idx, device="meta", **rest)
+    else:
+        made = nn.Embedding(*packed.stored.shape, padding_idx=getattr(packed, "padding_idx", None), device="meta")
+    made.weight = weight
+    opened_: nn.Module = made.train(packed.training)
+    return opened_
+
+
+def opened_recurrent(packed: PackedRecurrent, weights: Mapping[int, nn.Parameter]) -> nn.RNNBase:
+    """torch's own module in the place of a packed one. weights: by the id of the codes."""
+    said: Any = {name: getattr(packed, name) for name in ("num_layers", "bias", "batch_first", "dropout")}
+    said |= {name: found for name in ("proj_size", "nonlinearity") if (found := getattr(packed, name))}
+    kind: Any = packed.kind
+    made: nn.RNNBase = kind(
+        packed.input_size, packed.hidden_size, device="meta", bidirectional=packed.bidirectional, **said
+    )
+    for name in packed.names:
+        held = getattr(packed, name)
+        setattr(made, name, weights[id(held.stored)] if isinstance(held, PackedMatrix) else held)
+    return made.train(packed.training)
