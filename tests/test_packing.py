@@ -160,8 +160,8 @@ class Writes(nn.Module):
         (Tied(), "nothing.weight", r"no parameter 'nothing\.weight' in this model; packed can be: item\.weight"),
         (Tied(), "out.bias", "is 'bias' of a Linear"),
         (nn.Linear(16, 16), "weight", "belongs to the model itself"),
-        (nn.GRU(16, 16), "weight_ih_l0", "of a GRU"),
-        (nn.ModuleDict({"gru": nn.GRU(16, 16)}), "gru.weight_ih_l0", "of a GRU"),
+        (nn.GRU(16, 16), "weight_ih_l0", "the model itself"),
+        (nn.ModuleDict({"gru": nn.GRUCell(16, 16)}), "gru.weight_ih", "of a GRUCell"),
         (pack(Tied(), {"item.weight": "fp16"}), "item.weight", "packed already"),
     ],
 )

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from recprune.encodings.faces import Packed, face, opened, refusal, scores
+from recprune.encodings.faces import Packed, scores
 from recprune.encodings.int8_rows import Int8Rows
+from recprune.encodings.placing import face, opened, refusal
 from recprune.errors import SurgeryError
 
 
