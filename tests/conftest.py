@@ -7,7 +7,11 @@ import os
 import shutil
 import subprocess
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("repeated", derandomize=True)
+hypothesis.settings.load_profile("repeated")  # the same examples every time; new ones by --hypothesis-profile=default
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the same sums everywhere; read when torch is first imported
 
