@@ -1,8 +1,8 @@
-"""Click models in a tenth and a twentieth of their bytes: `python -m benchmarks.few_bytes [deepfm] [dcn]`.
+"""Click models in a tenth and a twentieth of their bytes: `python -m benchmarks.few_bytes [NAME] ...`.
 
-Each model writes results/few_bytes_NAME.json. Plans are made on training and validation data; the test part is read
-once a seed, after everything was chosen. A seed that was measured, and trainings that are begun, are kept under
-benchmarks/runs.
+Names are `deepfm` and `dcn` (on Frappe), and those of other sets of data, where it is DeepFM. Each writes
+results/few_bytes_NAME.json. Plans are made on training and validation data; the test part is read once a seed, after
+everything was chosen. A seed that was measured, and trainings that are begun, are kept under benchmarks/runs.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from benchmarks.recipes import Recipe, frappe_dcn, frappe_deepfm
+from benchmarks.recipes import Recipe, adult_deepfm, anime_deepfm, frappe_dcn, frappe_deepfm, ml100k_deepfm
 from benchmarks.result import write_result
 from benchmarks.served_clicks import served_clicks
 from torch import nn
@@ -41,28 +42,44 @@ from recprune.training.fit import FitOptions, fit
 __all__ = ["main"]
 
 RUNS = Path(__file__).resolve().parent / "runs"
-RECIPES: dict[str, Callable[[int], Recipe]] = {"deepfm": frappe_deepfm, "dcn": frappe_dcn}
-TITLES = {"deepfm": "DeepFM", "dcn": "DCN-V2"}
 SHARES = (0.10, 0.05)
 SEEDS = (0, 1, 2)
-EPOCHS = 12
-TUNING = 24
+
+
+class Subject(NamedTuple):
+    """title: of the model and its data; data: the folder; make: the model by a seed; epochs: of training; tuning: of
+    fine-tuning. To reach, of Frappe alone, stands in the notes."""
+
+    title: str
+    data: str
+    make: Callable[[int], Recipe]
+    epochs: int = 12
+    tuning: int = 24
+
+
+SUBJECTS = {
+    "deepfm": Subject("DeepFM on Frappe", "frappe", frappe_deepfm),
+    "dcn": Subject("DCN-V2 on Frappe", "frappe", frappe_dcn),
+    "adult": Subject("DeepFM on Adult", "adult", adult_deepfm, 20, 40),
+    "anime": Subject("DeepFM on Anime", "anime", anime_deepfm),
+    "ml-100k": Subject("DeepFM on MovieLens 100K, rating of 4 or more", "ml-100k", ml100k_deepfm, 6, 12),
+}
 
 
 def main(names: list[str]) -> None:
     """Measure the models of those names, all where none is named."""
-    for name in names or list(RECIPES):
+    for name in names or list(SUBJECTS):
         runs = [resumed(name, seed) for seed in SEEDS]
         sides = [side for side in runs[0].sides if all(side in run.sides for run in runs)]
         times = served(name)
         columns = ["model", "parameters P", "Q", "bytes", "of dense", "auc", "logloss", "auc minus dense"]
         path = write_result(
             f"few_bytes_{name}",
-            f"{TITLES[name]} on Frappe in a tenth and a twentieth of its bytes, cuts and bits in one plan",
+            f"{SUBJECTS[name].title} in a tenth and a twentieth of its bytes, cuts and bits in one plan",
             [*columns, "standard error", "ms a request", "ms by torch", "ms a 1,000", "ms a 1,000 by torch"],
             [[*row(runs, side), *took(times, runs, side)] for side in sides],
-            notes=notes(runs),
-            data=["frappe"],
+            notes=notes(runs, SUBJECTS[name]),
+            data=[SUBJECTS[name].data],
             seeds=SEEDS,
             command=f"python -m benchmarks.few_bytes {name}",
         )
@@ -71,19 +88,22 @@ def main(names: list[str]) -> None:
 
 def resumed(name: str, seed: int) -> Comparison:
     """What was measured, or measured now."""
-    path = RUNS / f"few_bytes-{name}-{seed}-{EPOCHS}-{TUNING}.json"
+    subject = SUBJECTS[name]
+    path = RUNS / f"few_bytes-{name}-{seed}-{subject.epochs}-{subject.tuning}.json"
     if not path.exists():
         begun = path.with_suffix(".begun")
         begun.mkdir(parents=True, exist_ok=True)
-        found = measure(*RECIPES[name](seed), seed, begun)
+        found = measure(subject, seed, begun)
         write_bytes(path, found.to_json().encode())
         shutil.rmtree(begun)
     return Comparison.from_json(path.read_text(encoding="utf-8"))
 
 
-def measure(model: nn.Module, split: Split, options: FitOptions, seed: int, begun: Path) -> Comparison:
+def measure(subject: Subject, seed: int, begun: Path) -> Comparison:
     """Train, prune to each share of the bytes, train the rivals, judge all on test. begun: a folder for trainings that
     are not done."""
+    model, split, options = subject.make(seed)
+    first_epochs, tuning_epochs = subject.epochs, subject.tuning
 
     def work(what: str, epochs: int, drawn: int = 0) -> FitOptions:
         print(f"{begun.stem}: {what}", flush=True)
@@ -91,27 +111,27 @@ def measure(model: nn.Module, split: Split, options: FitOptions, seed: int, begu
         return replace(options, epochs=epochs, patience=epochs, seed=seed + drawn, checkpoint=saved)
 
     longer = copy.deepcopy(model)
-    fit(model, split, work("dense", EPOCHS))
-    fit(longer, split, work("dense longer", EPOCHS + TUNING))
+    fit(model, split, work("dense", first_epochs))
+    fit(longer, split, work("dense longer", first_epochs + tuning_epochs))
     made: dict[str, Pruned] = {}
     tuning = replace(options, seed=seed)
     for share in SHARES:
         budget, say = Budget(bytes=int(share * size_of(model)[2])), f"{share:.0%}"
         chosen = kept(begun / f"plan-{say}", lambda b=budget: plan(model, split, budget=b, tuning=tuning, seed=seed))
         what = f"{say}, pruned"
-        made[what] = small = carry_out(model, split, chosen, options=work(what, TUNING), distilled=True)
+        made[what] = small = carry_out(model, split, chosen, options=work(what, tuning_epochs), distilled=True)
         what = f"{say}, same size from scratch"
-        together = work(what, EPOCHS + TUNING, 100)
+        together = work(what, first_epochs + tuning_epochs, 100)
         made[what] = from_scratch(model, split, small, options=together, seed=seed + 100)
         what = f"{say}, random units"
-        made[what] = by_chance(model, split, small, options=work(what, TUNING), distilled=True, seed=seed)
+        made[what] = by_chance(model, split, small, options=work(what, tuning_epochs), distilled=True, seed=seed)
         try:
             rare = replace(budget, kinds=frozenset({Kind.ID}))
             what = f"{say}, rare ids and bits"
             chosen = kept(
                 begun / f"rare-{say}", lambda b=rare: plan(model, split, budget=b, rule="frequency", seed=seed)
             )
-            made[what] = carry_out(model, split, chosen, options=work(what, TUNING), distilled=True)
+            made[what] = carry_out(model, split, chosen, options=work(what, tuning_epochs), distilled=True)
         except BudgetError as error:
             print(f"{say}, rare ids and bits: {error}", flush=True)
     first = f"{SHARES[0]:.0%}, pruned"
@@ -174,8 +194,9 @@ def served(name: str) -> dict[str, list[float]]:
 
 def remade(name: str) -> tuple[dict[str, tuple[nn.Module, Renumber | None]], Split]:
     """The models of seed 0 in their shapes and bits, with the codes of their ids."""
-    model, split, options = RECIPES[name](0)
-    fit(model, split, replace(options, epochs=EPOCHS, patience=EPOCHS, seed=0))
+    subject = SUBJECTS[name]
+    model, split, options = subject.make(0)
+    fit(model, split, replace(options, epochs=subject.epochs, patience=subject.epochs, seed=0))
     models: dict[str, tuple[nn.Module, Renumber | None]] = {"before": (model, None)}
     for share in SHARES:
         budget = Budget(bytes=int(share * size_of(model)[2]))
@@ -187,17 +208,19 @@ def remade(name: str) -> tuple[dict[str, tuple[nn.Module, Renumber | None]], Spl
     return models, split
 
 
-def notes(runs: list[Comparison]) -> list[str]:
+def notes(runs: list[Comparison], subject: Subject) -> list[str]:
     """What to know before reading the table."""
     tenth, scratch = _apart(runs, "after", "before"), f"{SHARES[1]:.0%}, same size from scratch"
     twentieth = _apart(runs, f"{SHARES[1]:.0%}, pruned", scratch)
+    first, more = subject.epochs, subject.tuning
+    wanted = "To reach: AUC within 0.0005 of dense at a tenth; at a twentieth not below the same size from scratch"
     return [
-        "To reach: AUC within 0.0005 of dense at a tenth; at a twentieth not below the same size from scratch",
+        *([wanted] if subject.data == "frappe" else []),
         f"AUC at a tenth minus that of the dense one, seed by seed: {tenth}; at a twentieth minus that of the same "
         f"size from scratch: {twentieth}",
-        f"Dense training {EPOCHS} epochs; pruned, random and rare ids: {TUNING} epochs of fine-tuning with the dense "
+        f"Dense training {first} epochs; pruned, random and rare ids: {more} epochs of fine-tuning with the dense "
         "model as teacher, in which weights act as they will be stored; from scratch: the same shapes and bits, new "
-        f"weights, {EPOCHS + TUNING} epochs with weights that act so too; dense, trained as long: {EPOCHS + TUNING} "
+        f"weights, {first + more} epochs with weights that act so too; dense, trained as long: {first + more} "
         "epochs",
         "A request: the fastest runtime that answers alike, which `recprune serve` takes after `recprune bench` "
         "(kernels throughout); torch decodes packed weights by its own operations, which takes time",

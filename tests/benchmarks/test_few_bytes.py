@@ -28,10 +28,9 @@ def small(monkeypatch, tmp_path):
     for module in (few_bytes, joint):
         monkeypatch.setattr(module, "RUNS", tmp_path / "runs")
         monkeypatch.setattr(module, "SEEDS", (0, 1))
-        monkeypatch.setattr(module, "EPOCHS", 2)
-    monkeypatch.setattr(few_bytes, "TUNING", 3)
     monkeypatch.setattr(few_bytes, "SHARES", (0.6, 0.5))
-    monkeypatch.setattr(few_bytes, "RECIPES", {"deepfm": recipe})
+    monkeypatch.setattr(few_bytes, "SUBJECTS", {"deepfm": few_bytes.Subject("DeepFM", "frappe", recipe, 2, 3)})
+    monkeypatch.setattr(joint, "EPOCHS", 2)
     monkeypatch.setattr(joint, "SHARES", (0.7, 0.5))
     monkeypatch.setattr(joint, "FIRST", "70%, all kinds and bits")
     monkeypatch.setattr(joint, "frappe_deepfm", recipe)
