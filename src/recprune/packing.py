@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -46,13 +47,13 @@ def pack(
 ) -> nn.Module:
     """A new model, in evaluation mode, in which some tensors are stored as codes; the old one is untouched.
 
-    encodings: weight of an Embedding, EmbeddingBag, Linear, GRU, LSTM or RNN -> encoding, as
-    {"item.weight": "int4_rows"}. A weight that several modules share stays one set of codes. example: a small batch as
-    for `survey`; the output is then compared with that of the model whose weights are the decoded ones. Codes are not
-    trained: fine-tune first, or `unpack`. used: of tables how often each row is looked up, (rows,), for encodings that
-    share something between rows (`product_rows`). Raises SurgeryError for a tensor that cannot be stored so, with the
-    reason, and where outputs differ; BudgetError for an encoding that would take no fewer bytes; ExtensionError for one
-    that there is not.
+    encodings: weight of an Embedding, EmbeddingBag, Linear, convolution, GRU, LSTM or RNN -> encoding, as
+    {"item.weight": "int4_rows"}; a row is what a filter of a convolution holds. A weight that several modules share
+    stays one set of codes. example: a small batch as for `survey`; the output is then compared with that of the model
+    whose weights are the decoded ones. Codes are not trained: fine-tune first, or `unpack`. used: of tables how often
+    each row is looked up, (rows,), for encodings that share something between rows (`product_rows`). Raises
+    SurgeryError for a tensor that cannot be stored so, with the reason, and where outputs differ; BudgetError for an
+    encoding that would take no fewer bytes; ExtensionError for one that there is not.
 
     >>> small = pack(model, {"user.weight": "int8_rows", "item.weight": "top_entries(k=8)"})
     """
@@ -140,8 +141,9 @@ def unpack(model: nn.Module) -> nn.Module:
 
 
 def packable(model: nn.Module) -> dict[str, str]:
-    """Every matrix of floats that is learned -> why it cannot be packed; an empty reason where it can."""
-    found = {name: tensor for name, tensor in model.named_parameters() if tensor.dim() == 2}
+    """Every matrix of floats that is learned, and the filters of convolutions -> why it cannot be packed; an empty
+    reason where it can."""
+    found = {name: tensor for name, tensor in model.named_parameters() if tensor.dim() > 1}
     return {name: _refusal(model, tensor) for name, tensor in found.items() if tensor.is_floating_point()}
 
 
@@ -151,7 +153,7 @@ def storing(model: nn.Module, encoding: str) -> dict[str, str]:
     for name, reason in packable(model).items():
         weight = model.get_parameter(name)
         width = weight.element_size()
-        fits = not reason and weight.shape[1] <= asked.kind.widest
+        fits = not reason and math.prod(weight.shape[1:]) <= asked.kind.widest
         if fits and asked.stored_bytes(weight.shape, width) < weight.numel() * width:
             out[name] = encoding
     return out

@@ -91,7 +91,7 @@ def hooked() -> nn.Module:
 @pytest.mark.parametrize(
     ("module", "said"),
     [
-        (nn.Conv1d(2, 2, 1), "of a Conv1d"),
+        (nn.ConvTranspose1d(2, 2, 1), "of a ConvTranspose1d"),
         (Own(2, 2), "a forward of its own"),
         (nn.Embedding(3, 2, max_norm=1.0), "max_norm"),
         (hooked(), "hooks"),

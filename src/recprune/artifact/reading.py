@@ -216,10 +216,10 @@ def _shape(tensor: str, tensors: Mapping[str, Tensor], manifest: Manifest) -> tu
     stored = f"{parts_of(tensor)}."
     parts = {name.removeprefix(stored): part for name, part in tensors.items() if name.startswith(stored)}
     like = parts.get("like")
-    if tensor not in manifest.encodings or "codes" not in parts or like is None or like.dim() != 2:
+    if tensor not in manifest.encodings or "codes" not in parts or like is None or like.dim() < 2:
         return None
     try:
-        return spelled(manifest.encodings[tensor]).kind.height(parts), like.shape[1]
+        return spelled(manifest.encodings[tensor]).kind.height(parts), *like.shape[1:]
     except (SurgeryError, ExtensionError):
         return None
 

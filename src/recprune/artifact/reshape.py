@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from recprune.encodings.convolution import PackedConvolution
 from recprune.encodings.faces import PackedLinear
 from recprune.encodings.item_item import ItemItem
 from recprune.encodings.placing import parts_of
@@ -46,7 +47,7 @@ def reshape_(
                 if old is not None:
                     held[attribute] = new[id(old)]
     for layer in model.modules():
-        if isinstance(layer, PackedLinear | PackedRecurrent):
+        if isinstance(layer, PackedConvolution | PackedLinear | PackedRecurrent):
             layer.check()
     correct_attributes(model)
     for name, number in (attributes or {}).items():

@@ -34,7 +34,7 @@ class Codes(nn.Module):
 
     Its parts are buffers, never trained. codes: one row for every row of the matrix, unless `height` is another. scale:
     (rows, 1) bfloat16, where the encoding has one. like: (0, columns), empty: the type of what is decoded, and its
-    width.
+    width; of a tensor with more axes (0, *rest), whose rows are stored one behind the other: filters of a convolution.
     A subclass has `layout` (its parts, by type and shape), `coded` (their values) and `numbers`.
     """
 
@@ -96,15 +96,17 @@ class Codes(nn.Module):
     def encode(cls, matrix: Tensor, **options: int) -> Self:
         """The codes of a (rows, columns) matrix of floats. The same matrix gives the same codes.
 
-        Raises SurgeryError for another shape or type, and for numbers that cannot be coded, such as NaN.
+        Of a tensor with more axes every row is laid flat. Raises SurgeryError for another shape or type, and for
+        numbers that cannot be coded, such as NaN.
         """
-        matrix = matrix.detach()
-        if matrix.dim() != 2 or not matrix.is_floating_point() or not matrix.numel():
+        matrix, rest = matrix.detach(), matrix.shape[1:]
+        if matrix.dim() < 2 or not matrix.is_floating_point() or not matrix.numel():
             raise SurgeryError(f"only matrices of floats are encoded, not {tuple(matrix.shape)} of {matrix.dtype}")
+        matrix = matrix.flatten(1)
         if not bool(matrix.isfinite().all()):
             raise SurgeryError("numbers that are NaN or infinite cannot be encoded: train again with a smaller lr")
         parts = cls.parts(matrix, **options)
-        made = cls({**parts, **cls.whole(**options), "like": matrix.new_empty(0, matrix.shape[1])})
+        made = cls({**parts, **cls.whole(**options), "like": matrix.new_empty(0, *rest)})
         if any(part.is_floating_point() and not bool(part.isfinite().all()) for part in parts.values()):
             raise SurgeryError(f"numbers up to {float(matrix.abs().max()):.3g} are too large for {cls.__name__}")
         return made
@@ -130,9 +132,9 @@ class Codes(nn.Module):
         if not {"codes", "like"} <= parts.keys():
             raise SurgeryError(f"codes are not whole: {sorted(parts)} are there, and codes and like are needed")
         like, codes = parts["like"], parts["codes"]
-        if like.dim() != 2 or len(like) or not like.is_floating_point():
+        if like.dim() < 2 or len(like) or not like.is_floating_point():
             raise SurgeryError(f"'like' is of shape {tuple(like.shape)}, 'codes' of {tuple(codes.shape)}")
-        wanted = cls.layout(cls.height(parts), like.shape[1], like.dtype, **cls.options(parts))
+        wanted = cls.layout(cls.height(parts), math.prod(like.shape[1:]), like.dtype, **cls.options(parts))
         found = {name: (part.dtype, tuple(part.shape)) for name, part in parts.items() if name != "like"}
         if wanted != found:
             odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
@@ -159,8 +161,8 @@ class Codes(nn.Module):
 
     @classmethod
     def stored_bytes(cls, shape: Sequence[int], value_bytes: int = 4, **options: int) -> int:
-        """Bytes of an encoded (rows, columns) matrix, scales and indices included."""
-        layout = cls.layout(shape[0], shape[1], _FLOATS[value_bytes], **options)
+        """Bytes of an encoded (rows, columns) matrix, or (rows, *rest) tensor, scales and indices included."""
+        layout = cls.layout(shape[0], math.prod(shape[1:]), _FLOATS[value_bytes], **options)
         return sum(dtype.itemsize * math.prod(size) for dtype, size in layout.values())
 
     @classmethod
@@ -171,7 +173,13 @@ class Codes(nn.Module):
     @property
     def shape(self) -> tuple[int, int]:
         """(rows, columns) of the matrix."""
-        return self.height({name: part for name, part in self._buffers.items() if part is not None}), self.like.shape[1]
+        high = self.height({name: part for name, part in self._buffers.items() if part is not None})
+        return high, self.columns
+
+    @property
+    def columns(self) -> int:
+        """Numbers of a row."""
+        return math.prod(self.like.shape[1:])
 
     @property
     def dtype(self) -> torch.dtype:
@@ -187,11 +195,12 @@ class Codes(nn.Module):
         """(..., columns): decoded rows, for indices of any shape; no other row is decoded."""
         flat = indices.reshape(-1)
         rows = self._decoded(lambda part: part.index_select(0, flat), self.dtype)
-        return self.turned(rows, back=True).reshape(*indices.shape, self.like.shape[1])
+        return self.turned(rows, back=True).reshape(*indices.shape, self.columns)
 
     def dense(self) -> Tensor:
-        """The whole decoded matrix."""
-        return self.turned(self._decoded(lambda part: part, self.dtype), back=True)
+        """The whole decoded matrix, or tensor where it has more axes."""
+        found = self.turned(self._decoded(lambda part: part, self.dtype), back=True)
+        return found if self.like.dim() == 2 else found.view(-1, *self.like.shape[1:])
 
     def multiply(self, x: Tensor) -> Tensor:
         """x @ dense().T for x (..., columns): (..., rows). ENTRIES numbers, or a 64th, are decoded at a time."""

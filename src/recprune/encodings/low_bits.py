@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -76,7 +77,7 @@ class LowBits(Codes):
         packed, mask, last = pick(self.codes), 2**self.bits - 1, 8 - self.bits
         packed = packed.int() if is_graph() else packed  # ONNX shifts bytes as signed ones
         planes = [packed & mask, *((packed >> shift) & mask for shift in range(self.bits, last, self.bits))]
-        return torch.cat([*planes, packed >> last], 1)[:, : self.like.shape[1]].to(dtype)
+        return torch.cat([*planes, packed >> last], 1)[:, : self.columns].to(dtype)
 
     def turned(self, rows: Tensor, *, back: bool = False) -> Tensor:
         """Rows times the rotation, or its transpose."""
@@ -132,7 +133,7 @@ class LowBits(Codes):
 
 
 def _turning(like: Tensor, seed: int) -> Tensor:
-    return torch.from_numpy(np.array(rotation(like.shape[1], seed))).to(like)
+    return torch.from_numpy(np.array(rotation(math.prod(like.shape[1:]), seed))).to(like)
 
 
 def _joined(codes: Tensor, bits: int) -> Tensor:

@@ -112,7 +112,7 @@ class PairGaps(Pairs):
 
     def _decoded_runs(self) -> tuple[Tensor, Tensor]:
         entries, rows, gone, chained = self.counts(dict(self.named_buffers()))
-        columns = self.like.shape[1]
+        columns = self.columns
         if max(rows, columns) > self.widest or chained > 1:
             raise SurgeryError(f"pair gaps are damaged: a matrix of {rows:,} x {columns:,}, chained {chained}")
         reader = Reader(_coder(rows, columns, entries), self.codes, (gone, rows, entries))

@@ -8,11 +8,16 @@ from typing import Any
 from torch import nn
 
 from recprune.encodings.codes import Codes
+from recprune.encodings.convolution import CONVOLUTIONS, PackedConvolution
 from recprune.encodings.faces import Packed, PackedEmbedding, PackedEmbeddingBag, PackedLinear
 from recprune.encodings.recurrent import KINDS, PackedMatrix, PackedRecurrent
 from recprune.errors import SurgeryError
 
-__all__ = ["face", "opened", "opened_recurrent", "packed_weights", "parts_of", "refusal"]
+__all__ = ["face", "kind_of", "opened", "opened_recurrent", "packed_weights", "parts_of", "refusal"]
+
+
+PLAIN: tuple[type[nn.Module], ...] = (nn.Embedding, nn.EmbeddingBag, nn.Linear, *CONVOLUTIONS, *KINDS)
+"""Modules of torch whose weights can be stored as codes."""
 
 
 def parts_of(tensor: str) -> str:
@@ -29,17 +34,22 @@ def packed_weights(model: nn.Module) -> Iterator[tuple[str, Packed]]:
             yield path if isinstance(module, PackedMatrix) else f"{path}.weight", module
 
 
+def kind_of(module: nn.Module) -> type[nn.Module]:
+    """The class of a module, or of the one that it stands for."""
+    return module.kind if isinstance(module, PackedConvolution | PackedRecurrent) else type(module)
+
+
 def refusal(module: nn.Module, attribute: str = "weight") -> str:
     """Why a tensor of this module cannot be stored as codes; empty where it can."""
-    kind: Any = next((k for k in (nn.Embedding, nn.EmbeddingBag, nn.Linear, *KINDS) if isinstance(module, k)), None)
+    kind: Any = next((k for k in PLAIN if isinstance(module, k)), None)
     if isinstance(module, PackedRecurrent) or (kind is not None and issubclass(kind, KINDS)):
         fits = attribute.startswith("weight_")
     else:
         fits = kind is not None and attribute == "weight"
     if not fits:
         return (
-            f"is {attribute!r} of a {type(module).__name__}, and only weights of Embedding, EmbeddingBag, Linear, GRU, "
-            "LSTM and RNN are"
+            f"is {attribute!r} of a {type(module).__name__}, and only weights of Embedding, EmbeddingBag, Linear, "
+            "Conv1d, Conv2d, Conv3d, GRU, LSTM and RNN are"
         )
     if kind is not None and (type(module).forward is not kind.forward or "forward" in vars(module)):
         return f"belongs to a {type(module).__name__}, which has a forward of its own"
@@ -59,6 +69,8 @@ def face(module: nn.Module, stored: Codes, attribute: str = "weight") -> nn.Modu
     if isinstance(module, PackedRecurrent | nn.RNNBase):
         made = module if isinstance(module, PackedRecurrent) else PackedRecurrent(module)
         made.put(attribute, stored)
+    elif isinstance(module, CONVOLUTIONS):
+        made = PackedConvolution(stored, module)
     elif isinstance(module, nn.Linear):
         made = PackedLinear(stored, module.bias)
     elif isinstance(module, nn.EmbeddingBag):
@@ -70,8 +82,11 @@ def face(module: nn.Module, stored: Codes, attribute: str = "weight") -> nn.Modu
 
 def opened(packed: Packed, weight: nn.Parameter) -> nn.Module:
     """torch's own module in the place of a face, with this weight."""
-    if isinstance(packed, PackedLinear):
-        made: Any = nn.Linear(packed.in_features, packed.out_features, device="meta")
+    made: Any
+    if isinstance(packed, PackedConvolution):
+        made = packed.opened()
+    elif isinstance(packed, PackedLinear):
+        made = nn.Linear(packed.in_features, packed.out_features, device="meta")
         made.bias = packed.bias
     elif isinstance(packed, PackedEmbeddingBag):
         rest: Any = {"mode": packed.mode, "include_last_offset": packed.include_last_offset}

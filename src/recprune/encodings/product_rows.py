@@ -55,7 +55,7 @@ class ProductRows(Codes):
 
     def __init__(self, parts: Mapping[str, Tensor]) -> None:
         super().__init__(parts)
-        self._places = 1 + _owners(_bounds(self.like.shape[1], {"m": self.codes.shape[1] - 1}))
+        self._places = 1 + _owners(_bounds(self.columns, {"m": self.codes.shape[1] - 1}))
 
     @classmethod
     def layout(cls, rows: int, columns: int, value: torch.dtype, **options: int) -> Layout:
@@ -111,7 +111,7 @@ class ProductRows(Codes):
 
     def edges(self) -> list[int]:
         """Where groups begin, and the last one ends."""
-        bounds = _bounds(self.like.shape[1], {"m": self.codes.shape[1] - 1})
+        bounds = _bounds(self.columns, {"m": self.codes.shape[1] - 1})
         return [0, *(end for _, end in bounds)]
 
     def numbers(self, pick: Pick, dtype: torch.dtype) -> Tensor:
@@ -124,7 +124,7 @@ class ProductRows(Codes):
     def multiply(self, x: Tensor) -> Tensor:
         """As of all codes; for few queries products with the books are found once, and a row is a sum of m + 1 of them
         (Jégou et al. 2011, section III.A)."""
-        flat, groups = x.reshape(-1, self.like.shape[1]), self.codes.shape[1]
+        flat, groups = x.reshape(-1, self.columns), self.codes.shape[1]
         if len(flat) > FEW or is_graph() or (torch.is_grad_enabled() and flat.requires_grad):
             return super().multiply(x)
         centres, words = self.books(flat.dtype)

@@ -88,7 +88,7 @@ class SparseRows(Codes):
     @classmethod
     def stored_entries(cls, shape: Sequence[int], **options: int) -> int:
         """As many as `entries` says."""
-        return _entries(shape[0], shape[1], options)
+        return _entries(shape[0], math.prod(shape[1:]), options)
 
     @property
     def entries(self) -> int:
@@ -117,11 +117,12 @@ class SparseRows(Codes):
         near = (first.unsqueeze(1) + torch.arange(GROUP, device=flat.device)).clamp(max=self.shape[0] - 1)
         before = torch.where(near < flat.unsqueeze(1), self._counted(near), 0).sum(1)
         starts = self.starts.index_select(0, flat // GROUP).long() + before
-        return self._filled(flat, starts, self.dtype).reshape(*indices.shape, self.like.shape[1])
+        return self._filled(flat, starts, self.dtype).reshape(*indices.shape, self.columns)
 
     def dense(self) -> Tensor:
-        """The whole decoded matrix."""
-        return self._block(0, self.shape[0], self.dtype)
+        """The whole decoded matrix, or tensor where it has more axes."""
+        found = self._block(0, self.shape[0], self.dtype)
+        return found if self.like.dim() == 2 else found.view(-1, *self.like.shape[1:])
 
     def _product(self, x: Tensor, begin: int, end: int, out: Tensor | None) -> Tensor:
         return torch.mm(x, self._block(begin, end, x.dtype).T, out=out)
@@ -141,7 +142,7 @@ class SparseRows(Codes):
 
     def _filled(self, which: Tensor, starts: Tensor, dtype: torch.dtype) -> Tensor:
         """(picked, columns) rows, zero where nothing is stored. starts: (picked,) where the values of each begin."""
-        columns = self.like.shape[1]
+        columns = self.columns
         if "mask" in self._buffers:
             there = _apart(self.mask.index_select(0, which))[:, :columns]
             places = starts.unsqueeze(1) + there.cumsum(1) - 1

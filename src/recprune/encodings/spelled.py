@@ -44,7 +44,8 @@ class Encoding:
 
     def nearest(self, matrix: Tensor, kept: Any = None) -> tuple[Tensor, Any]:
         """The matrix once it was encoded and decoded, and what may be kept for the next time (`Codes.nearest`)."""
-        return self.kind.nearest(matrix, kept, **self._told())
+        value, kept = self.kind.nearest(matrix.flatten(1), kept, **self._told())
+        return value.reshape(matrix.shape), kept
 
     def _told(self) -> dict[str, Any]:
         """Options, and how often rows are looked up where that is known and weighed."""
@@ -64,7 +65,7 @@ class Encoding:
         An encoding of k entries a row gets as many as stay in the fullest row, one of a number of entries as many as
         stay; None for one that stores all.
         """
-        said = {"entries": int(stays.sum()), "k": int(stays.sum(1).max())}
+        said = {"entries": int(stays.sum()), "k": int(stays.reshape(len(stays), -1).sum(1).max())}
         told = {name: value for name, value in said.items() if name in self.kind.known}
         return replace(self, options={**told, **self.options}) if told else None
 

@@ -62,7 +62,7 @@ class TopEntries(Codes):
     @classmethod
     def stored_entries(cls, shape: Sequence[int], **options: int) -> int:
         """k a row."""
-        return shape[0] * _size(shape[1], options.get("k", 0))
+        return shape[0] * _size(math.prod(shape[1:]), options.get("k", 0))
 
     @property
     def entries(self) -> int:
@@ -72,19 +72,19 @@ class TopEntries(Codes):
     def check(self) -> None:
         """Raise SurgeryError where columns are none of the matrix or do not ascend."""
         columns = self.indices.long()
-        inside = bool(((columns >= 0) & (columns < self.like.shape[1])).all())
+        inside = bool(((columns >= 0) & (columns < self.columns)).all())
         if not inside or bool((columns.diff(dim=1) <= 0).any()):
             raise SurgeryError("indices of the largest entries are damaged: they must rise inside a row")
 
     def numbers(self, pick: Pick, dtype: torch.dtype) -> Tensor:
         """Rows with zeros where nothing is stored."""
         values = pick(self.codes).to(dtype)
-        rows = values.new_zeros(values.shape[0], self.like.shape[1])
+        rows = values.new_zeros(values.shape[0], self.columns)
         return rows.scatter(1, pick(self.indices).long(), values)
 
     def _product(self, x: Tensor, begin: int, end: int, out: Tensor | None) -> Tensor:
         k = self.codes.shape[1]
-        if k * SPARSE > self.like.shape[1]:
+        if k * SPARSE > self.columns:
             return super()._product(x, begin, end, out)
         scale = self._buffers.get("scale")
         values, places = self.codes[begin:end].to(x.dtype), self.indices[begin:end].int()

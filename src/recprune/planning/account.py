@@ -140,7 +140,7 @@ def packed(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Map
             left = int((~gone[tensor, 0]).sum()) if (tensor, 0) in gone else shape[0]
             out[tensor] = of_entries(text, left)
             continue
-        if len(shape) != 2:
+        if len(shape) < 2:
             raise PlanError(f"{text} stores matrices, and {tensor!r} is of shape {shape}", tensor=tensor)
         out[tensor] = spelled(text)
         if (tensor, FLAT) in gone:

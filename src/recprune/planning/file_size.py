@@ -99,7 +99,7 @@ def packed_facts(tensors: Mapping[str, Facts], encodings: Mapping[str, Encoding]
             out[name] = dtype, shape
             continue
         chosen, path = encodings[name], parts_of(name)
-        parts = chosen.kind.layout(shape[0], shape[1], dtype, **chosen.options)
+        parts = chosen.kind.layout(shape[0], math.prod(shape[1:]), dtype, **chosen.options)
         out |= {f"{path}.{part}": facts for part, facts in parts.items()}
-        out[f"{path}.like"] = dtype, (0, shape[1])
+        out[f"{path}.like"] = dtype, (0, *shape[1:])
     return out

@@ -128,7 +128,7 @@ def encoding_steps(
     for tensor in _packable(model, survey):
         tell(f"bits of {tensor}")
         shape = survey.shapes[tensor]
-        left = {tensor: (shape, shape[0] * shape[1])}
+        left = {tensor: (shape, math.prod(shape))}
         whole = file_size(planned_facts(survey, left, {}))
         points = [(0, 0.0, "")]
         for name in dict.fromkeys(way for said in names for way in _ways(said, shape)):
@@ -146,8 +146,8 @@ def _ways(name: str, shape: Sequence[int]) -> list[str]:
     """The encoding as it is written, or with each of the options that are worth trying where none are said."""
     found = spelled(name)
     if found.options:
-        return [name] if shape[1] <= found.kind.widest else []
-    return [str(replace(found, options=options)) for options in found.kind.worth_trying(*shape)]
+        return [name] if math.prod(shape[1:]) <= found.kind.widest else []
+    return [str(replace(found, options=options)) for options in found.kind.worth_trying(shape[0], math.prod(shape[1:]))]
 
 
 def _of_entries(model: nn.Module, survey: Survey) -> Iterator[Step]:
@@ -184,7 +184,7 @@ def _packable(model: nn.Module, survey: Survey) -> Iterator[str]:
     learned = {n for n, t in named_tensors(model).items() if isinstance(t, nn.Parameter) and t.is_floating_point()}
     for tensor, shape in survey.shapes.items():
         path, _, attribute = tensor.rpartition(".")
-        if tensor in learned and len(shape) == 2 and not refusal(model.get_submodule(path), attribute):
+        if tensor in learned and len(shape) > 1 and not refusal(model.get_submodule(path), attribute):
             yield tensor
 
 

@@ -202,6 +202,6 @@ def _of_entries(stored: ItemBytes | Pairs, was: Any) -> Table:
 
 def _table(stored: Codes, was: Tensor | None, now: Tensor, told: Mapping[str, int]) -> Table:
     options = {**type(stored).options(dict(stored.named_buffers())), **told}
-    bound = float(type(stored).bound((now if was is None else was).detach().float(), **options).max())
-    moved = None if was is None else float((was - now).detach().float().norm(dim=1).max())
+    bound = float(type(stored).bound((now if was is None else was).detach().float().flatten(1), **options).max())
+    moved = None if was is None else float((was - now).detach().float().flatten(1).norm(dim=1).max())
     return Table(name_of(type(stored)), bound, moved)

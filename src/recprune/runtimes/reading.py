@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from recprune.encodings.faces import rows_of
+from recprune.encodings.placing import kind_of
 from recprune.encodings.recurrent import PackedRecurrent
 from recprune.errors import ExtensionError
 from recprune.kernels.program import Reader
@@ -49,7 +50,7 @@ def _gru4rec(writer: Writer, model: GRU4Rec) -> None:
     writer.steps.append(LookUp(0, table_of(model.item, width), 0, x))
     gru: Any = model.gru
     packed = isinstance(gru, PackedRecurrent)
-    need((gru.kind if packed else type(gru)) is nn.GRU, f"the units are a {type(gru).__name__}")
+    need(kind_of(gru) is nn.GRU, f"the units are a {type(gru).__name__}")
     need(gru.batch_first and not gru.bias and not gru.bidirectional, "the units have biases, or go both ways")
     for layer in range(gru.num_layers):
         names = (f"weight_{kind}_l{layer}" for kind in ("ih", "hh"))
@@ -122,7 +123,7 @@ def _nextitnet(writer: Writer, model: NextItNet) -> None:
 
 def _convolved(writer: Writer, convolution: Any, x: int, length: int, *, tail: bool = False) -> int:
     """Slot of x -> slot of what a causal convolution over it gives."""
-    plain = type(convolution) is nn.Conv1d and (convolution.stride, convolution.padding) == ((1,), (0,))
+    plain = kind_of(convolution) is nn.Conv1d and (convolution.stride, convolution.padding) == ((1,), (0,))
     plain = plain and convolution.groups == 1 and convolution.bias is not None
     need(plain, "a convolution is no plain one with a bias")
     weight, (kernel,), (apart,) = convolution.weight.detach(), convolution.kernel_size, convolution.dilation
@@ -139,7 +140,7 @@ def _caser(writer: Writer, model: Caser) -> None:
     x = writer.slot(width)
     writer.steps.append(LookUp(0, table_of(model.item, width), 0, x))
     image: Any = (*model.horizontal, model.vertical)
-    fits = all(type(convolution) is nn.Conv2d and convolution.bias is not None for convolution in image)
+    fits = all(kind_of(convolution) is nn.Conv2d and convolution.bias is not None for convolution in image)
     need(fits, "filters are no convolutions with a bias")
     *filters, weights = (floats_of(convolution.weight) for convolution in image)
     fits = all(found.shape[1::2] == (1, width) and found.shape[2] <= length for found in filters)
