@@ -157,3 +157,52 @@ def test_products_of_few_and_of_many_queries_are_those_of_the_decoded_rows(bits,
     x = torch.randn(*shape, generator=torch.Generator().manual_seed(5), dtype=dtype)
     for one in (x, x.clone().requires_grad_()):
         assert torch.allclose(codes.multiply(one), x @ codes.dense().T, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("m", [1, 4, 5, 12])
+@pytest.mark.parametrize("bits", [16, 8])
+def test_books_of_sixteen_words_take_half_a_byte_a_code(m, bits):
+    matrix = clustered()
+    codes = ProductRows.encode(matrix, m=m, b=bits, w=16)
+    books = 2 * 16 * 12 * bits // 8 + (2 * 12 * 2 if bits == 8 else 0)
+    assert codes.codes.shape == (900, (m + 2) // 2)
+    assert ProductRows.stored_bytes((900, 12), m=m, b=bits, w=16) == 900 * ((m + 2) // 2) + books + 8
+    parts = dict(codes.named_buffers())
+    assert ProductRows.options(parts) == {"m": m, "w": 16, **({"b": 8} if bits == 8 else {})}
+    dense = codes.dense()
+    assert torch.equal(ProductRows.rebuilt(parts).dense(), dense)
+    some = torch.tensor([[3, 899], [0, 3]])
+    assert torch.equal(codes.rows(some), dense[some])
+    for queries in (1, 9):
+        x = torch.randn(queries, 12, generator=torch.Generator().manual_seed(0))
+        torch.testing.assert_close(codes.multiply(x), x @ dense.T, rtol=1e-5, atol=1e-5)
+    centres, words = codes.books()
+    entries = codes.entries_of(codes.codes).long()
+    assert entries.shape == (900, m + 1)
+    assert int(entries.max()) < 16
+    edges = codes.edges()
+    for row in (0, 17):
+        wanted = centres[entries[row, 0]].clone()
+        for group, (begin, end) in enumerate(zip(edges, edges[1:], strict=False)):
+            wanted[begin:end] += words[entries[row, 1 + group], begin:end]
+        torch.testing.assert_close(dense[row], wanted)
+
+
+def test_words_are_256_or_16():
+    with pytest.raises(SurgeryError, match="16 or 256, not 32"):
+        ProductRows.encode(clustered(), m=4, w=32)
+
+
+def test_a_plan_tries_fewer_words_where_the_table_is_not_large():
+    def words(rows):
+        return {options.get("w", 256) for options in ProductRows.worth_trying(rows, 16)}
+
+    assert [words(rows) for rows in (50, 64, 1024, 32_768, 32_769)] == [set(), {16}, {16, 256}, {16, 256}, {256}]
+
+
+def test_training_sees_few_words_as_they_will_be_stored():
+    matrix, how = clustered(), spelled("product_rows(m=4,b=8,w=16)")
+    value, kept = how.nearest(matrix)
+    torch.testing.assert_close(value, how.encode(matrix).dense())
+    again, _ = how.nearest(matrix + 0.001, kept)
+    assert float((again - matrix).norm()) < 1.1 * float((value - matrix).norm())

@@ -94,7 +94,7 @@ def test_factors_beside_a_memory_are_found_in_one_call(memory, packed):
     same(fast, Eager(model, N))
 
 
-@pytest.mark.parametrize("encoding", [None, "int8_rows", "product_rows"])
+@pytest.mark.parametrize("encoding", [None, "int8_rows", "product_rows", "product_rows(m=5,w=16)"])
 def test_factors_of_a_history_are_found_by_rows_that_point_the_same_way(encoding):
     model = build("fism", SPLIT, dim=8, start="random", seed=3).eval()
     if encoding == "int8_rows":

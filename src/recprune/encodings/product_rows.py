@@ -1,4 +1,4 @@
-"""Rows in m + 1 bytes: the nearest of 256 centres, and of 256 words for what it leaves in each of m groups."""
+"""Rows in m + 1 bytes, or half bytes: the nearest of some centres, and of some words for the rest, group by group."""
 
 from __future__ import annotations
 
@@ -25,8 +25,12 @@ TURNS = 8
 """Steps of training in which every row is coded anew once."""
 LEARNED = 32_768
 """Rows that words are learned from, at most."""
+FEWER = 16
+"""Words of books that take half a byte a code."""
 TRIED = (1 / 2, 3 / 8, 1 / 4, 3 / 16, 1 / 8, 3 / 32, 1 / 16, 1 / 32)
 """Groups that a plan tries, a column."""
+SMALL = 32_768
+"""Rows of the largest table for which a plan tries books of fewer words: of larger ones the books hardly count."""
 FEW = 4
 """Queries at a time for which a row is no product, but a sum of products with the books."""
 SELDOM = 0.5
@@ -40,28 +44,33 @@ class ProductRows(Codes):
     bfloat16; columns are in m groups, one after the other, and row w holds word w of every group. Entry 0 of each is
     zero; groups: m. With `b` = 8 both books are int8, and units: (2, columns) bfloat16, what 1 is in each column. Rows
     that resemble each other share a centre, so that a few bits say more than they do of each number alone; the two
-    books cost 1,024 bytes a column (516 in int8), which pays for tables of some thousand rows.
-    Options: `m` groups, a quarter of the columns where it is not said; `b` bits of a number of the books, 16 or 8.
+    books cost 1,024 bytes a column (516 in int8), which pays for tables of some thousand rows. With `w` = 16 each has
+    16 entries, and codes are of 4 bits, two a byte, (rows, (m + 2) // 2): for smaller tables, and fewer bytes.
+    Options: `m` groups, a quarter of the columns where it is not said; `b` bits of a number of the books, 16 or 8; `w`
+    entries of a book, 256 or 16.
     used: (rows,) how often each row is looked up; books are then the means, and the errors that they make least, of
     what is looked up, not of the rows that there are.
     """
 
-    known: ClassVar[frozenset[str]] = frozenset({"m", "b"})
+    known: ClassVar[frozenset[str]] = frozenset({"m", "b", "w"})
     weighs: ClassVar[bool] = True
     keeps: ClassVar[int] = 2**31
 
     centres: Tensor
     words: Tensor
+    groups: Tensor
 
     def __init__(self, parts: Mapping[str, Tensor]) -> None:
         super().__init__(parts)
-        self._places = 1 + _owners(_bounds(self.columns, {"m": self.codes.shape[1] - 1}))
+        self._count = int(self.groups) + 1
+        self._places = 1 + _owners(_bounds(self.columns, {"m": self._count - 1}))
 
     @classmethod
     def layout(cls, rows: int, columns: int, value: torch.dtype, **options: int) -> Layout:
         """Codes and both books."""
-        small, groups = _bits(options) == 8, _groups(columns, options)
-        book, codes = (torch.int8 if small else torch.bfloat16, (WORDS, columns)), (torch.uint8, (rows, groups + 1))
+        small, high, count = _bits(options) == 8, _high(options), _groups(columns, options) + 1
+        book = torch.int8 if small else torch.bfloat16, (high, columns)
+        codes = torch.uint8, (rows, count if high == WORDS else -(-count // 2))
         units: Layout = {"units": (torch.bfloat16, (2, columns))} if small else {}
         return {"codes": codes, "centres": book, "words": book, **units, "groups": (torch.int64, (1,))}
 
@@ -69,9 +78,10 @@ class ProductRows(Codes):
     def parts(cls, matrix: Tensor, used: Tensor | None = None, **options: int) -> dict[str, Tensor]:
         """Books that are learned from the rows, and codes."""
         rows, groups = _floats(matrix), _bounds(matrix.shape[1], options)
-        books = _learned(rows, _weights(rows, used), groups, _bits(options))
+        books = _learned(rows, _weights(rows, used), groups, _bits(options), _high(options))
         stored = _small(books) if _bits(options) == 8 else dict(zip(BOOKS, books.bfloat16(), strict=True))
-        return {"codes": _coded(rows, books, groups), **stored, "groups": _told(len(groups))}
+        codes = _coded(rows, books, groups)
+        return {"codes": codes if len(books[0]) == WORDS else _halved(codes), **stored, "groups": _told(len(groups))}
 
     @classmethod
     def nearest(
@@ -82,7 +92,7 @@ class ProductRows(Codes):
         rows, groups = _floats(matrix), _bounds(matrix.shape[1], options)
         weights = _weights(rows, used)
         if kept is None:
-            books, steps = _learned(rows, weights, groups, _bits(options)), 0
+            books, steps = _learned(rows, weights, groups, _bits(options), _high(options)), 0
             codes = _coded(rows, books, groups)
             value = _decoded(codes, books, groups)
         else:
@@ -97,26 +107,36 @@ class ProductRows(Codes):
 
     @classmethod
     def worth_trying(cls, rows: int, columns: int) -> list[dict[str, int]]:
-        """Several numbers of groups; nothing for tables that books are no smaller than."""
+        """Several numbers of groups; nothing for tables that books are no smaller than, and books of fewer words only
+        for those that are not large."""
         groups = dict.fromkeys(max(1, round(share * columns)) for share in TRIED)
-        return [{"m": m, "b": 8} for m in groups] if rows >= 4 * WORDS and columns <= cls.widest else []
+        books = [{}] if rows >= 4 * WORDS else list[dict[str, int]]()
+        books += [{"w": FEWER}] if 4 * FEWER <= rows <= SMALL else []
+        return [{"m": m, "b": 8, **book} for book in books for m in groups] if columns <= cls.widest else []
 
     @classmethod
     def options(cls, parts: Mapping[str, Tensor]) -> dict[str, int]:
-        """Groups, and bits of the books where they are few."""
+        """Groups, and bits and words of the books where they are few."""
         told = parts.get("groups", _told(1))
         if told.numel() != 1 or int(told) < 1:
             raise SurgeryError(f"'groups' of ProductRows is one number, 1 or more, not {told.tolist()}")
-        return {"m": int(told), "b": 8} if "units" in parts else {"m": int(told)}
+        few = {"w": FEWER} if "centres" in parts and len(parts["centres"]) == FEWER else {}
+        return {"m": int(told), **({"b": 8} if "units" in parts else {}), **few}
 
     def edges(self) -> list[int]:
         """Where groups begin, and the last one ends."""
-        bounds = _bounds(self.columns, {"m": self.codes.shape[1] - 1})
+        bounds = _bounds(self.columns, {"m": self._count - 1})
         return [0, *(end for _, end in bounds)]
+
+    def entries_of(self, codes: Tensor) -> Tensor:
+        """(some, m + 1) uint8: which entries of the books some rows of `codes` name."""
+        if len(self.centres) == WORDS:
+            return codes
+        return torch.cat([codes & 15, codes >> 4], 1)[:, : self._count]
 
     def numbers(self, pick: Pick, dtype: torch.dtype) -> Tensor:
         """Centre plus words."""
-        codes = pick(self.codes)
+        codes = self.entries_of(pick(self.codes))
         places = codes.index_select(1, self._places.to(codes.device)).long()
         centres, words = self.books(dtype)
         return centres.index_select(0, codes[:, 0].long()) + words.gather(0, places)
@@ -124,20 +144,20 @@ class ProductRows(Codes):
     def multiply(self, x: Tensor) -> Tensor:
         """As of all codes; for few queries products with the books are found once, and a row is a sum of m + 1 of them
         (Jégou et al. 2011, section III.A)."""
-        flat, groups = x.reshape(-1, self.columns), self.codes.shape[1]
+        flat, groups, high = x.reshape(-1, self.columns), self._count, len(self.centres)
         if len(flat) > FEW or is_graph() or (torch.is_grad_enabled() and flat.requires_grad):
             return super().multiply(x)
         centres, words = self.books(flat.dtype)
-        products = flat.new_zeros(len(flat), WORDS, groups)
+        products = flat.new_zeros(len(flat), high, groups)
         products.index_add_(2, self._places.to(flat.device), flat[:, None] * words)
         products[:, :, 0] = flat @ centres.T
-        first = torch.arange(0, groups * WORDS, WORDS, dtype=torch.int32, device=flat.device)
-        places = (self.codes.int() + first).flatten()
+        first = torch.arange(0, groups * high, high, dtype=torch.int32, device=flat.device)
+        places = (self.entries_of(self.codes).int() + first).flatten()
         found = products.mT.reshape(len(flat), -1).index_select(1, places).view(len(flat), -1, groups).sum(2)
         return found.reshape(*x.shape[:-1], len(self.codes))
 
     def books(self, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
-        """(256, columns) centres and words as they count."""
+        """(w, columns) centres and words as they count."""
         units = self._buffers.get("units")
         one, other = (1, 1) if units is None else units.to(dtype)
         return self.centres.to(dtype) * one, self.words.to(dtype) * other
@@ -154,6 +174,20 @@ def _bits(options: Mapping[str, int]) -> int:
     if bits not in (8, 16):
         raise SurgeryError(f"b, the bits of a number of the books, is 8 or 16, not {bits}")
     return bits
+
+
+def _high(options: Mapping[str, int]) -> int:
+    words = options.get("w", WORDS)
+    if words not in (FEWER, WORDS):
+        raise SurgeryError(f"w, the words of a book, is {FEWER} or {WORDS}, not {words}")
+    return words
+
+
+def _halved(codes: Tensor) -> Tensor:
+    """Two codes a byte: the first half of them in the low bits, the others above."""
+    half = -(-codes.shape[1] // 2)
+    above = torch.nn.functional.pad(codes[:, half:], (0, 2 * half - codes.shape[1]))
+    return codes[:, :half] | above << 4
 
 
 def _small(books: Tensor) -> dict[str, Tensor]:
@@ -207,11 +241,11 @@ def _weights(rows: Tensor, used: Tensor | None) -> Tensor:
     return used.to(rows).clamp(min=SELDOM)
 
 
-def _learned(rows: Tensor, weights: Tensor, groups: list[tuple[int, int]], bits: int) -> Tensor:
-    """(2, WORDS, columns) centres and words, as they will be stored."""
+def _learned(rows: Tensor, weights: Tensor, groups: list[tuple[int, int]], bits: int, high: int = WORDS) -> Tensor:
+    """(2, high, columns) centres and words, as they will be stored."""
     which = torch.linspace(0, len(rows) - 1, min(len(rows), LEARNED)).round().long().to(rows.device)
     some, much = rows[which], weights[which]
-    books, left = some.new_zeros(2, WORDS, some.shape[1]), some
+    books, left = some.new_zeros(2, high, some.shape[1]), some
     for _ in range(AGAIN):
         books[0] = _means(left, much, books[0])
         left = some - books[0].index_select(0, _nearest(left, books[0]))
@@ -225,7 +259,7 @@ def _means(rows: Tensor, weights: Tensor, book: Tensor) -> Tensor:
     """k-means from the book, from rows drawn where that is empty; entry 0 stays zero."""
     rows = rows.contiguous()
     if not bool(book.any()):
-        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[: WORDS - 1]
+        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[: len(book) - 1]
         book = torch.zeros_like(book)
         book[1 : 1 + len(order)] = rows[order]
     for _ in range(ROUNDS):
@@ -236,7 +270,7 @@ def _means(rows: Tensor, weights: Tensor, book: Tensor) -> Tensor:
 def _averaged(rows: Tensor, weights: Tensor, codes: Tensor, book: Tensor) -> Tensor:
     """Weighed means of the rows of each code; what no row has stays as it is, and so does zero."""
     sums = torch.zeros_like(book).index_add(0, codes, rows * weights[:, None])
-    counts = weights.new_zeros(WORDS).index_add(0, codes, weights)
+    counts = weights.new_zeros(len(book)).index_add(0, codes, weights)
     counts[0] = 0
     return torch.where(counts[:, None] > 0, sums / counts.clamp(min=SELDOM)[:, None], book)
 

@@ -17,7 +17,7 @@ from recprune.encodings.product_rows import ProductRows
 from recprune.errors import DataError
 from recprune.kernels.dispatch import LEVELS, kernels
 
-__all__ = ["KINDS", "Stored", "stored"]
+__all__ = ["KINDS", "Stored", "product_parts", "stored"]
 
 KINDS = ("float32", "bf16", "int8", "int4", "product")
 """How a row is held, in the order in which the C kernels count them."""
@@ -88,11 +88,19 @@ def _of_codes(codes: Codes, scan: str | None) -> Stored | None:
         turn = None if not codes.rotated else codes.turned(torch.eye(codes.shape[1])).numpy()
         return Stored(codes.codes.numpy(), "int4", "int4", codes.shape[1], _scale(codes), turn)
     if isinstance(codes, ProductRows) and (scan == "product" or (scan is None and _is_fast())):
-        edges = np.array(codes.edges(), dtype=np.int64)
+        rows, books, edges = product_parts(codes)
         if codes.dtype is torch.float32 and len(edges) <= GROUPS + 1:
-            books = torch.stack(codes.books()).numpy(), edges
-            return Stored(codes.codes.numpy(), "product", "product", codes.shape[1], books=books)
+            return Stored(rows, "product", "product", codes.shape[1], books=(books, edges))
     return None
+
+
+def product_parts(codes: ProductRows) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int64]]:
+    """(rows, m + 1) a byte a code; (2, 256, columns) both books, zeros where they have less; where groups begin, and
+    the last one ends."""
+    found = torch.stack(codes.books()).numpy()
+    books = np.pad(found, ((0, 0), (0, 256 - found.shape[1]), (0, 0)))
+    rows = np.ascontiguousarray(codes.entries_of(codes.codes).numpy())
+    return rows, books, np.array(codes.edges(), dtype=np.int64)
 
 
 def _is_fast() -> bool:

@@ -21,6 +21,7 @@ from recprune.errors import DataError
 from recprune.kernels.dispatch import kernels
 from recprune.kernels.neighbours import by_columns
 from recprune.kernels.slow_walks import SlowWalks
+from recprune.kernels.stored import product_parts
 from recprune.kernels.top import Ragged, Top, as_count, as_items, as_ragged
 
 __all__ = ["Walks"]
@@ -157,8 +158,7 @@ def _factors(factors: Any) -> tuple[NDArray[Any], tuple[NDArray[Any], ...] | Non
     """Codes and their books, or rows of float32."""
     held = factors.stored if isinstance(factors, Packed) else None
     if isinstance(held, ProductRows):
-        edges = np.array(held.edges(), dtype=np.int64)
-        books = tuple(np.ascontiguousarray(book.numpy()) for book in held.books())
-        return held.codes.numpy(), (*books, edges)
+        rows, books, edges = product_parts(held)
+        return rows, (*books, edges)
     weight: Tensor = held.dense() if isinstance(held, Codes) else factors.weight.detach()
     return np.ascontiguousarray(weight.float().numpy()), None
