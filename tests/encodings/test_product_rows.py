@@ -1,6 +1,7 @@
 """Rows by a centre and the words of their groups."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -183,7 +184,7 @@ def test_books_of_sixteen_words_take_half_a_byte_a_code(m, bits):
     edges = codes.edges()
     for row in (0, 17):
         wanted = centres[entries[row, 0]].clone()
-        for group, (begin, end) in enumerate(zip(edges, edges[1:], strict=False)):
+        for group, (begin, end) in enumerate(pairwise(edges)):
             wanted[begin:end] += words[entries[row, 1 + group], begin:end]
         torch.testing.assert_close(dense[row], wanted)
 

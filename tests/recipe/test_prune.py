@@ -13,14 +13,16 @@ from recprune.data.simulate import simulate
 from recprune.data.split import split_random
 from recprune.errors import ArtifactError, BudgetError
 from recprune.evaluation.evaluate import evaluate
+from recprune.evaluation.inputs import example
 from recprune.evaluation.size import size_of
 from recprune.importance.rules.random import Random
 from recprune.models.build import build
-from recprune.packing import packable
+from recprune.packing import pack, packable, storing, unpack
 from recprune.planning.budget import Budget
 from recprune.recipe.prune import plan, prune
 from recprune.recipe.pruned import as_rule, carry_out, finished
 from recprune.recipe.rating import choose_by, rate
+from recprune.recipe.restrict import restrict
 from recprune.recipe.rivals import by_chance, from_scratch, work_of
 from recprune.surgery import renumber
 from recprune.testing.data import tiny_clicks, tiny_split
@@ -229,7 +231,7 @@ def test_rows_and_bits_of_a_tied_table_share_the_bytes(name):
     split = tiny_split(users=120, items=400)
     model = build(name, split, **SEQUENCES[name])
     fit(model, split, FitOptions(epochs=4, lr=0.01))
-    limit = len(to_bytes(named_tensors(model))) - 9_000
+    limit = len(to_bytes(named_tensors(pack(model, storing(model, "int8_rows"))))) - 2_000
     budget = Budget(bytes=limit, kinds=frozenset({Kind.ID}))
     small = prune(model, split, budget=budget, encodings=["int8_rows"], options=FitOptions(epochs=2, patience=2))
     assert len(to_bytes(named_tensors(small.model))) <= small.plan.file_bytes() <= limit
@@ -237,6 +239,32 @@ def test_rows_and_bits_of_a_tied_table_share_the_bytes(name):
     assert small.plan.encodings["item.weight"] == "int8_rows"
     assert "Usual" in small.plan.rule
     assert evaluate(small.model, split, renumber=small.renumber).mean
+
+
+GATED = {
+    "gru4rec": ({"dim": 16, "hidden": 32}, "gru.weight_hh_l0"),
+    "nextitnet": ({"dim": 16}, "blocks.0.first.weight"),
+    "caser": ({"dim": 16}, "horizontal.0.weight"),
+}
+
+
+@pytest.mark.parametrize("name", GATED)
+def test_gates_and_filters_share_the_bytes_too(name, tmp_path):
+    options, weight = GATED[name]
+    split = tiny_split(users=80, items=120)
+    model = build(name, split, length=6, **options)
+    fit(model, split, FitOptions(epochs=3, lr=0.01))
+    limit = len(to_bytes(named_tensors(model))) // 5
+    few = FitOptions(epochs=2, patience=2)
+    small = prune(model, split, budget=Budget(bytes=limit), encodings=["int8_rows", "int4_rows"], options=few)
+    assert len(to_bytes(named_tensors(small.model))) == small.plan.file_bytes() <= limit
+    assert small.plan.encodings[weight] in ("int8_rows", "int4_rows")
+    where = tmp_path / "small"
+    save(where, small.model, plan=small.plan)
+    found = load(where)
+    batch = example(small.model, restrict(split, small.renumber))
+    assert torch.equal(found.model(*batch), small.model(*batch))
+    assert unpack(found.model).get_parameter(weight).dim() == model.get_parameter(weight).dim()
 
 
 @pytest.mark.parametrize("judged", [True, False], ids=["validation", "a part of train"])
