@@ -194,13 +194,6 @@ def test_words_are_256_or_16():
         ProductRows.encode(clustered(), m=4, w=32)
 
 
-def test_a_plan_tries_fewer_words_where_the_table_is_not_large():
-    def words(rows):
-        return {options.get("w", 256) for options in ProductRows.worth_trying(rows, 16)}
-
-    assert [words(rows) for rows in (50, 64, 1024, 32_768, 32_769)] == [set(), {16}, {16, 256}, {16, 256}, {256}]
-
-
 def test_training_sees_few_words_as_they_will_be_stored():
     matrix, how = clustered(), spelled("product_rows(m=4,b=8,w=16)")
     value, kept = how.nearest(matrix)

@@ -48,9 +48,9 @@ def generalized_multinomial(scores: Tensor, history: Tensor, power: float = 0.3)
     p^0.3 is 0.62, 0.38, 0.25 at places 5, 25, 100 where the gain is 0.39, 0.21, 0.15.
     history: 1 where positive; below 0 where an item is no candidate at all and its score does not count.
     """
-    others, positive = history <= 0, history.clamp(min=0)
-    shares = F.log_softmax(scores.masked_fill(history < 0, -torch.inf), 1).masked_fill(others, 0.0)
-    lost = (1 - torch.exp(power * shares)) / power
+    shares = F.log_softmax(scores.masked_fill(history < 0, -torch.inf), 1)
+    there = (history > 0).nonzero(as_tuple=True)
+    lost, positive = (1 - torch.exp(power * shares[there])) / power, history[there]
     return (lost * positive).sum() / positive.sum().clamp(min=1)
 
 
