@@ -83,8 +83,16 @@ def gradient_passes(
 
 
 def row_losses(output: Tensor, target: Tensor, loss: Loss) -> Tensor:
-    """(rows,) the loss of every row by itself."""
-    return torch.func.vmap(lambda o, t: loss(o.unsqueeze(0), t.unsqueeze(0)))(output, target)
+    """(rows,) the loss of every row by itself: all at once, or one after the other where the loss looks at what is in a
+    row before it decides what to do, which `torch.func.vmap` refuses."""
+
+    def one(row: Tensor, wanted: Tensor) -> Tensor:
+        return loss(row.unsqueeze(0), wanted.unsqueeze(0))
+
+    try:
+        return torch.func.vmap(one)(output, target)
+    except RuntimeError:
+        return torch.stack([one(row, wanted) for row, wanted in zip(output, target, strict=True)])
 
 
 def _scalar(value: Tensor) -> Tensor:
