@@ -19,6 +19,7 @@ from recprune.encodings.placing import face, opened, opened_recurrent, packed_we
 from recprune.encodings.recurrent import PackedMatrix, PackedRecurrent
 from recprune.encodings.spelled import Encoding, name_of, spelled
 from recprune.errors import BudgetError, SurgeryError
+from recprune.rewrites.open_attention import OpenAttention
 from recprune.tracing.build import named_tensors
 from recprune.tracing.comparing import difference
 from recprune.tracing.inputs import Example, call
@@ -47,8 +48,8 @@ def pack(
 ) -> nn.Module:
     """A new model, in evaluation mode, in which some tensors are stored as codes; the old one is untouched.
 
-    encodings: weight of an Embedding, EmbeddingBag, Linear, convolution, GRU, LSTM or RNN -> encoding, as
-    {"item.weight": "int4_rows"}; a row is what a filter of a convolution holds. A weight that several modules share
+    encodings: weight of an Embedding, EmbeddingBag, Linear, convolution, GRU, LSTM, RNN or attention -> encoding,
+    as {"item.weight": "int4_rows"}; a row is what a filter of a convolution holds. A weight that several modules share
     stays one set of codes. example: a small batch as for `survey`; the output is then compared with that of the model
     whose weights are the decoded ones. Codes are not trained: fine-tune first, or `unpack`. used: of tables how often
     each row is looked up, (rows,), for encodings that share something between rows (`product_rows`). Raises
@@ -135,6 +136,11 @@ def unpack(model: nn.Module) -> nn.Module:
             weights[id(packed.stored)] = nn.Parameter(packed.weight)
         if not isinstance(packed, PackedMatrix):
             replace_module(out, packed, opened(packed, weights[id(packed.stored)]))
+    for attention in [m for m in out.modules() if isinstance(m, OpenAttention)]:
+        held: Any = attention.in_proj_weight
+        if isinstance(held, PackedMatrix):
+            del attention.in_proj_weight
+            attention.in_proj_weight = weights[id(held.stored)]
     for several in [m for m in out.modules() if isinstance(m, PackedRecurrent)]:
         replace_module(out, several, opened_recurrent(several, weights))
     return out

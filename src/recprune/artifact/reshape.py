@@ -7,11 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from recprune.encodings.convolution import PackedConvolution
 from recprune.encodings.faces import PackedLinear
 from recprune.encodings.item_item import ItemItem
-from recprune.encodings.placing import parts_of
-from recprune.encodings.recurrent import PackedRecurrent
+from recprune.encodings.placing import check, parts_of
 from recprune.encodings.spelled import spelled
 from recprune.errors import SurgeryError
 from recprune.packing import put_codes, replace_module
@@ -46,14 +44,13 @@ def reshape_(
             for attribute, old in held.items():
                 if old is not None:
                     held[attribute] = new[id(old)]
-    for layer in model.modules():
-        if isinstance(layer, PackedConvolution | PackedLinear | PackedRecurrent):
-            layer.check()
     correct_attributes(model)
     for name, number in (attributes or {}).items():
         set_number(model, name, number)
     if columns is not None and hasattr(model, "columns"):
         setattr(model, "columns", tuple(columns))  # noqa: B010 (no attribute of nn.Module to a type checker)
+    for layer in model.modules():
+        check(layer)
 
 
 def _like(old: Tensor, value: Tensor) -> Any:

@@ -10,10 +10,11 @@ from torch import nn
 from recprune.encodings.codes import Codes
 from recprune.encodings.convolution import CONVOLUTIONS, PackedConvolution
 from recprune.encodings.faces import Packed, PackedEmbedding, PackedEmbeddingBag, PackedLinear
-from recprune.encodings.recurrent import KINDS, PackedMatrix, PackedRecurrent
+from recprune.encodings.recurrent import KINDS, PackedMatrix, PackedRecurrent, put
 from recprune.errors import SurgeryError
+from recprune.rewrites.open_attention import OpenAttention, can_open
 
-__all__ = ["face", "kind_of", "opened", "opened_recurrent", "packed_weights", "parts_of", "refusal"]
+__all__ = ["check", "face", "kind_of", "opened", "opened_recurrent", "packed_weights", "parts_of", "refusal"]
 
 
 PLAIN: tuple[type[nn.Module], ...] = (nn.Embedding, nn.EmbeddingBag, nn.Linear, *CONVOLUTIONS, *KINDS)
@@ -42,14 +43,15 @@ def kind_of(module: nn.Module) -> type[nn.Module]:
 def refusal(module: nn.Module, attribute: str = "weight") -> str:
     """Why a tensor of this module cannot be stored as codes; empty where it can."""
     kind: Any = next((k for k in PLAIN if isinstance(module, k)), None)
+    attention = isinstance(module, OpenAttention) or can_open(module)
     if isinstance(module, PackedRecurrent) or (kind is not None and issubclass(kind, KINDS)):
         fits = attribute.startswith("weight_")
     else:
-        fits = kind is not None and attribute == "weight"
+        fits = attribute == "in_proj_weight" if attention else kind is not None and attribute == "weight"
     if not fits:
         return (
             f"is {attribute!r} of a {type(module).__name__}, and only weights of Embedding, EmbeddingBag, Linear, "
-            "Conv1d, Conv2d, Conv3d, GRU, LSTM and RNN are"
+            "Conv1d, Conv2d, Conv3d, GRU, LSTM, RNN and MultiheadAttention are"
         )
     if kind is not None and (type(module).forward is not kind.forward or "forward" in vars(module)):
         return f"belongs to a {type(module).__name__}, which has a forward of its own"
@@ -68,7 +70,10 @@ def face(module: nn.Module, stored: Codes, attribute: str = "weight") -> nn.Modu
     made: nn.Module
     if isinstance(module, PackedRecurrent | nn.RNNBase):
         made = module if isinstance(module, PackedRecurrent) else PackedRecurrent(module)
-        made.put(attribute, stored)
+        put(made, attribute, stored)
+    elif isinstance(module, OpenAttention | nn.MultiheadAttention):
+        made = module if isinstance(module, OpenAttention) else OpenAttention(module)
+        put(made, attribute, stored)
     elif isinstance(module, CONVOLUTIONS):
         made = PackedConvolution(stored, module)
     elif isinstance(module, nn.Linear):
@@ -110,3 +115,15 @@ def opened_recurrent(packed: PackedRecurrent, weights: Mapping[int, nn.Parameter
         held = getattr(packed, name)
         setattr(made, name, weights[id(held.stored)] if isinstance(held, PackedMatrix) else held)
     return made.train(packed.training)
+
+
+def check(module: nn.Module) -> None:
+    """Raise SurgeryError for a module whose codes do not fit what stands beside them."""
+    if isinstance(module, PackedConvolution | PackedLinear | PackedRecurrent):
+        module.check()
+    held = getattr(module, "in_proj_weight", None)
+    if isinstance(module, OpenAttention) and isinstance(held, PackedMatrix):
+        high, inner = held.stored.shape[0], module.out_proj.in_features
+        beside = [] if module.in_proj_bias is None else [len(module.in_proj_bias)]
+        if {high, *beside} != {3 * inner}:
+            raise SurgeryError(f"{high} packed rows of queries, keys and values beside {inner} numbers that leave them")

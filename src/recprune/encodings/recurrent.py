@@ -12,7 +12,7 @@ from recprune.encodings.codes import Codes
 from recprune.encodings.faces import Packed
 from recprune.errors import SurgeryError
 
-__all__ = ["KINDS", "PackedMatrix", "PackedRecurrent"]
+__all__ = ["KINDS", "PackedMatrix", "PackedRecurrent", "put"]
 
 GATES: dict[type[nn.RNNBase], int] = {nn.GRU: 3, nn.LSTM: 4, nn.RNN: 1}
 KINDS = tuple(GATES)
@@ -20,6 +20,12 @@ KINDS = tuple(GATES)
 
 class PackedMatrix(Packed):
     """A weight among several of a module, in the place and under the name of the parameter that it was."""
+
+
+def put(module: nn.Module, name: str, stored: Codes) -> None:
+    """Store a weight of a module that has several as codes, in place."""
+    del module._parameters[name]
+    module.add_module(name, PackedMatrix(stored).train(module.training))
 
 
 class PackedRecurrent(nn.Module):
@@ -38,11 +44,6 @@ class PackedRecurrent(nn.Module):
         self.names: tuple[str, ...] = tuple(plain._flat_weights_names)
         for name in self.names:
             self.register_parameter(name, getattr(plain, name))
-
-    def put(self, name: str, stored: Codes) -> None:
-        """Store a weight as codes, in place."""
-        del self._parameters[name]
-        self.add_module(name, PackedMatrix(stored).train(self.training))
 
     def matrix(self, name: str) -> Tensor:
         """A weight or a bias by the name of its parameter, decoded where it is stored as codes."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["OpenAttention", "open_attention", "opened_attention"]
+__all__ = ["OpenAttention", "can_open", "open_attention", "opened_attention"]
 
 
 class OpenAttention(nn.Module):
@@ -44,7 +44,10 @@ class OpenAttention(nn.Module):
         parts = [x.unsqueeze(0 if self.batch_first else 1) if lone else x for x in (query, key, value)]
         parts = [x if self.batch_first else x.transpose(0, 1) for x in parts]
         bias = self.in_proj_bias.view(3, -1) if self.in_proj_bias is not None else (None, None, None)
-        weight = self.in_proj_weight.view(3, -1, self.in_proj_weight.shape[1])
+        found: Tensor = getattr(
+            self.in_proj_weight, "weight", self.in_proj_weight
+        )  # decoded where it is stored as codes
+        weight = found.view(3, -1, found.shape[1])
         q, k, v = (
             F.linear(x, weight[i], bias[i]).view(*x.shape[:2], self.num_heads, self.head_dim).transpose(1, 2)
             for i, x in enumerate(parts)
@@ -66,11 +69,11 @@ def open_attention(model: nn.Module) -> nn.Module:
 
     The model itself where there is none; parameters are shared with it, not copied.
     """
-    if not any(_can_open(module) for module in model.modules()):
+    if not any(can_open(module) for module in model.modules()):
         return model
     memo: dict[int, object] = {id(t): t for t in [*model.parameters(), *model.buffers()]}
     for module in model.modules():
-        if _can_open(module):
+        if can_open(module):
             memo[id(module)] = OpenAttention(module)  # type: ignore[arg-type]
     return copy.deepcopy(model, memo)
 
@@ -84,7 +87,7 @@ def opened_attention(model: nn.Module, paths: Sequence[str]) -> nn.Module:
         module = model.get_submodule(path)
         if isinstance(module, OpenAttention):
             continue
-        if not _can_open(module):
+        if not can_open(module):
             raise ValueError(f"{path!r} is a {type(module).__name__}, not an nn.MultiheadAttention to open")
         made = OpenAttention(module)  # type: ignore[arg-type]
         for parent in list(model.modules()):
@@ -95,7 +98,8 @@ def opened_attention(model: nn.Module, paths: Sequence[str]) -> nn.Module:
     return model
 
 
-def _can_open(module: nn.Module) -> bool:
+def can_open(module: nn.Module) -> bool:
+    """Whether a module is torch's attention with one width for queries, keys and values."""
     if type(module) is not nn.MultiheadAttention:
         return False
     return module.in_proj_weight is not None and module.bias_k is None and not module.add_zero_attn
