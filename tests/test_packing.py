@@ -36,8 +36,9 @@ class Tied(nn.Module):
 EXAMPLE = (torch.arange(5),)
 ALL = [
     *("int8_rows", "int4_rows", "int4_rotated_rows", "int2_rotated_rows", "fp16", "bf16", "top_entries(k=3,bits=8)"),
-    *("sparse_rows", "sparse_rows(entries=70,bits=4)"),
+    *("sparse_rows", "sparse_rows(entries=70,bits=4)", "product_rows(m=4,b=8,w=16)"),
 ]
+EXPORTED = [*ALL, "top_entries(k=1)"]
 
 
 def held(model: nn.Module) -> int:
@@ -227,7 +228,7 @@ ROWS = ({0: torch.export.Dim("rows", min=2, max=64)},)
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("served", [*ALL, "top_entries(k=1)"], indirect=True)
+@pytest.mark.parametrize("served", EXPORTED, indirect=True)
 def test_a_packed_model_is_exported_and_takes_batches_of_any_length(served: nn.Module):
     program = torch.export.export(served, GIVEN, dynamic_shapes=ROWS)
     with torch.no_grad():
@@ -246,7 +247,7 @@ class Layers(nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("encoding", [*ALL, "top_entries(k=1)"])
+@pytest.mark.parametrize("encoding", EXPORTED)
 def test_a_packed_model_runs_in_onnx_runtime_and_its_file_stays_small(
     encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -86,6 +86,15 @@ def test_it_comes_back_from_a_folder(model, tmp_path):
     assert torch.equal(found(x), packed(x))
 
 
+def test_it_is_exported_and_takes_batches_of_any_length(model):
+    packed = pack(model, storing(model, "int4_rows"))
+    first, other = torch.randint(1, 300, (4, 8)), torch.randint(1, 300, (7, 8))
+    rows = ({0: torch.export.Dim("rows", min=2, max=64)},)
+    program = torch.export.export(packed, (first,), dynamic_shapes=rows)
+    with torch.no_grad():
+        torch.testing.assert_close(program.module()(other), packed(other), rtol=1e-5, atol=1e-6)
+
+
 def test_filters_that_do_not_fit_are_refused():
     packed = pack(nn.Sequential(nn.Conv1d(6, 12, 3), nn.ReLU()), {"0.weight": "int8_rows"})[0]
     packed.check()

@@ -189,6 +189,13 @@ def test_books_of_sixteen_words_take_half_a_byte_a_code(m, bits):
         torch.testing.assert_close(dense[row], wanted)
 
 
+def test_groups_beyond_the_columns_are_as_many_as_these():
+    parts = dict(ProductRows.encode(clustered(), m=12).named_buffers())
+    codes = ProductRows.rebuilt({**parts, "groups": torch.tensor([5_000])})
+    x = torch.randn(2, 12, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(codes.multiply(x), x @ codes.dense().T, rtol=1e-5, atol=1e-5)
+
+
 def test_words_are_256_or_16():
     with pytest.raises(SurgeryError, match="16 or 256, not 32"):
         ProductRows.encode(clustered(), m=4, w=32)

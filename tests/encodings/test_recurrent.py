@@ -118,6 +118,15 @@ def test_it_comes_back_from_a_folder_and_is_opened_again(gru4rec, tmp_path):
     torch.testing.assert_close(unpack(found)(x), packed(x), rtol=1e-5, atol=1e-6)
 
 
+def test_it_is_exported_and_takes_batches_of_any_length(gru4rec):
+    packed = pack(gru4rec, storing(gru4rec, "int4_rows"))
+    first, other = torch.randint(1, 50, (4, 10)), torch.randint(1, 50, (7, 10))
+    rows = ({0: torch.export.Dim("rows", min=2, max=64)},)
+    program = torch.export.export(packed, (first,), dynamic_shapes=rows)
+    with torch.no_grad():
+        torch.testing.assert_close(program.module()(other), packed(other), rtol=1e-5, atol=1e-6)
+
+
 def test_parts_that_do_not_fit_each_other_are_refused(gru4rec):
     packed = pack(gru4rec, storing(gru4rec, "int8_rows"))
     packed.gru.check()

@@ -60,8 +60,8 @@ class ProductRows(Codes):
 
     def __init__(self, parts: Mapping[str, Tensor]) -> None:
         super().__init__(parts)
-        self._count = int(self.groups) + 1
-        self._places = 1 + _owners(_bounds(self.columns, {"m": self._count - 1}))
+        bounds = _bounds(self.columns, {"m": int(self.groups)})
+        self._count, self._places = len(bounds) + 1, 1 + _owners(bounds)
 
     @classmethod
     def layout(cls, rows: int, columns: int, value: torch.dtype, **options: int) -> Layout:
@@ -129,9 +129,10 @@ class ProductRows(Codes):
         return [0, *(end for _, end in bounds)]
 
     def entries_of(self, codes: Tensor) -> Tensor:
-        """(some, m + 1) uint8: which entries of the books some rows of `codes` name."""
+        """(some, m + 1) whole numbers: which entries of the books some rows of `codes` name."""
         if len(self.centres) == WORDS:
             return codes
+        codes = codes.int() if is_graph() else codes  # ONNX shifts bytes as signed ones
         return torch.cat([codes & 15, codes >> 4], 1)[:, : self._count]
 
     def numbers(self, pick: Pick, dtype: torch.dtype) -> Tensor:
@@ -145,7 +146,7 @@ class ProductRows(Codes):
         """As of all codes; for few queries products with the books are found once, and a row is a sum of m + 1 of them
         (Jégou et al. 2011, section III.A)."""
         flat, groups, high = x.reshape(-1, self.columns), self._count, len(self.centres)
-        if len(flat) > FEW or is_graph() or (torch.is_grad_enabled() and flat.requires_grad):
+        if is_graph() or len(flat) > FEW or (torch.is_grad_enabled() and flat.requires_grad):
             return super().multiply(x)
         centres, words = self.books(flat.dtype)
         products = flat.new_zeros(len(flat), high, groups)
