@@ -194,6 +194,7 @@ def test_the_numbers_on_top_are_those_of_the_results():
         ("gowalla", "ndcg@20", "mixture: 64 dims and all pairs", "1/20, recprune"),
         ("sequences_small_beauty", "recall@10", "sasrec", "1/10"),
         ("few_bytes_deepfm", "auc", "dense", "10%, pruned"),
+        ("few_bytes_adult", "auc", "dense", "5%, pruned"),
     ):
         found = result(name)
         rows = {row[0]: dict(zip(found["columns"], row, strict=True)) for row in found["rows"]}
