@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from benchmarks.recipes import Recipe, adult_deepfm, anime_deepfm, frappe_dcn, frappe_deepfm, ml100k_deepfm
+from benchmarks.recipes import Recipe, adult_deepfm, frappe_dcn, frappe_deepfm, ml100k_deepfm
 from benchmarks.result import write_result
 from benchmarks.served_clicks import served_clicks
 from torch import nn
@@ -48,7 +48,7 @@ SEEDS = (0, 1, 2)
 
 class Subject(NamedTuple):
     """title: of the model and its data; data: the folder; make: the model by a seed; epochs: of training; tuning: of
-    fine-tuning. To reach, of Frappe alone, stands in the notes."""
+    fine-tuning."""
 
     title: str
     data: str
@@ -61,7 +61,6 @@ SUBJECTS = {
     "deepfm": Subject("DeepFM on Frappe", "frappe", frappe_deepfm),
     "dcn": Subject("DCN-V2 on Frappe", "frappe", frappe_dcn),
     "adult": Subject("DeepFM on Adult", "adult", adult_deepfm, 20, 40),
-    "anime": Subject("DeepFM on Anime", "anime", anime_deepfm),
     "ml-100k": Subject("DeepFM on MovieLens 100K, rating of 4 or more", "ml-100k", ml100k_deepfm, 6, 12),
 }
 

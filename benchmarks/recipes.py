@@ -26,7 +26,7 @@ from recprune.models.build import build
 from recprune.training.options import FitOptions
 
 __all__ = [
-    *("Recipe", "adult", "adult_deepfm", "anime", "anime_deepfm", "beauty", "beauty_caser", "frappe", "frappe_dcn"),
+    *("Recipe", "adult", "adult_deepfm", "anime", "beauty", "beauty_caser", "frappe", "frappe_dcn"),
     *("frappe_deepfm", "gowalla", "gowalla_fism", "ml100k", "ml100k_clicks", "ml100k_deepfm", "ml100k_ease"),
     *("movietweetings", "online_retail"),
 ]
@@ -164,14 +164,6 @@ def ml100k_deepfm(seed: int = 0) -> Recipe:
     Validation AUC of one seed, step size / decay: 2e-3 / 1: 0.7717; 2e-3 / 0.1: 0.7737; 1e-2 / 0.1: 0.7753.
     """
     return _deepfm(ml100k_clicks(), seed, epochs=6, batch=512, lr=1e-2, decay=0.1)
-
-
-def anime_deepfm(seed: int = 0) -> Recipe:
-    """DeepFM on Anime.
-
-    Settings are those of `benchmarks.clicks`, the step size and decay that Frappe has.
-    """
-    return _deepfm(anime(), seed, epochs=12, batch=2048, lr=2e-3, decay=1.0)
 
 
 def _deepfm(split: Split, seed: int, epochs: int, **how: Any) -> Recipe:
