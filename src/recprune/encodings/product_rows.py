@@ -10,29 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recprune.encodings.books import BOOKS, SELDOM, WORDS, coded, decoded, learned, moved, owners, small
 from recprune.encodings.codes import Codes, Layout, Pick, is_graph
 from recprune.errors import SurgeryError
 
 __all__ = ["ProductRows"]
 
-WORDS = 256
-BOOKS = ("centres", "words")
-ROUNDS = 12
-"""Rounds of k-means."""
-AGAIN = 2
-"""Times that centres and words are fitted, each to what the other leaves."""
 TURNS = 8
 """Steps of training in which every row is coded anew once."""
-LEARNED = 32_768
-"""Rows that words are learned from, at most."""
 FEWER = 16
 """Words of books that take half a byte a code."""
 TRIED = (1 / 2, 3 / 8, 1 / 4, 3 / 16, 1 / 8, 3 / 32, 1 / 16, 1 / 32)
 """Groups that a plan tries, a column."""
 FEW = 4
 """Queries at a time for which a row is no product, but a sum of products with the books."""
-SELDOM = 0.5
-"""What a row that was never looked up counts, beside 1 for one lookup."""
 
 
 class ProductRows(Codes):
@@ -61,7 +52,7 @@ class ProductRows(Codes):
     def __init__(self, parts: Mapping[str, Tensor]) -> None:
         super().__init__(parts)
         bounds = _bounds(self.columns, {"m": int(self.groups)})
-        self._count, self._places = len(bounds) + 1, 1 + _owners(bounds)
+        self._count, self._places = len(bounds) + 1, 1 + owners(bounds)
 
     @classmethod
     def layout(cls, rows: int, columns: int, value: torch.dtype, **options: int) -> Layout:
@@ -76,9 +67,9 @@ class ProductRows(Codes):
     def parts(cls, matrix: Tensor, used: Tensor | None = None, **options: int) -> dict[str, Tensor]:
         """Books that are learned from the rows, and codes."""
         rows, groups = _floats(matrix), _bounds(matrix.shape[1], options)
-        books = _learned(rows, _weights(rows, used), groups, _bits(options), _high(options))
-        stored = _small(books) if _bits(options) == 8 else dict(zip(BOOKS, books.bfloat16(), strict=True))
-        codes = _coded(rows, books, groups)
+        books = learned(rows, _weights(rows, used), groups, _bits(options), _high(options))
+        stored = small(books) if _bits(options) == 8 else dict(zip(BOOKS, books.bfloat16(), strict=True))
+        codes = coded(rows, books, groups)
         return {"codes": codes if len(books[0]) == WORDS else _halved(codes), **stored, "groups": _told(len(groups))}
 
     @classmethod
@@ -90,17 +81,17 @@ class ProductRows(Codes):
         rows, groups = _floats(matrix), _bounds(matrix.shape[1], options)
         weights = _weights(rows, used)
         if kept is None:
-            books, steps = _learned(rows, weights, groups, _bits(options), _high(options)), 0
-            codes = _coded(rows, books, groups)
-            value = _decoded(codes, books, groups)
+            books, steps = learned(rows, weights, groups, _bits(options), _high(options)), 0
+            codes = coded(rows, books, groups)
+            value = decoded(codes, books, groups)
         else:
             (books, codes, value, steps), some = kept, slice(kept[3] % TURNS, None, TURNS)
             codes, value = codes.clone(), value.clone()
             if steps and steps % TURNS == 0:
-                books = _moved(rows, weights, codes, books, groups)
-                value = _decoded(codes, books, groups)
-            codes[some] = _coded(rows[some], books, groups)
-            value[some] = _decoded(codes[some], books, groups)
+                books = moved(rows, weights, codes, books, groups)
+                value = decoded(codes, books, groups)
+            codes[some] = coded(rows[some], books, groups)
+            value[some] = decoded(codes[some], books, groups)
         return value.to(matrix.dtype), (books, codes, value, steps + 1)
 
     @classmethod
@@ -191,21 +182,6 @@ def _halved(codes: Tensor) -> Tensor:
     return codes[:, :half] | above << 4
 
 
-def _small(books: Tensor) -> dict[str, Tensor]:
-    """Both books in int8, and the units of their columns."""
-    units = (books.abs().amax(1) / 127).bfloat16()
-    codes = (books / units.to(books).clamp(min=torch.finfo(books.dtype).tiny)[:, None]).round().clamp(-127, 127)
-    return {**dict(zip(BOOKS, codes.to(torch.int8), strict=True)), "units": units}
-
-
-def _rounded(books: Tensor, bits: int) -> Tensor:
-    """As they count once they are stored."""
-    if bits == 16:
-        return books.bfloat16().to(books)
-    stored = _small(books)
-    return torch.stack([stored[name].to(books) for name in BOOKS]) * stored["units"].to(books)[:, None]
-
-
 def _told(groups: int) -> Tensor:
     return torch.tensor([groups])
 
@@ -223,11 +199,6 @@ def _bounds(columns: int, options: Mapping[str, int]) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def _owners(groups: list[tuple[int, int]]) -> Tensor:
-    """(columns,) the group of every column."""
-    return torch.cat([torch.full((end - begin,), number) for number, (begin, end) in enumerate(groups)])
-
-
 def _floats(matrix: Tensor) -> Tensor:
     matrix = matrix.detach()
     return matrix if matrix.dtype in (torch.float32, torch.float64) else matrix.float()
@@ -240,84 +211,3 @@ def _weights(rows: Tensor, used: Tensor | None) -> Tensor:
     if used.shape != (len(rows),) or not bool((used >= 0).all()):
         raise SurgeryError(f"used is one number a row, 0 or more: {len(rows):,} of them, not {tuple(used.shape)}")
     return used.to(rows).clamp(min=SELDOM)
-
-
-def _learned(rows: Tensor, weights: Tensor, groups: list[tuple[int, int]], bits: int, high: int = WORDS) -> Tensor:
-    """(2, high, columns) centres and words, as they will be stored."""
-    which = torch.linspace(0, len(rows) - 1, min(len(rows), LEARNED)).round().long().to(rows.device)
-    some, much = rows[which], weights[which]
-    books, left = some.new_zeros(2, high, some.shape[1]), some
-    for _ in range(AGAIN):
-        books[0] = _means(left, much, books[0])
-        left = some - books[0].index_select(0, _nearest(left, books[0]))
-        for begin, end in groups:
-            books[1][:, begin:end] = _means(left[:, begin:end], much, books[1][:, begin:end])
-        left = some - _words(_coded_words(left, books[1], groups), books[1], groups)
-    return _rounded(books, bits)
-
-
-def _means(rows: Tensor, weights: Tensor, book: Tensor) -> Tensor:
-    """k-means from the book, from rows drawn where that is empty; entry 0 stays zero."""
-    rows = rows.contiguous()
-    if not bool(book.any()):
-        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[: len(book) - 1]
-        book = torch.zeros_like(book)
-        book[1 : 1 + len(order)] = rows[order]
-    for _ in range(ROUNDS):
-        book = _averaged(rows, weights, _nearest(rows, book), book)
-    return book
-
-
-def _averaged(rows: Tensor, weights: Tensor, codes: Tensor, book: Tensor) -> Tensor:
-    """Weighed means of the rows of each code; what no row has stays as it is, and so does zero."""
-    sums = torch.zeros_like(book).index_add(0, codes, rows * weights[:, None])
-    counts = weights.new_zeros(len(book)).index_add(0, codes, weights)
-    counts[0] = 0
-    return torch.where(counts[:, None] > 0, sums / counts.clamp(min=SELDOM)[:, None], book)
-
-
-def _nearest(rows: Tensor, book: Tensor) -> Tensor:
-    """(rows,) the nearest entry of the book, the first of equal ones."""
-    half = 0.5 * (book * book).sum(1)
-    return torch.cat([_least(half - some @ book.T) for some in torch.split(rows, 4096)])
-
-
-def _least(apart: Tensor) -> Tensor:
-    """(rows,) the column of the least number of each row, the first of equal ones; by numpy where it can,
-    which is five times as fast."""
-    if apart.device.type != "cpu":
-        return apart.argmin(1)
-    return torch.from_numpy(apart.numpy().argmin(1))
-
-
-def _coded(rows: Tensor, books: Tensor, groups: list[tuple[int, int]]) -> Tensor:
-    """(rows, m + 1) uint8."""
-    centre = _nearest(rows, books[0])
-    words = _coded_words(rows - books[0].index_select(0, centre), books[1], groups)
-    return torch.cat([centre[:, None], words], 1).to(torch.uint8)
-
-
-def _coded_words(left: Tensor, words: Tensor, groups: list[tuple[int, int]]) -> Tensor:
-    """(rows, m)."""
-    return torch.stack([_nearest(left[:, begin:end], words[:, begin:end]) for begin, end in groups], 1)
-
-
-def _words(codes: Tensor, words: Tensor, groups: list[tuple[int, int]]) -> Tensor:
-    """(rows, columns) what the codes of all groups stand for."""
-    return words.gather(0, codes.index_select(1, _owners(groups).to(codes.device)))
-
-
-def _decoded(codes: Tensor, books: Tensor, groups: list[tuple[int, int]]) -> Tensor:
-    places = codes.long()
-    return books[0].index_select(0, places[:, 0]) + _words(places[:, 1:], books[1], groups)
-
-
-def _moved(rows: Tensor, weights: Tensor, codes: Tensor, books: Tensor, groups: list[tuple[int, int]]) -> Tensor:
-    """Books after one round of k-means with these codes."""
-    places, out = codes.long(), books.clone()
-    centre = places[:, 0]
-    out[0] = _averaged(rows - _words(places[:, 1:], books[1], groups), weights, centre, books[0])
-    left = rows - out[0].index_select(0, centre)
-    for number, (begin, end) in enumerate(groups):
-        out[1][:, begin:end] = _averaged(left[:, begin:end], weights, places[:, 1 + number], books[1][:, begin:end])
-    return out
