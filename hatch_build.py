@@ -1,4 +1,4 @@
-"""Compiles the kernels beside their sources, at every build and editable install. Alone: `python hatch_build.py`.
+"""Compiles the kernels into the package, at every build and editable install. Alone: `python hatch_build.py`.
 
 Without a C compiler (or where RECPRUNE_PURE=1 asks for it) the package is built without, and numpy does their work.
 """
@@ -21,7 +21,7 @@ except ImportError:  # compiled by hand
 
 ROOT = Path(__file__).resolve().parent
 SOURCES = ROOT / "src" / "recprune" / "kernels" / "native"
-MADE = SOURCES.parent / "_native.abi3.so"
+MADE = SOURCES.parent.parent / "_native.abi3.so"
 FLAGS = ["-std=gnu11", "-O3", "-fPIC", "-shared", "-fvisibility=hidden", "-ffp-contract=off", "-fno-math-errno"]
 """Products are rounded before they are added (no contraction), so that all machines get the same scores."""
 

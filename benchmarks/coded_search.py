@@ -19,9 +19,9 @@ from benchmarks.result import write_result
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from recprune.dispatch import which
 from recprune.encodings.product_rows import ProductRows
 from recprune.kernels.catalogue import Catalogue
-from recprune.kernels.dispatch import which
 
 __all__ = ["main"]
 

@@ -25,9 +25,9 @@ from implicit.cpu.topk import topk
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from recprune.dispatch import which
 from recprune.encodings.item_item import ItemItem
 from recprune.kernels.catalogue import Catalogue
-from recprune.kernels.dispatch import which
 from recprune.kernels.neighbours import Neighbours
 
 __all__ = ["main"]

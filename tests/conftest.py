@@ -10,6 +10,8 @@ import subprocess
 import hypothesis
 import pytest
 
+from recprune import dispatch
+
 hypothesis.settings.register_profile("repeated", derandomize=True)
 hypothesis.settings.load_profile("repeated")  # the same examples every time; new ones by --hypothesis-profile=default
 
@@ -116,3 +118,12 @@ def browser(tmp_path_factory):
     made = Browser(tmp_path_factory.mktemp("profile"))
     yield made
     made.close()
+
+
+@pytest.fixture(params=["numpy", *dispatch.LEVELS])
+def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every way to run kernels that this machine has, and numpy."""
+    if request.param not in dispatch._there():
+        pytest.skip(f"{request.param} does not run here")
+    monkeypatch.setenv("RECPRUNE_KERNELS", request.param)
+    return request.param

@@ -13,12 +13,14 @@ import recprune
 PACKAGE = Path(recprune.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-BASE = {"errors", "discover", "atomic", "plain_json"}
+BASE = {"errors", "discover", "atomic", "plain_json", "dispatch"}
 SEES: dict[str, set[str]] = {
     "errors": set(),
     "discover": {"errors"},
     "atomic": {"errors"},
     "plain_json": set(),
+    "_native": set(),
+    "dispatch": {"errors", "_native"},
     "data": BASE,
     "encodings": BASE | {"tracing", "rewrites"},
     "rewrites": BASE,

@@ -26,7 +26,7 @@ from safetensors.torch import save as to_bytes
 from safetensors.torch import save_file
 
 import recprune
-from recprune import atomic
+from recprune import atomic, dispatch
 from recprune.artifact import load, opening, record, save, weights
 from recprune.artifact.manifest import sealed
 from recprune.artifact.speeds import Speeds, Took
@@ -38,13 +38,12 @@ from recprune.data.log import Log, clean
 from recprune.data.logtoml import read_log_toml
 from recprune.data.split import split_by_time, split_by_user_time, split_given, split_last, split_random
 from recprune.data.vocabulary import Vocabulary
+from recprune.dispatch import LEVELS
 from recprune.encodings.item_item import ItemItem
 from recprune.errors import ArtifactError, BudgetError, DataError, RecpruneError, SurgeryError, TrainingError
 from recprune.evaluation.clicks import click_scores
 from recprune.evaluation.ranking import rank
 from recprune.importing.run import import_file
-from recprune.kernels import dispatch
-from recprune.kernels.dispatch import LEVELS
 from recprune.large import compact
 from recprune.models.ease import Ease
 from recprune.models.mf import MF

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from recprune import dispatch
 from recprune.errors import DataError
-from recprune.kernels import dispatch, gram, slow_gram
+from recprune.kernels import gram, slow_gram
 from recprune.kernels.gram import gram_at, largest_of_gram
 
 

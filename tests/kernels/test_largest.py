@@ -10,8 +10,9 @@ import scipy.sparse as sp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from recprune import dispatch
 from recprune.errors import DataError
-from recprune.kernels import dispatch, slow_gram
+from recprune.kernels import slow_gram
 from recprune.kernels.largest import largest_of_rows
 
 MIXED = sp.csr_matrix(np.array([[1, 3, 3, 3], [0, 0, 0, 0], [0, 5, 0, -7], [2, 1, 4, 3]], dtype=np.float32))

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from recprune import dispatch
 from recprune.errors import DataError
-from recprune.kernels import dispatch
 
 native = dispatch._native()
 pytestmark = pytest.mark.skipif(native is None, reason="not compiled")
@@ -255,18 +255,82 @@ def test_lent_codes_that_change_under_the_kernel_do_no_harm() -> None:
 def test_ids_and_shapes_of_a_look_up_are_checked() -> None:
     codes, scale = np.ones((5, 4), dtype=np.int8), np.ones(5, dtype=np.uint16)
     ids, out = np.array([0, 4]), np.empty((2, 4), dtype=np.float32)
-    native.rows_of_codes(0, codes, scale, ids, out)
+    native.rows_of_codes(0, 8, codes, scale, ids, out)
+    native.rows_of_codes(0, 8, codes, scale, 3, out)
     for wrong in (
-        (0, codes, scale, np.array([0, 5]), out),
-        (0, codes, scale, np.array([-1, 0]), out),
-        (0, codes, scale[:4], ids, out),
-        (0, codes, scale, ids, out[:1]),
-        (0, codes.view(np.uint8), scale, ids, out),
-        (0, codes[:, :3].copy(), scale, ids, out),
-        (0, codes, scale, ids, out.astype(np.float64)),
+        (0, 8, codes, scale[:4], ids, out),
+        (0, 8, codes, scale, ids, out[:1]),
+        (0, 8, codes.view(np.uint8), scale, ids, out),
+        (0, 8, codes[:, :3].copy(), scale, ids, out),
+        (0, 8, codes, scale, ids, out.astype(np.float64)),
+        (0, 8, codes, scale, 4, out),
+        (0, 8, codes, scale, -1, out),
+        (0, 8, codes, scale, ids.astype(np.int32), out),
+        (0, 4, codes, scale, ids, out),
+        (0, 4, codes.view(np.uint8), scale, ids, out),
+        (0, 3, codes.view(np.uint8), scale, ids, out),
     ):
         with pytest.raises(DataError):
             native.rows_of_codes(*wrong)
+    for ids in (np.array([0, 5]), np.array([-1, 0])):
+        with pytest.raises(IndexError):
+            native.rows_of_codes(0, 8, codes, scale, ids, out)
+    for wrong in ((0, 8, codes, scale, 2**70, out), (0, "8", codes, scale, ids, out)):
+        with pytest.raises((OverflowError, TypeError)):
+            native.rows_of_codes(*wrong)
+
+
+BOOKED = {
+    "level": 0,
+    "codes": np.array([[1, 255, 0], [0, 0, 3]], dtype=np.uint8),
+    "centres": np.ones((256, 5), dtype=np.int8),
+    "words": np.full((256, 5), 2, dtype=np.int8),
+    "units": np.array([[0.5] * 5, [2.0] * 5], dtype=np.float32),
+    "edges": np.array([0, 2, 5]),
+    "ids": np.array([1, 0]),
+    "out": np.empty((2, 5), dtype=np.float32),
+}
+
+
+def test_rows_of_books_are_a_centre_and_words() -> None:
+    native.rows_of_books(*BOOKED.values())
+    assert (BOOKED["out"] == 4.5).all()
+    half = {name: np.full((16, 5), 0x3F80, dtype=np.uint16) for name in ("centres", "words")}  # 1 in bfloat16
+    native.rows_of_books(*{**BOOKED, **half, "codes": BOOKED["codes"][:, :2].copy(), "units": None}.values())
+    assert (BOOKED["out"] == 2.0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("level", 9),
+        ("codes", np.zeros((2, 4), dtype=np.uint8)),
+        ("codes", np.zeros((2, 3), dtype=np.int8)),
+        ("centres", np.ones((255, 5), dtype=np.int8)),
+        ("centres", np.ones((256, 4), dtype=np.int8)),
+        ("centres", np.ones((256, 5), dtype=np.uint16)),
+        ("words", np.ones((16, 5), dtype=np.int8)),
+        ("units", None),
+        ("units", np.ones((2, 4), dtype=np.float32)),
+        ("units", np.ones((1, 5), dtype=np.float32)),
+        ("edges", np.array([0, 2, 4])),
+        ("edges", np.array([1, 2, 5])),
+        ("edges", np.array([0, 6, 5])),
+        ("edges", np.array([0, -1, 5])),
+        ("edges", np.array([0, 5])),
+        ("edges", np.array([], dtype=np.int64)),
+        ("ids", np.array([0, 2])),
+        ("ids", np.array([0, -1])),
+        ("ids", 1),
+        ("out", np.empty((2, 6), dtype=np.float32)),
+        ("out", np.empty((3, 5), dtype=np.float32)),
+    ],
+)
+def test_books_that_do_not_fit_are_refused(name: str, wrong: object) -> None:
+    with pytest.raises(IndexError if name == "ids" and not isinstance(wrong, int) else DataError):
+        native.rows_of_books(*{**BOOKED, name: wrong}.values())
+    with pytest.raises(TypeError):
+        native.rows_of_books(1)
 
 
 def test_room_for_the_best_of_scores_is_checked() -> None:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from recprune.dispatch import kernels
 from recprune.errors import DataError
 from recprune.kernels import products
-from recprune.kernels.dispatch import kernels
 from recprune.kernels.products import columns_of_rows, linear, sparse_product
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from recprune.dispatch import kernels
 from recprune.encodings.int4_rows import Int4Rows
 from recprune.encodings.int8_rows import Int8Rows
 from recprune.encodings.product_rows import ProductRows
 from recprune.errors import DataError
-from recprune.kernels.dispatch import kernels
 from recprune.kernels.program import Reader, Runnable
 from recprune.kernels.steps import (
     MARGIN,

@@ -6,8 +6,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from recprune import dispatch
 from recprune.errors import DataError
-from recprune.kernels import dispatch
 from recprune.kernels.softmax import softmax_rows
 
 COMPILED = "numpy" not in dispatch._there()[-1:]

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recprune import dispatch
+from recprune.dispatch import LEVELS
 from recprune.encodings.faces import Packed, PackedEmbedding
 from recprune.encodings.int8_rows import Int8Rows
 from recprune.encodings.item_bytes import ItemBytes
@@ -21,8 +23,6 @@ from recprune.encodings.pair_gaps import PairGaps
 from recprune.encodings.pairs import Pairs
 from recprune.encodings.product_rows import ProductRows
 from recprune.errors import DataError
-from recprune.kernels import dispatch
-from recprune.kernels.dispatch import LEVELS
 from recprune.kernels.walks import Walks
 
 many_levels = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

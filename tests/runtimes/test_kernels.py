@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from recprune import dispatch
+from recprune.dispatch import LEVELS
 from recprune.errors import ExtensionError
 from recprune.evaluation.inputs import example
-from recprune.kernels import dispatch
-from recprune.kernels.dispatch import LEVELS
 from recprune.models.deepfm import DeepFM
 from recprune.models.recommender import ranks_items
 from recprune.packing import pack, storing

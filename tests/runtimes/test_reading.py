@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from recprune import dispatch
+from recprune.dispatch import LEVELS, kernels
 from recprune.errors import DataError, ExtensionError
-from recprune.kernels import dispatch
-from recprune.kernels.dispatch import LEVELS, kernels
 from recprune.models.build import build
 from recprune.models.caser import Caser
 from recprune.models.gru4rec import GRU4Rec

@@ -16,7 +16,7 @@ import torch
 
 from recprune import artifact
 from recprune.data.vocabulary import Vocabulary
-from recprune.kernels.dispatch import which
+from recprune.dispatch import which
 from recprune.models.build import build
 from recprune.models.popularity import Popularity
 from recprune.recipe.served import offer_of

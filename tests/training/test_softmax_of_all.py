@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from recprune.kernels import dispatch
+from recprune import dispatch
 from recprune.training import soft_losses
 from recprune.training.softmax_of_all import Workspace, softmax_of_all, taught_softmax_of_all
 

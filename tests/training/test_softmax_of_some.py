@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from recprune.kernels import dispatch
+from recprune import dispatch
 from recprune.training import losses
 from recprune.training.softmax_of_all import Workspace
 from recprune.training.softmax_of_some import same, softmax_of_some

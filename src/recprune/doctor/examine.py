@@ -74,6 +74,6 @@ def _blas() -> dict[str, Any]:
 
 
 def _kernels() -> str:
-    from recprune.kernels.dispatch import which
+    from recprune.dispatch import which
 
     return which()

@@ -2,6 +2,7 @@
 
 BESIDE = (
     "bits",
+    "books",
     "codes",
     "convolution",
     "faces",
@@ -10,10 +11,12 @@ BESIDE = (
     "low_bits",
     "pairs",
     "placing",
+    "quick",
     "recurrent",
     "rotation",
     "run_reader",
     "runs",
     "spelled",
+    "watched",
 )
 """Files here that are no encodings, but what encodings are made of."""

@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from recprune.encodings.quick import Lending
+from recprune.encodings.watched import is_graph
 from recprune.errors import SurgeryError
 
-__all__ = ["Codes", "Layout", "Pick", "is_graph", "some_of", "version_of"]
+__all__ = ["Codes", "Layout", "Pick", "some_of", "version_of"]
 
 Layout = dict[str, tuple[torch.dtype, tuple[int, ...]]]
 """Part -> type and shape."""
@@ -29,7 +31,7 @@ _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _FLOATS = {2: torch.float16, 4: torch.float32, 8: torch.float64}
 
 
-class Codes(nn.Module):
+class Codes(Lending):
     """A (rows, columns) matrix; entry (r, c) is (numbers[r, c] - middle) * scale[r], turned back where it was rotated.
 
     Its parts are buffers, never trained. codes: one row for every row of the matrix, unless `height` is another. scale:
@@ -193,13 +195,17 @@ class Codes(nn.Module):
 
     def rows(self, indices: Tensor) -> Tensor:
         """(..., columns): decoded rows, for indices of any shape; no other row is decoded."""
-        flat = indices.reshape(-1)
-        rows = self._decoded(lambda part: part.index_select(0, flat), self.dtype)
-        return self.turned(rows, back=True).reshape(*indices.shape, self.columns)
+        flat = indices if indices.dim() == 1 else indices.reshape(-1)
+        rows = self.quick_rows(flat, flat.shape[0])
+        if rows is None:
+            rows = self._decoded(lambda part: part.index_select(0, flat), self.dtype)
+        rows = self.turned(rows, back=True)
+        return rows if flat is indices else rows.reshape(*indices.shape, rows.shape[1])
 
     def dense(self) -> Tensor:
         """The whole decoded matrix, or tensor where it has more axes."""
-        found = self.turned(self._decoded(lambda part: part, self.dtype), back=True)
+        rows = self.quick_rows(0, self.shape[0])
+        found = self.turned(self._decoded(lambda part: part, self.dtype) if rows is None else rows, back=True)
         return found if self.like.dim() == 2 else found.view(-1, *self.like.shape[1:])
 
     def multiply(self, x: Tensor) -> Tensor:
@@ -232,6 +238,9 @@ class Codes(nn.Module):
 
         The scales come last, for they are then multiplied once a row; not in half precision, which has no room for it.
         """
+        rows = self.quick_rows(begin, end - begin) if x.dtype is torch.float32 else None
+        if rows is not None:
+            return torch.mm(x, rows.T, out=out)
         scale = self._buffers.get("scale")
 
         def pick(part: Tensor) -> Tensor:
@@ -261,11 +270,6 @@ def some_of(shape: Sequence[int], entries: int | None) -> int:
     if entries is not None and entries < 1:
         raise SurgeryError(f"entries are 1 or more, not {entries}")
     return whole if entries is None else min(entries, whole)
-
-
-def is_graph() -> bool:
-    """Whether operations are written down as a graph, where nothing may depend on what is already there."""
-    return torch.compiler.is_compiling() or torch.compiler.is_exporting() or torch._C._get_tracing_state() is not None
 
 
 def version_of(tensor: Tensor) -> int:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recprune.encodings.codes import ENTRIES, Codes, is_graph, version_of
+from recprune.encodings.codes import ENTRIES, Codes, version_of
+from recprune.encodings.watched import is_graph
 from recprune.errors import SurgeryError
 
 __all__ = [

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from recprune.encodings.codes import Codes, Layout, Pick
+from recprune.encodings.quick import Lent
 
 __all__ = ["Int8Rows"]
 
@@ -29,6 +30,10 @@ class Int8Rows(Codes):
     def numbers(self, pick: Pick, dtype: torch.dtype) -> Tensor:
         """Codes as floats."""
         return pick(self.codes).to(dtype)
+
+    def lent(self) -> Lent:
+        """Codes of 8 bits, and scales."""
+        return Lent.scaled(8, self.codes, self.get_buffer("scale"))
 
     @classmethod
     def bound(cls, matrix: Tensor, **options: int) -> Tensor:

@@ -8,10 +8,11 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from recprune.encodings.codes import Codes, Layout, Pick, is_graph, some_of
+from recprune.encodings.codes import Codes, Layout, Pick, some_of
 from recprune.encodings.int8_rows import signed_bytes
 from recprune.encodings.item_item import ItemItem
 from recprune.encodings.largest import largest
+from recprune.encodings.watched import is_graph
 from recprune.errors import SurgeryError
 
 __all__ = ["ItemBytes"]

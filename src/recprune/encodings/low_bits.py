@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recprune.encodings.codes import ENTRIES, Codes, Layout, Pick, is_graph
+from recprune.encodings.codes import ENTRIES, Codes, Layout, Pick
+from recprune.encodings.quick import Lent
 from recprune.encodings.rotation import rotation
+from recprune.encodings.watched import is_graph
 
 __all__ = ["LowBits"]
 
@@ -79,12 +81,23 @@ class LowBits(Codes):
         planes = [packed & mask, *((packed >> shift) & mask for shift in range(self.bits, last, self.bits))]
         return torch.cat([*planes, packed >> last], 1)[:, : self.columns].to(dtype)
 
+    def lent(self) -> Lent:
+        """Codes of so many bits, and scales."""
+        return Lent.scaled(self.bits, self.codes, self.get_buffer("scale"))
+
     def turned(self, rows: Tensor, *, back: bool = False) -> Tensor:
         """Rows times the rotation, or its transpose."""
         if self._turn is None:
             return rows
         turn = self._turn.to(rows.dtype)
         return rows @ (turn.T if back else turn)
+
+    def multiply(self, x: Tensor) -> Tensor:
+        """As of all codes; where there are more queries than rows, rows are turned back and not queries."""
+        rows, columns = self.shape
+        if self._turn is None or x.dtype is not self.dtype or x.numel() <= rows * columns or is_graph():
+            return super().multiply(x)
+        return x @ self.dense().T
 
     @classmethod
     def bound(cls, matrix: Tensor, **options: int) -> Tensor:

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from recprune.encodings.books import BOOKS, SELDOM, WORDS, coded, decoded, learned, moved, owners, small
-from recprune.encodings.codes import Codes, Layout, Pick, is_graph
+from recprune.encodings.codes import Codes, Layout, Pick
+from recprune.encodings.quick import Lent
+from recprune.encodings.watched import is_graph
 from recprune.errors import SurgeryError
 
 __all__ = ["ProductRows"]
@@ -53,6 +55,7 @@ class ProductRows(Codes):
         super().__init__(parts)
         bounds = _bounds(self.columns, {"m": int(self.groups)})
         self._count, self._places = len(bounds) + 1, 1 + owners(bounds)
+        self._edges = np.array([0, *(end for _, end in bounds)])
 
     @classmethod
     def layout(cls, rows: int, columns: int, value: torch.dtype, **options: int) -> Layout:
@@ -116,8 +119,7 @@ class ProductRows(Codes):
 
     def edges(self) -> list[int]:
         """Where groups begin, and the last one ends."""
-        bounds = _bounds(self.columns, {"m": self._count - 1})
-        return [0, *(end for _, end in bounds)]
+        return [int(edge) for edge in self._edges]
 
     def entries_of(self, codes: Tensor) -> Tensor:
         """(some, m + 1) whole numbers: which entries of the books some rows of `codes` name."""
@@ -132,6 +134,13 @@ class ProductRows(Codes):
         places = codes.index_select(1, self._places.to(codes.device)).long()
         centres, words = self.books(dtype)
         return centres.index_select(0, codes[:, 0].long()) + words.gather(0, places)
+
+    def lent(self) -> Lent:
+        """Codes, both books, what 1 is in them, and where groups begin and end."""
+        units, books = self._buffers.get("units"), (self.centres, self.words)
+        held = books if units is not None else tuple(book.view(torch.uint16) for book in books)
+        unit = None if units is None else units.float().numpy()
+        return Lent("rows_of_books", (self.codes.numpy(), *(book.numpy() for book in held), unit, self._edges))
 
     def multiply(self, x: Tensor) -> Tensor:
         """As of all codes; for few queries products with the books are found once, and a row is a sum of m + 1 of them

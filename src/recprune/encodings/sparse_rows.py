@@ -9,9 +9,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from recprune.encodings.codes import ENTRIES, Codes, Layout, is_graph
+from recprune.encodings.codes import ENTRIES, Codes, Layout
 from recprune.encodings.int4_rows import Int4Rows
 from recprune.encodings.int8_rows import signed_bytes
+from recprune.encodings.watched import is_graph
 from recprune.errors import SurgeryError
 
 __all__ = ["SparseRows", "largest"]

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from recprune.encodings.codes import Codes, Layout, Pick, is_graph
+from recprune.encodings.codes import Codes, Layout, Pick
 from recprune.encodings.int8_rows import signed_bytes
+from recprune.encodings.watched import is_graph
 from recprune.errors import SurgeryError
 
 __all__ = ["TopEntries"]

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recprune.kernels.dispatch import kernels
+from recprune.dispatch import kernels
 
 __all__ = ["best_of_scores"]
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from recprune.dispatch import kernels
 from recprune.encodings.faces import Packed
 from recprune.errors import DataError
-from recprune.kernels.dispatch import kernels
 from recprune.kernels.slow import SlowTable
 from recprune.kernels.stored import KINDS, Stored, stored
 from recprune.kernels.top import Ragged, Top, as_count, as_items, as_numbers, as_ragged

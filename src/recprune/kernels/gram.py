@@ -11,8 +11,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
+from recprune.dispatch import kernels
 from recprune.errors import DataError
-from recprune.kernels.dispatch import kernels
 from recprune.kernels.largest import room, written
 from recprune.kernels.slow_gram import slow_gram_at, slow_largest_of_gram
 from recprune.kernels.top import as_count, as_items, as_numbers

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import DTypeLike, NDArray
 
-from recprune.kernels.dispatch import kernels
+from recprune.dispatch import kernels
 from recprune.kernels.slow_gram import slow_largest_of_rows
 from recprune.kernels.top import as_count
 

@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from recprune.dispatch import kernels
 from recprune.errors import DataError
-from recprune.kernels.dispatch import kernels
 from recprune.kernels.slow_least_squares import slow_least_squares
 from recprune.kernels.top import as_items, as_numbers
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from recprune.dispatch import kernels
 from recprune.encodings.faces import Packed
 from recprune.encodings.item_bytes import ItemBytes
 from recprune.encodings.item_item import ItemItem
 from recprune.errors import DataError
-from recprune.kernels.dispatch import kernels
 from recprune.kernels.products import columns_of_rows
 from recprune.kernels.slow import check_starts
 from recprune.kernels.slow_neighbours import SlowNeighbours

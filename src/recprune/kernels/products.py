@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recprune.encodings.codes import is_graph
+from recprune.dispatch import kernels
+from recprune.encodings.watched import is_graph
 from recprune.errors import DataError
-from recprune.kernels.dispatch import kernels
 
 __all__ = ["columns_of_rows", "is_plain", "linear", "sparse_product"]
 

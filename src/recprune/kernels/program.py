@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from recprune.dispatch import kernels
 from recprune.errors import DataError
-from recprune.kernels.dispatch import kernels
 from recprune.kernels.slow_program import read_slowly, run_slowly
 from recprune.kernels.steps import (
     Attend,

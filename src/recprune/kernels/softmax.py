@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from recprune.kernels.dispatch import kernels
+from recprune.dispatch import kernels
 
 __all__ = ["softmax_rows"]
 

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from recprune.dispatch import LEVELS, kernels
 from recprune.encodings.codes import Codes
 from recprune.encodings.int8_rows import Int8Rows
 from recprune.encodings.low_bits import LowBits
 from recprune.encodings.product_rows import ProductRows
 from recprune.errors import DataError
-from recprune.kernels.dispatch import LEVELS, kernels
 
 __all__ = ["KINDS", "Stored", "product_parts", "stored"]
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from recprune.dispatch import kernels
 from recprune.encodings.codes import Codes
 from recprune.encodings.faces import Packed, lengths
 from recprune.encodings.item_bytes import ItemBytes
@@ -18,7 +19,6 @@ from recprune.encodings.item_item import ItemItem
 from recprune.encodings.pairs import Pairs
 from recprune.encodings.product_rows import ProductRows
 from recprune.errors import DataError
-from recprune.kernels.dispatch import kernels
 from recprune.kernels.neighbours import by_columns
 from recprune.kernels.slow_walks import SlowWalks
 from recprune.kernels.stored import product_parts

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recprune.data.dataset import Histories, Split
-from recprune.encodings.codes import is_graph
 from recprune.encodings.faces import Packed, scores
+from recprune.encodings.watched import is_graph
 from recprune.errors import DataError
 from recprune.kernels.least_squares import least_squares
 from recprune.kernels.products import is_plain

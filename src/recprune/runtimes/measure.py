@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from recprune import discover
+from recprune.dispatch import which
 from recprune.errors import ExtensionError
 from recprune.evaluation.speed import Speed, compare_calls
-from recprune.kernels.dispatch import which
 from recprune.runtimes.asking import Columns, Compiled, agree
 
 __all__ = ["BATCHES", "Measured", "calling", "compiled", "machine", "measure"]

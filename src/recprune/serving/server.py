@@ -12,7 +12,7 @@ from statistics import median
 
 import torch
 
-from recprune.kernels.dispatch import which
+from recprune.dispatch import which
 from recprune.serving.app import App
 from recprune.serving.gate import gate_of
 from recprune.serving.limits import Limits

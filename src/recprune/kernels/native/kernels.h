@@ -14,8 +14,8 @@
 #define HAVE_X86 1
 #endif
 
-/* What Python asks for, see dispatch.py: another number when arguments change. */
-#define KERNELS_VERSION 14
+/* What Python asks for, see recprune/dispatch.py: another number when arguments change. */
+#define KERNELS_VERSION 15
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -193,6 +193,7 @@ int program_add(PyObject *module);
 int walks_add(PyObject *module);
 PyObject *top_of_scores(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *rows_of_codes(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *rows_of_books(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *sparse_product(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *least_squares(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *columns_of_rows(PyObject *, PyObject *const *, Py_ssize_t);

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from recprune import dispatch
+from recprune.dispatch import LEVELS, kernels, which
 from recprune.errors import DataError
-from recprune.kernels import dispatch
-from recprune.kernels.dispatch import LEVELS, kernels, which
 
 
 def test_what_runs_is_one_of_four() -> None:
@@ -30,12 +30,17 @@ def test_a_way_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 def test_without_compiled_kernels_numpy_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RECPRUNE_KERNELS", raising=False)
     monkeypatch.setattr(dispatch, "_native", lambda: None)
-    dispatch._there.cache_clear()
+    forget()
     try:
         assert which() == "numpy"
         assert kernels() is None
     finally:
-        dispatch._there.cache_clear()
+        forget()
+
+
+def forget() -> None:
+    dispatch._there.cache_clear()
+    dispatch._asked.cache_clear()
 
 
 def test_kernels_of_another_version_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,4 +54,4 @@ def test_a_level_that_this_machine_has_not_is_refused_by_the_c_code() -> None:
     if native is None:
         pytest.skip("not compiled")
     with pytest.raises(DataError, match="does not run"):
-        native.rows_of_codes(7, b"", b"", b"", bytearray())
+        native.rows_of_codes(7, 8, b"", b"", b"", bytearray())

@@ -12,8 +12,8 @@ from recprune.errors import DataError
 
 __all__ = ["LEVELS", "kernels", "which"]
 
-VERSION = 14
-"""Of the compiled kernels, KERNELS_VERSION in native/kernels.h: another number when their arguments change."""
+VERSION = 15
+"""Of the compiled kernels, KERNELS_VERSION in kernels/native/kernels.h: another number when their arguments change."""
 
 LEVELS = ("portable C", "avx2", "avx512")
 """What the C kernels are compiled for, the slowest first."""
@@ -23,7 +23,7 @@ LEVELS = ("portable C", "avx2", "avx512")
 def _native() -> Any:
     """The compiled kernels, or None where the package was built without a compiler, or they are of another version."""
     try:
-        native = importlib.import_module("recprune.kernels._native")
+        native = importlib.import_module("recprune._native")
     except ImportError:
         return None
     if native.version == VERSION:
@@ -53,5 +53,11 @@ def which() -> str:
 
 def kernels() -> tuple[Any, int] | None:
     """The compiled kernels and the level to ask of them; None where numpy runs."""
+    return _asked(os.environ.get("RECPRUNE_KERNELS", ""))
+
+
+@cache
+def _asked(_: str) -> tuple[Any, int] | None:
+    """For what the environment says: kernels are asked for at every look-up of a row, so that this is kept."""
     found = which()
     return None if found == "numpy" else (_native(), LEVELS.index(found))
