@@ -65,6 +65,8 @@ def test_products_are_those_with_the_decoded_matrix(
     x = torch.randn(batch, 24, generator=torch.Generator().manual_seed(0))
     plain = x @ layer.weight.T + layer.bias
     torch.testing.assert_close(layer(x), plain, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(layer.multiply(x), x @ layer.weight.T, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(layer.multiply(x.double()).float(), x @ layer.weight.T, rtol=1e-4, atol=1e-4)
     asked = x.clone().requires_grad_()
     layer(asked).square().sum().backward()
     wanted = x.clone().requires_grad_()
@@ -92,9 +94,8 @@ def test_codes_that_change_or_move_are_read_where_they_are(encoding: Any, option
     codes, other = coded(encoding, 8, options), encoding.encode(torch.randn(300, 8), **options)
     ids = torch.arange(300)
     copied, kept = copy.deepcopy(codes), copy.deepcopy(codes)
-    before, wanted = codes.rows(ids), other.rows(ids)
-    assert codes.__getstate__()["_kept"] is None
-    for one in (codes, copied, kept):
+    before, wanted, looked = codes.rows(ids), other.rows(ids), copy.deepcopy(codes)
+    for one in (codes, copied, kept, looked):
         assert torch.equal(one.rows(ids), before)
     codes.load_state_dict(other.state_dict())
     assert torch.equal(codes.rows(ids), wanted)
@@ -108,6 +109,31 @@ def test_codes_that_change_or_move_are_read_where_they_are(encoding: Any, option
     assert torch.equal(kept.rows(ids), wanted)
     again = codes.double().float()
     assert torch.equal(again.rows(ids), wanted)
+
+
+@pytest.mark.parametrize(("encoding", "options"), ENCODINGS[:5])
+def test_a_small_matrix_is_decoded_once_and_anew_when_codes_change(encoding: Any, options: dict[str, int]) -> None:
+    codes, other = coded(encoding, 8, options), encoding.encode(torch.randn(300, 8), **options)
+    with torch.inference_mode():
+        first = codes.kept()
+    assert first is not None
+    assert not first.is_inference()
+    assert codes.kept() is first
+    assert torch.equal(first, codes.dense())
+    copied = copy.deepcopy(codes)
+    codes.load_state_dict(other.state_dict())
+    assert torch.equal(codes.kept(), other.dense())
+    assert torch.equal(copied.kept(), first)
+    assert copied.double().kept().dtype is torch.float64
+    with torch.inference_mode():
+        assert encoding.encode(torch.randn(300, 8), **options).kept() is None
+    with Followed():
+        assert other.kept() is None
+
+
+def test_a_large_matrix_is_decoded_every_time() -> None:
+    codes = Int8Rows.encode(torch.randn(300, 1000))
+    assert codes.kept() is None
 
 
 class Followed(TorchDispatchMode):

@@ -300,6 +300,26 @@ def test_rows_of_books_are_a_centre_and_words() -> None:
     assert (BOOKED["out"] == 2.0).all()
 
 
+def test_scores_of_books_are_those_of_their_rows() -> None:
+    table = list(BOOKED.values())[:6]
+    queries, out = np.array([[1, 2, 3, 4, 5], [0, 0, 0, 0, 1]], dtype=np.float32), np.empty((2, 2), dtype=np.float32)
+    native.scores_of_books(*table, queries, out)
+    assert out.tolist() == [[67.5, 67.5], [4.5, 4.5]]
+    for wrong in (
+        (queries, np.empty((2, 3), dtype=np.float32)),
+        (queries, np.empty((1, 2), dtype=np.float32)),
+        (queries[:, :4].copy(), out),
+        (queries.astype(np.float64), out),
+        (queries[0], out),
+    ):
+        with pytest.raises(DataError):
+            native.scores_of_books(*table, *wrong)
+    with pytest.raises(DataError):
+        native.scores_of_books(9, *table[1:], queries, out)
+    with pytest.raises(TypeError):
+        native.scores_of_books(1)
+
+
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [

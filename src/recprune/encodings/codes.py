@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from recprune.encodings.quick import Lending
+from recprune.encodings.quick import Quick
 from recprune.encodings.watched import is_graph
 from recprune.errors import SurgeryError
 
-__all__ = ["Codes", "Layout", "Pick", "some_of", "version_of"]
+__all__ = ["Codes", "Layout", "Pick", "some_of"]
 
 Layout = dict[str, tuple[torch.dtype, tuple[int, ...]]]
 """Part -> type and shape."""
@@ -31,7 +31,7 @@ _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _FLOATS = {2: torch.float16, 4: torch.float32, 8: torch.float64}
 
 
-class Codes(Lending):
+class Codes(Quick):
     """A (rows, columns) matrix; entry (r, c) is (numbers[r, c] - middle) * scale[r], turned back where it was rotated.
 
     Its parts are buffers, never trained. codes: one row for every row of the matrix, unless `height` is another. scale:
@@ -270,8 +270,3 @@ def some_of(shape: Sequence[int], entries: int | None) -> int:
     if entries is not None and entries < 1:
         raise SurgeryError(f"entries are 1 or more, not {entries}")
     return whole if entries is None else min(entries, whole)
-
-
-def version_of(tensor: Tensor) -> int:
-    """How often a tensor was written to; one of inference mode, which does not count it, stays as it is."""
-    return 0 if tensor.is_inference() else tensor._version

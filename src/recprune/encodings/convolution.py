@@ -16,7 +16,8 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class PackedConvolution(Packed):
-    """Filters its input as nn.Conv1d, nn.Conv2d and nn.Conv3d do, by filters that are decoded each time.
+    """Filters its input as nn.Conv1d, nn.Conv2d and nn.Conv3d do, by filters that are decoded, small ones
+    once.
 
     A row of the codes is one filter, laid flat; what filters see and how they are spread out is said by the shape of
     what is decoded.
@@ -49,7 +50,7 @@ class PackedConvolution(Packed):
 
     def forward(self, input: Tensor) -> Tensor:
         """input: (batch, in_channels, *places) -> (batch, out_channels, *places)."""
-        out: Tensor = self.kind._conv_forward(self, input, self.weight, self.bias)
+        out: Tensor = self.kind._conv_forward(self, input, self.held(), self.bias)
         return out
 
     def opened(self) -> nn.Module:

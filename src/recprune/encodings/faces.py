@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recprune.encodings.codes import ENTRIES, Codes, version_of
+from recprune.encodings.codes import ENTRIES, Codes
+from recprune.encodings.quick import version_of
 from recprune.encodings.watched import is_graph
 from recprune.errors import SurgeryError
 
@@ -34,6 +35,11 @@ class Packed(nn.Module):
     def weight(self) -> Tensor:
         """The whole decoded matrix, a new tensor every time."""
         return self.stored.dense()
+
+    def held(self) -> Tensor:
+        """`weight`, which small codes decode once: nobody may write into it."""
+        kept = self.stored.kept()
+        return self.stored.dense() if kept is None else kept
 
     def rows(self, indices: Tensor) -> Tensor:
         """weight[indices], without decoding the others."""
@@ -127,6 +133,9 @@ class PackedLinear(Packed):
 
     def forward(self, input: Tensor) -> Tensor:
         """input: (..., in_features) -> (..., out_features)."""
+        kept = self.stored.kept()
+        if kept is not None and kept.dtype is input.dtype:
+            return F.linear(input, kept, self.bias)
         product = self.multiply(input)
         return product if self.bias is None else product.add_(self.bias)
 

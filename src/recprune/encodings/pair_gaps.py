@@ -9,8 +9,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from recprune.encodings.codes import Layout, version_of
+from recprune.encodings.codes import Layout
 from recprune.encodings.pairs import Pairs
+from recprune.encodings.quick import version_of
 from recprune.encodings.run_reader import Reader
 from recprune.encodings.runs import Coder, Run
 from recprune.errors import SurgeryError

@@ -140,7 +140,11 @@ class ProductRows(Codes):
         units, books = self._buffers.get("units"), (self.centres, self.words)
         held = books if units is not None else tuple(book.view(torch.uint16) for book in books)
         unit = None if units is None else units.float().numpy()
-        return Lent("rows_of_books", (self.codes.numpy(), *(book.numpy() for book in held), unit, self._edges))
+        return Lent(
+            "rows_of_books",
+            (self.codes.numpy(), *(book.numpy() for book in held), unit, self._edges),
+            "scores_of_books",
+        )
 
     def multiply(self, x: Tensor) -> Tensor:
         """As of all codes; for few queries products with the books are found once, and a row is a sum of m + 1 of them
@@ -148,6 +152,9 @@ class ProductRows(Codes):
         flat, groups, high = x.reshape(-1, self.columns), self._count, len(self.centres)
         if is_graph() or len(flat) > FEW or (torch.is_grad_enabled() and flat.requires_grad):
             return super().multiply(x)
+        found = self.quick_scores(flat)
+        if found is not None:
+            return found.reshape(*x.shape[:-1], len(self.codes))
         centres, words = self.books(flat.dtype)
         products = flat.new_zeros(len(flat), high, groups)
         products.index_add_(2, self._places.to(flat.device), flat[:, None] * words)

@@ -1,8 +1,9 @@
-"""Rows of codes by the compiled kernels, where these can: the same numbers to the bit, in a fraction of the time."""
+"""Codes decoded without waiting: rows by the compiled kernels where these can, small matrices once."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import torch
@@ -11,15 +12,16 @@ from torch import Tensor, nn
 from recprune.dispatch import kernels
 from recprune.encodings.watched import is_watched
 
-__all__ = ["Lending", "Lent"]
+__all__ = ["Lent", "Quick", "version_of"]
 
 
 class Lent(NamedTuple):
-    """A function of the kernels and what it takes between the level and the rows: arrays that lie where the parts of
-    the codes do."""
+    """name: of the function of the kernels that decodes rows. parts: what it takes between the level and the rows,
+    arrays that lie where the parts of the codes do. scores: of the function that multiplies with all rows, if any."""
 
     name: str
     parts: tuple[Any, ...]
+    scores: str = ""
 
     @classmethod
     def scaled(cls, bits: int, codes: Tensor, scale: Tensor) -> Lent:
@@ -27,49 +29,114 @@ class Lent(NamedTuple):
         return cls("rows_of_codes", (bits, codes.numpy(), scale.view(torch.uint16).flatten().numpy()))
 
 
-class Lending(nn.Module):
-    """Codes that are lent to the kernels: what `lent` gives is kept while the parts stay where they are."""
+SMALL = 1 << 18
+"""Numbers of a matrix that is kept once it was decoded, at most: a megabyte of float32."""
+
+Place = tuple[Tensor | None, int, int]
+"""A part, where it lies, and how often it was written to."""
+
+
+class Quick(nn.Module):
+    """Codes that are lent to the kernels, and remembered where they are small, while their parts stay as they are."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._kept: tuple[list[tuple[Tensor | None, int]], Lent | None] | None = None
+        self._lends: tuple[list[Place], Lent | None] | None = None
+        self._keeps: tuple[list[Place], Tensor] | None = None
+
+    def dense(self) -> Tensor:
+        """The whole decoded matrix."""
+        raise NotImplementedError
+
+    def kept(self) -> Tensor | None:
+        """`dense()` of a small matrix, found once: nobody may write into it. None for a larger one, and where somebody
+        writes down or follows the operations."""
+        like, parts = self._buffers["like"], self._buffers.values()
+        high = 0 if like is None else self.shape[0]
+        if like is None or high * math.prod(like.shape[1:]) > SMALL or is_watched():
+            return None
+        if any(part is not None and part.is_inference() for part in parts):  # nobody counts who writes to these
+            return None
+        if self._keeps is None or not same(self._keeps[0], parts, written=True):
+            with torch.inference_mode(False), torch.no_grad():
+                self._keeps = placed(parts), self.dense()
+        return self._keeps[1]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns) of the matrix."""
+        raise NotImplementedError
 
     def lent(self) -> Lent | None:
         """What the kernels decode rows by, the same to the bit; None where they do not know these codes."""
         return None
 
+    def native(self) -> tuple[Any, int] | None:
+        """The kernels and the level to ask of them. None where they are not there, for other floats than float32, on a
+        graphics card, and where somebody writes down or follows the operations."""
+        like, codes, found = self._buffers["like"], self._buffers["codes"], kernels()
+        fits = like is not None and codes is not None and like.dtype is torch.float32 and codes.is_cpu
+        return found if fits and not is_watched() else None
+
     def quick_rows(self, which: Tensor | int, high: int) -> Tensor | None:
         """(high, columns) decoded rows, before they are turned back: those of some ids (high,), or from a number on.
 
-        None where the kernels do not know these codes or are not there, where it is not float32 on the processor, and
-        where somebody writes down or follows the operations: they see torch's own.
+        None where the kernels do not know these codes, and where there are none to ask (`native`).
         """
-        parts, native = self._buffers, kernels()
-        like, codes = parts["like"], parts["codes"]
-        if native is None or like is None or codes is None or like.dtype is not torch.float32 or not codes.is_cpu:
-            return None
-        if is_watched() or (isinstance(which, Tensor) and not (type(which) is Tensor and which.is_cpu)):
+        native = self.native()
+        if native is None or (isinstance(which, Tensor) and not _mine(which)):
             return None
         lent = self._lent()
         if lent is None:
             return None
-        out = torch.empty(high, math.prod(like.shape[1:]))
+        out = torch.empty(high, math.prod(self._buffers["like"].shape[1:]))  # type: ignore[union-attr]
         rows = which.long().contiguous().numpy() if isinstance(which, Tensor) else which
         getattr(native[0], lent.name)(native[1], *lent.parts, rows, out.numpy())
         return out
 
+    def quick_scores(self, queries: Tensor) -> Tensor | None:
+        """(batch, rows) products of (batch, columns) queries with all rows, which are not decoded for it. None where
+        the kernels have no way to do that, and where there are none to ask."""
+        native, lent = self.native(), self._lent()
+        if native is None or lent is None or not lent.scores or not _mine(queries, torch.float32):
+            return None
+        out = torch.empty(len(queries), self.shape[0])
+        asked = queries.detach().contiguous().numpy()
+        getattr(native[0], lent.scores)(native[1], *lent.parts, asked, out.numpy())
+        return out
+
     def _lent(self) -> Lent | None:
         """`lent`, made anew where a part is another tensor, or lies elsewhere."""
-        here = self._buffers.values()
-        if self._kept is not None:
-            there, found = self._kept
-            both = zip(here, there, strict=True)
-            if all(one is part and (one is None or one.data_ptr() == at) for one, (part, at) in both):
-                return found
-        found = self.lent()
-        self._kept = [(one, 0 if one is None else one.data_ptr()) for one in here], found
-        return found
+        parts = self._buffers.values()
+        if self._lends is None or not same(self._lends[0], parts, written=False):
+            self._lends = placed(parts), self.lent()
+        return self._lends[1]
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy has parts of its own."""
-        return {**self.__dict__, "_kept": None}
+        return {**self.__dict__, "_lends": None, "_keeps": None}
+
+
+def placed(parts: Collection[Tensor | None]) -> list[Place]:
+    """Where the parts lie now."""
+    return [(part, 0, 0) if part is None else (part, part.data_ptr(), version_of(part)) for part in parts]
+
+
+def same(places: Collection[Place], parts: Collection[Tensor | None], *, written: bool) -> bool:
+    """Whether the parts lie where they did, and (`written`) hold what they held."""
+    for (part, at, version), now in zip(places, parts, strict=True):
+        if part is not now:
+            return False
+        if now is not None and (now.data_ptr() != at or (written and version_of(now) != version)):
+            return False
+    return True
+
+
+def version_of(tensor: Tensor) -> int:
+    """How often a tensor was written to; one of inference mode, which does not count it, stays as it is."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
+def _mine(tensor: Tensor, dtype: torch.dtype | None = None) -> bool:
+    """Whether it is a plain tensor on the processor, of that type."""
+    return type(tensor) is Tensor and tensor.is_cpu and (dtype is None or tensor.dtype is dtype)

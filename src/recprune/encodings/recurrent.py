@@ -29,7 +29,7 @@ def put(module: nn.Module, name: str, stored: Codes) -> None:
 
 
 class PackedRecurrent(nn.Module):
-    """Reads sequences as nn.GRU, nn.LSTM and nn.RNN do, and decodes its weights each time.
+    """Reads sequences as nn.GRU, nn.LSTM and nn.RNN do, and decodes its weights, small ones once.
 
     plain: torch's own, whose parameters it takes over. What is stored as codes is a `PackedMatrix` under the name of
     the parameter ("weight_ih_l0"), what is not stays that parameter. Its sizes are those of its weights.
@@ -48,7 +48,7 @@ class PackedRecurrent(nn.Module):
     def matrix(self, name: str) -> Tensor:
         """A weight or a bias by the name of its parameter, decoded where it is stored as codes."""
         held: Any = getattr(self, name)
-        found: Tensor = held.weight if isinstance(held, PackedMatrix) else held
+        found: Tensor = held.held() if isinstance(held, PackedMatrix) else held
         return found
 
     @property

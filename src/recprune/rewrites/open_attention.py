@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,9 +45,8 @@ class OpenAttention(nn.Module):
         parts = [x.unsqueeze(0 if self.batch_first else 1) if lone else x for x in (query, key, value)]
         parts = [x if self.batch_first else x.transpose(0, 1) for x in parts]
         bias = self.in_proj_bias.view(3, -1) if self.in_proj_bias is not None else (None, None, None)
-        found: Tensor = getattr(
-            self.in_proj_weight, "weight", self.in_proj_weight
-        )  # decoded where it is stored as codes
+        held: Any = getattr(self.in_proj_weight, "held", None)  # where it is stored as codes
+        found: Tensor = self.in_proj_weight if held is None else held()
         weight = found.view(3, -1, found.shape[1])
         q, k, v = (
             F.linear(x, weight[i], bias[i]).view(*x.shape[:2], self.num_heads, self.head_dim).transpose(1, 2)

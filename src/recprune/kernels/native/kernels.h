@@ -194,6 +194,7 @@ int walks_add(PyObject *module);
 PyObject *top_of_scores(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *rows_of_codes(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *rows_of_books(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *scores_of_books(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *sparse_product(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *least_squares(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *columns_of_rows(PyObject *, PyObject *const *, Py_ssize_t);

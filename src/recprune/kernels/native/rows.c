@@ -106,6 +106,55 @@ INLINE int books_body(const Asked *a, const Coded *s, const int small)
     return ROWS_FINE;
 }
 
+/* products (groups + 1, entries): of one query with every centre, and with every word in the columns of its group. */
+INLINE void products_body(const Coded *s, const float *query, size_t columns, float *products, size_t entries, int small)
+{
+    const int8_t *books8[2] = {s->books[0], s->books[1]};
+    const uint16_t *books16[2] = {s->books[0], s->books[1]};
+    for (size_t part = 0; part <= s->groups; part++) {
+        const int book = part > 0;
+        const size_t begin = book ? s->edges[part - 1] : 0, end = book ? s->edges[part] : columns;
+        for (size_t e = 0; e < entries; e++) {
+            float sum = 0;
+            for (size_t c = begin; c < end; c++) {
+                const size_t at = e * columns + c;
+                sum += query[c] * (small ? (float)books8[book][at] * s->units[book][c] : wide(books16[book][at]));
+            }
+            products[part * entries + e] = sum;
+        }
+    }
+}
+
+/* out (n,): for each row the sum of the products of its centre and its words. Four sums side by side, so that an
+ * addition does not wait for the one before. */
+INLINE void sums_body(const Coded *s, const float *products, float *out, size_t n, const size_t entries)
+{
+    const size_t parts = s->groups + 1;
+    for (size_t row = 0; row < n; row++) {
+        const uint8_t *codes = s->codes + row * s->width;
+        float sum[4] = {0};
+        size_t k = 0;
+        for (; k + 4 <= parts; k += 4)
+            for (size_t j = 0; j < 4; j++)
+                sum[j] += products[(k + j) * entries + entry_at(s, codes, k + j)];
+        for (; k < parts; k++)
+            sum[0] += products[k * entries + entry_at(s, codes, k)];
+        out[row] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    }
+}
+
+INLINE void scores_body(const Coded *s, const float *query, size_t columns, float *products, float *out, size_t n)
+{
+    if (s->units[0])
+        products_body(s, query, columns, products, s->whole ? 256 : 16, 1);
+    else
+        products_body(s, query, columns, products, s->whole ? 256 : 16, 0);
+    if (s->whole)
+        sums_body(s, products, out, n, 256);
+    else
+        sums_body(s, products, out, n, 16);
+}
+
 INLINE int scaled_body(const Asked *a, const Scaled *s, long bits)
 {
     return bits == 8 ? bytes_body(a, s) : bits == 4 ? planes_body(a, s, 4, 8.0f) : planes_body(a, s, 2, 1.5f);
@@ -118,6 +167,10 @@ INLINE int coded_body(const Asked *a, const Coded *s)
 
 static int scaled_portable(const Asked *a, const Scaled *s, long bits) { return scaled_body(a, s, bits); }
 static int coded_portable(const Asked *a, const Coded *s) { return coded_body(a, s); }
+static void scores_portable(const Coded *s, const float *query, size_t columns, float *products, float *out, size_t n)
+{
+    scores_body(s, query, columns, products, out, n);
+}
 
 #ifdef HAVE_X86
 __attribute__((target("avx2"))) static int scaled_avx2(const Asked *a, const Scaled *s, long bits)
@@ -125,16 +178,20 @@ __attribute__((target("avx2"))) static int scaled_avx2(const Asked *a, const Sca
     return scaled_body(a, s, bits);
 }
 __attribute__((target("avx2"))) static int coded_avx2(const Asked *a, const Coded *s) { return coded_body(a, s); }
+__attribute__((target("avx2"))) static void scores_avx2(const Coded *s, const float *query, size_t columns,
+                                                        float *products, float *out, size_t n)
+{
+    scores_body(s, query, columns, products, out, n);
+}
 #else
 #define scaled_avx2 scaled_portable
 #define coded_avx2 coded_portable
+#define scores_avx2 scores_portable
 #endif
 
-/* Which rows: ids (any,) int64, or the number of the first. out: (any, columns) float32. -1 with an error set. */
-static int asked_of(Asked *a, PyObject *which, PyObject *into, Buffer *ids, Buffer *out, size_t n)
+/* Which rows: ids (any,) int64, or the number of the first; `out` is taken. -1 with an error set. */
+static int asked_of(Asked *a, PyObject *which, Buffer *ids, const Buffer *out, size_t n)
 {
-    if (buffer_take(out, into, "out", "f", 2, 1))
-        return -1;
     *a = (Asked){.n = n, .count = (size_t)out->view.shape[0], .columns = (size_t)out->view.shape[1], .out = out->view.buf};
     if (PyLong_Check(which)) {
         Py_ssize_t begin = PyLong_AsSsize_t(which);
@@ -177,8 +234,8 @@ PyObject *rows_of_codes(PyObject *module, PyObject *const *args, Py_ssize_t coun
     if (bits != 8 && bits != 4 && bits != 2)
         return PyErr_Format(DataError, "codes are of 8, 4 or 2 bits, not %ld", bits);
     if (buffer_take(&codes, args[2], "codes", bits == 8 ? "b" : "B", 2, 0) ||
-        buffer_take(&scale, args[3], "scale", "h", 1, 0) ||
-        asked_of(&a, args[4], args[5], &ids, &out, (size_t)codes.view.shape[0]))
+        buffer_take(&scale, args[3], "scale", "h", 1, 0) || buffer_take(&out, args[5], "out", "f", 2, 1) ||
+        asked_of(&a, args[4], &ids, &out, (size_t)codes.view.shape[0]))
         goto done;
     size_t a_byte = 8 / (size_t)bits, width = (a.columns + a_byte - 1) / a_byte;
     if ((size_t)codes.view.shape[1] != width || (size_t)scale.view.shape[0] != a.n) {
@@ -197,32 +254,75 @@ done:
     return answer;
 }
 
-/* Whether books, units and edges go with the codes and with rows of so many numbers. */
-static int books_fit(const Coded *s, const Buffer *books, const Buffer *units, size_t columns)
+/* A table of product codes as Python gives it: what is held of it, and a copy of its edges, which nobody can change
+ * meanwhile. */
+typedef struct {
+    Buffer codes, books[2], units, edges;
+    size_t *own;
+    Coded s;
+} Books;
+
+static void books_drop(Books *b)
 {
-    size_t entries = (size_t)books[0].view.shape[0];
+    buffer_drop(&b->codes), buffer_drop(&b->books[0]), buffer_drop(&b->books[1]), buffer_drop(&b->units);
+    buffer_drop(&b->edges);
+    free(b->own);
+}
+
+/* Whether books, units and edges go with the codes and with rows of so many numbers. */
+static int books_fit(const Books *b, size_t columns)
+{
+    size_t entries = (size_t)b->books[0].view.shape[0], groups = b->s.groups;
     if (entries != 256 && entries != 16)
         return 0;
     for (int i = 0; i < 2; i++)
-        if ((size_t)books[i].view.shape[0] != entries || (size_t)books[i].view.shape[1] != columns ||
-            (books[i].view.itemsize == 1) != units->held)
+        if ((size_t)b->books[i].view.shape[0] != entries || (size_t)b->books[i].view.shape[1] != columns ||
+            (b->books[i].view.itemsize == 1) != b->units.held)
             return 0;
-    if (units->held && (units->view.shape[0] != 2 || (size_t)units->view.shape[1] != columns))
+    if (b->units.held && (b->units.view.shape[0] != 2 || (size_t)b->units.view.shape[1] != columns))
         return 0;
-    if (s->edges[0] != 0 || s->edges[s->groups] != columns)
+    if (b->own[0] != 0 || b->own[groups] != columns)
         return 0;
-    return s->width == (entries == 256 ? s->groups + 1 : (s->groups + 2) / 2);
+    return b->s.width == (entries == 256 ? groups + 1 : (groups + 2) / 2);
 }
 
-/* rows_of_books(level, codes (n, width) uint8, centres and words (256 or 16, columns) int8 or bfloat16 bits, units
- * (2, columns) float32 of books of int8 or None, edges (groups + 1,) int64, ids (any,) int64 or the number of the first
- * row, out (any, columns) float32) -> None */
+/* codes (n, width) uint8, centres and words (256 or 16, columns) int8 or bfloat16 bits, units (2, columns) float32 of
+ * books of int8 or None, edges (groups + 1,) int64. -1 with an error set; to be dropped either way. */
+static int books_take(Books *b, PyObject *const *args, Py_ssize_t columns)
+{
+    if (buffer_take(&b->codes, args[0], "codes", "B", 2, 0) ||
+        buffer_take(&b->books[0], args[1], "centres", "bh", 2, 0) ||
+        buffer_take(&b->books[1], args[2], "words", "bh", 2, 0) ||
+        (args[3] != Py_None && buffer_take(&b->units, args[3], "units", "f", 2, 0)) ||
+        buffer_take(&b->edges, args[4], "edges", "l", 1, 0))
+        return -1;
+    size_t groups = b->edges.view.shape[0] > 0 ? (size_t)b->edges.view.shape[0] - 1 : 0;
+    if (!(b->own = starts_copied(&b->edges, groups, (size_t)columns)))
+        return -1;
+    const float *unit = b->units.held ? b->units.view.buf : NULL;
+    b->s = (Coded){.codes = b->codes.view.buf,
+                   .books = {b->books[0].view.buf, b->books[1].view.buf},
+                   .units = {unit, unit ? unit + columns : NULL},
+                   .edges = b->own,
+                   .width = (size_t)b->codes.view.shape[1],
+                   .groups = groups,
+                   .whole = b->books[0].view.shape[0] == 256};
+    if (books_fit(b, (size_t)columns))
+        return 0;
+    PyErr_Format(DataError,
+                 "codes (%zd, %zd), books (%zd, %zd), units and %zu groups do not go with rows of %zd numbers",
+                 b->codes.view.shape[0], b->codes.view.shape[1], b->books[0].view.shape[0],
+                 b->books[0].view.shape[1], groups, columns);
+    return -1;
+}
+
+/* rows_of_books(level, codes, centres, words, units, edges, ids (any,) int64 or the number of the first row, out (any,
+ * columns) float32) -> None */
 PyObject *rows_of_books(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     Level level;
-    Buffer codes = {.held = 0}, books[2] = {{.held = 0}, {.held = 0}}, units = {.held = 0}, edges = {.held = 0};
+    Books b = {.own = NULL};
     Buffer ids = {.held = 0}, out = {.held = 0};
-    size_t *own = NULL;
     PyObject *answer = NULL;
     Asked a;
     (void)module;
@@ -230,38 +330,61 @@ PyObject *rows_of_books(PyObject *module, PyObject *const *args, Py_ssize_t coun
         return PyErr_SetString(PyExc_TypeError,
                                "rows_of_books takes level, codes, centres, words, units, edges, ids, out"),
                NULL;
-    if (level_of(args[0], &level) || buffer_take(&codes, args[1], "codes", "B", 2, 0) ||
-        buffer_take(&books[0], args[2], "centres", "bh", 2, 0) || buffer_take(&books[1], args[3], "words", "bh", 2, 0) ||
-        (args[4] != Py_None && buffer_take(&units, args[4], "units", "f", 2, 0)) ||
-        buffer_take(&edges, args[5], "edges", "l", 1, 0) ||
-        asked_of(&a, args[6], args[7], &ids, &out, (size_t)codes.view.shape[0]))
+    if (level_of(args[0], &level) || buffer_take(&out, args[7], "out", "f", 2, 1) ||
+        books_take(&b, args + 1, out.view.shape[1]) ||
+        asked_of(&a, args[6], &ids, &out, (size_t)b.codes.view.shape[0]))
         goto done;
-    size_t groups = edges.view.shape[0] > 0 ? (size_t)edges.view.shape[0] - 1 : 0;
-    if (!(own = starts_copied(&edges, groups, a.columns))) /* a copy, which nobody can change meanwhile */
-        goto done;
-    const float *unit = units.held ? units.view.buf : NULL;
-    Coded s = {.codes = codes.view.buf,
-               .books = {books[0].view.buf, books[1].view.buf},
-               .units = {unit, unit ? unit + a.columns : NULL},
-               .edges = own,
-               .width = (size_t)codes.view.shape[1],
-               .groups = groups,
-               .whole = books[0].view.shape[0] == 256};
-    if (!books_fit(&s, books, &units, a.columns)) {
-        PyErr_Format(DataError,
-                     "codes (%zd, %zd), books (%zd, %zd), units and %zu groups do not go with rows of %zu numbers",
-                     codes.view.shape[0], codes.view.shape[1], books[0].view.shape[0], books[0].view.shape[1], groups,
-                     a.columns);
-        goto done;
-    }
     int wrong;
     Py_BEGIN_ALLOW_THREADS
-    wrong = level == PORTABLE ? coded_portable(&a, &s) : coded_avx2(&a, &s);
+    wrong = level == PORTABLE ? coded_portable(&a, &b.s) : coded_avx2(&a, &b.s);
     Py_END_ALLOW_THREADS
     answer = answered(wrong, a.n);
 done:
-    buffer_drop(&codes), buffer_drop(&books[0]), buffer_drop(&books[1]), buffer_drop(&units), buffer_drop(&edges);
-    buffer_drop(&ids), buffer_drop(&out);
-    free(own);
+    books_drop(&b), buffer_drop(&ids), buffer_drop(&out);
+    return answer;
+}
+
+/* scores_of_books(level, codes, centres, words, units, edges, queries (any, columns) float32, out (any, n) float32) ->
+ * None. Queries with all rows: products with the books first, of which a row is a sum (Jegou et al. 2011, section
+ * III.A). */
+PyObject *scores_of_books(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    Level level;
+    Books b = {.own = NULL};
+    Buffer queries = {.held = 0}, out = {.held = 0};
+    float *products = NULL;
+    PyObject *answer = NULL;
+    (void)module;
+    if (count != 8)
+        return PyErr_SetString(PyExc_TypeError,
+                               "scores_of_books takes level, codes, centres, words, units, edges, queries, out"),
+               NULL;
+    if (level_of(args[0], &level) || buffer_take(&queries, args[6], "queries", "f", 2, 0) ||
+        books_take(&b, args + 1, queries.view.shape[1]) || buffer_take(&out, args[7], "out", "f", 2, 1))
+        goto done;
+    size_t n = (size_t)b.codes.view.shape[0], some = (size_t)queries.view.shape[0];
+    size_t columns = (size_t)queries.view.shape[1];
+    if ((size_t)out.view.shape[0] != some || (size_t)out.view.shape[1] != n) {
+        PyErr_Format(DataError, "%zu queries of %zu rows are no (%zd, %zd) scores", some, n, out.view.shape[0],
+                     out.view.shape[1]);
+        goto done;
+    }
+    if (!(products = malloc((b.s.groups + 1) * 256 * sizeof *products))) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    const float *query = queries.view.buf;
+    float *into = out.view.buf;
+    Py_BEGIN_ALLOW_THREADS
+    for (size_t q = 0; q < some; q++, query += columns, into += n)
+        if (level == PORTABLE)
+            scores_portable(&b.s, query, columns, products, into, n);
+        else
+            scores_avx2(&b.s, query, columns, products, into, n);
+    Py_END_ALLOW_THREADS
+    answer = Py_NewRef(Py_None);
+done:
+    books_drop(&b), buffer_drop(&queries), buffer_drop(&out);
+    free(products);
     return answer;
 }
