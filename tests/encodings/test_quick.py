@@ -171,3 +171,38 @@ def test_tensors_of_another_class_are_left_to_torch() -> None:
     found = codes.rows(ids.as_subclass(Marked))
     assert isinstance(found, Marked)
     assert np.array_equal(np.asarray(found), codes.rows(ids).numpy())
+
+
+def test_codes_that_do_not_lie_in_one_piece_are_read_by_torch() -> None:
+    codes, ids = coded(Int8Rows, 8, {}), torch.tensor([1, 2])
+    wanted = codes.rows(ids)
+    codes.codes = torch.cat([codes.codes, codes.codes], 1)[:, :8]
+    assert not codes.codes.is_contiguous()
+    assert codes.quick_rows(ids, 2) is None
+    assert torch.equal(codes.rows(ids), wanted)
+    room = torch.zeros(2 * len(codes.get_buffer("scale")) + 1, dtype=torch.uint8)
+    room[1:] = codes.get_buffer("scale").flatten().view(torch.uint8)
+    codes.codes = codes.codes.contiguous()
+    assert codes.quick_rows(ids, 2) is not None
+    scale = np.frombuffer(room.numpy().data, dtype=np.uint16, offset=1, count=300)  # at an odd address
+    codes.scale = torch.from_numpy(scale).view(torch.bfloat16)[:, None]
+    assert codes.quick_rows(ids, 2) is None
+    assert torch.equal(codes.rows(ids), wanted)
+
+
+def test_a_compiler_sees_one_graph() -> None:
+    model = nn.Sequential(PackedEmbedding(coded(Int4Rows, 8, {}), None), PackedLinear(coded(Int8Rows, 8, {}), None))
+    ids = torch.tensor([1, 2])
+    found = torch.compile(model, backend="eager", fullgraph=True)(ids)
+    torch.testing.assert_close(found, model(ids))
+
+
+@pytest.mark.parametrize(("encoding", "options"), ENCODINGS[:5])
+def test_codes_that_were_made_in_inference_mode_are_read_too(encoding: Any, options: dict[str, int]) -> None:
+    with torch.inference_mode():
+        codes, other = coded(encoding, 8, options), encoding.encode(torch.randn(300, 8), **options)
+        ids = torch.arange(300)
+        codes.rows(ids)
+        codes.load_state_dict(other.state_dict())
+        assert torch.equal(codes.rows(ids), other.rows(ids))
+    assert torch.equal(codes.rows(ids), other.rows(ids))

@@ -51,13 +51,12 @@ class Quick(nn.Module):
     def kept(self) -> Tensor | None:
         """`dense()` of a small matrix, found once: nobody may write into it. None for a larger one, and where somebody
         writes down or follows the operations."""
-        like, parts = self._buffers["like"], self._buffers.values()
-        high = 0 if like is None else self.shape[0]
-        if like is None or high * math.prod(like.shape[1:]) > SMALL or is_watched():
+        if is_watched():
             return None
-        if any(part is not None and part.is_inference() for part in parts):  # nobody counts who writes to these
-            return None
-        if self._keeps is None or not same(self._keeps[0], parts, written=True):
+        parts = self._buffers.values()
+        if self._keeps is None or not same(self._keeps[0], parts):
+            if math.prod(self.shape) > SMALL or not counted(parts):
+                return None
             with torch.inference_mode(False), torch.no_grad():
                 self._keeps = placed(parts), self.dense()
         return self._keeps[1]
@@ -74,9 +73,11 @@ class Quick(nn.Module):
     def native(self) -> tuple[Any, int] | None:
         """The kernels and the level to ask of them. None where they are not there, for other floats than float32, on a
         graphics card, and where somebody writes down or follows the operations."""
-        like, codes, found = self._buffers["like"], self._buffers["codes"], kernels()
+        if is_watched():
+            return None
+        like, codes = self._buffers["like"], self._buffers["codes"]
         fits = like is not None and codes is not None and like.dtype is torch.float32 and codes.is_cpu
-        return found if fits and not is_watched() else None
+        return kernels() if fits else None
 
     def quick_rows(self, which: Tensor | int, high: int) -> Tensor | None:
         """(high, columns) decoded rows, before they are turned back: those of some ids (high,), or from a number on.
@@ -84,7 +85,7 @@ class Quick(nn.Module):
         None where the kernels do not know these codes, and where there are none to ask (`native`).
         """
         native = self.native()
-        if native is None or (isinstance(which, Tensor) and not _mine(which)):
+        if native is None or (isinstance(which, Tensor) and not is_plain(which)):
             return None
         lent = self._lent()
         if lent is None:
@@ -97,8 +98,10 @@ class Quick(nn.Module):
     def quick_scores(self, queries: Tensor) -> Tensor | None:
         """(batch, rows) products of (batch, columns) queries with all rows, which are not decoded for it. None where
         the kernels have no way to do that, and where there are none to ask."""
-        native, lent = self.native(), self._lent()
-        if native is None or lent is None or not lent.scores or not _mine(queries, torch.float32):
+        native = self.native()
+        lent = None if native is None else self._lent()
+        fits = is_plain(queries) and queries.dtype is torch.float32
+        if native is None or lent is None or not lent.scores or not fits:
             return None
         out = torch.empty(len(queries), self.shape[0])
         asked = queries.detach().contiguous().numpy()
@@ -106,28 +109,45 @@ class Quick(nn.Module):
         return out
 
     def _lent(self) -> Lent | None:
-        """`lent`, made anew where a part is another tensor, or lies elsewhere."""
+        """`lent`, made anew where a part is another tensor, lies elsewhere or was written to."""
         parts = self._buffers.values()
-        if self._lends is None or not same(self._lends[0], parts, written=False):
-            self._lends = placed(parts), self.lent()
-        return self._lends[1]
+        if self._lends is not None and same(self._lends[0], parts):
+            return self._lends[1]
+        if not all(part is None or is_lendable(part) for part in parts):
+            return None
+        found = self.lent()
+        self._lends = (placed(parts), found) if counted(parts) else None
+        return found
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy has parts of its own."""
         return {**self.__dict__, "_lends": None, "_keeps": None}
 
 
+def is_plain(tensor: Tensor) -> bool:
+    """Whether it is a tensor on the processor, and of no class of somebody else's."""
+    return type(tensor) is Tensor and tensor.is_cpu
+
+
+def is_lendable(tensor: Tensor) -> bool:
+    """Whether numpy and C can read it where it lies."""
+    return is_plain(tensor) and tensor.is_contiguous() and tensor.data_ptr() % tensor.element_size() == 0
+
+
+def counted(parts: Collection[Tensor | None]) -> bool:
+    """Whether somebody counts who writes to the parts: nobody does to tensors of inference mode."""
+    return all(part is None or (type(part) is Tensor and not part.is_inference()) for part in parts)
+
+
 def placed(parts: Collection[Tensor | None]) -> list[Place]:
-    """Where the parts lie now."""
-    return [(part, 0, 0) if part is None else (part, part.data_ptr(), version_of(part)) for part in parts]
+    """Where the parts lie now, and how often they were written to."""
+    return [(part, 0, 0) if part is None else (part, part.data_ptr(), part._version) for part in parts]
 
 
-def same(places: Collection[Place], parts: Collection[Tensor | None], *, written: bool) -> bool:
-    """Whether the parts lie where they did, and (`written`) hold what they held."""
+def same(places: Collection[Place], parts: Collection[Tensor | None]) -> bool:
+    """Whether the parts lie where they did, and hold what they held."""
     for (part, at, version), now in zip(places, parts, strict=True):
-        if part is not now:
-            return False
-        if now is not None and (now.data_ptr() != at or (written and version_of(now) != version)):
+        if part is not now or (now is not None and (now.data_ptr() != at or now._version != version)):
             return False
     return True
 
@@ -135,8 +155,3 @@ def same(places: Collection[Place], parts: Collection[Tensor | None], *, written
 def version_of(tensor: Tensor) -> int:
     """How often a tensor was written to; one of inference mode, which does not count it, stays as it is."""
     return 0 if tensor.is_inference() else tensor._version
-
-
-def _mine(tensor: Tensor, dtype: torch.dtype | None = None) -> bool:
-    """Whether it is a plain tensor on the processor, of that type."""
-    return type(tensor) is Tensor and tensor.is_cpu and (dtype is None or tensor.dtype is dtype)

@@ -14,5 +14,6 @@ def is_graph() -> bool:
 
 def is_watched() -> bool:
     """Whether operations are written down, or followed one by one, as by a survey, fake tensors or `torch.func`."""
-    modes = torch._C._len_torch_dispatch_stack() > 0 or torch._C._functorch.peek_interpreter_stack() is not None
-    return modes or is_graph()
+    if is_graph():  # asked first: a compiler does not know the others
+        return True
+    return torch._C._len_torch_dispatch_stack() > 0 or torch._C._functorch.peek_interpreter_stack() is not None
