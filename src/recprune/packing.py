@@ -10,12 +10,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from recprune.encodings.cell import PackedCell
 from recprune.encodings.codes import Codes
 from recprune.encodings.faces import Packed, PackedLinear
 from recprune.encodings.item_bytes import ItemBytes
 from recprune.encodings.item_item import ItemItem, by_entries
 from recprune.encodings.pairs import Pairs
-from recprune.encodings.placing import face, opened, opened_recurrent, packed_weights, refusal
+from recprune.encodings.placing import face, opened, opened_several, packed_weights, refusal
 from recprune.encodings.recurrent import PackedMatrix, PackedRecurrent
 from recprune.encodings.spelled import Encoding, name_of, spelled
 from recprune.errors import BudgetError, SurgeryError
@@ -48,7 +49,7 @@ def pack(
 ) -> nn.Module:
     """A new model, in evaluation mode, in which some tensors are stored as codes; the old one is untouched.
 
-    encodings: weight of an Embedding, EmbeddingBag, Linear, convolution, GRU, LSTM, RNN or attention -> encoding,
+    encodings: weight of an Embedding, EmbeddingBag, Linear, convolution, GRU, LSTM, RNN, a cell of these, or attention -> encoding,
     as {"item.weight": "int4_rows"}; a row is what a filter of a convolution holds. A weight that several modules share
     stays one set of codes. example: a small batch as for `survey`; the output is then compared with that of the model
     whose weights are the decoded ones. Codes are not trained: fine-tune first, or `unpack`. used: of tables how often
@@ -141,8 +142,8 @@ def unpack(model: nn.Module) -> nn.Module:
         if isinstance(held, PackedMatrix):
             del attention.in_proj_weight
             attention.in_proj_weight = weights[id(held.stored)]
-    for several in [m for m in out.modules() if isinstance(m, PackedRecurrent)]:
-        replace_module(out, several, opened_recurrent(several, weights))
+    for several in [m for m in out.modules() if isinstance(m, PackedRecurrent | PackedCell)]:
+        replace_module(out, several, opened_several(several, weights))
     return out
 
 

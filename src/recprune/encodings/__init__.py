@@ -3,6 +3,7 @@
 BESIDE = (
     "bits",
     "books",
+    "cell",
     "codes",
     "convolution",
     "faces",

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from recprune.encodings.cell import CELLS, PackedCell
 from recprune.encodings.codes import Codes
 from recprune.encodings.convolution import CONVOLUTIONS, PackedConvolution
 from recprune.encodings.faces import Packed, PackedEmbedding, PackedEmbeddingBag, PackedLinear
@@ -14,10 +15,10 @@ from recprune.encodings.recurrent import KINDS, PackedMatrix, PackedRecurrent, p
 from recprune.errors import SurgeryError
 from recprune.rewrites.open_attention import OpenAttention, can_open
 
-__all__ = ["check", "face", "kind_of", "opened", "opened_recurrent", "packed_weights", "parts_of", "refusal"]
+__all__ = ["check", "face", "kind_of", "opened", "opened_several", "packed_weights", "parts_of", "refusal"]
 
 
-PLAIN: tuple[type[nn.Module], ...] = (nn.Embedding, nn.EmbeddingBag, nn.Linear, *CONVOLUTIONS, *KINDS)
+PLAIN: tuple[type[nn.Module], ...] = (nn.Embedding, nn.EmbeddingBag, nn.Linear, *CONVOLUTIONS, *KINDS, *CELLS)
 """Modules of torch whose weights can be stored as codes."""
 
 
@@ -37,21 +38,21 @@ def packed_weights(model: nn.Module) -> Iterator[tuple[str, Packed]]:
 
 def kind_of(module: nn.Module) -> type[nn.Module]:
     """The class of a module, or of the one that it stands for."""
-    return module.kind if isinstance(module, PackedConvolution | PackedRecurrent) else type(module)
+    return module.kind if isinstance(module, PackedConvolution | PackedRecurrent | PackedCell) else type(module)
 
 
 def refusal(module: nn.Module, attribute: str = "weight") -> str:
     """Why a tensor of this module cannot be stored as codes; empty where it can."""
     kind: Any = next((k for k in PLAIN if isinstance(module, k)), None)
     attention = isinstance(module, OpenAttention) or can_open(module)
-    if isinstance(module, PackedRecurrent) or (kind is not None and issubclass(kind, KINDS)):
+    if isinstance(module, PackedRecurrent | PackedCell) or (kind is not None and issubclass(kind, (*KINDS, *CELLS))):
         fits = attribute.startswith("weight_")
     else:
         fits = attribute == "in_proj_weight" if attention else kind is not None and attribute == "weight"
     if not fits:
         return (
             f"is {attribute!r} of a {type(module).__name__}, and only weights of Embedding, EmbeddingBag, Linear, "
-            "Conv1d, Conv2d, Conv3d, GRU, LSTM, RNN and MultiheadAttention are"
+            "Conv1d, Conv2d, Conv3d, GRU, LSTM, RNN, their cells and MultiheadAttention are"
         )
     if kind is not None and (type(module).forward is not kind.forward or "forward" in vars(module)):
         return f"belongs to a {type(module).__name__}, which has a forward of its own"
@@ -70,6 +71,9 @@ def face(module: nn.Module, stored: Codes, attribute: str = "weight") -> nn.Modu
     made: nn.Module
     if isinstance(module, PackedRecurrent | nn.RNNBase):
         made = module if isinstance(module, PackedRecurrent) else PackedRecurrent(module)
+        put(made, attribute, stored)
+    elif isinstance(module, PackedCell | nn.RNNCellBase):
+        made = module if isinstance(module, PackedCell) else PackedCell(module)
         put(made, attribute, stored)
     elif isinstance(module, OpenAttention | nn.MultiheadAttention):
         made = module if isinstance(module, OpenAttention) else OpenAttention(module)
@@ -103,14 +107,9 @@ def opened(packed: Packed, weight: nn.Parameter) -> nn.Module:
     return opened_
 
 
-def opened_recurrent(packed: PackedRecurrent, weights: Mapping[int, nn.Parameter]) -> nn.RNNBase:
-    """torch's own module in the place of a packed one. weights: by the id of the codes."""
-    said: Any = {name: getattr(packed, name) for name in ("num_layers", "bias", "batch_first", "dropout")}
-    said |= {name: found for name in ("proj_size", "nonlinearity") if (found := getattr(packed, name))}
-    kind: Any = packed.kind
-    made: nn.RNNBase = kind(
-        packed.input_size, packed.hidden_size, device="meta", bidirectional=packed.bidirectional, **said
-    )
+def opened_several(packed: PackedRecurrent | PackedCell, weights: Mapping[int, nn.Parameter]) -> nn.Module:
+    """torch's own module in the place of one with several weights. weights: by the id of the codes."""
+    made = packed.opened()
     for name in packed.names:
         held = getattr(packed, name)
         setattr(made, name, weights[id(held.stored)] if isinstance(held, PackedMatrix) else held)
@@ -119,7 +118,7 @@ def opened_recurrent(packed: PackedRecurrent, weights: Mapping[int, nn.Parameter
 
 def check(module: nn.Module) -> None:
     """Raise SurgeryError for a module whose codes do not fit what stands beside them."""
-    if isinstance(module, PackedConvolution | PackedLinear | PackedRecurrent):
+    if isinstance(module, PackedConvolution | PackedLinear | PackedRecurrent | PackedCell):
         module.check()
     held = getattr(module, "in_proj_weight", None)
     if isinstance(module, OpenAttention) and isinstance(held, PackedMatrix):

@@ -12,7 +12,7 @@ from recprune.encodings.codes import Codes
 from recprune.encodings.faces import Packed
 from recprune.errors import SurgeryError
 
-__all__ = ["KINDS", "PackedMatrix", "PackedRecurrent", "put"]
+__all__ = ["KINDS", "PackedMatrix", "PackedRecurrent", "matrix_of", "put", "shape_of"]
 
 GATES: dict[type[nn.RNNBase], int] = {nn.GRU: 3, nn.LSTM: 4, nn.RNN: 1}
 KINDS = tuple(GATES)
@@ -26,6 +26,19 @@ def put(module: nn.Module, name: str, stored: Codes) -> None:
     """Store a weight of a module that has several as codes, in place."""
     del module._parameters[name]
     module.add_module(name, PackedMatrix(stored).train(module.training))
+
+
+def matrix_of(module: nn.Module, name: str) -> Tensor:
+    """A weight or a bias by the name of its parameter, decoded where it is stored as codes."""
+    held: Any = getattr(module, name)
+    found: Tensor = held.held() if isinstance(held, PackedMatrix) else held
+    return found
+
+
+def shape_of(module: nn.Module, name: str) -> tuple[int, ...]:
+    """The shape of that, which is not decoded for it."""
+    held: Any = getattr(module, name)
+    return tuple(held.stored.shape if isinstance(held, PackedMatrix) else held.shape)
 
 
 class PackedRecurrent(nn.Module):
@@ -45,21 +58,15 @@ class PackedRecurrent(nn.Module):
         for name in self.names:
             self.register_parameter(name, getattr(plain, name))
 
-    def matrix(self, name: str) -> Tensor:
-        """A weight or a bias by the name of its parameter, decoded where it is stored as codes."""
-        held: Any = getattr(self, name)
-        found: Tensor = held.held() if isinstance(held, PackedMatrix) else held
-        return found
-
     @property
     def input_size(self) -> int:
         """Numbers that are read at a position."""
-        return self._shape("weight_ih_l0")[1]
+        return shape_of(self, "weight_ih_l0")[1]
 
     @property
     def hidden_size(self) -> int:
         """Units of a layer."""
-        return self._shape("weight_hh_l0")[0] // GATES[self.kind]
+        return shape_of(self, "weight_hh_l0")[0] // GATES[self.kind]
 
     def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
         """input: (batch, length, input_size) where batch_first, (length, batch, input_size) else, (length, input_size)
@@ -79,6 +86,16 @@ class PackedRecurrent(nn.Module):
         out, *last = self._run(input, self._state(hx, input, input.shape[0 if self.batch_first else 1]))
         return out, self._told(last)
 
+    def opened(self) -> nn.RNNBase:
+        """torch's own module with weights still to be put in."""
+        said: Any = {name: getattr(self, name) for name in ("num_layers", "bias", "batch_first", "dropout")}
+        said |= {name: found for name in ("proj_size", "nonlinearity") if (found := getattr(self, name))}
+        kind: Any = self.kind
+        made: nn.RNNBase = kind(
+            self.input_size, self.hidden_size, device="meta", bidirectional=self.bidirectional, **said
+        )
+        return made
+
     def check(self) -> None:
         """Raise SurgeryError where what is stored as codes does not fit together."""
         units, said = self.hidden_size, self.proj_size or self.hidden_size
@@ -87,16 +104,12 @@ class PackedRecurrent(nn.Module):
             wide = self.input_size if name.startswith("weight_ih_l0") else said * (2 if self.bidirectional else 1)
             wanted = {"bias": (high,), "weight_ih": (high, wide), "weight_hh": (high, said), "weight_hr": (said, units)}
             kind = "bias" if name.startswith("bias") else name[:9]
-            if self._shape(name) != wanted[kind]:
-                raise SurgeryError(f"{name!r} is {self._shape(name)} beside {units} units of a {self.kind.__name__}")
+            if shape_of(self, name) != wanted[kind]:
+                raise SurgeryError(f"{name!r} is {shape_of(self, name)} beside {units} units of a {self.kind.__name__}")
 
     def extra_repr(self) -> str:
         """What it stands for, and its sizes."""
         return f"{self.kind.__name__}, {self.input_size}, {self.hidden_size}, num_layers={self.num_layers}"
-
-    def _shape(self, name: str) -> tuple[int, ...]:
-        held: Any = getattr(self, name)
-        return tuple(held.stored.shape if isinstance(held, PackedMatrix) else held.shape)
 
     def _states(self, hx: Any) -> tuple[Tensor, ...]:
         return tuple(hx) if self.kind is nn.LSTM else (hx,)
@@ -113,7 +126,7 @@ class PackedRecurrent(nn.Module):
         does: Any = getattr(torch, "rnn_" + self.nonlinearity if self.nonlinearity else self.kind.__name__.lower())
         begin = list(state) if self.kind is nn.LSTM else state[0]
         how = self.bias, self.num_layers, self.dropout, self.training, self.bidirectional
-        weights = [self.matrix(name) for name in self.names]
+        weights = [matrix_of(self, name) for name in self.names]
         if sizes is not None:
             found: tuple[Tensor, ...] = does(data, sizes, begin, weights, *how)
             return found

@@ -11,7 +11,7 @@ from torch import nn
 
 from recprune.encodings.faces import rows_of
 from recprune.encodings.placing import kind_of
-from recprune.encodings.recurrent import PackedRecurrent
+from recprune.encodings.recurrent import matrix_of
 from recprune.errors import ExtensionError
 from recprune.kernels.program import Reader
 from recprune.kernels.steps import Largest, Layer, LookBack, LookUp, Norm, Program, Recur, Sum, Weigh, Window
@@ -49,12 +49,11 @@ def _gru4rec(writer: Writer, model: GRU4Rec) -> None:
     x = clicks = writer.slot(width)
     writer.steps.append(LookUp(0, table_of(model.item, width), 0, x))
     gru: Any = model.gru
-    packed = isinstance(gru, PackedRecurrent)
     need(kind_of(gru) is nn.GRU, f"the units are a {type(gru).__name__}")
     need(gru.batch_first and not gru.bias and not gru.bidirectional, "the units have biases, or go both ways")
     for layer in range(gru.num_layers):
         names = (f"weight_{kind}_l{layer}" for kind in ("ih", "hh"))
-        reads, keeps = (floats_of(gru.matrix(name) if packed else getattr(gru, name)) for name in names)
+        reads, keeps = (floats_of(matrix_of(gru, name)) for name in names)
         need(reads.shape[1] == writer.widths[x], f"units read {reads.shape[1]} of {writer.widths[x]} numbers")
         need(len(reads) == len(keeps) == 3 * keeps.shape[1], "gates of units are not as many as states")
         gates, state = writer.slot(len(reads)), writer.slot(keeps.shape[1])
