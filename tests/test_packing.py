@@ -162,7 +162,7 @@ class Writes(nn.Module):
         (Tied(), "out.bias", "is 'bias' of a Linear"),
         (nn.Linear(16, 16), "weight", "belongs to the model itself"),
         (nn.GRU(16, 16), "weight_ih_l0", "the model itself"),
-        (nn.ModuleDict({"gru": nn.GRUCell(16, 16)}), "gru.weight_ih", "of a GRUCell"),
+        (nn.ModuleDict({"up": nn.ConvTranspose1d(4, 4, 2)}), "up.weight", "of a ConvTranspose1d"),
         (pack(Tied(), {"item.weight": "fp16"}), "item.weight", "packed already"),
     ],
 )
