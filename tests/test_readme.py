@@ -193,6 +193,7 @@ def test_the_numbers_on_top_are_those_of_the_results():
         ("lists_small_ml-1m", "ndcg@10", "ease", "1/50"),
         ("gowalla", "ndcg@20", "mixture: 64 dims and all pairs", "1/20, recprune"),
         ("sequences_small_beauty", "recall@10", "sasrec", "1/10"),
+        ("sequences_small_yoochoose", "recall@20", "gru4rec", "1/10"),
         ("few_bytes_deepfm", "auc", "dense", "10%, pruned"),
         ("few_bytes_adult", "auc", "dense", "5%, pruned"),
     ):
