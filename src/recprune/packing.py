@@ -49,13 +49,13 @@ def pack(
 ) -> nn.Module:
     """A new model, in evaluation mode, in which some tensors are stored as codes; the old one is untouched.
 
-    encodings: weight of an Embedding, EmbeddingBag, Linear, convolution, GRU, LSTM, RNN, a cell of these, or attention -> encoding,
-    as {"item.weight": "int4_rows"}; a row is what a filter of a convolution holds. A weight that several modules share
-    stays one set of codes. example: a small batch as for `survey`; the output is then compared with that of the model
-    whose weights are the decoded ones. Codes are not trained: fine-tune first, or `unpack`. used: of tables how often
-    each row is looked up, (rows,), for encodings that share something between rows (`product_rows`). Raises
-    SurgeryError for a tensor that cannot be stored so, with the reason, and where outputs differ; BudgetError for an
-    encoding that would take no fewer bytes; ExtensionError for one that there is not.
+    encodings: weight of an Embedding, EmbeddingBag, Linear, convolution, GRU, LSTM, RNN, a cell of these, or attention
+    -> encoding, as {"item.weight": "int4_rows"}; a row is what a filter of a convolution holds. A weight that several
+    modules share stays one set of codes. example: a small batch as for `survey`; the output is then compared with that
+    of the model whose weights are the decoded ones. Codes are not trained: fine-tune first, or `unpack`. used: of
+    tables how often each row is looked up, (rows,), for encodings that share something between rows (`product_rows`).
+    Raises SurgeryError for a tensor that cannot be stored so, with the reason, and where outputs differ; BudgetError
+    for an encoding that would take no fewer bytes; ExtensionError for one that there is not.
 
     >>> small = pack(model, {"user.weight": "int8_rows", "item.weight": "top_entries(k=8)"})
     """
