@@ -7,8 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from recprune import dispatch
-from recprune.dispatch import LEVELS
 from recprune.errors import ExtensionError
 from recprune.evaluation.inputs import example
 from recprune.models.deepfm import DeepFM
@@ -25,13 +23,9 @@ from recprune.tracing.trace import survey
 NAMES = ("lr", "fm", "wide_deep", "deepfm", "dcn", "neumf", "autoint")
 
 
-@pytest.mark.parametrize("level", ["numpy", *LEVELS])
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("data", ["clicks", "mixed"])
-def test_every_click_model_is_answered_for(level, name, data, request, monkeypatch, trained, asked):
-    if level not in dispatch._there():
-        pytest.skip(f"{level} does not run here")
-    monkeypatch.setenv("RECPRUNE_KERNELS", level)
+def test_every_click_model_is_answered_for(level, name, data, request, trained, asked):
     split = request.getfixturevalue(data)
     model = trained(name, split)
     columns = asked(model, split)

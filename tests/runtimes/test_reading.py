@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from recprune import dispatch
-from recprune.dispatch import LEVELS, kernels
+from recprune.dispatch import kernels
 from recprune.errors import DataError, ExtensionError
 from recprune.models.build import build
 from recprune.models.caser import Caser
@@ -24,13 +23,6 @@ from recprune.serving.fast import ByRows, BySequences, recommender_of
 from recprune.surgery import apply, shrink_inputs
 from recprune.testing import tiny_split
 from recprune.tracing.trace import survey
-
-
-@pytest.fixture(params=["numpy", *LEVELS])
-def level(request, monkeypatch):
-    if request.param not in dispatch._there():
-        pytest.skip(f"{request.param} does not run here")
-    monkeypatch.setenv("RECPRUNE_KERNELS", request.param)
 
 
 def model_of(seed=0, items=40, kind=SASRec, **options):
