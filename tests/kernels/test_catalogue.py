@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import nn
 
+from recprune.dispatch import LEVELS, kernels
 from recprune.encodings.faces import PackedEmbedding, PackedLinear
 from recprune.encodings.int4_rotated_rows import Int4RotatedRows
 from recprune.encodings.int4_rows import Int4Rows
@@ -20,6 +21,7 @@ from recprune.encodings.product_rows import ProductRows
 from recprune.encodings.sparse_rows import SparseRows
 from recprune.errors import DataError
 from recprune.kernels.catalogue import Catalogue
+from recprune.kernels.stored import stored
 
 SCANS = ("int8", "bf16", "float32")
 many_levels = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -143,9 +145,10 @@ KINDS = ["normal", "ties", "tiny and huge", "all zero", "equal rows", "words wit
     extra=st.sampled_from(["nothing", "scale", "bias", "both"]),
     k=st.integers(1, 40),
     power=st.sampled_from([-30, 0, 5]),
+    scan=st.sampled_from(["product", "int8"]),
 )
 def test_product_codes_list_what_their_numbers_do(
-    level: str, n: int, d: int, groups: int, seed: int, kind: str, b: int, extra: str, k: int, power: int
+    level: str, n: int, d: int, groups: int, seed: int, kind: str, b: int, extra: str, k: int, power: int, scan: str
 ) -> None:
     rng = np.random.default_rng(seed)
     codes = product_codes(rng, n, d, min(groups, d), kind, b)
@@ -153,7 +156,7 @@ def test_product_codes_list_what_their_numbers_do(
         "scale": rng.standard_normal(n).astype(np.float32) if extra in ("scale", "both") else None,
         "bias": rng.standard_normal(n).astype(np.float32) if extra in ("bias", "both") else None,
     }
-    catalogue = Catalogue.of(codes, scan="product", **more)
+    catalogue = Catalogue.of(codes, scan=scan, **more)
     plain = Catalogue.of(codes.dense(), scan="float32", **more)
     queries = rng.standard_normal((3, d)).astype(np.float32) * np.float32(10.0**power)
     out = rng.integers(0, n, n // 3)
@@ -164,15 +167,29 @@ def test_product_codes_list_what_their_numbers_do(
     assert catalogue.top_of_all(queries, k).items.tolist() == plain.top_of_all(queries, k).items.tolist()
 
 
-def test_many_rows_of_product_codes_are_passed_over_in_their_bytes(level: str) -> None:
+@pytest.mark.parametrize(("scan", "width"), [("product", 8), ("int8", 24 + 4)])
+def test_many_rows_of_product_codes_are_passed_over_in_few_bytes(level: str, scan: str, width: int) -> None:
     rng = np.random.default_rng(4)
     codes = product_codes(rng, 30_000, 24, 6, b=8)
-    catalogue, plain = Catalogue.of(codes, scan="product", without=[0, 7]), Catalogue.of(codes.dense(), without=[0, 7])
+    catalogue, plain = Catalogue.of(codes, scan=scan, without=[0, 7]), Catalogue.of(codes.dense(), without=[0, 7])
     for query in rng.standard_normal((8, 24)).astype(np.float32):
         one, other = catalogue.top(query, 50, [3, 9]), plain.top(query, 50, [3, 9])
         assert one.items.tolist() == other.items.tolist()
         assert one.scores.tolist() == other.scores.tolist()
-    assert catalogue.bytes < 30_000 * 8 + 2 * 256 * 24 * 4 + 20_000
+    assert catalogue.bytes < 30_000 * width + 2 * 256 * 24 * 4 + 20_000
+
+
+@pytest.mark.parametrize(
+    ("n", "columns", "groups", "scan"),
+    [(12_101, 64, 7, "product"), (12_101, 64, 15, "int8"), (43_097, 128, 31, "product"), (17_586, 128, 39, "int8")],
+)
+def test_product_codes_are_passed_over_as_they_are_where_that_is_faster(
+    n: int, columns: int, groups: int, scan: str
+) -> None:
+    codes = product_codes(np.random.default_rng(6), n, columns, groups, b=8)
+    native = kernels()
+    fast = native is not None and native[1] == LEVELS.index("avx512") and native[0].words_fast
+    assert stored(codes, None).scan == (scan if fast else "int8")
 
 
 def test_product_codes_of_many_groups_or_other_numbers_are_decoded(level: str) -> None:

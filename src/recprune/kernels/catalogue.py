@@ -53,10 +53,10 @@ class Catalogue:
         """Rows of a table, (n, dim) floats, or of a module with a `weight`; a packed one is served from its codes.
 
         scale, bias: (n,). scan: how rows are passed over, "int8" (a byte an entry beside the table, which is lent, not
-        copied), "bf16" or "float32"; packed int8 and int4 rows are passed over as they are, and so are product codes
-        by "product", which is fast where the machine has AVX-512 with VBMI. The fastest when not said. without: items
-        that are never listed. Raises DataError for numbers that are not finite, or larger
-        than 2^120, and for other shapes.
+        copied), "bf16" or "float32"; packed int8 and int4 rows are passed over as they are, product codes by "int8"
+        or as they are by "product", which is fast where the machine has AVX-512 with VBMI. The fastest when not said.
+        without: items that are never listed. Raises DataError for numbers that are not finite, or larger than 2^120,
+        and for other shapes.
 
         >>> Catalogue.of(model.item, bias=model.bias, without=[0]).top(query, 20, seen).items
         """

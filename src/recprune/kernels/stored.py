@@ -22,6 +22,12 @@ __all__ = ["KINDS", "Stored", "product_parts", "stored"]
 KINDS = ("float32", "bf16", "int8", "int4", "product")
 """How a row is held, in the order in which the C kernels count them."""
 
+SCANS = {"float32": ("int8", "float32", "bf16"), "bf16": ("int8", "bf16"), "product": ("int8", "product")}
+"""How rows of a kind may be passed over, where not as they are; what is taken when nothing else is said comes first."""
+
+CODE, ENTRY, COLUMN = 0.12, 0.045, 250.0
+"""Nanoseconds to pass over a code of a row and a byte of an entry, and to look a column of books up for a query."""
+
 GROUPS = 128
 """Words of a row at most that are passed over as codes."""
 
@@ -67,27 +73,26 @@ class Stored:
 
 
 def stored(items: Tensor | NDArray[np.floating] | nn.Module, scan: str | None) -> Stored:
-    """The rows of a table. Codes of 8 and of 4 bits stay as they are, and product codes for `scan` "product", which is
-    taken where it is fast; others are decoded to float32.
+    """The rows of a table. Codes of 8 and of 4 bits and product codes stay as they are, others are decoded to float32.
 
     Raises DataError for another shape, and for a scan that does not suit it.
     """
-    found = _of_codes(items, scan) if isinstance(items, Codes) else None
+    found = _of_codes(items) if isinstance(items, Codes) else None
     if found is None:
         found = _of_floats(items.dense() if isinstance(items, Codes) else items)
-    fits = {"float32": ("int8", "float32", "bf16"), "bf16": ("int8", "bf16")}.get(found.kind, (found.kind,))
+    fits = SCANS.get(found.kind, (found.kind,))
     if scan is not None and scan not in fits:
         raise DataError(f"rows of {found.kind} are passed over as {', '.join(fits)}, not as {scan!r}", scan=scan)
-    return replace(found, scan=scan or fits[0])
+    return replace(found, scan=scan or ("product" if _is_faster_as_codes(found) else fits[0]))
 
 
-def _of_codes(codes: Codes, scan: str | None) -> Stored | None:
+def _of_codes(codes: Codes) -> Stored | None:
     if isinstance(codes, Int8Rows):
         return Stored(codes.codes.numpy(), "int8", "int8", codes.shape[1], _scale(codes))
     if isinstance(codes, LowBits) and codes.bits == 4 and codes.middle == 8:
         turn = None if not codes.rotated else codes.turned(torch.eye(codes.shape[1])).numpy()
         return Stored(codes.codes.numpy(), "int4", "int4", codes.shape[1], _scale(codes), turn)
-    if isinstance(codes, ProductRows) and (scan == "product" or (scan is None and _is_fast())):
+    if isinstance(codes, ProductRows):
         rows, books, edges = product_parts(codes)
         if codes.dtype is torch.float32 and len(edges) <= GROUPS + 1:
             return Stored(rows, "product", "product", codes.shape[1], books=(books, edges))
@@ -103,10 +108,15 @@ def product_parts(codes: ProductRows) -> tuple[NDArray[np.uint8], NDArray[np.flo
     return rows, books, np.array(codes.edges(), dtype=np.int64)
 
 
-def _is_fast() -> bool:
-    """Whether this machine looks up 64 codes at a time."""
-    found = kernels()
-    return found is not None and found[1] == LEVELS.index("avx512") and bool(found[0].words_fast)
+def _is_faster_as_codes(found: Stored) -> bool:
+    """Whether rows are product codes that are passed over sooner than a byte an entry: by the nanoseconds that a code,
+    an entry, and what a query is prepared for take (`benchmarks.coded_search`), on machines that look up 64 codes at a
+    time."""
+    native = kernels()
+    if found.kind != "product" or native is None or native[1] != LEVELS.index("avx512") or not native[0].words_fast:
+        return False
+    n, width = found.rows.shape
+    return bool(CODE * n * (width + 1) + COLUMN * found.columns <= ENTRY * n * found.columns)
 
 
 def _of_floats(items: Any) -> Stored:

@@ -15,7 +15,7 @@
 #endif
 
 /* What Python asks for, see recprune/dispatch.py: another number when arguments change. */
-#define KERNELS_VERSION 15
+#define KERNELS_VERSION 16
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -83,10 +83,10 @@ typedef struct {
     float reach_most;     /* largest reach */
     size_t groups;        /* of words, with their first columns and the end of the last */
     size_t edges[MOST_GROUPS + 1];
-    float *columns;   /* (2, d, BOOK) centres and words, column by column */
+    float *columns;   /* (2, d, BOOK) centres and words, column by column; NULL where codes are not what is scanned */
     Py_buffer books;  /* (2, BOOK, d) float32, the same row by row; books.obj is NULL where there are none */
     Spare *spare;         /* room for lists that nobody uses */
-    Py_buffer rows;       /* (items, d) float32 or bfloat16; rows.obj is NULL where the panel says it all */
+    Py_buffer rows;       /* (items, d) float32 or bfloat16, or codes; rows.obj is NULL where the panel says it all */
 } Table;
 
 /* An item that may be among the best: its score, shifted as the query is, lies between low and high. */
@@ -149,6 +149,7 @@ size_t words_bytes(const Table *);
 void words_prepare(Search *);
 size_t words_byte(size_t row);
 void words_row(const Table *, size_t place, float *row);
+void words_item(const Table *, const Py_buffer *rows, size_t item, float *row);
 int words_fast(Level);
 const Scan *scan_words(Level);
 

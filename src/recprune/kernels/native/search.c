@@ -59,6 +59,10 @@ static const float *row_at(const Table *t, size_t place, float *row)
         size_t at = (size_t)t->ids[place] * d;
         if (t->stored == FLOATS)
             return (const float *)t->rows.buf + at;
+        if (t->stored == CODEBOOK) {
+            words_item(t, &t->rows, (size_t)t->ids[place], row);
+            return row;
+        }
         for (size_t i = 0; i < d; i++)
             row[i] = half(((const uint16_t *)t->rows.buf)[at + i]);
         return row;
@@ -289,7 +293,7 @@ static void settle(Search *s)
 {
     const Table *t = s->table;
     if (t->rows.obj) {
-        size_t width = t->d * (t->stored == FLOATS ? 4 : 2);
+        size_t width = t->stored == CODEBOOK ? t->groups + 1 : t->d * (t->stored == FLOATS ? 4 : 2);
         for (size_t i = 0; i < s->count; i++)
             for (size_t at = 0; at < width && !s->held[i].known; at += 64)
                 __builtin_prefetch((const char *)t->rows.buf + (size_t)t->ids[s->held[i].place] * width + at);

@@ -43,6 +43,10 @@ static float from_half(uint16_t x)
 /* Numbers of a row as they came, before any scale. */
 static void read_row(const Table *t, const Py_buffer *rows, size_t item, float *row)
 {
+    if (t->stored == CODEBOOK) {
+        words_item(t, rows, item, row);
+        return;
+    }
     size_t width = t->stored == NIBBLES ? (t->d + 1) / 2 : t->d, at = item * width;
     for (size_t i = 0; i < t->d; i++)
         switch (t->stored) {
@@ -254,8 +258,9 @@ static int take_books(Table *t, Buffer *books, const Buffer *edges)
                      books->view.shape[1], BOOK, MOST_GROUPS);
         return -1;
     }
-    t->columns = memory_take(books_bytes(t));
-    if (!t->columns)
+    int looked_up = t->scanned == CODEBOOK;
+    t->columns = looked_up ? memory_take(books_bytes(t)) : NULL;
+    if (looked_up && !t->columns)
         return PyErr_NoMemory(), -1;
     const float *from = books->view.buf;
     for (size_t book = 0; book < 2; book++)
@@ -266,7 +271,8 @@ static int take_books(Table *t, Buffer *books, const Buffer *edges)
                     PyErr_Format(DataError, "word %zu of a book holds NaN, or is too long (2^120 at most)", w);
                     return -1;
                 }
-                t->columns[(book * t->d + i) * BOOK + w] = x;
+                if (looked_up)
+                    t->columns[(book * t->d + i) * BOOK + w] = x;
             }
     t->books = books->view, books->held = 0;
     return 0;
@@ -275,7 +281,7 @@ static int take_books(Table *t, Buffer *books, const Buffer *edges)
 static int pack_any(Table *t, const Py_buffer *rows, size_t place, float *room)
 {
     double weight = t->weight ? (double)t->weight[place] : 1;
-    return t->stored == CODEBOOK ? pack_words(t, rows, place, weight) : pack(t, rows, place, weight, room, room + t->d);
+    return t->scanned == CODEBOOK ? pack_words(t, rows, place, weight) : pack(t, rows, place, weight, room, room + t->d);
 }
 
 static int table_fill(Table *t, const Py_buffer *rows)
@@ -331,7 +337,9 @@ static PyObject *table_new(PyTypeObject *type, PyObject *args, PyObject *named)
     if (level_of(level, &at))
         return NULL;
     if (stored < 0 || stored >= KINDS || scanned < 0 || scanned >= KINDS ||
-        (scanned != stored && (stored > HALVES || scanned > BYTES || (stored == HALVES && scanned == FLOATS)))) {
+        (scanned != stored && (stored == CODEBOOK ? scanned != BYTES
+                                                  : stored > HALVES || scanned > BYTES ||
+                                                        (stored == HALVES && scanned == FLOATS)))) {
         PyErr_Format(DataError, "rows of kind %d cannot be scanned as kind %d", stored, scanned);
         return NULL;
     }

@@ -141,22 +141,31 @@ void words_prepare(Search *s)
 
 size_t words_byte(size_t row) { return row < SIDE ? 2 * row : 2 * (row - SIDE) + 1; }
 
-/* The codes of a place: a centre, and the words behind it, each 64 bytes further. */
+/* The codes of a place in the panel: a centre, and the words behind it, each 64 bytes further. */
 static const uint8_t *codes_at(const Table *t, size_t place)
 {
     return t->panel + place / TOGETHER_ROWS * BLOCKS * t->step + words_byte(place % TOGETHER_ROWS);
 }
 
-void words_row(const Table *t, size_t place, float *row)
+/* The row that codes stand for, each `apart` bytes behind the one before. */
+static void row_of(const Table *t, const uint8_t *codes, size_t apart, float *row)
 {
-    const float *books = t->books.buf, *centre;
-    const uint8_t *codes = codes_at(t, place);
-    centre = books + codes[0] * t->d;
+    const float *books = t->books.buf, *centre = books + codes[0] * t->d;
     for (size_t g = 0; g < t->groups; g++) {
-        const float *word = books + (BOOK + codes[(g + 1) * TOGETHER_ROWS]) * t->d;
+        const float *word = books + (BOOK + codes[(g + 1) * apart]) * t->d;
         for (size_t i = t->edges[g]; i < t->edges[g + 1]; i++)
             row[i] = centre[i] + word[i];
     }
+}
+
+void words_row(const Table *t, size_t place, float *row)
+{
+    row_of(t, codes_at(t, place), TOGETHER_ROWS, row);
+}
+
+void words_item(const Table *t, const Py_buffer *rows, size_t item, float *row)
+{
+    row_of(t, (const uint8_t *)rows->buf + item * (t->groups + 1), 1, row);
 }
 
 /* --- scans --- */
