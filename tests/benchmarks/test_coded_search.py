@@ -14,7 +14,8 @@ def test_a_row_says_how_fast_how_large_and_what_is_found(monkeypatch):
     monkeypatch.setattr(bench, "CLUSTERS", 40)
     row = bench.row(1500, 16, 4)
     assert row[:2] == ["1,500 × 16", 4]
-    assert all(cell > 0 for cell in row[2:])
+    assert row[-6] in ("product", "int8")
+    assert all(cell > 0 for cell in row[2:-6] + row[-5:])
     assert all(cell <= 1 for cell in row[-3:])
 
 
