@@ -2,7 +2,8 @@
 
 Each set of data writes results/clicks_NAME.json. Every model has three settings, of which the one with the best
 validation AUC (seed 0) is trained by all seeds; the test part is scored for those alone. Runs that are done are kept
-under benchmarks/runs. `--rows 300` tries everything on so many rows of each part for one epoch, and writes nothing.
+under benchmarks/runs. `--only MODEL` (more than once) measures that one, and leaves the other rows of the table as they
+are. `--rows 300` tries everything on so many rows of each part for one epoch, and writes nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 from benchmarks.clicks_rivals import DIM, DROPOUT, HIDDEN, Answer, Choice, Pace, Train, rivals
 from benchmarks.recipes import adult, anime, frappe, ml100k_clicks
-from benchmarks.result import write_result
+from benchmarks.result import of_earlier, read_earlier, write_result
 
 from recprune.atomic import write_bytes
 from recprune.data.bins import DISTINCT, binned
@@ -126,29 +127,39 @@ SETS = {
 }
 
 
-def main(names: list[str], rows: int | None = None) -> None:
-    """Measure the sets of those names, all where none is named."""
+def main(names: list[str], rows: int | None = None, only: Sequence[str] = ()) -> None:
+    """Measure the sets of those names, all where none is named. only: the models, all where none is named."""
     for name in names or list(SETS):
-        told, found = SETS[name], {}
+        told = SETS[name]
         split = told.split() if rows is None else few(told.split(), rows)
-        for model, (choices, train) in contenders(told, split).items():
+        there = contenders(told, split)
+        if unknown := [model for model in only if model not in there]:
+            raise SystemExit(f"no {', '.join(unknown)}: there are {', '.join(there)}")
+        now: dict[str, list[Any]] = {}
+        for model in only or there:
             place = RUNS / f"clicks-{name}{'' if rows is None else f'-{rows}-rows'}" / model.replace(" ", "-")
-            found[model] = measured(place, split, choices, train, told.pace if rows is None else Pace(1, 64))
-        table = [row(model, runs) for model, runs in found.items()]
-        if rows is not None:
-            print(*(json.dumps(line) for line in [COLUMNS, *table]), sep="\n")
-            continue
-        written = write_result(
-            f"clicks_{name}",
-            f"Click models on {told.title}, nothing pruned",
-            COLUMNS,
-            table,
-            notes=notes(told),
-            data=[name],
-            seeds=SEEDS,
-            command=f"python -m benchmarks.clicks {name}",
-        )
-        print(f"written: {written}")
+            pace = told.pace if rows is None else Pace(1, 64)
+            now[model] = row(model, measured(place, split, *there[model], pace))
+        if rows is None:
+            written(name, now, there)
+        else:
+            print(*(json.dumps(line) for line in [COLUMNS, *now.values()]), sep="\n")
+
+
+def written(name: str, now: Mapping[str, list[Any]], order: Iterable[str]) -> None:
+    """The table with what was measured now; rows of models of `order` that were not stay as they are."""
+    earlier = read_earlier(f"clicks_{name}", now)[0] if set(order) - set(now) else {}
+    path = write_result(
+        f"clicks_{name}",
+        f"Click models on {SETS[name].title}, nothing pruned",
+        COLUMNS,
+        [now.get(model) or earlier[model] for model in order if model in now or model in earlier],
+        notes=[*notes(SETS[name]), *of_earlier(earlier)],
+        data=[name],
+        seeds=SEEDS,
+        command=f"python -m benchmarks.clicks {name}",
+    )
+    print(f"written: {path}")
 
 
 def contenders(told: Set, split: Split) -> dict[str, tuple[tuple[Choice, ...], Train]]:
@@ -268,5 +279,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*", help=", ".join(SETS))
     parser.add_argument("--rows", type=int)
+    parser.add_argument("--only", action="append", default=[], metavar="MODEL")
     said = parser.parse_args()
-    main(said.names, said.rows)
+    main(said.names, said.rows, said.only)

@@ -64,8 +64,8 @@ def notes() -> list[str]:
         f"{SEEN} items, for which faiss is asked for as many more",
         f"Ours: product_rows of a centre and m words, 8 bits each, books of int8; faiss PQ: as many groups of 8 bits; "
         f"PQFastScan: twice as many of 4 bits; books learned from {LEARNED:,} rows at most",
-        "In int8: the codes, and a byte an entry beside them to be passed over; decoded: the same rows as float32, and in "
-        "int8 beside them; torch: product and topk of them",
+        "In int8: the codes, and a byte an entry beside them to be passed over; decoded: the same rows as float32, and "
+        "in int8 beside them; torch: product and topk of them",
         "Passed over as: what `Catalogue.of` takes where nothing is said; times faster: of that",
         f"Found: share of the best {K} by the rows as they were, in the mean over the requests; rows are clusters of "
         f"{CLUSTERS:,} and noise of a third of their length",

@@ -6,13 +6,13 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-__all__ = ["write_result"]
+__all__ = ["of_earlier", "read_earlier", "write_result"]
 
 FOLDER = Path(__file__).resolve().parent / "results"
 
@@ -45,6 +45,21 @@ def write_result(
     path = FOLDER / f"{name}.json"
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def read_earlier(file: str, now: Container[object]) -> tuple[dict[str, list[Any]], list[str]]:
+    """Rows of a table as it is by what stands first in them, but those that are measured now, and its notes."""
+    path = FOLDER / f"{file}.json"
+    if not path.exists():
+        return {}, []
+    table = json.loads(path.read_text(encoding="utf-8"))
+    return {row[0]: row for row in table["rows"] if row[0] not in now}, table["notes"]
+
+
+def of_earlier(rows: Mapping[str, object]) -> list[str]:
+    """A word on rows that were not measured now."""
+    labels = [label for label in rows if not label.startswith("published: ")]
+    return [f"Measured in an earlier run: {'; '.join(labels)}"] if labels else []
 
 
 def commit() -> str:

@@ -14,22 +14,20 @@ benchmarks/sequences_peers.py judged them (among --models, as `recbole`).
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from benchmarks.recipes_sequences import SETS, Parts, SequenceData
-from benchmarks.result import write_result
+from benchmarks.result import of_earlier, read_earlier, write_result
 from benchmarks.sequences_kept import SEEDS, Stored, judged, kept, one, packed, parts_of, pruned, scratch, seeds
 from benchmarks.sequences_peers import PEERS, is_noted, noted, peers
 from benchmarks.served import Served, served, told
 
-from benchmarks import result
 from recprune.errors import BudgetError
 from recprune.surgery import renumber
 
@@ -71,7 +69,8 @@ def before(name: str, data: SequenceData, models: Sequence[str] | None = None) -
     }
     beside = peers(name) if not models or "recbole" in models else {}
     now |= {label: row(label, found, data) for label, found in beside.items()}
-    earlier, said = read_earlier(f"sequences_{name}", now)
+    earlier, notes = read_earlier(f"sequences_{name}", now)
+    of_peers = noted(beside) or [note for note in notes if is_noted(note)]
     labels = [label for label in [*data.models, *PEERS] if label in now or label in earlier]
     rows = [now.get(label) or earlier[label] for label in labels]
     written(
@@ -79,24 +78,14 @@ def before(name: str, data: SequenceData, models: Sequence[str] | None = None) -
         f"{data.title}: recommenders of sequences before pruning",
         ["model", "seeds", "bytes", *data.metrics, f"spread of {data.metrics[0]}", "seconds of the processor"],
         [*([f"published: {who}", None, None, *values, None, None] for who, *values in data.published), *rows],
-        [*trained_on([row[-1] is None for row in rows]), *(noted(beside) or said), *of_earlier(earlier), *data.notes],
+        [
+            *trained_on([row[-1] is None for row in rows]),
+            *of_peers,
+            *of_earlier(earlier),
+            *data.notes,
+        ],
         name,
     )
-
-
-def read_earlier(file: str, now: Mapping[str, object]) -> tuple[dict[str, list[object]], list[str]]:
-    """Rows of the table as it is, but those that were measured now, and what it says of RecBole's."""
-    path = result.FOLDER / f"{file}.json"
-    if not path.exists():
-        return {}, []
-    table = json.loads(path.read_text(encoding="utf-8"))
-    return {row[0]: row for row in table["rows"] if row[0] not in now}, [n for n in table["notes"] if is_noted(n)]
-
-
-def of_earlier(rows: Mapping[str, object]) -> list[str]:
-    """A word on rows that were not measured now."""
-    labels = [label for label in rows if not label.startswith("published: ")]
-    return [f"Measured in an earlier run: {', '.join(labels)}"] if labels else []
 
 
 def row(label: str, found: list[dict[str, Any]], data: SequenceData) -> list[object]:

@@ -48,6 +48,16 @@ def test_every_model_is_measured_once_and_stands_in_the_table(tiny, monkeypatch)
     assert json.loads((tiny / "results" / "clicks_tiny.json").read_text())["rows"] == made["rows"]
 
 
+def test_models_that_are_asked_for_stand_beside_those_of_an_earlier_run(tiny):
+    clicks.main(["tiny"], only=["deepfm"])
+    clicks.main(["tiny"], only=["lr"])
+    made = json.loads((tiny / "results" / "clicks_tiny.json").read_text())
+    assert [row[0] for row in made["rows"]] == ["lr", "deepfm"]
+    assert made["notes"][-1] == "Measured in an earlier run: deepfm"
+    with pytest.raises(SystemExit, match="no fm: there are lr, "):
+        clicks.main(["tiny"], only=["fm"])
+
+
 def test_the_choice_is_made_on_validation_and_the_test_part_read_for_it_alone():
     split, asked = tiny_mixed(), []
     labels = split.valid["label"]
