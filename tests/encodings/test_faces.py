@@ -1,12 +1,13 @@
 """What stands in the place of torch's own modules."""
 
+import copy
 import itertools
 
 import pytest
 import torch
 from torch import nn
 
-from recprune.encodings.faces import Packed, scores
+from recprune.encodings.faces import Packed, lengths, scores
 from recprune.encodings.int8_rows import Int8Rows
 from recprune.encodings.placing import face, opened, refusal
 from recprune.errors import SurgeryError
@@ -32,6 +33,25 @@ def test_a_table_answers_for_ids_of_any_shape():
     assert (packed.num_embeddings, packed.embedding_dim, packed.padding_idx) == (9, 4, 2)
     with pytest.raises(IndexError):
         packed(torch.tensor([9]))
+
+
+def test_lengths_of_rows_are_found_once_and_anew_where_a_part_was_written_to():
+    module, packed = decoded(nn.Embedding(9, 4))
+    first = lengths(packed)
+    assert torch.allclose(first, module.weight.norm(dim=1))
+    assert lengths(packed) is first
+    packed.stored.scale *= 2
+    assert torch.allclose(lengths(packed), 2 * first)
+    other = copy.deepcopy(packed)
+    other.stored.scale *= 2
+    assert torch.allclose(lengths(other), 4 * first)
+    assert torch.allclose(lengths(packed), 2 * first)
+
+
+def test_lengths_of_codes_of_inference_mode_are_found_once():
+    with torch.inference_mode():
+        packed = decoded(nn.Embedding(9, 4))[1]
+        assert lengths(packed) is lengths(packed)
 
 
 @pytest.mark.parametrize("bias", [True, False])

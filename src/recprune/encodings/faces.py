@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recprune.encodings.codes import ENTRIES, Codes
-from recprune.encodings.quick import version_of
+from recprune.encodings.quick import Place, placed, same
 from recprune.encodings.watched import is_graph
 from recprune.errors import SurgeryError
 
@@ -29,7 +29,7 @@ class Packed(nn.Module):
     def __init__(self, stored: Codes) -> None:
         super().__init__()
         self.stored = stored
-        self._found: tuple[int, int, Tensor] | None = None
+        self._found: tuple[list[Place], Tensor] | None = None
 
     @property
     def weight(self) -> Tensor:
@@ -51,15 +51,19 @@ class Packed(nn.Module):
 
     def lengths(self) -> Tensor:
         """(rows,) the length of every row, at least 1e-12: found at the first call and kept beside the codes."""
-        codes = self.stored.codes
-        now = id(codes), version_of(codes)
-        if is_graph() or self._found is None or self._found[:2] != now:
-            high, wide = self.stored.shape
-            step = max(1, ENTRIES // wide)
-            blocks = [torch.arange(a, min(a + step, high), device=codes.device) for a in range(0, high, step)]
-            found = torch.cat([_lengths(self.rows(block)) for block in blocks])
-            self._found = (*now, found)
-        return self._found[2]
+        if is_graph():
+            return self._lengths()
+        parts = self.stored._buffers.values()
+        if self._found is None or not same(self._found[0], parts):
+            self._found = placed(parts), self._lengths()
+        return self._found[1]
+
+    def _lengths(self) -> Tensor:
+        high, wide = self.stored.shape
+        step = max(1, ENTRIES // wide)
+        starts = range(0, high, step)
+        blocks = [torch.arange(a, min(a + step, high), device=self.stored.codes.device) for a in starts]
+        return torch.cat([_lengths(self.rows(block)) for block in blocks])
 
 
 class _Table(Packed):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from recprune.dispatch import kernels
 from recprune.encodings.watched import is_watched
 
-__all__ = ["Lent", "Quick", "version_of"]
+__all__ = ["Lent", "Quick", "placed", "same", "version_of"]
 
 
 class Lent(NamedTuple):
@@ -141,13 +141,13 @@ def counted(parts: Collection[Tensor | None]) -> bool:
 
 def placed(parts: Collection[Tensor | None]) -> list[Place]:
     """Where the parts lie now, and how often they were written to."""
-    return [(part, 0, 0) if part is None else (part, part.data_ptr(), part._version) for part in parts]
+    return [(part, 0, 0) if part is None else (part, part.data_ptr(), version_of(part)) for part in parts]
 
 
 def same(places: Collection[Place], parts: Collection[Tensor | None]) -> bool:
     """Whether the parts lie where they did, and hold what they held."""
     for (part, at, version), now in zip(places, parts, strict=True):
-        if part is not now or (now is not None and (now.data_ptr() != at or now._version != version)):
+        if part is not now or (now is not None and (now.data_ptr() != at or version_of(now) != version)):
             return False
     return True
 
