@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.recipes_sequences import SETS, Parts, SequenceData
+from benchmarks.parts_sequences import Parts
+from benchmarks.recipes_sequences import SETS, SequenceData
 from benchmarks.result import of_earlier, read_earlier, write_result
 from benchmarks.sequences_kept import SEEDS, Stored, judged, kept, one, packed, parts_of, pruned, scratch, seeds
 from benchmarks.sequences_peers import PEERS, is_noted, noted, peers

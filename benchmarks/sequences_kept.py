@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.recipes_sequences import SETS, Parts, Recipe, SequenceData
+from benchmarks.parts_sequences import Parts
+from benchmarks.recipes_sequences import SETS, Recipe, SequenceData
 from torch import nn
 
 from recprune.artifact import load, save

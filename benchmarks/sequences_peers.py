@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.recipes_sequences import SETS, Parts
+from benchmarks.parts_sequences import Parts
+from benchmarks.recipes_sequences import SETS
 from benchmarks.sequences_kept import DEVICE, SEEDS, measured, parts_of
 from benchmarks.sequences_recbole import How, Trained, read, trained, write
 from numpy.typing import NDArray
