@@ -14,6 +14,7 @@ from torch import nn
 
 from recprune.dispatch import LEVELS, kernels
 from recprune.encodings.faces import PackedEmbedding, PackedLinear
+from recprune.encodings.int2_rotated_rows import Int2RotatedRows
 from recprune.encodings.int4_rotated_rows import Int4RotatedRows
 from recprune.encodings.int4_rows import Int4Rows
 from recprune.encodings.int8_rows import Int8Rows
@@ -257,7 +258,7 @@ def test_items_that_are_never_listed_are_never_listed(level: str) -> None:
     assert sorted(found) == list(range(1, 99))
 
 
-@pytest.mark.parametrize("encoding", [Int8Rows, Int4Rows, Int4RotatedRows])
+@pytest.mark.parametrize("encoding", [Int8Rows, Int4Rows, Int4RotatedRows, Int2RotatedRows])
 @pytest.mark.parametrize("width", [8, 13, 64])
 def test_packed_rows_are_scored_as_they_are_stored(level: str, encoding: Any, width: int) -> None:
     rng = np.random.default_rng(width)
@@ -267,7 +268,7 @@ def test_packed_rows_are_scored_as_they_are_stored(level: str, encoding: Any, wi
     scale = codes.scale.float().reshape(-1).numpy()
     numbers = codes.numbers(lambda part: part, torch.float32).numpy() - codes.middle
     top = Catalogue.of(PackedEmbedding(codes, None), bias=bias).top(query, 10, [5])
-    if encoding is Int4RotatedRows:
+    if encoding in (Int4RotatedRows, Int2RotatedRows):
         numbers, query = codes.dense().numpy(), query
         assert top.items.tolist() == slow(numbers, query, 10, {5}, None, bias)[0]
     else:
@@ -278,6 +279,16 @@ def test_codes_are_served_in_their_own_bytes() -> None:
     codes = Int4Rows.encode(torch.randn(320, 64, generator=torch.Generator().manual_seed(0)))
     catalogue = Catalogue.of(PackedLinear(codes, None))
     assert catalogue.bytes < 320 * (32 + 4 + 2)
+
+
+def test_codes_of_two_bits_are_served_in_four(level: str) -> None:
+    codes = Int2RotatedRows.encode(torch.randn(320, 63, generator=torch.Generator().manual_seed(0)))
+    catalogue = Catalogue.of(PackedLinear(codes, None))
+    assert catalogue.bytes < 320 * (32 + 4 + 2)
+    numbers = codes.numbers(lambda part: part, torch.float32).numpy() - codes.middle
+    rows = stored(codes, None)
+    assert np.array_equal(rows.numbers(slice(None)) / 2, numbers)
+    assert np.array_equal(rows.scale, codes.scale.float().numpy()[:, 0] / 2)
 
 
 @pytest.mark.parametrize("encoding", [ProductRows, SparseRows])

@@ -73,7 +73,8 @@ class Stored:
 
 
 def stored(items: Tensor | NDArray[np.floating] | nn.Module, scan: str | None) -> Stored:
-    """The rows of a table. Codes of 8 and of 4 bits and product codes stay as they are, others are decoded to float32.
+    """The rows of a table. Codes of 8 and of 4 bits and product codes stay as they are, those of 2 bits take 4, and
+    others are decoded to float32.
 
     Raises DataError for another shape, and for a scan that does not suit it.
     """
@@ -89,14 +90,25 @@ def stored(items: Tensor | NDArray[np.floating] | nn.Module, scan: str | None) -
 def _of_codes(codes: Codes) -> Stored | None:
     if isinstance(codes, Int8Rows):
         return Stored(codes.codes.numpy(), "int8", "int8", codes.shape[1], _scale(codes))
-    if isinstance(codes, LowBits) and codes.bits == 4 and codes.middle == 8:
+    if isinstance(codes, LowBits) and (codes.bits, codes.middle) in ((4, 8), (2, 1.5)):
         turn = None if not codes.rotated else codes.turned(torch.eye(codes.shape[1])).numpy()
-        return Stored(codes.codes.numpy(), "int4", "int4", codes.shape[1], _scale(codes), turn)
+        rows, scale = codes.codes.numpy(), _scale(codes)
+        if codes.bits == 2:
+            rows, scale = _of_half_steps(rows, codes.shape[1]), scale * np.float32(0.5)
+        return Stored(rows, "int4", "int4", codes.shape[1], scale, turn)
     if isinstance(codes, ProductRows):
         rows, books, edges = product_parts(codes)
         if codes.dtype is torch.float32 and len(edges) <= GROUPS + 1:
             return Stored(rows, "product", "product", codes.shape[1], books=(books, edges))
     return None
+
+
+def _of_half_steps(rows: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
+    """Codes of two bits as codes of four, which count steps half as large: 0 to 3 become 5, 7, 9 and 11."""
+    wide = np.concatenate([rows >> shift & 3 for shift in (0, 2, 4, 6)], 1)[:, :columns] * 2 + 5
+    wide = np.pad(wide, ((0, 0), (0, columns % 2)), constant_values=8)
+    found: NDArray[np.uint8] = wide[:, : -(-columns // 2)] | wide[:, -(-columns // 2) :] << 4
+    return found
 
 
 def product_parts(codes: ProductRows) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int64]]:
