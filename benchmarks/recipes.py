@@ -26,7 +26,7 @@ from recprune.models.build import build
 from recprune.training.options import FitOptions
 
 __all__ = [
-    *("Recipe", "adult", "adult_deepfm", "anime", "beauty", "beauty_caser", "frappe", "frappe_dcn"),
+    *("Recipe", "adult", "adult_deepfm", "anime", "anime_deepfm", "beauty", "beauty_caser", "frappe", "frappe_dcn"),
     *("frappe_deepfm", "gowalla", "gowalla_fism", "ml100k", "ml100k_clicks", "ml100k_deepfm", "ml100k_ease"),
     *("movietweetings", "online_retail"),
 ]
@@ -164,6 +164,15 @@ def ml100k_deepfm(seed: int = 0) -> Recipe:
     Validation AUC of one seed, step size / decay: 2e-3 / 1: 0.7717; 2e-3 / 0.1: 0.7737; 1e-2 / 0.1: 0.7753.
     """
     return _deepfm(ml100k_clicks(), seed, epochs=6, batch=512, lr=1e-2, decay=0.1)
+
+
+def anime_deepfm(seed: int = 0) -> Recipe:
+    """DeepFM on Anime as clicks.
+
+    Validation AUC of one seed after 4 and 8 epochs, step size / decay: 2e-3 / 1: 0.8317, 0.8308; 2e-3 / 0.1: 0.8307,
+    0.8313; 1e-2 / 0.1: 0.8303, 0.8302; 1e-2 / 1: 0.8266, 0.8268.
+    """
+    return _deepfm(anime(), seed, epochs=4, batch=2048, lr=2e-3, decay=1.0)
 
 
 def _deepfm(split: Split, seed: int, epochs: int, **how: Any) -> Recipe:

@@ -67,7 +67,9 @@ def test_a_table_of_wrong_parts_is_refused(changed: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"scanned": 2},
+        *({"scanned": kind} for kind in (0, 1, 3)),
+        {"scanned": 2, "books": None},
+        {"scanned": 2, "scale": np.full(6, 3e38, dtype=np.float32), "books": BOOKS * np.float32(2.0**100)},
         {"rows": np.zeros((6, 4), dtype=np.uint8)},
         {"rows": np.zeros((6, 3), dtype=np.int8)},
         {"books": None},

@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from recprune.dispatch import kernels
+from recprune.encodings.int2_rotated_rows import Int2RotatedRows
+from recprune.encodings.int4_rotated_rows import Int4RotatedRows
 from recprune.encodings.int4_rows import Int4Rows
 from recprune.encodings.int8_rows import Int8Rows
 from recprune.encodings.product_rows import ProductRows
@@ -38,6 +40,7 @@ from recprune.kernels.steps import (
 )
 from recprune.kernels.stored import stored
 
+CODED = (Int8Rows, Int4Rows, Int4RotatedRows, Int2RotatedRows)
 ROWS = (1, 2, 7, 48, 49, 131)
 WIDTHS = (1, 3, 8, 15, 16, 17, 33, 70, 129)
 
@@ -50,11 +53,13 @@ def table(rows: int, width: int, kind: str):
     matrix = torch.from_numpy(floats(rows, width, seed=width))
     if kind == "product":
         return stored(ProductRows.encode(matrix, m=max(1, width // 3)), "product")
-    return stored({"float32": lambda m: m, "int8": Int8Rows.encode, "int4": Int4Rows.encode}[kind](matrix), None)
+    encode = {"float32": lambda m: m, **{one.__name__: one.encode for one in CODED}}[kind]
+    return stored(encode(matrix), None)
 
 
 def rows_of(found) -> np.ndarray:
-    return found.numbers(slice(None)) * (1 if found.scale is None else found.scale[:, None])
+    rows = found.numbers(slice(None)) * (1 if found.scale is None else found.scale[:, None])
+    return rows if found.turn is None else rows @ found.turn.T
 
 
 def ids(rows: int, below: int, seed: int = 0) -> np.ndarray:
@@ -66,7 +71,7 @@ def close(found: np.ndarray, wanted: np.ndarray) -> None:
     np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-5 * max(1.0, float(np.abs(wanted).max(initial=0))))
 
 
-@pytest.mark.parametrize("kind", ["float32", "int8", "int4", "product"])
+@pytest.mark.parametrize("kind", ["float32", "product", *(one.__name__ for one in CODED)])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_rows_are_looked_up_as_they_are_stored(level: str, kind: str, width: int):
     found, weight = table(23, width, kind), floats(2 * width)
@@ -84,7 +89,7 @@ def test_a_table_of_width_1_adds_to_the_logit(level: str):
     close(Runnable(Program(("id",), (), (LookUp(0, found, 0, -1),), -1.0))([some]), rows_of(found)[some, 0] - 1)
 
 
-@pytest.mark.parametrize("kind", ["float32", "int8", "product"])
+@pytest.mark.parametrize("kind", ["float32", "Int8Rows", "Int2RotatedRows", "product"])
 def test_the_mean_of_a_bag_leaves_row_0_out(level: str, kind: str):
     found, weight = table(11, 5, kind), floats(5)
     run = Runnable(Program(("ids",), (5,), (Mean(0, found, 0), Dot(0, weight)), 0.0))
@@ -188,7 +193,7 @@ def test_all_pairs_are_multiplied(level: str, width: int):
 
 
 def test_two_slots_are_multiplied(level: str):
-    found, last = table(9, 19, "int8"), floats(19)
+    found, last = table(9, 19, "Int8Rows"), floats(19)
     steps = (LookUp(0, found, 0, 0), LookUp(1, found, 0, 1), Product(0, 1, 2), Dot(2, last))
     one, two = ids(9, 9), ids(9, 9, 1)
     close(
@@ -231,6 +236,7 @@ def test_no_rows_give_no_logits(level: str):
 
 T = table(5, 3, "float32")
 P = table(5, 3, "product")
+R = table(5, 3, "Int4RotatedRows")
 ODD = {
     "a slot that there is not": ((3,), (LookUp(0, T, 0, 1),)),
     "groups that end before the columns": ((3,), (LookUp(0, replace(P, books=(P.books[0], np.array([0, 2]))), 0, 0),)),
@@ -241,6 +247,9 @@ ODD = {
     "product codes that are wider than their slot": ((2,), (LookUp(0, P, 0, 0),)),
     "a row that is wider than its slot": ((3,), (LookUp(0, T, 0, 0, 1),)),
     "a row for the logit": ((3,), (LookUp(0, T, 0, -1),)),
+    "a turned row for the logit": ((1,), (LookUp(0, table(5, 1, "Int4RotatedRows"), 0, -1),)),
+    "a turn of another width": ((3,), (LookUp(0, replace(R, turn=floats(2, 2)), 0, 0),)),
+    "a turn that is no square": ((3,), (LookUp(0, replace(R, turn=floats(2, 3)), 0, 0),)),
     "a column that there is not": ((3,), (LookUp(2, T, 0, 0),)),
     "a bag of a column of ids": ((3,), (Mean(0, T, 0),)),
     "a layer onto itself": ((3,), (Layer(0, 0, floats(3, 3), floats(3)),)),

@@ -14,6 +14,7 @@ from recprune.models.recommender import ranks_items
 from recprune.packing import pack, storing
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
+from recprune.runtimes import writer
 from recprune.runtimes.asking import agree
 from recprune.runtimes.kernels import kernels
 from recprune.runtimes.writing import _WRITERS, program_of
@@ -39,6 +40,19 @@ def test_packed_models_are_answered_for(name, encoding, mixed, trained, asked):
     packed = pack(model, storing(model, encoding))
     columns = asked(packed, mixed)
     agree(packed, kernels(packed, columns), columns)
+
+
+@pytest.mark.parametrize("encoding", ["int4_rotated_rows", "int2_rotated_rows"])
+def test_rotated_tables_are_decoded_only_where_they_are_small(level, encoding, mixed, trained, asked, monkeypatch):
+    model = trained("deepfm", mixed)
+    packed = pack(model, storing(model, encoding))
+    columns = asked(packed, mixed)
+    decoded = kernels(packed, columns)(columns)
+    monkeypatch.setattr(writer, "SMALL", 0)
+    held = [step.table for step in program_of(packed).steps if hasattr(step, "table")]
+    assert {table.kind for table in held if table.columns > 1} == {"int4"}
+    agree(packed, kernels(packed, columns), columns)
+    np.testing.assert_allclose(kernels(packed, columns)(columns), decoded, atol=1e-5)
 
 
 def test_rows_stay_as_they_are_stored(mixed, trained, asked):

@@ -17,6 +17,7 @@ from recprune.models.sasrec import SASRec
 from recprune.packing import pack, storing
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
+from recprune.runtimes import writer
 from recprune.runtimes.reading import reader_of
 from recprune.serving.eager import Eager
 from recprune.serving.fast import ByRows, BySequences, recommender_of
@@ -97,6 +98,13 @@ def test_packed_models_are_read(level, encoding, kind):
     with torch.no_grad():
         assert not packed.item.weight[0].any()
     same(packed, sequences(9, 12, 400))
+
+
+@pytest.mark.parametrize("kind", [SASRec, GRU4Rec])
+def test_rotated_items_are_turned_back_one_by_one(level, kind, monkeypatch):
+    model = model_of(kind=kind, length=12, dim=16, items=400)
+    monkeypatch.setattr(writer, "SMALL", 0)
+    same(pack(model, {"item.weight": "int4_rotated_rows"}), sequences(9, 12, 400))
 
 
 NEXT = (

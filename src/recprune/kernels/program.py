@@ -34,7 +34,7 @@ from recprune.kernels.steps import (
 )
 from recprune.kernels.stored import Stored
 
-__all__ = ["Reader", "Runnable"]
+__all__ = ["KINDS", "Reader", "Runnable"]
 
 Floats: TypeAlias = NDArray[np.float32]
 KINDS = {"float32": 0, "int8": 2, "int4": 3, "product": 4}
@@ -159,7 +159,8 @@ def _told(step: Step) -> tuple[Any, ...]:
 
 
 def _table(table: Stored) -> tuple[Any, ...]:
-    if table.kind not in KINDS or table.turn is not None:
-        raise DataError(f"rows of {table.kind}{', turned' if table.turn is not None else ''} are not looked up in C")
+    if table.kind not in KINDS:
+        raise DataError(f"rows of {table.kind} are not looked up in C")
     beside, edges = table.books or (table.scale, None)
-    return KINDS[table.kind], table.columns, table.rows, beside, edges
+    turn = None if table.turn is None else np.ascontiguousarray(table.turn.T)
+    return KINDS[table.kind], table.columns, table.rows, beside, edges, turn

@@ -80,7 +80,8 @@ def _rows(table: Stored, which: NDArray[np.integer]) -> Floats:
     if which.size and (which.min() < 0 or which.max() >= len(table.rows)):
         raise DataError(f"an id is none of its table, which has {len(table.rows):,} rows")
     found = table.numbers(which)
-    return found if table.scale is None else found * table.scale[which][:, None]
+    found = found if table.scale is None else found * table.scale[which][:, None]
+    return found if table.turn is None else found @ table.turn.T
 
 
 def _look_up(step: Any, columns: Sequence[NDArray[Any]], slots: list[Floats], logits: Floats) -> None:

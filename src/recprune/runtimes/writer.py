@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from recprune.encodings.faces import Packed, PackedEmbedding, PackedEmbeddingBag, PackedLinear
 from recprune.errors import ExtensionError
+from recprune.kernels.program import KINDS
 from recprune.kernels.steps import Dot, Layer, Step
 from recprune.kernels.stored import Stored, stored
 from recprune.rewrites.fold_norm import folded
@@ -19,6 +20,8 @@ __all__ = ["Kind", "Writer", "bag_of", "bias_of", "check_plain", "floats_of", "l
 
 Kind = Literal["id", "ids", "number"]
 Floats = NDArray[np.float32]
+SMALL = 1 << 22
+"""Numbers of a rotated table that is decoded, at most: 16 MB of float32."""
 
 
 class Writer:
@@ -71,11 +74,13 @@ def bag_of(module: Any, width: int) -> Stored:
 
 
 def _rows(module: Any, width: int) -> Stored:
-    """Rows as they are stored, where the kernels look them up so; else decoded."""
+    """Rows as they are stored, where the kernels look them up so; else decoded. Rotated ones are decoded where that
+    takes little memory, for turning a row takes longer than reading it."""
     codes = module.stored if isinstance(module, Packed) else module.weight.detach()
     need(codes.dtype is torch.float32, f"a table of {codes.dtype}")
     found = stored(codes, None)
-    if found.turn is not None or found.kind not in ("float32", "int8", "int4", "product"):
+    small = found.columns == 1 or found.columns * len(found.rows) <= SMALL
+    if (found.turn is not None and small) or found.kind not in KINDS:
         found = stored(codes.dense(), None)
     need(found.columns == width, f"rows of {found.columns} numbers where {width} are needed")
     return found

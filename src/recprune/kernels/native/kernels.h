@@ -15,7 +15,7 @@
 #endif
 
 /* What Python asks for, see recprune/dispatch.py: another number when arguments change. */
-#define KERNELS_VERSION 16
+#define KERNELS_VERSION 17
 
 #define INLINE static inline __attribute__((always_inline))
 

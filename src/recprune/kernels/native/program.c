@@ -43,24 +43,24 @@ static int copy_floats(float **into, size_t *bytes, size_t room, const float *fr
     return 0;
 }
 
-/* (LOOK_UP or MEAN, column, offset, into, at, kind, columns, rows, scale or None, edges or None); of product codes the scale
- * is the books */
+/* (LOOK_UP or MEAN, column, offset, into, at, kind, columns, rows, scale or None, edges or None, turn (columns, columns) or
+ * None); of product codes the scale is the books */
 static int take_table(Program *p, Step *s, size_t number, PyObject *told)
 {
     static const char *types[KINDS] = {"f", "", "b", "B", "B"};
     Py_ssize_t op, column, offset, into, at, kind, wide;
-    PyObject *rows, *scale, *edges;
-    if (!PyArg_ParseTuple(told, "nnnnnnnOOO", &op, &column, &offset, &into, &at, &kind, &wide, &rows, &scale, &edges))
+    PyObject *rows, *scale, *edges, *turn;
+    if (!PyArg_ParseTuple(told, "nnnnnnnOOOO", &op, &column, &offset, &into, &at, &kind, &wide, &rows, &scale, &edges, &turn))
         return -1;
     if (column < 0 || (size_t)column >= p->inputs || p->types[column] != (s->op == MEAN ? 'b' : 'l'))
         return refuse(number, "looks up a column that it does not take");
     if (kind < 0 || kind >= KINDS || kind == HALVES || wide < 1 || wide > LONGEST || offset < 0 || at < 0 || into < -1)
         return refuse(number, "has no possible table");
-    Buffer r = {.held = 0}, c = {.held = 0}, e = {.held = 0};
-    int coded = kind != FLOATS, spelled = kind == CODEBOOK, fits;
+    Buffer r = {.held = 0}, c = {.held = 0}, e = {.held = 0}, t = {.held = 0};
+    int coded = kind != FLOATS, spelled = kind == CODEBOOK, turned = turn != Py_None, fits;
     if (buffer_take(&r, rows, "rows", types[kind], 2, 0) ||
         (coded && buffer_take(&c, scale, "scale", "f", spelled ? 3 : 1, 0)) ||
-        (spelled && buffer_take(&e, edges, "edges", "l", 1, 0)))
+        (spelled && buffer_take(&e, edges, "edges", "l", 1, 0)) || (turned && buffer_take(&t, turn, "turn", "f", 2, 0)))
         goto wrong;
     s->kind = (Kind)kind, s->column = (size_t)column, s->offset = (int64_t)offset, s->at = (size_t)at;
     s->n = (size_t)r.view.shape[0], s->d = (size_t)wide, s->into = into < 0 ? NOWHERE : (size_t)into;
@@ -75,18 +75,22 @@ static int take_table(Program *p, Step *s, size_t number, PyObject *told)
     } else
         fits = fits && (!coded || (size_t)c.view.shape[0] == s->n);
     size_t width = spelled ? s->count + 1 : kind == NIBBLES ? (s->d + 1) / 2 : s->d;
+    if (turned)
+        fits = fits && s->into != NOWHERE && (size_t)t.view.shape[0] == s->d && (size_t)t.view.shape[1] == s->d;
     if (!fits || (size_t)r.view.shape[1] != width) {
         refuse(number, "has a table that does not fit");
         goto wrong;
     }
+    if (turned && copy_floats(&s->numbers, &s->numbers_bytes, s->d * s->d, t.view.buf, s->d * s->d))
+        goto wrong;
     p->room = s->d > p->room ? s->d : p->room;
     s->rows = r.view;
     if (coded)
         s->scale = c.view;
-    buffer_drop(&e);
+    buffer_drop(&e), buffer_drop(&t);
     return 0;
 wrong:
-    buffer_drop(&r), buffer_drop(&c), buffer_drop(&e);
+    buffer_drop(&r), buffer_drop(&c), buffer_drop(&e), buffer_drop(&t);
     return -1;
 }
 

@@ -30,7 +30,8 @@ typedef struct {
     int masked;            /* WINDOW: rows of no item are zeros */
     float least;           /* NORM: is added to the variance */
     Py_buffer rows, scale; /* of the table, borrowed; obj is NULL where there is none; books are in place of a scale */
-    float *numbers;        /* LAYER: panels [out / 16][in][16]; others: weights as they came */
+    float *numbers;        /* LAYER: panels [out / 16][in][16]; LOOK_UP, MEAN: (d, d) what rows are multiplied by, or NULL;
+                            * others: weights as they came */
     float *bias;           /* LAYER: (out rounded up to 16) */
     size_t *columns;       /* STANDARD: (count) inputs; a CODEBOOK: (count + 1) edges of groups */
     size_t numbers_bytes, bias_bytes;

@@ -67,6 +67,31 @@ TARGET INLINE void decode(const Step *s, size_t row, float *out, const size_t d,
         out[width + c] = (float)((codes[c] >> 4) - 8) * scale;
 }
 
+/* out = row times the matrix of the step. */
+TARGET static void turn(const Step *s, const float *row, float *out)
+{
+    const size_t d = s->d;
+    memset(out, 0, d * sizeof *out);
+    for (size_t i = 0; i < d; i++) {
+        const float x = row[i], *by = s->numbers + i * d;
+        for (size_t c = 0; c < d; c++)
+            out[c] += x * by[c];
+    }
+}
+
+TARGET static int look_up_turned(const Step *s, const Block *b)
+{
+    const Column *column = &b->columns[s->column];
+    for (size_t r = 0; r < b->rows; r++) {
+        const uint64_t row = (uint64_t)id_at(column, b->begin + r) + (uint64_t)s->offset;
+        if (row >= s->n)
+            return -1;
+        decode(s, row, b->room, s->d, s->kind);
+        turn(s, b->room, b->slots[s->into] + r * b->strides[s->into] + s->at);
+    }
+    return 0;
+}
+
 TARGET INLINE int look_up_all(const Step *s, const Block *b, const size_t d, const Kind kind)
 {
     const Column *column = &b->columns[s->column];
@@ -97,6 +122,8 @@ TARGET INLINE int look_up_kind(const Step *s, const Block *b, const Kind kind)
 
 TARGET static int look_up(const Step *s, const Block *b)
 {
+    if (s->numbers)
+        return look_up_turned(s, b);
     switch (s->kind) {
     case BYTES: return look_up_kind(s, b, BYTES);
     case NIBBLES: return look_up_kind(s, b, NIBBLES);
@@ -126,6 +153,10 @@ TARGET static int mean(const Step *s, const Block *b)
         }
         for (size_t c = 0; c < s->d && there; c++)
             out[c] /= (float)there;
+        if (s->numbers) {
+            memcpy(b->room, out, s->d * sizeof *out);
+            turn(s, b->room, out);
+        }
         if (s->into == NOWHERE)
             b->logits[r] += one;
     }
