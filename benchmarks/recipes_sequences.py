@@ -208,7 +208,7 @@ SETS: Mapping[str, SequenceData] = {
         (("SR-GNN", 0.507, 0.176), ("GCE-GNN", 0.542, 0.190)),
         (
             *ALL_AGAIN,
-            BEFORE.format("gru4rec, nextitnet and sasrec"),
+            BEFORE.format("nextitnet and sasrec") + CHOSEN,
             "Of gru4rec on validation, by the last click of each session, recall@20 / MRR@20 of one seed: softmax over "
             "all items, dim 64, hidden 128, dropout 0.3: 0.5017 / 0.1997; dim 128, hidden 256, "
             "dropout 0.5: 0.5111 / 0.2021; by 4,096 drawn items: 0.5119 / 0.2028. Of sasrec: 0.4991 / 0.1980",
