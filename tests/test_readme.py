@@ -242,8 +242,7 @@ def test_what_is_said_of_results_in_words_is_so():
     ]
     assert short == ["caser"]
     assert lastfm["item_knn"] == max(lastfm.values())
-    for name, below in (("diginetica", -0.001), ("yoochoose", -0.001)):
+    for name in ("diginetica", "yoochoose"):
         rows = {row[0]: row[3:5] for row in result(f"sequences_{name}")["rows"]}
         published, ours = rows["published: SR-GNN"], rows["gru4rec"]
-        assert ours[0] > published[0]
-        assert abs(1 - ours[1] / published[1] - below) < 0.002
+        assert all(one > other for one, other in zip(ours, published, strict=True))
