@@ -12,7 +12,7 @@ from recprune.errors import DataError
 
 __all__ = ["LEVELS", "kernels", "which"]
 
-VERSION = 17
+VERSION = 18
 """Of the compiled kernels, KERNELS_VERSION in kernels/native/kernels.h: another number when their arguments change."""
 
 LEVELS = ("portable C", "avx2", "avx512")

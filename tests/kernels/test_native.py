@@ -355,6 +355,61 @@ def test_books_that_do_not_fit_are_refused(name: str, wrong: object) -> None:
         native.rows_of_books(1)
 
 
+WORDS: dict[str, Any] = {
+    "rows": np.ones((4, 5), dtype=np.float32),
+    "book": np.arange(15, dtype=np.float32).reshape(3, 5),
+    "edges": np.array([0, 2, 5]),
+    "codes": np.array([[0, 2], [1, 1], [2, 0], [0, 0]], dtype=np.uint8),
+    "weights": np.ones(4, dtype=np.float32),
+    "sums": np.zeros((3, 5), dtype=np.float32),
+    "counts": np.zeros((3, 2), dtype=np.float32),
+}
+NEAREST, MADE = ("rows", "book", "edges", "codes"), ("codes", "book", "edges", "rows")
+SUMMED = ("codes", "rows", "weights", "edges", "sums", "counts")
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "not_by"),
+    [
+        ("rows", np.ones((3, 5), dtype=np.float32), ()),
+        ("rows", np.ones((4, 4), dtype=np.float32), ()),
+        ("rows", np.ones((4, 5)), ()),
+        ("book", np.ones((3, 4), dtype=np.float32), ()),
+        ("book", np.ones((0, 5), dtype=np.float32), ()),
+        ("book", np.ones((257, 5), dtype=np.float32), ()),
+        ("book", np.ones((2, 5), dtype=np.float32), (NEAREST,)),
+        ("edges", np.array([0, 5]), ()),
+        ("edges", np.array([0, 2, 4]), ()),
+        ("edges", np.array([1, 2, 5]), ()),
+        ("edges", np.array([0, 6, 5]), ()),
+        ("edges", np.array([0.0, 2, 5]), ()),
+        ("codes", np.zeros((4, 3), dtype=np.uint8), ()),
+        ("codes", np.zeros((4, 2), dtype=np.int8), ()),
+        ("codes", np.full((4, 2), 3, dtype=np.uint8), (NEAREST,)),
+        ("weights", np.ones(3, dtype=np.float32), ()),
+        ("sums", np.zeros((2, 5), dtype=np.float32), ()),
+        ("sums", np.zeros((3, 6), dtype=np.float32), ()),
+        ("counts", np.zeros((3, 3), dtype=np.float32), ()),
+        ("counts", np.zeros((2, 2), dtype=np.float32), ()),
+    ],
+)
+def test_words_that_do_not_fit_are_refused(name: str, wrong: object, not_by: tuple[tuple[str, ...], ...]) -> None:
+    for call, first, parts in (
+        (native.nearest_words, (0,), NEAREST),
+        (native.rows_of_words, (), MADE),
+        (native.sums_of_words, (), SUMMED),
+    ):
+        given = {part: WORDS[part].copy() for part in parts}
+        call(*first, *given.values())
+        if name in parts and parts not in not_by:
+            with pytest.raises(DataError):
+                call(*first, *{**given, name: wrong}.values())
+        with pytest.raises(TypeError):
+            call(1)
+    with pytest.raises(DataError):
+        native.nearest_words(9, *(WORDS[part] for part in NEAREST))
+
+
 def test_room_for_the_best_of_scores_is_checked() -> None:
     scores = np.zeros((3, 4), dtype=np.float32)
     for items in (np.empty((2, 2), dtype=np.int64), np.empty((3, 0), dtype=np.int64), np.empty((3, 2), dtype=np.int32)):

@@ -19,5 +19,6 @@ BESIDE = (
     "runs",
     "spelled",
     "watched",
+    "words",
 )
 """Files here that are no encodings, but what encodings are made of."""

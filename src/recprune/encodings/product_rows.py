@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recprune.encodings.books import BOOKS, SELDOM, WORDS, coded, decoded, learned, moved, owners, small
+from recprune.encodings.books import BOOKS, SELDOM, WORDS, coded, decoded, learned, moved, small
 from recprune.encodings.codes import Codes, Layout, Pick
 from recprune.encodings.quick import Lent
 from recprune.encodings.watched import is_graph
+from recprune.encodings.words import owners
 from recprune.errors import SurgeryError
 
 __all__ = ["ProductRows"]

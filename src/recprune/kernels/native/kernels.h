@@ -15,7 +15,7 @@
 #endif
 
 /* What Python asks for, see recprune/dispatch.py: another number when arguments change. */
-#define KERNELS_VERSION 17
+#define KERNELS_VERSION 18
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -203,5 +203,8 @@ PyObject *gram_largest(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *gram_at(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *largest_of_rows(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *softmax_rows(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *nearest_words(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *rows_of_words(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *sums_of_words(PyObject *, PyObject *const *, Py_ssize_t);
 
 #endif

@@ -32,6 +32,9 @@ static PyMethodDef methods[] = {
     {"gram_largest", (PyCFunction)(void (*)(void))gram_largest, METH_FASTCALL, "The k largest of rows of M'M."},
     {"gram_at", (PyCFunction)(void (*)(void))gram_at, METH_FASTCALL, "Some entries of M'M."},
     {"largest_of_rows", (PyCFunction)(void (*)(void))largest_of_rows, METH_FASTCALL, "The k largest of sparse rows."},
+    {"nearest_words", (PyCFunction)(void (*)(void))nearest_words, METH_FASTCALL, "Codes of rows by a book."},
+    {"rows_of_words", (PyCFunction)(void (*)(void))rows_of_words, METH_FASTCALL, "Rows that codes stand for by a book."},
+    {"sums_of_words", (PyCFunction)(void (*)(void))sums_of_words, METH_FASTCALL, "Sums of the rows of each code."},
     {"softmax_rows", (PyCFunction)(void (*)(void))softmax_rows, METH_FASTCALL, "Rows of scores made into shares."},
     {NULL, NULL, 0, NULL},
 };
