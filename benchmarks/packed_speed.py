@@ -78,6 +78,7 @@ def main() -> None:
     """Measure everything and write the result."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    here = which()  # before models are called in other ways
     rows: list[list[object]] = []
     for kind, size, high in ((Tower, 10, 5000), (Attention, LENGTH, ITEMS), (Recurrent, LENGTH, ITEMS)):
         models = packed(kind().eval())
@@ -93,7 +94,7 @@ def main() -> None:
         columns,
         rows,
         notes=[
-            f"Medians, all in turn, one thread, kernels: {which()}; torch alone: in another turn, without kernels",
+            f"Medians, all in turn, one thread, kernels: {here}; torch alone: in another turn, without kernels",
             "Tower: ten tables of 5,000 x 16 and layers of 128 and 64; attention: 12,000 items x 64, a layer of two "
             "heads and 128 units over 20 places, and a layer to the scores of all items; recurrent: a GRU of 128 units "
             f"in its place. All matrices are packed, layers beside product_rows in {LAYERS}; of the scores of items "
