@@ -196,6 +196,7 @@ def test_the_numbers_on_top_are_those_of_the_results():
         ("sequences_small_yoochoose", "recall@20", "gru4rec", "1/10"),
         ("few_bytes_deepfm", "auc", "dense", "10%, pruned"),
         ("few_bytes_adult", "auc", "dense", "5%, pruned"),
+        ("few_bytes_anime", "auc", "dense", "5%, pruned"),
     ):
         found = result(name)
         rows = {row[0]: dict(zip(found["columns"], row, strict=True)) for row in found["rows"]}
