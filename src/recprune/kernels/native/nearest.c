@@ -4,7 +4,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* The book column by column, and half the squared lengths of its entries in each group. */
 static void lay_out(const float *book, size_t entries, const Nearest *n, float *columns, float *half)
@@ -70,6 +69,9 @@ done:
     return answer;
 }
 
+/* A code that was checked, and that may have been written over since: never beyond the book. */
+static size_t within(uint8_t code, size_t entries) { return code < entries ? code : 0; }
+
 /* Checks that codes (n, groups), a book (entries, columns) and edges go together, and that no code is beyond the book. */
 static size_t groups_fit(const Buffer *codes, const Buffer *book, const Buffer *edges, size_t *found)
 {
@@ -106,15 +108,16 @@ PyObject *rows_of_words(PyObject *module, PyObject *const *args, Py_ssize_t coun
         buffer_take(&edges, args[2], "edges", "l", 1, 0) || buffer_take(&out, args[3], "out", "f", 2, 1) ||
         !(groups = groups_fit(&codes, &book, &edges, found)))
         goto done;
-    const size_t n = (size_t)codes.view.shape[0], d = (size_t)book.view.shape[1];
+    const size_t n = (size_t)codes.view.shape[0], d = (size_t)book.view.shape[1], entries = (size_t)book.view.shape[0];
+    const uint8_t *code = codes.view.buf;
     if ((size_t)out.view.shape[0] != n || (size_t)out.view.shape[1] != d) {
         PyErr_Format(DataError, "rows are (%zd, %zd), not (%zu, %zu)", out.view.shape[0], out.view.shape[1], n, d);
         goto done;
     }
     Py_BEGIN_ALLOW_THREADS
-    for (size_t r = 0; r < n; r++)
+    for (size_t r = 0; r < n; r++, code += groups)
         for (size_t g = 0; g < groups; g++) {
-            const float *word = (const float *)book.view.buf + ((const uint8_t *)codes.view.buf)[r * groups + g] * d;
+            const float *word = (const float *)book.view.buf + within(code[g], entries) * d;
             float *row = (float *)out.view.buf + r * d;
             for (size_t i = found[g]; i < found[g + 1]; i++)
                 row[i] = word[i];
@@ -143,7 +146,7 @@ PyObject *sums_of_words(PyObject *module, PyObject *const *args, Py_ssize_t coun
         buffer_take(&sums, args[4], "sums", "f", 2, 1) || buffer_take(&counts, args[5], "counts", "f", 2, 1) ||
         !(groups = groups_fit(&codes, &sums, &edges, found)))
         goto done;
-    const size_t n = (size_t)codes.view.shape[0], d = (size_t)sums.view.shape[1];
+    const size_t n = (size_t)codes.view.shape[0], d = (size_t)sums.view.shape[1], entries = (size_t)sums.view.shape[0];
     if ((size_t)rows.view.shape[0] != n || (size_t)rows.view.shape[1] != d || (size_t)weights.view.shape[0] != n ||
         counts.view.shape[0] != sums.view.shape[0] || (size_t)counts.view.shape[1] != groups) {
         PyErr_Format(DataError, "rows (%zd, %zd), %zd weights and counts (%zd, %zd) do not go with codes (%zu, %zu) and sums "
@@ -157,10 +160,11 @@ PyObject *sums_of_words(PyObject *module, PyObject *const *args, Py_ssize_t coun
         const float *row = (const float *)rows.view.buf + r * d, much = ((const float *)weights.view.buf)[r];
         const uint8_t *code = (const uint8_t *)codes.view.buf + r * groups;
         for (size_t g = 0; g < groups; g++) {
-            float *sum = (float *)sums.view.buf + code[g] * d;
+            const size_t w = within(code[g], entries);
+            float *sum = (float *)sums.view.buf + w * d;
             for (size_t i = found[g]; i < found[g + 1]; i++)
                 sum[i] += row[i] * much;
-            ((float *)counts.view.buf)[code[g] * groups + g] += much;
+            ((float *)counts.view.buf)[w * groups + g] += much;
         }
     }
     Py_END_ALLOW_THREADS
