@@ -280,3 +280,21 @@ def test_a_matrix_of_entries_says_what_stands_in_the_way():
     assert caught.value.reachable == choose(found, worth, Budget(bytes=caught.value.reachable)).file_bytes()
     with pytest.raises(BudgetError, match="finite"):
         choose(found, {"items.entry": torch.full((81,), torch.nan)}, Budget(0.5))
+
+
+def test_what_is_worth_less_than_nothing_leaves_beyond_the_budget_where_it_is_spare():
+    split = tiny_clicks()
+    model = build("deepfm", split, dim=4, hidden=(8,))
+    found = survey(model, example(model, split))
+    ids = {s.name: torch.linspace(-1, 2, s.size) for s in found.sites if s.kind is Kind.ID}
+    roomy, tight = Budget(bytes=10**6), Budget(bytes=2_000)
+    assert not choose(found, ids, roomy).kept
+    kept = choose(found, ids, roomy, spare={Kind.ID}).kept
+    assert {name: set(units) for name, units in kept.items()} == {
+        name: set(np.flatnonzero(worth.numpy() >= 0)) for name, worth in ids.items()
+    }
+    assert not choose(found, ids, roomy, spare={Kind.DIM}).kept
+    left = choose(found, ids, tight).kept
+    assert {name: units.tolist() for name, units in left.items()} == {
+        name: units.tolist() for name, units in choose(found, ids, tight, spare={Kind.ID}).kept.items()
+    }

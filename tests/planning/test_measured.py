@@ -16,8 +16,9 @@ from recprune.planning.choose import choose
 from recprune.planning.measured import measured, rise_without
 from recprune.surgery import masked
 from recprune.testing import tiny_clicks
-from recprune.tracing.site import Kind
+from recprune.tracing.site import Kind, Survey
 from recprune.tracing.trace import survey
+from recprune.training import losses
 
 
 def probed(model: nn.Module, rows: int = 64):
@@ -81,3 +82,39 @@ def test_a_site_of_one_unit_is_measured_once():
     site = next(s for s in found.sites if s.kind is Kind.FIELD)
     told = measured(model, found, {site.name: torch.ones(1)}, probe)[site.name]
     assert float(told) == pytest.approx(probe.loss_without(site, 0) - probe.loss)
+
+
+COUNTS = {"item": np.array([0, 1, 1, 2, 1, 2, 30, 31, 32, 33])}
+
+
+def by_heart() -> tuple[nn.Module, Survey, Probe]:
+    """A model that is right on its last four items, which occur often, and learned two of the five others by heart."""
+    split = tiny_clicks()
+    model = build("lr", split).eval()
+    with torch.no_grad():
+        model.linear.weight.zero_()
+        model.linear.weight[8:17, 0] = torch.tensor([0.0, 4.0, 0.0, 4.0, 0.0, 2.0, -2.0, 2.0, -2.0])
+    items = torch.arange(1, 10).repeat(8)
+    ones = torch.ones_like(items)
+    inputs = tuple(items if name == "item" else ones for name in model.columns)
+    there = torch.tensor([0.0, 0, 0, 0, 0, 1, 0, 1, 0]).repeat(8)
+    learned = torch.tensor([0.0, 1, 0, 1, 0, 1, 0, 1, 0]).repeat(8)
+    found = survey(model, example(model, split))
+    return model, found, Probe(model, found, [(inputs, there)], losses.bce, COUNTS, id_batches=[(inputs, learned)])
+
+
+def test_of_ids_what_was_learned_by_heart_leaves_first_and_is_worth_less_than_nothing():
+    model, found, probe = by_heart()
+    worth = probe.rise_without_ids(found.site("item.id"))
+    assert min(worth[1], worth[3]) > max(worth[0], worth[2], worth[4])  # the rows they were learned from speak for them
+    told = measured(model, found, {"item.id": worth}, probe, counts=COUNTS)["item.id"]
+    assert float(told[[1, 3]].max()) < 0
+    assert {1, 3} < set(torch.argsort(told)[:4].tolist())
+
+
+def test_of_ids_that_are_rated_on_the_rows_of_all_else_the_order_stays_as_the_rule_has_it():
+    model, found, probe = by_heart()
+    worth = probe.rise_without_ids(found.site("item.id"))
+    same = Probe(model, found, probe.batches, losses.bce, COUNTS)
+    told = measured(model, found, {"item.id": worth}, same, counts=COUNTS)["item.id"]
+    assert bool((told[torch.argsort(worth)].diff() >= -1e-12).all())

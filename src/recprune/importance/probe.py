@@ -74,6 +74,11 @@ class Probe:
         made: Made = self._made[key]
         return made
 
+    @property
+    def ids_apart(self) -> bool:
+        """Whether ids are rated on other rows than all else."""
+        return self._id_batches is not self.batches
+
     def rows_for(self, kind: Kind) -> tuple[Batch, ...]:
         """The batches that units of a kind are rated on. Raises SurveyError where there are none."""
         return (self._batches() and self._id_batches) if kind is Kind.ID else self._batches()

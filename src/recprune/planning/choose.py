@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,6 +34,7 @@ def choose(
     rule: str = "",
     encodings: Mapping[str, str] | None = None,
     work: float | None = None,
+    spare: Collection[Kind] = (),
 ) -> Plan:
     """Take the cheapest units until the budget is met.
 
@@ -43,20 +44,22 @@ def choose(
     one that no longer makes its tensor smaller after the cut is left out.
     work: for a budget in milliseconds, which the caller measures: at least that share of the multiply-adds of one row
     leaves (`Left.work_at`), and units compete per multiply-add.
-    Returns a plan that meets the budget and takes less than one unit (one bundle of `budget.multiple` units) more than
-    it must. A smaller budget removes what a larger one removed, and more; a whole field, which may be much more than is
-    asked, leaves last only where nothing else does it at a lower sum.
+    spare: kinds of which every unit with a score below 0 leaves, met or not: for scores that say what the loss rises by
+    (`measured`), it falls without them.
+    Returns a plan that meets the budget and, but for those, takes less than one unit (one bundle of `budget.multiple`
+    units) more than it must. A smaller budget removes what a larger one removed, and more; a whole field, which may be
+    much more than is asked, leaves last only where nothing else does it at a lower sum.
     Raises BudgetError where floors and whole axes leave too little to take, and for a budget that has to be measured.
     """
     if budget.factor is None and budget.bytes is None and work is None:
         raise BudgetError(f"{budget.amount} has to be measured: recprune.prune does, with a model and its data")
     sites = [s for s in survey.sites if _open(s, budget) and s.name in scores]
     encodings = sized(survey, encodings or {}, {})
-    best = found = _taken(survey, sites, scores, budget, encodings, work)
+    best = found = _taken(survey, sites, scores, budget, encodings, work, spare)
     while found.last is not None and found.last.kind is Kind.FIELD:
         sites = [s for s in sites if s is not found.last]
         try:
-            found = _taken(survey, sites, scores, budget, encodings, work)
+            found = _taken(survey, sites, scores, budget, encodings, work, spare)
         except BudgetError:
             break
         best = min(best, found, key=lambda one: one.cost)
@@ -101,8 +104,9 @@ def _taken(
     budget: Budget,
     encodings: Mapping[str, str],
     work: float | None,
+    spare: Collection[Kind],
 ) -> _Taken:
-    """The cheapest bundles, in the order of their prices, until the budget is met."""
+    """The cheapest bundles, in the order of their prices, until the budget is met and none below 0 is spare."""
     stored = _stored(sites, encodings)
     if len(sites) == 1 and sites[0].kind is Kind.ENTRY and not standing(survey, stored):
         return _of_entries(survey, sites[0], scores[sites[0].name], budget, encodings, stored, work)
@@ -117,6 +121,9 @@ def _taken(
     count = _first(len(order), _met(left, budget, survey, encodings, work))
     if count is None:
         raise _unreachable(survey, sites, budget, left, len(order))
+    of_spare = np.array([site.kind in spare for site in sites], dtype=bool)
+    idle = np.flatnonzero(of_spare[bundles.site[order]] & (bundles.price[order] < 0)) if len(order) else order
+    count = max(count, int(idle[-1]) + 1 if len(idle) else 0)
     kept = {s.name: np.flatnonzero(r >= count) for s, r in zip(sites, ranks, strict=True) if bool((r < count).any())}
     cost = sum(float(scores[s.name][r < count].sum()) for s, r in zip(sites, ranks, strict=True) if s.name in kept)
     return _Taken(kept, cost, sites[bundles.site[order[count - 1]]] if count else None)

@@ -26,7 +26,7 @@ from recprune.planning.plan import Plan
 from recprune.planning.sized import sized
 from recprune.planning.step import Step
 from recprune.tracing.build import named_tensors
-from recprune.tracing.site import Survey
+from recprune.tracing.site import Kind, Survey
 
 __all__ = ["ENCODINGS", "Step", "by_estimate", "encoding_steps", "joint"]
 
@@ -103,7 +103,7 @@ def by_estimate(
     for taken in range(len(steps) + 1):
         encodings = {step.tensor: step.encoding for step in steps[:taken]}
         try:
-            plan = choose(survey, scores, budget, rule=rule, encodings=encodings)
+            plan = choose(survey, scores, budget, rule=rule, encodings=encodings, spare={Kind.ID})
         except BudgetError as error:
             refused = error
             continue

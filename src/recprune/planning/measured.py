@@ -16,7 +16,7 @@ from recprune.encodings.spelled import spelled
 from recprune.importance.probe import Probe
 from recprune.tracing.build import named_tensors
 from recprune.tracing.cutting import fallback_rows, masked_copy
-from recprune.tracing.site import Survey
+from recprune.tracing.site import Kind, Survey
 
 __all__ = ["SHARES", "measured", "rise_without"]
 
@@ -53,9 +53,37 @@ def measured(
         order = np.lexsort((np.arange(site.size), worth.double().numpy()))
         most = max(site.size - 1, 1)
         ends = sorted({min(max(1, round(share * site.size)), most) for share in shares})
-        rises = [rise_without(model, survey, {name: np.sort(order[:end])}, probe, base, counts) for end in ends]
+
+        def rise(units: NDArray[np.int64], name: str = name) -> float:
+            return rise_without(model, survey, {name: np.sort(units)}, probe, base, counts)
+
+        rises = [rise(order[:end]) for end in ends]
+        seen = probe.counts(site) if site.kind is Kind.ID and probe.ids_apart else None
+        if seen is not None:
+            order, rises = _rarest_first(order, seen.numpy(), ends, rises, rise)
         out[name] = torch.from_numpy(_spread(order, ends, rises))
     return out
+
+
+def _rarest_first(
+    order: NDArray[np.int64],
+    seen: NDArray[Any],
+    ends: Sequence[int],
+    rises: Sequence[float],
+    rise: Callable[[NDArray[np.int64]], float],
+) -> tuple[NDArray[np.int64], list[float]]:
+    """The order, and the rise at each of the ends, or those where the rarest ids come first, if that costs less.
+
+    rises: of the order as it is. As many of the rarest come first as part the two furthest.
+    """
+    rarest = order[np.argsort(seen[order], kind="stable")]
+    rare = [rise(rarest[:end]) for end in ends]
+    best = int(np.argmin(np.subtract(rare, rises)))
+    if rare[best] >= rises[best]:
+        return order, list(rises)
+    first = rarest[: ends[best]]
+    joined = np.concatenate([first, order[~np.isin(order, first)]])
+    return joined, [*rare[: best + 1], *(rise(joined[:end]) for end in ends[best + 1 :])]
 
 
 def rise_without(
