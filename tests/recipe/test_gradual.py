@@ -290,7 +290,7 @@ def test_units_that_are_rated_once_leave_in_that_order():
     made = list(shrinking(model, split, budgets, rule=rule, options=TUNING, anew=False))
     assert all(one is model for one in asked)
     for one in made:
-        for site in (site for site in one.plan.survey.sites if site.kind is not Kind.ID):  # of ids the rare may come first
+        for site in (site for site in one.plan.survey.sites if site.kind is not Kind.ID):  # rare ids may leave first
             stays, leaves = one.plan.units(site), one.plan.leaving(site)
             if site.name in rated and len(leaves) and len(stays):
                 gone = np.isin(rated[site.name].argsort().numpy(), leaves)
