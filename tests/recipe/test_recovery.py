@@ -15,9 +15,9 @@ from recprune.models.build import build
 from recprune.planning.budget import Budget
 from recprune.planning.measured import rise_without
 from recprune.planning.plan import Plan
-from recprune.recipe.probing import probe
+from recprune.recipe.probing import code_counts, probe
 from recprune.recipe.pruned import carry_out, followed
-from recprune.recipe.recovery import LEAST, recovered, recovery, recovery_of_bits
+from recprune.recipe.recovery import LEAST, SHARES, between, recovered, recovery, recovery_of_bits
 from recprune.testing.data import tiny_clicks, tiny_split
 from recprune.tracing.site import Kind
 from recprune.tracing.trace import survey
@@ -41,18 +41,27 @@ def test_every_kind_has_a_share_and_fields_count_in_full(scored):
     before = {key: value.clone() for key, value in model.state_dict().items()}
     shares = recovery(model, split, found, scores, asked)
     assert set(shares) == {found.site(name).kind for name in scores}
-    assert all(LEAST <= share <= 1 for share in shares.values())
-    assert shares[Kind.FIELD] == 1.0
+    for parts in shares.values():
+        assert len(parts) == len(SHARES)
+        assert list(parts) == sorted(parts)
+        assert parts[0] >= LEAST
+    assert shares[Kind.FIELD] == (1.0, 1.0, 1.0)
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
     assert shares == recovery(model, split, found, scores, asked)
 
 
-def test_a_rise_that_stays_counts_in_full(scored):
-    model, split, found, scores, asked = scored
-    still = recovery(model, split, found, scores, asked, options=FitOptions(lr=1e-12, decay=0.0))
-    rising = [k for k, share in still.items() if share > LEAST]
+def test_a_rise_that_stays_counts_in_full():
+    split = tiny_clicks()
+    model = build("deepfm", split, dim=8, hidden=[32])
+    fit(model, split, FitOptions(epochs=20, patience=20, lr=0.03, batch=16))
+    found = survey(model, example(model, split))
+    asked = probe(model, found, split)
+    scores = score(followed(found, split), Taylor(), asked)
+    counts, still = code_counts(split), FitOptions(lr=1e-12, decay=0.0)
+    told = recovery(model, split, found, scores, asked, options=still, counts=counts)
+    rising = [parts for parts in told.values() if parts[0] > LEAST]
     assert rising
-    assert all(still[k] == pytest.approx(1.0, abs=1e-3) for k in rising)
+    assert all(parts == pytest.approx((1.0, 1.0, 1.0), abs=0.1) for parts in rising)
 
 
 def test_one_kind_alone_is_not_tried(scored):
@@ -64,16 +73,53 @@ def test_one_kind_alone_is_not_tried(scored):
         said.append(name)
         raise AssertionError
 
-    assert recovery(model, split, found, alone, asked, stage=stage) == {Kind.NEURON: 1.0}
+    assert recovery(model, split, found, alone, asked, stage=stage) == {Kind.NEURON: (1.0, 1.0, 1.0)}
     assert not said
 
 
-def test_scores_are_weighed_by_the_share_of_their_kind(scored):
+def test_scores_are_weighed_by_what_is_left_of_their_share_of_their_kind(scored):
     _, _, found, scores, _ = scored
-    told = recovered(found, scores, {Kind.NEURON: 0.25})
+    told = recovered(found, scores, {Kind.NEURON: (0.25, 0.5, 2.0)})
     for name, worth in scores.items():
-        share = 0.25 if found.site(name).kind is Kind.NEURON else 1.0
-        assert torch.equal(told[name], worth * share)
+        by = torch.ones(len(worth), dtype=worth.dtype)
+        if found.site(name).kind is Kind.NEURON:
+            order = torch.argsort(worth, stable=True)
+            by[order] = torch.tensor([0.25] * 16 + [0.5] * 8 + [2.0] * 8, dtype=worth.dtype)
+        assert torch.equal(told[name], worth * by)
+
+
+def test_the_order_of_the_units_of_a_site_stays_though_the_loss_falls_without_some(scored):
+    found = scored[2]
+    worth = torch.linspace(-1, 1, found.site("tower.0.neuron").size)
+    told = recovered(found, {"tower.0.neuron": worth}, {Kind.NEURON: (0.1, 0.5, 3.0)})["tower.0.neuron"]
+    assert bool((told.diff() > 0).all())
+    assert torch.allclose(told[:16], worth[:16] * 0.1)
+
+
+def test_of_units_of_which_the_cheapest_have_left_the_others_count_as_the_dearest_that_they_were(scored):
+    _, split, found, _, _ = scored
+    model = build("deepfm", split, dim=8, hidden=[20])
+    smaller = survey(model, example(model, split))
+    worth = torch.arange(20.0)
+    told = recovered(smaller, {"tower.0.neuron": worth}, {Kind.NEURON: (0.25, 0.5, 2.0)}, found)["tower.0.neuron"]
+    by = torch.tensor([0.25] * 4 + [0.5] * 8 + [2.0] * 8)
+    assert torch.equal(told, worth * by)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "left"),
+    [
+        ((0.1, 0.2, 0.3), (0.01, 0.02, 0.03), (0.1, 0.1, 0.1)),
+        ((0.2, 0.4, 0.6), (0.02, 0.12, 0.32), (0.1, 0.5, 1.0)),
+        ((0.2, 0.4, 0.6), (0.1, 0.12, 0.14), (7 / 30, 7 / 30, 7 / 30)),  # what falls off again is spread
+        ((0.2, 0.4, 0.6), (-0.1, -0.1, -0.1), (LEAST, LEAST, LEAST)),
+        ((-0.1, 0.1, 0.3), (0.0, 0.1, 0.3), (1.0, 1.0, 1.0)),
+        ((-0.1, -0.2, -0.3), (0.0, 0.1, 0.3), (1.0, 1.0, 1.0)),  # nothing rises
+        ((0.01, 0.02, 0.03), (0.1, 0.4, 0.9), (4.0, 4.0, 4.0)),
+    ],
+)
+def test_what_is_left_of_a_share_is_no_less_than_of_the_shares_before_it(before, after, left):
+    assert between(before, after) == pytest.approx(left)
 
 
 def test_what_bits_cost_is_tried_with_weights_that_are_trained_as_they_are_stored(scored):
@@ -105,8 +151,8 @@ def test_a_trial_is_made_on_sixteen_times_as_many_rows_as_the_loss_is_measured_o
     monkeypatch.setattr("recprune.recipe.recovery.carry_out", carried)
     recovery(model, split, found, scores, asked, most=2)
     recovery(model, split, found, scores, asked)
-    tried = 1 + len({found.site(name).kind for name in scores} - {Kind.FIELD})
-    assert seen == [32] * tried + [len(split.train)] * (tried - 1)
+    tried = len(SHARES) * len({found.site(name).kind for name in scores} - {Kind.FIELD})
+    assert seen == [32] * (1 + tried) + [len(split.train)] * tried
 
 
 def test_items_that_left_are_asked_for_after_fine_tuning_too(monkeypatch):
@@ -119,7 +165,7 @@ def test_items_that_left_are_asked_for_after_fine_tuning_too(monkeypatch):
     before = rise_without(model, found, {"sequence.id": np.arange(20)}, asked)
     assert before > 0
     shares = recovery(model, split, found, scores, asked, options=FitOptions(lr=1e-12, decay=0.0))
-    assert shares[Kind.ID] == pytest.approx(1.0, abs=1e-3)
+    assert shares[Kind.ID] == pytest.approx((1.0, 1.0, 1.0), abs=1e-3)
 
 
 def test_what_an_epoch_does_for_any_model_is_no_merit_of_a_cut(scored):

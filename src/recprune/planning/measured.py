@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from recprune.encodings.item_item import by_entries
 from recprune.encodings.spelled import spelled
 from recprune.importance.probe import Probe
+from recprune.planning.hull import lower_hull
 from recprune.tracing.build import named_tensors
 from recprune.tracing.cutting import fallback_rows, masked_copy
 from recprune.tracing.site import Kind, Survey
@@ -117,7 +118,7 @@ def _spread(order: NDArray[np.int64], ends: Sequence[int], rises: Sequence[float
     The sum over the units of a segment is its rise, and scores of one segment lie between those of its neighbours. What
     was never taken counts as much as the dearest that was.
     """
-    corners = _hull([0, *ends], [0.0, *rises])
+    corners = [(int(place), rise) for place, rise in lower_hull([0, *ends], [0.0, *rises])]
     slopes = [(high - low) / (right - left) for (left, low), (right, high) in pairwise(corners)]
     out = np.empty(len(order))
     for number, ((left, _), (right, _)) in enumerate(pairwise(corners)):
@@ -131,18 +132,3 @@ def _spread(order: NDArray[np.int64], ends: Sequence[int], rises: Sequence[float
 def _ramp(length: int) -> NDArray[np.float64]:
     """Evenly from -1/2 to 1/2; 0 where there is one."""
     return np.linspace(-0.5, 0.5, length) if length > 1 else np.zeros(length)
-
-
-def _hull(places: Sequence[int], heights: Sequence[float]) -> list[tuple[int, float]]:
-    """Corners of the lower convex hull of points whose places ascend."""
-    corners: list[tuple[int, float]] = []
-    for place, height in zip(places, heights, strict=True):
-        while len(corners) > 1 and _above(corners[-2], corners[-1], (place, height)):
-            corners.pop()
-        corners.append((place, height))
-    return corners
-
-
-def _above(first: tuple[int, float], middle: tuple[int, float], last: tuple[int, float]) -> bool:
-    across = (last[1] - first[1]) * (middle[0] - first[0])
-    return (middle[1] - first[1]) * (last[0] - first[0]) >= across

@@ -83,7 +83,7 @@ def rate(
         )
         scores = {name: workers.same(worth) for name, worth in scores.items()}
         say(spelled(rule).rpartition(":")[2])
-    counts, left = code_counts(split), 1.0
+    counts, of_bits = code_counts(split), 1.0
     if len(scores) > 1:
         with stage("measure") as say:
             scores = measured(
@@ -91,14 +91,16 @@ def rate(
             )
         if tuning is not None:
             shares = recovery(there, split, found, scores, asked, options=tuning, counts=counts, seed=seed, stage=stage)
-            shares = {kind: workers.told(partial(float, share)) for kind, share in sorted(shares.items())}
-            scores = recovered(found, scores, shares)
+            told = {
+                kind: tuple(workers.told(partial(float, p)) for p in parts) for kind, parts in sorted(shares.items())
+            }
+            scores = recovered(found, scores, told)
     bits = budget.bytes is not None and (encodings is None or bool(encodings))
     if bits and tuning is not None and not entries_alone(found, encodings):
         ways = BITS if encodings is None else encodings
-        left = recovery_of_bits(there, split, found, asked, ways, options=tuning, seed=seed, stage=stage)
-        left = workers.told(partial(float, left))
-    return Ratings(found, scores, asked, counts, left, tuning is not None, spelled(rule))
+        of_bits = recovery_of_bits(there, split, found, asked, ways, options=tuning, seed=seed, stage=stage)
+        of_bits = workers.told(partial(float, of_bits))
+    return Ratings(found, scores, asked, counts, of_bits, tuning is not None, spelled(rule))
 
 
 def choose_by(

@@ -1,11 +1,13 @@
-"""recovery(): how much of what the loss rises by is still there after fine-tuning, kind by kind."""
+"""recovery(): how much of what the loss rises by is still there after fine-tuning, kind by kind, share by share."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -15,6 +17,7 @@ from recprune.evaluation.inputs import ranks
 from recprune.importance.probe import Probe
 from recprune.packing import storing
 from recprune.planning.budget import Budget
+from recprune.planning.hull import lower_hull
 from recprune.planning.measured import Counts, rise_without
 from recprune.planning.plan import Plan
 from recprune.recipe.probing import MOST, PER_ID, probe
@@ -26,13 +29,21 @@ from recprune.surgery import masked
 from recprune.tracing.site import Kind, Survey
 from recprune.training.options import FitOptions
 
-__all__ = ["LEAST", "recovered", "recovery", "recovery_of_bits"]
+__all__ = ["LEAST", "SHARES", "Left", "between", "recovered", "recovery", "recovery_of_bits"]
 
 LEAST = 0.02
 """No kind is taken to recover more than all but this share."""
 
-SHARE = 0.5
-"""Of the units of every site of a kind, what leaves when it is tried."""
+MOST_LEFT = 4.0
+"""No more of a rise is left than this many times as much as was measured."""
+
+SHARES = (0.5, 0.75, 0.9)
+"""Of the cheapest units of every site of a kind, what leaves when it is tried."""
+
+Left = tuple[float, ...]
+"""What is left of the rise by the units up to each of the SHARES, from the one before on."""
+
+ALL = (1.0,) * len(SHARES)
 
 
 def recovery(
@@ -47,27 +58,47 @@ def recovery(
     most: int = MOST,
     seed: int = 0,
     stage: Stage = silent,
-) -> dict[Kind, float]:
-    """Kind -> the rise of the loss after fine-tuning over the rise before it, `LEAST` to 1.
+) -> dict[Kind, Left]:
+    """Kind -> the rise of the loss after fine-tuning over the rise before it, `LEAST` to `MOST_LEFT`, share by share.
 
     Neurons that leave are made good by those that stay, rows of ids are not: a rise that is measured before any
-    fine-tuning compares units of one kind, not kinds. So, where several kinds compete, the cheapest half of each kind
-    leaves in a copy of its own, which is fine-tuned for one epoch and measured on the same rows. Fields count in full:
-    what the cheap ones show says nothing of the dear ones. Both rises are over the model of which nothing left, after
-    fine-tuning over that model after as much of it.
+    fine-tuning compares units of one kind, not kinds. And the cheap ones say nothing of the dear ones: half of the
+    neurons are made good, nine in ten are not. So, where several kinds compete, the cheapest SHARES of each kind leave
+    in copies of their own, each of which is fine-tuned for one epoch and measured on the same rows. Fields count in
+    full. Rises are over the model of which nothing left, after fine-tuning over that model after as much of it.
     options: of the fine-tuning, whatever its epochs. most: rows that the loss is measured on, as `asked` has
-    them; a model of rows is fine-tuned on 16 times as many, at most. Costs an epoch a kind, and one more.
+    them; a model of rows is fine-tuned on 16 times as many, at most. Costs three epochs a kind, and one more.
     """
     there = {found.site(name).kind for name in scores}
-    out = dict.fromkeys(there, 1.0)
+    out = dict.fromkeys(there, ALL)
     if len(there) < 2:
         return out
     part = _some_rows(model, split, PER_ID * most, seed)
     for kind in sorted(there - {Kind.FIELD}):
-        with stage(f"try {kind}") as say:
-            plan = Plan(found, _kept(found, scores, kind), Budget(0.0), f"half of every {kind} site")
-            out[kind] = _share_left(model, part, plan, asked, options, counts, most, seed, say)
+        before, after = [], []
+        for share in SHARES:
+            with stage(f"try {share:.0%} of {kind}s") as say:
+                plan = Plan(found, _kept(found, scores, kind, share), Budget(0.0), f"{share:.0%} of every {kind} site")
+                rises = _rises(model, part, plan, asked, options, counts, most, seed, say)
+            before.append(rises[0])
+            after.append(rises[1])
+        out[kind] = between(before, after)
     return out
+
+
+def between(before: Sequence[float], after: Sequence[float]) -> Left:
+    """Slopes of what is left over what was there, which do not fall from one share to the next. Where a rise flattens
+    the slope is that of all of it, as `measured` spreads it; where it falls, that of the next share."""
+    places, rises, left = [0.0, *SHARES], [0.0, *before], [0.0, *after]
+    corners = [places.index(place) for place, _ in lower_hull(places, rises)]
+    rising = [n for n in corners if n == 0 or rises[n] > max(rises[one] for one in corners if one < n)]
+    steps = lower_hull([rises[n] for n in rising], [left[n] for n in rising])
+    slopes = [(high - low) / (later - sooner) for (sooner, low), (later, high) in pairwise(steps)]
+    if not slopes:
+        return ALL
+    ends = [rises.index(later) for later, _ in steps[1:]]
+    which = np.searchsorted(ends, range(1, len(places))).clip(max=len(slopes) - 1)
+    return tuple(float(np.clip(slopes[n], LEAST, MOST_LEFT)) for n in which)
 
 
 def recovery_of_bits(
@@ -93,10 +124,11 @@ def recovery_of_bits(
     stored = {tensor: min(there, key=lambda name: there[name]) for tensor, there in sizes.items()}
     plan = Plan(found, {}, Budget(0.0), "all in the fewest bits", stored)
     with stage("try bits") as say:
-        return _share_left(model, split, plan, asked, options, None, MOST, seed, say)
+        before, after = _rises(model, split, plan, asked, options, None, MOST, seed, say)
+    return float(np.clip(after / before, LEAST, 1.0)) if before > 0 else 1.0
 
 
-def _share_left(
+def _rises(
     model: nn.Module,
     split: Split,
     plan: Plan,
@@ -106,9 +138,9 @@ def _share_left(
     most: int,
     seed: int,
     say: Say,
-) -> float:
-    """The rise of the loss by a plan after one epoch of fine-tuning, over the rise before it. What the epoch makes of
-    the model as it is, of which nothing leaves, is no merit of the cut: the rise is over that."""
+) -> tuple[float, float]:
+    """The rise of the loss by a plan before and after one epoch of fine-tuning. What the epoch makes of the model as it
+    is, of which nothing leaves, is no merit of the cut: the rise is over that."""
     tuning = replace(options or TUNING, epochs=1, patience=1, checkpoint=None)
     leaving = {site.name: plan.leaving(site) for site in plan.survey.sites if site.name in plan.kept}
     before = rise_without(model, plan.survey, leaving, asked, counts=counts, encodings=plan.encodings)
@@ -117,7 +149,7 @@ def _share_left(
         model, split, plan.survey, asked, tuning, most, seed
     )
     say(f"the loss rises by {before:.4g}, after an epoch by {after:.4g}")
-    return float(np.clip(after / before, LEAST, 1.0)) if before > 0 else 1.0
+    return before, after
 
 
 def _whole(
@@ -154,16 +186,30 @@ def _some_rows(model: nn.Module, split: Split, most: int, seed: int) -> Split:
     return replace(split, train=split.train.take(np.sort(rows)))
 
 
-def recovered(found: Survey, scores: Mapping[str, Tensor], shares: Mapping[Kind, float]) -> dict[str, Tensor]:
-    """Scores in units of the loss after fine-tuning."""
-    return {name: worth * shares.get(found.site(name).kind, 1.0) for name, worth in scores.items()}
-
-
-def _kept(found: Survey, scores: Mapping[str, Tensor], kind: Kind) -> dict[str, NDArray[np.int64]]:
-    """The dearer half of every site of a kind."""
-    kept = {}
+def recovered(
+    found: Survey, scores: Mapping[str, Tensor], left: Mapping[Kind, Left], whole: Survey | None = None
+) -> dict[str, Tensor]:
+    """Scores in units of the loss after fine-tuning; in each site their order stays. whole: the survey of the model
+    that was tried, where some of its units have left since: those that are there are its dearest."""
+    out = {}
     for name, worth in scores.items():
-        if found.site(name).kind is kind:
-            ranks = np.lexsort((np.arange(len(worth)), worth.double().numpy()))
-            kept[name] = np.sort(ranks[int(SHARE * len(worth)) :])
-    return kept
+        size = len(worth) if whole is None else max(whole.site(name).size, len(worth))
+        ranks = np.empty(len(worth), dtype=np.int64)
+        ranks[_cheapest_first(worth)] = np.arange(size - len(worth), size)
+        ends = [int(share * size) for share in SHARES[:-1]]
+        parts = torch.tensor(left.get(found.site(name).kind, ALL))[np.searchsorted(ends, ranks, side="right")].to(worth)
+        out[name] = worth * torch.where(worth < 0, parts.min(), parts)
+    return out
+
+
+def _kept(found: Survey, scores: Mapping[str, Tensor], kind: Kind, share: float) -> dict[str, NDArray[np.int64]]:
+    """All of every site of a kind but that share, the cheapest."""
+    return {
+        name: np.sort(_cheapest_first(worth)[int(share * len(worth)) :])
+        for name, worth in scores.items()
+        if found.site(name).kind is kind
+    }
+
+
+def _cheapest_first(worth: Tensor) -> NDArray[np.int64]:
+    return np.lexsort((np.arange(len(worth)), worth.double().numpy()))

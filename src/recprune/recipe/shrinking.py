@@ -24,7 +24,7 @@ from recprune.planning.origins import Origins
 from recprune.planning.plan import Plan
 from recprune.recipe.probing import MOST, as_asked, code_counts, probe, rated
 from recprune.recipe.pruned import Pruned, as_rule, followed, smaller, usual_rule
-from recprune.recipe.recovery import recovered, recovery
+from recprune.recipe.recovery import Left, recovered, recovery
 from recprune.recipe.restrict import restrict
 from recprune.recipe.rounding import ROUNDING, rounding_in
 from recprune.recipe.stages import Stage, epochs, silent
@@ -121,7 +121,7 @@ class _Way:
         made: dict[str, Tensor] = self._made["scores", kinds]
         return made
 
-    def shares(self, kinds: frozenset[Kind]) -> dict[Kind, float]:
+    def shares(self, kinds: frozenset[Kind]) -> dict[Kind, Left]:
         """What fine-tuning leaves of a rise, by kind: tried once, on the model that was given, whichever step asks."""
         if ("shares", kinds) not in self._made:
             found, asked = self._asked()
@@ -137,7 +137,7 @@ class _Way:
                 seed=self.seed,
                 stage=self.stage,
             )
-        made: dict[Kind, float] = self._made["shares", kinds]
+        made: dict[Kind, Left] = self._made["shares", kinds]
         return made
 
     def _asked(self) -> tuple[Survey, Probe]:
@@ -163,7 +163,7 @@ def _further(way: _Way, here: Pruned, budget: Budget, tuning: FitOptions) -> Pru
             scores = {**known, **more}
         if len(scores) > 1:
             scores = measured(asked.model, found, scores, asked, counts=code_counts(own))
-            scores = recovered(found, scores, way.shares(budget.kinds))
+            scores = recovered(found, scores, way.shares(budget.kinds), here.plan.survey)
         say(f"{sum(len(worth) for worth in scores.values()):,} units")
     with way.stage("choose and apply") as say:
         if here.plan.meets(budget):
