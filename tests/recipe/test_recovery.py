@@ -115,6 +115,7 @@ def test_of_units_of_which_the_cheapest_have_left_the_others_count_as_the_deares
         ((0.2, 0.4, 0.6), (-0.1, -0.1, -0.1), (LEAST, LEAST, LEAST)),
         ((-0.1, 0.1, 0.3), (0.0, 0.1, 0.3), (1.0, 1.0, 1.0)),
         ((-0.1, -0.2, -0.3), (0.0, 0.1, 0.3), (1.0, 1.0, 1.0)),  # nothing rises
+        ((0.1, 0.05, 0.1), (0.1, 0.05, 0.2), (1.0, 1.0, 3.0)),
         ((0.01, 0.02, 0.03), (0.1, 0.4, 0.9), (4.0, 4.0, 4.0)),
     ],
 )
@@ -191,3 +192,21 @@ def test_what_an_epoch_does_for_any_model_is_no_merit_of_a_cut(scored):
 
 def nothing(found):
     return Plan(found, {}, Budget(0.0))
+
+
+def test_shares_at_which_the_same_units_leave_are_tried_once():
+    split = tiny_split()
+    model = build("sasrec", split, length=5, dim=8, heads=2)
+    found = survey(model, example(model, split))
+    scores = {site.name: torch.arange(float(site.size)) for site in found.sites if site.kind in (Kind.HEAD, Kind.DIM)}
+    assert {found.site(name).size for name in scores if found.site(name).kind is Kind.HEAD} == {2}
+    said: list[str] = []
+
+    @contextlib.contextmanager
+    def stage(name):
+        said.append(name)
+        yield lambda words: None
+
+    recovery(model, split, found, scores, probe(model, found, split), options=ONE, stage=stage)
+    assert [name for name in said if "head" in name] == ["try 50% of heads"]
+    assert [name for name in said if "dim" in name] == [f"try {share:.0%} of dims" for share in SHARES]

@@ -67,7 +67,7 @@ def recovery(
     in copies of their own, each of which is fine-tuned for one epoch and measured on the same rows. Fields count in
     full. Rises are over the model of which nothing left, after fine-tuning over that model after as much of it.
     options: of the fine-tuning, whatever its epochs. most: rows that the loss is measured on, as `asked` has
-    them; a model of rows is fine-tuned on 16 times as many, at most. Costs three epochs a kind, and one more.
+    them; a model of rows is fine-tuned on 16 times as many, at most. Costs up to three epochs a kind, and one more.
     """
     there = {found.site(name).kind for name in scores}
     out = dict.fromkeys(there, ALL)
@@ -75,14 +75,15 @@ def recovery(
         return out
     part = _some_rows(model, split, PER_ID * most, seed)
     for kind in sorted(there - {Kind.FIELD}):
-        before, after = [], []
-        for share in SHARES:
-            with stage(f"try {share:.0%} of {kind}s") as say:
-                plan = Plan(found, _kept(found, scores, kind, share), Budget(0.0), f"{share:.0%} of every {kind} site")
-                rises = _rises(model, part, plan, asked, options, counts, most, seed, say)
-            before.append(rises[0])
-            after.append(rises[1])
-        out[kind] = between(before, after)
+        rises: dict[tuple[int, ...], tuple[float, float]] = {}
+        tried = [_kept(found, scores, kind, share) for share in SHARES]
+        sizes = [tuple(len(units) for units in kept.values()) for kept in tried]
+        for share, kept, size in zip(SHARES, tried, sizes, strict=True):
+            if size not in rises:
+                with stage(f"try {share:.0%} of {kind}s") as say:
+                    plan = Plan(found, kept, Budget(0.0), f"{share:.0%} of every {kind} site")
+                    rises[size] = _rises(model, part, plan, asked, options, counts, most, seed, say)
+        out[kind] = between(*zip(*(rises[size] for size in sizes), strict=True))
     return out
 
 
@@ -96,7 +97,8 @@ def between(before: Sequence[float], after: Sequence[float]) -> Left:
     slopes = [(high - low) / (later - sooner) for (sooner, low), (later, high) in pairwise(steps)]
     if not slopes:
         return ALL
-    ends = [rises.index(later) for later, _ in steps[1:]]
+    number = {rises[n]: n for n in rising}
+    ends = [number[later] for later, _ in steps[1:]]
     which = np.searchsorted(ends, range(1, len(places))).clip(max=len(slopes) - 1)
     return tuple(float(np.clip(slopes[n], LEAST, MOST_LEFT)) for n in which)
 
