@@ -151,9 +151,12 @@ def test_a_trial_is_made_on_sixteen_times_as_many_rows_as_the_loss_is_measured_o
 
     monkeypatch.setattr("recprune.recipe.recovery.carry_out", carried)
     recovery(model, split, found, scores, asked, most=2)
+    few = len(seen)
     recovery(model, split, found, scores, asked)
-    tried = len(SHARES) * len({found.site(name).kind for name in scores} - {Kind.FIELD})
-    assert seen == [32] * (1 + tried) + [len(split.train)] * tried
+    kinds = len({found.site(name).kind for name in scores} - {Kind.FIELD})
+    assert 1 + kinds <= few <= 1 + len(SHARES) * kinds
+    assert seen == [32] * few + [len(split.train)] * (len(seen) - few)
+    assert len(seen) - few >= kinds
 
 
 def test_items_that_left_are_asked_for_after_fine_tuning_too(monkeypatch):
@@ -210,3 +213,25 @@ def test_shares_at_which_the_same_units_leave_are_tried_once():
     recovery(model, split, found, scores, probe(model, found, split), options=ONE, stage=stage)
     assert [name for name in said if "head" in name] == ["try 50% of heads"]
     assert [name for name in said if "dim" in name] == [f"try {share:.0%} of dims" for share in SHARES]
+
+
+def test_where_nothing_is_made_good_of_half_a_kind_no_larger_share_is_tried(scored):
+    model, split, found, _, asked = scored
+    dims = {site.name: torch.arange(float(site.size)) for site in found.sites if site.kind in (Kind.DIM, Kind.NEURON)}
+    said: list[str] = []
+
+    @contextlib.contextmanager
+    def stage(name):
+        said.append(name)
+        yield lambda words: None
+
+    told = recovery(model, split, found, dims, asked, options=FitOptions(lr=1e-12, decay=0.0), stage=stage)
+    for kind in (Kind.DIM, Kind.NEURON):
+        plan = Plan(
+            found,
+            {n: np.arange(len(w) // 2, len(w)) for n, w in dims.items() if found.site(n).kind is kind},
+            Budget(0.0),
+        )
+        rises = rise_without(model, found, {n: plan.leaving(found.site(n)) for n in plan.kept}, asked) > 0
+        assert (len([name for name in said if str(kind) in name]) == 1) == rises
+        assert not rises or told[kind] == pytest.approx((1.0,) * len(SHARES), abs=0.1)

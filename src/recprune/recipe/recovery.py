@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -40,6 +40,9 @@ MOST_LEFT = 4.0
 SHARES = (0.5, 0.75, 0.9)
 """Of the cheapest units of every site of a kind, what leaves when it is tried."""
 
+STAYS = 0.8
+"""Where so much of a rise is left no larger share of the kind is tried."""
+
 Left = tuple[float, ...]
 """What is left of the rise by the units up to each of the SHARES, from the one before on."""
 
@@ -67,7 +70,8 @@ def recovery(
     in copies of their own, each of which is fine-tuned for one epoch and measured on the same rows. Fields count in
     full. Rises are over the model of which nothing left, after fine-tuning over that model after as much of it.
     options: of the fine-tuning, whatever its epochs. most: rows that the loss is measured on, as `asked` has
-    them; a model of rows is fine-tuned on 16 times as many, at most. Costs up to three epochs a kind, and one more.
+    them; a model of rows is fine-tuned on 16 times as many, at most. Costs up to three epochs a kind, and one more; one
+    a kind where fine-tuning makes next to nothing good (`STAYS`), as then it does nothing for the dearer units.
     """
     there = {found.site(name).kind for name in scores}
     out = dict.fromkeys(there, ALL)
@@ -79,12 +83,18 @@ def recovery(
         tried = [_kept(found, scores, kind, share) for share in SHARES]
         sizes = [tuple(len(units) for units in kept.values()) for kept in tried]
         for share, kept, size in zip(SHARES, tried, sizes, strict=True):
-            if size not in rises:
+            if size not in rises and not _stays(rises.values()):
                 with stage(f"try {share:.0%} of {kind}s") as say:
                     plan = Plan(found, kept, Budget(0.0), f"{share:.0%} of every {kind} site")
                     rises[size] = _rises(model, part, plan, asked, options, counts, most, seed, say)
-        out[kind] = between(*zip(*(rises[size] for size in sizes), strict=True))
+        last = next(reversed(rises.values()))
+        out[kind] = between(*zip(*(rises.get(size, last) for size in sizes), strict=True))
     return out
+
+
+def _stays(rises: Collection[tuple[float, float]]) -> bool:
+    """Whether next to nothing of a rise is made good, so that nothing will be of the dearer units either."""
+    return any(0 < before * STAYS <= after for before, after in rises)
 
 
 def between(before: Sequence[float], after: Sequence[float]) -> Left:
