@@ -128,3 +128,26 @@ def test_a_folder_that_was_prepared_is_prepared_again(tmp_path):
     first = prepared(tmp_path, rows(*LINES))
     assert (tmp_path / "out" / "rejected.tsv").is_file()
     assert prepared(tmp_path, rows(*LINES)) == first
+
+
+def test_ids_that_train_hardly_knows_become_unknown_by_a_flag_and_are_counted(tmp_path):
+    lines = [f"u{i % 2},p{min(i % 7, 4)},{i}.5,{100 + i},{i % 3 and 1}" for i in range(42)]
+    flags = ("--user", "customer_id", "--item", "product", "--label", "bought", "--split", "random")
+    whole = prepared(tmp_path, rows(*lines), *flags)
+    said = prepared(tmp_path, rows(*lines), *flags, "--min-count", "8")
+    assert said["rare ids"] == {"item": 4}
+    assert said["ids"] == {**whole["ids"], "item": 1}
+    assert said["rows"] == whole["rows"]
+    assert "rare ids" not in whole
+    assert load_split(tmp_path / "out").vocabularies["item"].ids == ("p4",)
+
+
+def test_rare_ids_of_lists_are_left_to_cleaning_and_large_logs_keep_theirs(tmp_path):
+    (tmp_path / "log.csv").write_text(rows(*LINES))
+    command = ["prepare", str(tmp_path / "log.csv"), "-o", str(tmp_path / "out"), "--min-count", "2"]
+    done = RUNNER.invoke(APP, command)
+    assert done.exit_code == 2
+    assert "--min-item" in done.stderr
+    done = RUNNER.invoke(APP, [*command, "--engine", "local"])
+    assert done.exit_code == 2
+    assert "leave out --engine, or --min-count" in " ".join(done.stderr.split())

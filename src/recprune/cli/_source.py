@@ -156,6 +156,7 @@ class Scaling:
             "--bins": columns.bins,
             "--impute": columns.impute,
             "--pasts": columns.pasts,
+            "--min-count": columns.min_count,
         }
         for option, value in asked.items():
             if value:
@@ -184,6 +185,12 @@ class Making:
     pasts: Annotated[
         int, typer.Option("--pasts", min=0, help="Keep the items that a user had before each row, so many (for din).")
     ] = 0
+    min_count: Annotated[
+        int,
+        typer.Option(
+            "--min-count", min=0, help="Ids that train has fewer times count as unknown (of rows with a label)."
+        ),
+    ] = 0
 
     def columns(self, source: Source, path: Path | str) -> Columns:
         """What is said here, and what a log.toml (`source.log`, or the log itself) says of bins where it is not."""
@@ -193,7 +200,7 @@ class Making:
         log = path if isinstance(path, Path) and path.suffix == ".toml" else source.log
         there = read_log_toml(log).bins if log is not None else {}
         said = settings([pair for part in self.bins or () for pair in part.split(",")], "--bins")
-        return Columns({**there, **said}, self.impute, self.pasts)
+        return Columns({**there, **said}, self.impute, self.pasts, self.min_count)
 
 
 @dataclass(frozen=True, slots=True)

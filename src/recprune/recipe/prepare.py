@@ -14,6 +14,7 @@ from recprune.data.intern import columns_with_a_role
 from recprune.data.log import Log, Rejected, clean
 from recprune.data.negatives import with_negatives
 from recprune.data.pasts import with_pasts
+from recprune.data.rare import without_rare
 from recprune.data.split import (
     only_outside_train,
     split_by_time,
@@ -52,6 +53,7 @@ class SplitBy:
 class Columns:
     """What columns become once the rows are parted.
 
+    min_count: ids that train has fewer times count as unknown (`recprune.data.rare.without_rare`); 0 keeps all.
     bins: numeric field -> most bins, "squared_log" or "distinct" (`recprune.data.bins.binned`). impute: whether missing
     numbers become the mean over train; otherwise they stay missing. pasts: items that each user had before each row
     (`recprune.data.pasts.with_pasts`), so many, or 0 for none.
@@ -60,9 +62,11 @@ class Columns:
     bins: Mapping[str, int | str] = field(default_factory=dict)
     impute: bool = False
     pasts: int = 0
+    min_count: int = 0
 
     def made(self, split: Split) -> Split:
         """The split with such columns. Raises DataError where one cannot be made."""
+        split = without_rare(split, self.min_count) if self.min_count else split
         split = binned(split, self.bins)
         split = with_means(split) if self.impute else split
         return with_pasts(split, self.pasts) if self.pasts else split
@@ -71,18 +75,22 @@ class Columns:
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
     """split: what models learn from. way: how it was parted. rejected: what was left out, and why. missing: fields that
-    lack values in the log -> in how many rows. sources: what it was made of, where that is no file of this machine."""
+    lack values in the log -> in how many rows. rare: column -> how many of its ids became unknown. sources: what it was
+    made of, where that is no file of this machine."""
 
     split: Split
     way: str
     rejected: Rejected
     missing: Mapping[str, int] = field(default_factory=dict)
+    rare: Mapping[str, int] = field(default_factory=dict)
     sources: tuple[Mapping[str, Any], ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """Counts, as plain data."""
         left_out, sources = dict(self.rejected.counts), {"sources": list(self.sources)} if self.sources else {}
-        return {"split": self.way, **counts(self.split), "missing": dict(self.missing), "left out": left_out, **sources}
+        rare = {"rare ids": dict(self.rare)} if self.rare else {}
+        told = {"missing": dict(self.missing), **rare, "left out": left_out, **sources}
+        return {"split": self.way, **counts(self.split), **told}
 
 
 WAYS: Mapping[str, Callable[[Dataset, SplitBy, bool], Split]] = {
@@ -145,11 +153,13 @@ def prepare(
             split = WAYS[way](dataset, by, repeats)
             del dataset
         lacking = _lacking(split)
+        ids = {name: len(vocabulary) for name, vocabulary in split.vocabularies.items()}
         split = (columns or Columns()).made(split)
+        rare = {name: n - len(split.vocabularies[name]) for name, n in ids.items() if n > len(split.vocabularies[name])}
         if negatives:
             split = with_negatives(split, negatives, by.seed)
         say(f"{way}: {len(split.train):,} train, {len(split.valid):,} validation, {len(split.test):,} test")
-    return Prepared(split, way, rejected, lacking, sources)
+    return Prepared(split, way, rejected, lacking, rare, sources)
 
 
 def _lacking(split: Split) -> dict[str, int]:
