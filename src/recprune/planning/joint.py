@@ -21,6 +21,7 @@ from recprune.planning.corrected import corrected
 from recprune.planning.file_size import file_size, planned_facts
 from recprune.planning.filled import filled
 from recprune.planning.held import sparse_matrices
+from recprune.planning.hull import lower_hull
 from recprune.planning.measured import Counts, rise_without
 from recprune.planning.plan import Plan
 from recprune.planning.sized import sized
@@ -164,20 +165,12 @@ def _of_entries(model: nn.Module, survey: Survey) -> Iterator[Step]:
 
 
 def _hull(points: list[tuple[int, float, str]]) -> list[tuple[int, float, str]]:
-    """Corners of the lower convex hull; of points that save as much the one with the lowest rise."""
-    corners: list[tuple[int, float, str]] = []
-    for point in points:
-        if corners and point[0] == corners[-1][0]:
-            continue
-        while len(corners) > 1 and _above(corners[-2], corners[-1], point):
-            corners.pop()
-        corners.append(point)
-    return corners
-
-
-def _above(first: tuple[int, float, str], middle: tuple[int, float, str], last: tuple[int, float, str]) -> bool:
-    across = (last[1] - first[1]) * (middle[0] - first[0])
-    return (middle[1] - first[1]) * (last[0] - first[0]) >= across
+    """Corners of the lower convex hull; of points that save as much the first."""
+    lowest: dict[int, tuple[float, str]] = {}
+    for saved, rise, name in points:
+        lowest.setdefault(saved, (rise, name))
+    corners = lower_hull(list(lowest), [rise for rise, _ in lowest.values()])
+    return [(int(saved), rise, lowest[int(saved)][1]) for saved, rise in corners]
 
 
 def _packable(model: nn.Module, survey: Survey) -> Iterator[str]:
