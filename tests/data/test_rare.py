@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from recprune.data.bins import binned
+from recprune.data.pasts import with_pasts
 from recprune.data.rare import without_rare
 from recprune.data.store import load_split, save_split
 from recprune.errors import DataError
@@ -82,3 +83,11 @@ def test_a_column_of_which_train_knows_nothing_stays_as_it_is():
     made = without_rare(replace(split, train=empty), 15)
     assert made.vocabularies["noise"] == split.vocabularies["noise"]
     assert np.array_equal(made.test["noise"], split.test["noise"])
+
+
+def test_items_of_the_past_follow_the_items():
+    split = with_pasts(tiny_clicks(), 4)
+    made = without_rare(split, 15, columns=["item"])
+    old, new = split.vocabularies["item"].decode(split.test["sequence"].ravel()), made.vocabularies["item"]
+    assert new.decode(made.test["sequence"].ravel()) == [key if key in new.ids else None for key in old]
+    assert None in new.decode(new.encode(old))

@@ -4,12 +4,12 @@ import torch
 
 import recprune
 from recprune.data.pasts import with_pasts
+from recprune.data.renumbered import renumbered
 from recprune.errors import DataError
 from recprune.evaluation.inputs import row_inputs
 from recprune.models.din import DIN
 from recprune.testing import tiny_clicks
 from recprune.training.fit import FitOptions, fit
-from recprune.training.renumbered import renumbered
 
 
 def made():

@@ -5,13 +5,13 @@ from torch.nn import functional as F
 
 import recprune
 from recprune.data.dataset import Histories, Split
+from recprune.data.renumbered import renumbered
 from recprune.testing import tiny_split
 from recprune.training import all_positions, losses
 from recprune.training.all_positions import position_samples, windows
 from recprune.training.fit import fit
 from recprune.training.make_samples import make_samples, usual_loss
 from recprune.training.options import FitOptions
-from recprune.training.renumbered import renumbered
 from recprune.training.teacher import Teacher
 
 NAMES = ("sasrec", "gru4rec", "nextitnet")

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from recprune.data.dataset import Split
+from recprune.data.renumbered import renumbered
 from recprune.errors import ArtifactError, TrainingError
 from recprune.evaluation.evaluate import row_scores
 from recprune.evaluation.inputs import user_inputs
@@ -16,7 +17,6 @@ from recprune.models.build import build
 from recprune.testing.data import tiny_clicks, tiny_split
 from recprune.training.fit import FitOptions, fit
 from recprune.training.positives import positive_samples
-from recprune.training.renumbered import renumbered
 from recprune.training.teacher import Teacher
 from recprune.training.whole_histories import history_samples
 

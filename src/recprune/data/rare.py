@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recprune.data.bins import Bins
 from recprune.data.dataset import Dataset, Split
+from recprune.data.renumbered import renumbered
 from recprune.errors import DataError
 
 __all__ = ["without_rare"]
@@ -59,11 +60,8 @@ def _codes(split: Split, name: str, min_count: int) -> NDArray[np.int32]:
 
 
 def _recoded(part: Dataset, codes: Mapping[str, NDArray[np.int32]]) -> Dataset:
-    columns: dict[str, NDArray[Any]] = dict(part.columns)
-    for name, new in codes.items():
-        found = new[part[name]]
-        if found.ndim > 1:
-            found = np.take_along_axis(found, np.argsort(found == 0, axis=1, kind="stable"), axis=1)
-        columns[name] = found
-    smaller = {name: part.vocabularies[name].restrict(np.flatnonzero(new).tolist()) for name, new in codes.items()}
-    return Dataset(columns, {**part.vocabularies, **smaller}, part.roles)
+    """In the new codes; of many in a row the zeros stand at the end."""
+    made = renumbered(part, codes)
+    many = {name: made[name] for name in codes if made[name].ndim > 1}
+    ends = {name: np.argsort(found == 0, axis=1, kind="stable") for name, found in many.items()}
+    return replace(made, columns={**made.columns, **{n: np.take_along_axis(many[n], ends[n], axis=1) for n in many}})

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recprune.data.dataset import Split
+from recprune.data.renumbered import renumbered
 from recprune.data.vocabulary import Vocabulary
 from recprune.errors import DataError
-from recprune.training.renumbered import renumbered
 
 __all__ = ["renumbering", "restrict", "smaller_vocabularies"]
 

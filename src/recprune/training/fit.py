@@ -15,6 +15,7 @@ from torch import nn
 from torch.autograd.graph import increment_version
 
 from recprune.data.dataset import Dataset, Split
+from recprune.data.renumbered import renumbered
 from recprune.errors import TrainingError
 from recprune.evaluation.inputs import Renumber
 from recprune.models._start import Start
@@ -23,7 +24,6 @@ from recprune.training.make_samples import make_samples, usual_loss
 from recprune.training.options import FitOptions
 from recprune.training.pace import batches, rate
 from recprune.training.propagated import propagated
-from recprune.training.renumbered import renumbered
 from recprune.training.samples import Samples
 from recprune.training.smoothed import smoothed
 from recprune.training.state import BeforeEpoch, Epoch, Fit, Progress, State

@@ -1,4 +1,4 @@
-"""Training data for a model that some ids have left."""
+"""Data for a model that some ids have left."""
 
 from __future__ import annotations
 
