@@ -149,7 +149,7 @@ def test_a_trial_is_made_on_sixteen_times_as_many_rows_as_the_loss_is_measured_o
         seen.append(len(part.train))
         return carry_out(model, part, *given, **named)
 
-    monkeypatch.setattr("recprune.recipe.recovery.carry_out", carried)
+    monkeypatch.setattr("recprune.recipe.an_epoch.carry_out", carried)
     recovery(model, split, found, scores, asked, most=2)
     few = len(seen)
     recovery(model, split, found, scores, asked)

@@ -69,7 +69,7 @@ def joint(
     if budget.bytes is None:
         raise BudgetError(f"bits count for a budget in bytes, not for {budget.amount}", budget=budget.amount)
     tell = say or _silent
-    steps = encoding_steps(model, survey, probe, names, tell)
+    steps = probe.once(("steps", *names), lambda: encoding_steps(model, survey, probe, names, tell))
     found = by_estimate(survey, scores, budget, steps, rule=rule, left=left)
     tries = MEASURED if rounds > 1 else 1
     measured = [(_rise(survey, plan, probe, counts), n, plan) for n, (_, plan) in enumerate(found[:tries])]

@@ -113,7 +113,7 @@ def plan(
     """Survey, score and choose. The arguments are those of `prune`.
 
     tuning: of the fine-tuning that is to follow: where several kinds of unit compete they are then compared by what one
-    epoch of it leaves of the loss (`recovery`); None compares them as they are before any.
+    epoch of it leaves of the loss (`recovery`), and plans are tried (`weighed`); None compares them as they are before.
     Ids leave only where a vocabulary of the split can shrink along (`followed`).
     workers: each looks at its share of the probe's batches, and all of them hand back the plan of the first.
     """
@@ -134,4 +134,14 @@ def plan(
         stage=stage,
         workers=workers,
     )
-    return choose_by(found, model, split, budget, encodings=encodings, stage=stage, workers=workers)
+    return choose_by(
+        found,
+        model,
+        split,
+        budget,
+        encodings=encodings,
+        tuning=tuning,
+        seed=seed,
+        stage=stage,
+        workers=workers,
+    )

@@ -26,6 +26,7 @@ from recprune.recipe.probing import as_asked, code_counts, probe, rated
 from recprune.recipe.pruned import as_rule, followed, usual_rule
 from recprune.recipe.recovery import recovered, recovery, recovery_of_bits
 from recprune.recipe.stages import Stage, silent
+from recprune.recipe.weighing import weighed
 from recprune.tracing.site import Survey
 from recprune.tracing.trace import survey
 from recprune.training.options import FitOptions
@@ -110,12 +111,15 @@ def choose_by(
     budget: Budget,
     *,
     encodings: Sequence[str] | None = None,
+    tuning: FitOptions | None = None,
+    seed: int = 0,
     stage: Stage = silent,
     workers: Alone | None = None,
 ) -> Plan:
     """The plan for a budget like the one that was rated for: in bytes, milliseconds or by a factor as that was.
 
-    Raises BudgetError where it cannot be met.
+    tuning: of the fine-tuning that is to follow: plans that weigh the kinds of unit otherwise are tried for an epoch of
+    it (`weighed`); None takes the scores as they are. Raises BudgetError where the budget cannot be met.
     """
     workers, found, scores = workers or Alone(), ratings.found, ratings.scores
     if budget.milliseconds is not None:
@@ -123,19 +127,25 @@ def choose_by(
             raise BudgetError(f"{budget.amount} is met by cuts alone; pack the result with recprune.pack")
         quick = timed_plan(model, split, found, scores, budget, rule=ratings.rule, stage=stage)[0]
         return _agreed(quick, workers)
-    chosen = decide(
-        model,
-        found,
-        scores,
-        ratings.asked,
-        budget,
-        rule=ratings.rule,
-        encodings=encodings,
-        rounds=1 if ratings.tuned else ROUNDS,
-        counts=ratings.counts,
-        left=ratings.left,
-        stage=stage,
-    )
+
+    def estimated(scores: Mapping[str, Tensor], bits: float, stage: Stage = silent) -> Plan:
+        return decide(
+            model,
+            found,
+            scores,
+            ratings.asked,
+            budget,
+            rule=ratings.rule,
+            encodings=encodings,
+            rounds=1 if ratings.tuned else ROUNDS,
+            counts=ratings.counts,
+            left=ratings.left * bits,
+            stage=stage,
+        )
+
+    chosen = estimated(scores, 1.0, stage)
+    if tuning is not None and ratings.tuned:
+        chosen = weighed(model, split, chosen, scores, ratings.asked, estimated, options=tuning, seed=seed, stage=stage)
     return _agreed(chosen, workers)
 
 

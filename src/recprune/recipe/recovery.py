@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,19 +12,15 @@ from torch import Tensor, nn
 
 from recprune.data.dataset import Split
 from recprune.encodings.spelled import spelled
-from recprune.evaluation.inputs import ranks
 from recprune.importance.probe import Probe
 from recprune.packing import storing
 from recprune.planning.budget import Budget
 from recprune.planning.hull import lower_hull
 from recprune.planning.measured import Counts, rise_without
 from recprune.planning.plan import Plan
-from recprune.recipe.probing import MOST, PER_ID, probe
-from recprune.recipe.pruned import Pruned, carry_out
-from recprune.recipe.restrict import restrict
+from recprune.recipe.an_epoch import loss_after, some_rows
+from recprune.recipe.probing import MOST, PER_ID
 from recprune.recipe.stages import Say, Stage, silent
-from recprune.recipe.train import TUNING
-from recprune.surgery import masked
 from recprune.tracing.site import Kind, Survey
 from recprune.training.options import FitOptions
 
@@ -77,7 +72,7 @@ def recovery(
     out = dict.fromkeys(there, ALL)
     if len(there) < 2:
         return out
-    part = _some_rows(model, split, PER_ID * most, seed)
+    part = some_rows(model, split, PER_ID * most, seed)
     for kind in sorted(there - {Kind.FIELD}):
         rises: dict[tuple[int, ...], tuple[float, float]] = {}
         tried = [_kept(found, scores, kind, share) for share in SHARES]
@@ -153,49 +148,15 @@ def _rises(
 ) -> tuple[float, float]:
     """The rise of the loss by a plan before and after one epoch of fine-tuning. What the epoch makes of the model as it
     is, of which nothing leaves, is no merit of the cut: the rise is over that."""
-    tuning = replace(options or TUNING, epochs=1, patience=1, checkpoint=None)
     leaving = {site.name: plan.leaving(site) for site in plan.survey.sites if site.name in plan.kept}
     before = rise_without(model, plan.survey, leaving, asked, counts=counts, encodings=plan.encodings)
-    small = carry_out(model, _unjudged(split), plan, options=tuning)
-    after = _loss_of(model, split, small, asked, most, seed) - _whole(
-        model, split, plan.survey, asked, tuning, most, seed
+    whole = Plan(plan.survey, {}, Budget(0.0), "nothing leaves")
+    after = loss_after(model, split, plan, asked, options, most, seed) - asked.once(
+        ("tuned", repr(options), len(split.train), most, seed),
+        lambda: loss_after(model, split, whole, asked, options, most, seed),
     )
     say(f"the loss rises by {before:.4g}, after an epoch by {after:.4g}")
     return before, after
-
-
-def _whole(
-    model: nn.Module, split: Split, found: Survey, asked: Probe, tuning: FitOptions, most: int, seed: int
-) -> float:
-    """The loss of the model itself after that fine-tuning, found once."""
-
-    def loss() -> float:
-        made = carry_out(model, _unjudged(split), Plan(found, {}, Budget(0.0), "nothing leaves"), options=tuning)
-        return _loss_of(model, split, made, asked, most, seed)
-
-    return asked.once(("tuned", repr(tuning), len(split.train), most, seed), loss)
-
-
-def _loss_of(model: nn.Module, split: Split, small: Pruned, asked: Probe, most: int, seed: int) -> float:
-    """That of a smaller model on the rows of the probe. Where items can leave the answers it is that of the larger one
-    with the same numbers, in which those that left are still asked for."""
-    if any(site.answers for site in small.plan.survey.sites):
-        return asked.loss_of(masked(model, small.plan, small=small.model))
-    own = restrict(split, small.renumber)
-    return probe(small.model, Survey((), {}, {}, {}, ""), own, most=most, seed=seed).loss
-
-
-def _unjudged(split: Split) -> Split:
-    """Without a validation part an epoch is never taken back, whether it made the model better or not."""
-    return replace(split, valid=split.valid.take(np.empty(0, dtype=np.int64)))
-
-
-def _some_rows(model: nn.Module, split: Split, most: int, seed: int) -> Split:
-    """The split with so many rows of train, drawn; all of them where the model ranks."""
-    if ranks(model) or len(split.train) <= most:
-        return split
-    rows = np.random.default_rng(seed).permutation(len(split.train))[:most]
-    return replace(split, train=split.train.take(np.sort(rows)))
 
 
 def recovered(

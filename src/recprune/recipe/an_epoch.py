@@ -1,0 +1,62 @@
+"""What a plan costs after one epoch of fine-tuning: the loss of the smaller model, on the rows of the probe."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from torch import nn
+
+from recprune.data.dataset import Split
+from recprune.evaluation.inputs import ranks
+from recprune.importance.probe import Probe
+from recprune.planning.plan import Plan
+from recprune.recipe.probing import MOST, probe
+from recprune.recipe.pruned import Pruned, carry_out
+from recprune.recipe.restrict import restrict
+from recprune.recipe.train import TUNING
+from recprune.surgery import masked
+from recprune.tracing.site import Survey
+from recprune.training.options import FitOptions
+
+__all__ = ["loss_after", "some_rows"]
+
+
+def loss_after(
+    model: nn.Module,
+    split: Split,
+    plan: Plan,
+    asked: Probe,
+    options: FitOptions | None = None,
+    most: int = MOST,
+    seed: int = 0,
+) -> float:
+    """The loss of what a plan leaves of the model, after one epoch.
+
+    options: of the fine-tuning, whatever its epochs. most, seed: those that `asked` was made with.
+    """
+    tuning = replace(options or TUNING, epochs=1, patience=1, checkpoint=None)
+    small = carry_out(model, _unjudged(split), plan, options=tuning)
+    return _loss_of(model, split, small, asked, most, seed)
+
+
+def some_rows(model: nn.Module, split: Split, most: int, seed: int) -> Split:
+    """The split with so many rows of train, drawn; all of them where the model ranks."""
+    if ranks(model) or len(split.train) <= most:
+        return split
+    rows = np.random.default_rng(seed).permutation(len(split.train))[:most]
+    return replace(split, train=split.train.take(np.sort(rows)))
+
+
+def _unjudged(split: Split) -> Split:
+    """Without a validation part an epoch is never taken back, whether it made the model better or not."""
+    return replace(split, valid=split.valid.take(np.empty(0, dtype=np.int64)))
+
+
+def _loss_of(model: nn.Module, split: Split, small: Pruned, asked: Probe, most: int, seed: int) -> float:
+    """That of a smaller model on the rows of the probe. Where items can leave the answers it is that of the larger one
+    with the same numbers, in which those that left are still asked for."""
+    if any(site.answers for site in small.plan.survey.sites):
+        return asked.loss_of(masked(model, small.plan, small=small.model))
+    own = restrict(split, small.renumber)
+    return probe(small.model, Survey((), {}, {}, {}, ""), own, most=most, seed=seed).loss

@@ -1,0 +1,104 @@
+"""weighed(): kinds of unit weighed against each other by trying: plans are carried out, and fine-tuned for an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from torch import Tensor, nn
+
+from recprune.data.dataset import Split
+from recprune.evaluation.inputs import ranks
+from recprune.importance.probe import Probe
+from recprune.planning.plan import Plan
+from recprune.recipe.an_epoch import loss_after, some_rows
+from recprune.recipe.probing import MOST, PER_ID
+from recprune.recipe.stages import Stage, silent
+from recprune.training.options import FitOptions
+
+__all__ = ["BITS", "FACTOR", "TRIES", "Estimate", "weighed"]
+
+BITS = "bits"
+"""What is weighed beside the kinds of unit."""
+
+FACTOR = 4.0
+"""A kind is taken to cost so many times as much as it was estimated to, or so many times less."""
+
+TRIES = 10
+"""Plans that are tried at most, beside the one that comes from the scores as they are."""
+
+Weights = dict[str, float]
+
+Estimate = Callable[[Mapping[str, Tensor], float], Plan]
+"""(scores, weight of bits) -> the plan."""
+
+
+def weighed(
+    model: nn.Module,
+    split: Split,
+    first: Plan,
+    scores: Mapping[str, Tensor],
+    asked: Probe,
+    estimate: Estimate,
+    *,
+    options: FitOptions | None = None,
+    tries: int = TRIES,
+    most: int = MOST,
+    seed: int = 0,
+    stage: Stage = silent,
+) -> Plan:
+    """The plan, of the first and some others, whose model has the smallest loss after an epoch of fine-tuning.
+
+    Scores say what units of a kind cost after fine-tuning when they leave alone (`recovered`); together, for a small
+    budget, kinds cost more or less than that by up to several times. So the plan is made again with the cost of one
+    kind, or of bits, `FACTOR` times and 1 / `FACTOR` times what it was; then further in the direction that was best,
+    for as long as that helps. Each plan that is new is carried out and fine-tuned for one epoch, on 16 times `most`
+    rows at most, and judged by the loss on the rows of the probe. In the end the best of all is taken.
+    first: the plan by the scores as they are. Models that rank are not tried, as their epochs are long.
+    """
+    if ranks(model) or tries < 1:
+        return first
+    kinds = {name: first.survey.site(name).kind for name in scores}
+
+    def planned(weights: Weights) -> Plan:
+        brought = {name: worth * weights.get(kinds[name], 1.0) for name, worth in scores.items()}
+        return estimate(brought, weights.get(BITS, 1.0))
+
+    ways = [{name: factor} for name in [*sorted(set(kinds.values())), BITS] for factor in (FACTOR, 1 / FACTOR)]
+    plans = {_label(first): (first, Weights())}
+    for weights in ways:
+        plan = planned(weights)
+        plans.setdefault(_label(plan), (plan, weights))
+    if len(plans) == 1:
+        return first
+    part, losses = some_rows(model, split, PER_ID * most, seed), dict[str, float]()
+    with stage("weigh") as say:
+
+        def tried(label: str) -> float:
+            plan, weights = plans[label]
+            losses[label] = loss_after(model, part, plan, asked, options, most, seed)
+            say(f"{_words(weights)}: loss {losses[label]:.5g} after an epoch")
+            return losses[label]
+
+        best = min(list(plans)[: tries + 1], key=tried)
+        while plans[best][1] and len(losses) <= tries:
+            further = {name: factor * (FACTOR if factor > 1 else 1 / FACTOR) for name, factor in plans[best][1].items()}
+            plan = planned(further)
+            label = _label(plan)
+            if label in plans:
+                break
+            plans[label] = plan, further
+            if tried(label) >= losses[best]:
+                break
+            best = label
+        plan, weights = plans[best]
+        say(f"{len(losses)} plans tried, best: {_words(weights)}")
+    return plan
+
+
+def _label(plan: Plan) -> str:
+    """Tells plans apart."""
+    return repr(({n: units.tobytes() for n, units in plan.kept.items()}, sorted(plan.encodings.items())))
+
+
+def _words(weights: Weights) -> str:
+    return ", ".join(f"{name} x {factor:g}" for name, factor in weights.items()) or "as estimated"

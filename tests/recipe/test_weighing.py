@@ -1,0 +1,117 @@
+"""Kinds of unit are weighed against each other by trying plans."""
+
+import contextlib
+
+import pytest
+import torch
+
+from recprune.evaluation.inputs import example
+from recprune.importance.rules.magnitude import Magnitude
+from recprune.importance.score import score
+from recprune.models.build import build
+from recprune.planning.budget import Budget
+from recprune.planning.choose import choose
+from recprune.recipe import weighing
+from recprune.recipe.an_epoch import loss_after
+from recprune.recipe.probing import probe
+from recprune.recipe.prune import plan
+from recprune.recipe.pruned import followed
+from recprune.recipe.weighing import FACTOR, weighed
+from recprune.testing.data import tiny_clicks, tiny_split
+from recprune.tracing.site import Kind
+from recprune.tracing.trace import survey
+from recprune.training.fit import FitOptions, fit
+
+OPTIONS = FitOptions(epochs=2, lr=0.01, batch=64)
+
+
+@pytest.fixture(scope="module")
+def scored():
+    split = tiny_clicks()
+    model = build("deepfm", split, dim=8, hidden=[32])
+    fit(model, split, FitOptions(epochs=4))
+    found = survey(model, example(model, split))
+    asked = probe(model, found, split)
+    scores = score(followed(found, split), Magnitude(), asked)
+
+    def estimate(scores, bits):
+        return choose(found, scores, Budget(factor=0.5))
+
+    return model, split, estimate(scores, 1.0), scores, asked, estimate
+
+
+def fields(plan):
+    """How many fields leave."""
+    return sum(len(plan.leaving(site)) for site in plan.survey.sites if site.kind is Kind.FIELD)
+
+
+def test_the_best_of_what_was_tried_is_taken(scored):
+    model, split, first, scores, asked, _ = scored
+    tried = {}
+
+    def estimate(scores, bits):
+        made = scored[-1](scores, bits)
+        tried[made.to_json()] = made
+        return made
+
+    best = weighed(model, split, first, scores, asked, estimate, options=OPTIONS)
+    losses = [loss_after(model, split, made, asked, OPTIONS) for made in [first, *tried.values()]]
+    assert loss_after(model, split, best, asked, OPTIONS) == min(losses)
+    assert len(tried) > 2
+    assert best.to_json() == weighed(model, split, first, scores, asked, estimate, options=OPTIONS).to_json()
+
+
+def test_it_goes_on_where_it_helps(scored, monkeypatch):
+    model, split, first, scores, asked, estimate = scored
+    asked_for = []
+
+    def told(scores, bits):
+        asked_for.append(scores)
+        return estimate(scores, bits)
+
+    monkeypatch.setattr(weighing, "loss_after", lambda model, split, plan, *_: -fields(plan))
+    best = weighed(model, split, first, scores, asked, told)
+    assert fields(best) > fields(first)
+    *each, last = [{n: float(s[n].sum() / scores[n].sum()) for n in s} for s in asked_for]
+    assert {round(max(f, 1 / f)) for factors in each for f in factors.values()} == {1, FACTOR}
+    assert max(round(max(f, 1 / f)) for f in last.values()) >= FACTOR**2
+
+
+def test_no_more_are_tried_than_said(scored, monkeypatch):
+    model, split, first, scores, asked, estimate = scored
+    tried = []
+    monkeypatch.setattr(weighing, "loss_after", lambda model, split, plan, *_: tried.append(plan) or -len(tried))
+    weighed(model, split, first, scores, asked, estimate, tries=2)
+    assert len(tried) == 3
+    assert weighed(model, split, first, scores, asked, estimate, tries=0) is first
+    assert len(tried) == 3
+
+
+def test_where_plans_come_out_the_same_none_is_tried(scored, monkeypatch):
+    model, split, first, scores, asked, _ = scored
+    monkeypatch.setattr(weighing, "loss_after", None)
+    assert weighed(model, split, first, scores, asked, lambda scores, bits: first) is first
+
+
+def test_models_that_rank_are_not_tried(scored, monkeypatch):
+    split = tiny_split()
+    monkeypatch.setattr(weighing, "loss_after", None)
+    model = build("mf", split, dim=8)
+    assert weighed(model, split, scored[2], scored[3], scored[4], None) is scored[2]
+
+
+def test_a_plan_with_fine_tuning_to_follow_says_what_was_tried(scored):
+    model, split = scored[:2]
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    words = []
+
+    @contextlib.contextmanager
+    def stage(name):
+        yield lambda said: words.append(f"{name}: {said}")
+
+    chosen = plan(model, split, budget=Budget(bytes=4000), tuning=OPTIONS, stage=stage)
+    assert chosen.account().bytes_after <= 4000
+    assert any(word.startswith("weigh: as estimated: loss") for word in words)
+    assert words[-1].startswith("weigh: ")
+    assert "plans tried, best: " in words[-1]
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
