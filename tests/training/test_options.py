@@ -14,6 +14,8 @@ from recprune.training.options import FitOptions
         ("lr", 0.0),
         ("lr", float("nan")),
         ("decay", -1.0),
+        ("l2", -1.0),
+        ("l2", float("inf")),
         ("loss", "hinge"),
         ("unknown", 1.0),
         ("distill", 1.1),

@@ -185,6 +185,8 @@ def _epoch(
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         workers.add_up(parameter for group in optimizer.param_groups for parameter in group["params"])
+        if options.l2:
+            _penalise(optimizer, options.l2)
         optimizer.step()
         for group in optimizer.param_groups:  # a fused step does not say that it has changed them; `mapped` asks
             increment_version(group["params"])
@@ -193,6 +195,12 @@ def _epoch(
     _check_weights(model, options, done, workers)
     score = workers.told(judge.value) if judge.due(done + 1, options.epochs) else None
     return Epoch(done + 1, total / data.size, score, time.perf_counter() - begin)
+
+
+def _penalise(optimizer: Any, l2: float) -> None:
+    """The gradient of l2 / 2 times the sum of squares, added to what each parameter has; those without stay without."""
+    learned = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    torch._foreach_add_([p.grad for p in learned], [p.detach() for p in learned], alpha=l2)
 
 
 def _check_weights(model: nn.Module, options: FitOptions, done: int, workers: Alone) -> None:

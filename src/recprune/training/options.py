@@ -27,7 +27,9 @@ class FitOptions:
     epochs: most passes over the training data. batch: samples a step. lr: step size of Adam; schedule: how it falls
     over all `epochs`, to 0 (linear, cosine) or not (constant). before, of: for a part of a longer training, how many
     epochs of its schedule are done already and how many it has. decay: the learning rate times this share leaves every
-    weight at every step (AdamW); logs of some 100,000 rows want more, 0.1 to 1. reg: ridge strength of closed-form
+    weight at every step (AdamW); logs of some 100,000 rows want more, 0.1 to 1. l2: weight
+    of half the sum of squares of all weights in the loss; Adam scales it as it scales gradients, so that rows of rare
+    ids shrink: 1e-5 to 1e-3, with an lr of some 1e-2, suit clicks with many rare ids. reg: ridge strength of closed-form
     models, in interactions (None: the model's own, by which it was solved last).
     negatives: drawn items, a positive (bpr) or a batch (sampled_softmax, constraint); popularity: items are drawn with
     probability ~ count ** popularity (0: all alike). unknown: share of codes that training replaces by 0, so that row 0
@@ -52,6 +54,7 @@ class FitOptions:
     before: int = 0
     of: int | None = None
     decay: float = 0.01
+    l2: float = 0.0
     reg: float | None = None
     negatives: int = 256
     popularity: float = 0.5
@@ -86,8 +89,9 @@ class FitOptions:
         for name in ("lr", "reg", "temperature"):
             if getattr(self, name) is not None and not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise TrainingError(f"{name} must be above 0, not {getattr(self, name)}", option=name)
-        if not (math.isfinite(self.decay) and self.decay >= 0):
-            raise TrainingError(f"decay must be 0 or more, not {self.decay}", option="decay")
+        for name in ("decay", "l2"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise TrainingError(f"{name} must be 0 or more, not {getattr(self, name)}", option=name)
         if not 0 <= self.distill <= 1:
             raise TrainingError(f"distill is a weight, 0 to 1, not {self.distill}", option="distill")
         if not 0 < self.hidden < 1:
