@@ -66,7 +66,7 @@ def rivals(past: bool = False) -> dict[str, tuple[tuple[Choice, ...], Train]]:
     if importlib.util.find_spec("deepctr_torch"):
         found["deepctr-torch DeepFM"] = (rates, deepctr)
     if importlib.util.find_spec("torch_rechub"):
-        found["torch-rechub DeepFM"] = (rates, rechub)
+        found["torch-rechub DeepFM"] = ((*rates, {"lr": 2e-2, "weight_decay": 1e-4}), rechub)
         found |= {"torch-rechub DIN": (rates, rechub_din)} if past else {}
     return found
 
@@ -191,7 +191,7 @@ def _of_rechub(split: Split) -> tuple[list[Any], list[Any]]:
 
 def _by_rechub(model: nn.Module, split: Split, names: list[str], choice: Choice, pace: Pace) -> Answer:
     """Trained on those columns."""
-    optimizer = torch.optim.Adam(model.parameters(), weight_decay=1e-5, **choice)
+    optimizer = torch.optim.Adam(model.parameters(), **{"weight_decay": 1e-5, **choice})
     taken = {name: torch.from_numpy(split.train[name]) for name in (*names, "label")}
 
     def epoch() -> None:

@@ -62,7 +62,7 @@ SUBJECTS = {
     "dcn": Subject("DCN-V2 on Frappe", "frappe", frappe_dcn),
     "adult": Subject("DeepFM on Adult", "adult", adult_deepfm, 20, 40),
     "ml-100k": Subject("DeepFM on MovieLens 100K, rating of 4 or more", "ml-100k", ml100k_deepfm, 6, 12),
-    "anime": Subject("DeepFM on Anime, rating of 8 or more", "anime", anime_deepfm, 4, 8),
+    "anime": Subject("DeepFM on Anime, rating of 8 or more", "anime", anime_deepfm, 8, 16),
 }
 
 
