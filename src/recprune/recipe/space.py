@@ -44,7 +44,12 @@ class Choices:
 Space = Mapping[str, Range | Choices]
 """Option -> what it may be: "fit.lr" is an option of the training, "model.dim" one of the constructor."""
 
-ROWS: Space = {"lr": Range(3e-4, 1e-2), "decay": Range(1e-3, 1.0), "batch": Choices((512, 1024, 2048))}
+ROWS: Space = {
+    "lr": Range(3e-4, 4e-2),
+    "decay": Range(1e-3, 1.0),
+    "l2": Choices((0.0, 2e-5, 5e-5, 1e-4, 2e-4)),
+    "batch": Choices((512, 1024, 2048)),
+}
 LISTS: Space = {"lr": Range(5e-4, 2e-2), "decay": Range(1e-3, 1.0), "batch": Choices((256, 1024, 4096))}
 HISTORIES: Space = {"lr": Range(1e-3, 3e-2), "decay": Range(1e-3, 1.0), "hidden": Range(0.3, 0.7, log=False)}
 POSITIONS: Space = {"lr": Range(3e-4, 1e-2), "decay": Range(1e-3, 1.0), "batch": Choices((64, 128, 256))}
