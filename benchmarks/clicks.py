@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -152,9 +152,10 @@ def main(names: list[str], rows: int | None = None, only: Sequence[str] = ()) ->
             print(*(json.dumps(line) for line in [COLUMNS, *now.values()]), sep="\n")
 
 
-def written(name: str, now: Mapping[str, list[Any]], order: Iterable[str]) -> None:
-    """The table with what was measured now; rows of models of `order` that were not stay as they are."""
-    earlier = read_earlier(f"clicks_{name}", now)[0] if set(order) - set(now) else {}
+def written(name: str, now: Mapping[str, list[Any]], order: Collection[str]) -> None:
+    """The table with what was measured now; rows of other models stay as they are, also of what cannot run here."""
+    earlier = read_earlier(f"clicks_{name}", now)[0]
+    order = [*order, *(model for model in earlier if model not in order)]
     path = write_result(
         f"clicks_{name}",
         f"Click models on {SETS[name].title}, nothing pruned",
