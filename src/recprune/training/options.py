@@ -27,10 +27,10 @@ class FitOptions:
     epochs: most passes over the training data. batch: samples a step. lr: step size of Adam; schedule: how it falls
     over all `epochs`, to 0 (linear, cosine) or not (constant). before, of: for a part of a longer training, how many
     epochs of its schedule are done already and how many it has. decay: the learning rate times this share leaves every
-    weight at every step (AdamW); logs of some 100,000 rows want more, 0.1 to 1. l2: weight
-    of half the sum of squares of all weights in the loss; Adam scales it as it scales gradients, so that rows of rare
-    ids shrink: 1e-5 to 1e-3, with an lr of some 1e-2, suit clicks with many rare ids. reg: ridge strength of closed-form
-    models, in interactions (None: the model's own, by which it was solved last).
+    weight at every step (AdamW); logs of some 100,000 rows want more, 0.1 to 1. l2: weight of half the sum of squares
+    of all weights in the loss; Adam scales it as it scales gradients, so that rows of rare ids shrink: 2e-5 to 2e-4,
+    with an lr of 2e-2 to 4e-2 that falls to 0 and no decay, suit clicks with many rare ids. reg: ridge strength of
+    closed-form models, in interactions (None: the model's own, by which it was solved last).
     negatives: drawn items, a positive (bpr) or a batch (sampled_softmax, constraint); popularity: items are drawn with
     probability ~ count ** popularity (0: all alike). unknown: share of codes that training replaces by 0, so that row 0
     learns to answer for ids that are unknown or will leave. hidden: share of a history that is to be found from the
