@@ -1,12 +1,21 @@
-"""A small log, and an order that is carried out on it in seconds."""
+"""A small log, an order that is carried out on it in seconds, and a click model that is surveyed."""
 
 import pytest
+from torch import nn
 
+from recprune.data.dataset import Split
 from recprune.data.log import Log
 from recprune.data.simulate import simulate
+from recprune.evaluation.inputs import example
+from recprune.importance.probe import Probe
+from recprune.models.build import build
+from recprune.recipe.probing import probe
 from recprune.recipe.pruned import usual_budget
 from recprune.recipe.run import Order
-from recprune.training.fit import FitOptions
+from recprune.testing.data import tiny_clicks
+from recprune.tracing.site import Survey
+from recprune.tracing.trace import survey
+from recprune.training.fit import FitOptions, fit
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +36,13 @@ def order() -> Order:
         bench=False,
         k=5,
     )
+
+
+@pytest.fixture(scope="module")
+def surveyed_clicks() -> tuple[nn.Module, Split, Survey, Probe]:
+    """DeepFM of clicks, trained a little."""
+    split = tiny_clicks()
+    model = build("deepfm", split, dim=8, hidden=[32])
+    fit(model, split, FitOptions(epochs=4))
+    found = survey(model, example(model, split))
+    return model, split, found, probe(model, found, split)

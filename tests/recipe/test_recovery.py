@@ -27,12 +27,8 @@ ONE = FitOptions(epochs=1, patience=1, lr=0.03, batch=16)
 
 
 @pytest.fixture(scope="module")
-def scored():
-    split = tiny_clicks()
-    model = build("deepfm", split, dim=8, hidden=[32])
-    fit(model, split, FitOptions(epochs=4))
-    found = survey(model, example(model, split))
-    asked = probe(model, found, split)
+def scored(surveyed_clicks):
+    model, split, found, asked = surveyed_clicks
     return model, split, found, score(followed(found, split), Taylor(), asked), asked
 
 

@@ -5,7 +5,6 @@ import contextlib
 import pytest
 import torch
 
-from recprune.evaluation.inputs import example
 from recprune.importance.rules.magnitude import Magnitude
 from recprune.importance.score import score
 from recprune.models.build import build
@@ -13,25 +12,20 @@ from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.recipe import weighing
 from recprune.recipe.an_epoch import loss_after
-from recprune.recipe.probing import probe
 from recprune.recipe.prune import plan
 from recprune.recipe.pruned import followed
 from recprune.recipe.weighing import FACTOR, weighed
-from recprune.testing.data import tiny_clicks, tiny_split
+from recprune.testing.data import tiny_split
 from recprune.tracing.site import Kind
-from recprune.tracing.trace import survey
-from recprune.training.fit import FitOptions, fit
+from recprune.training.fit import FitOptions
+from recprune.training.together import Alone
 
 OPTIONS = FitOptions(epochs=2, lr=0.01, batch=64)
 
 
 @pytest.fixture(scope="module")
-def scored():
-    split = tiny_clicks()
-    model = build("deepfm", split, dim=8, hidden=[32])
-    fit(model, split, FitOptions(epochs=4))
-    found = survey(model, example(model, split))
-    asked = probe(model, found, split)
+def scored(surveyed_clicks):
+    model, split, found, asked = surveyed_clicks
     scores = score(followed(found, split), Magnitude(), asked)
 
     def estimate(scores, bits):
@@ -69,7 +63,7 @@ def test_it_goes_on_where_it_helps(scored, monkeypatch):
         asked_for.append(scores)
         return estimate(scores, bits)
 
-    monkeypatch.setattr(weighing, "loss_after", lambda model, split, plan, *_: -fields(plan))
+    monkeypatch.setattr(weighing, "loss_after", lambda model, split, plan, *_, **__: -fields(plan))
     best = weighed(model, split, first, scores, asked, told)
     assert fields(best) > fields(first)
     *each, last = [{n: float(s[n].sum() / scores[n].sum()) for n in s} for s in asked_for]
@@ -80,11 +74,24 @@ def test_it_goes_on_where_it_helps(scored, monkeypatch):
 def test_no_more_are_tried_than_said(scored, monkeypatch):
     model, split, first, scores, asked, estimate = scored
     tried = []
-    monkeypatch.setattr(weighing, "loss_after", lambda model, split, plan, *_: tried.append(plan) or -len(tried))
-    weighed(model, split, first, scores, asked, estimate, tries=2)
+    monkeypatch.setattr(weighing, "loss_after", lambda model, split, plan, *_, **__: tried.append(plan) or -len(tried))
+    monkeypatch.setattr(weighing, "TRIES", 2)
+    weighed(model, split, first, scores, asked, estimate)
     assert len(tried) == 3
-    assert weighed(model, split, first, scores, asked, estimate, tries=0) is first
-    assert len(tried) == 3
+
+
+def test_all_workers_go_by_the_losses_of_the_first(scored, monkeypatch):
+    model, split, first, scores, asked, estimate = scored
+
+    class Second(Alone):
+        def told(self, value):
+            return next(losses)
+
+    monkeypatch.setattr(weighing, "loss_after", None)
+    losses = iter([3.0, 1.0, *[2.0] * weighing.TRIES])
+    assert weighed(model, split, first, scores, asked, estimate, workers=Second()).to_json() != first.to_json()
+    losses = iter([1.0, *[2.0] * weighing.TRIES])
+    assert weighed(model, split, first, scores, asked, estimate, workers=Second()).to_json() == first.to_json()
 
 
 def test_where_plans_come_out_the_same_none_is_tried(scored, monkeypatch):

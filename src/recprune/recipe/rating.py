@@ -145,7 +145,18 @@ def choose_by(
 
     chosen = estimated(scores, 1.0, stage)
     if tuning is not None and ratings.tuned:
-        chosen = weighed(model, split, chosen, scores, ratings.asked, estimated, options=tuning, seed=seed, stage=stage)
+        chosen = weighed(
+            model,
+            split,
+            chosen,
+            scores,
+            ratings.asked,
+            estimated,
+            options=tuning,
+            seed=seed,
+            stage=stage,
+            workers=workers,
+        )
     return _agreed(chosen, workers)
 
 

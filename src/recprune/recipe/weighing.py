@@ -14,6 +14,7 @@ from recprune.recipe.an_epoch import loss_after, some_rows
 from recprune.recipe.probing import MOST, PER_ID
 from recprune.recipe.stages import Stage, silent
 from recprune.training.options import FitOptions
+from recprune.training.together import Alone
 
 __all__ = ["BITS", "FACTOR", "TRIES", "Estimate", "weighed"]
 
@@ -41,22 +42,23 @@ def weighed(
     estimate: Estimate,
     *,
     options: FitOptions | None = None,
-    tries: int = TRIES,
-    most: int = MOST,
     seed: int = 0,
     stage: Stage = silent,
+    workers: Alone | None = None,
 ) -> Plan:
     """The plan, of the first and some others, whose model has the smallest loss after an epoch of fine-tuning.
 
     Scores say what units of a kind cost after fine-tuning when they leave alone (`recovered`); together, for a small
     budget, kinds cost more or less than that by up to several times. So the plan is made again with the cost of one
     kind, or of bits, `FACTOR` times and 1 / `FACTOR` times what it was; then further in the direction that was best,
-    for as long as that helps. Each plan that is new is carried out and fine-tuned for one epoch, on 16 times `most`
+    for as long as that helps. Each plan that is new is carried out and fine-tuned for one epoch, on 262,144
     rows at most, and judged by the loss on the rows of the probe. In the end the best of all is taken.
-    first: the plan by the scores as they are. Models that rank are not tried, as their epochs are long.
+    first: the plan by the scores as they are. Models that rank are not tried, as their epochs are long. workers: of
+    those who plan together the first tries, and all go by its losses.
     """
-    if ranks(model) or tries < 1:
+    if ranks(model):
         return first
+    workers = workers or Alone()
     kinds = {name: first.survey.site(name).kind for name in scores}
 
     def planned(weights: Weights) -> Plan:
@@ -70,17 +72,17 @@ def weighed(
         plans.setdefault(_label(plan), (plan, weights))
     if len(plans) == 1:
         return first
-    part, losses = some_rows(model, split, PER_ID * most, seed), dict[str, float]()
+    part, losses = some_rows(model, split, PER_ID * MOST, seed), dict[str, float]()
     with stage("weigh") as say:
 
         def tried(label: str) -> float:
             plan, weights = plans[label]
-            losses[label] = loss_after(model, part, plan, asked, options, most, seed)
+            losses[label] = workers.told(lambda: loss_after(model, part, plan, asked, options, seed=seed))
             say(f"{_words(weights)}: loss {losses[label]:.5g} after an epoch")
             return losses[label]
 
-        best = min(list(plans)[: tries + 1], key=tried)
-        while plans[best][1] and len(losses) <= tries:
+        best = min(list(plans)[: TRIES + 1], key=tried)
+        while plans[best][1] and len(losses) <= TRIES:
             further = {name: factor * (FACTOR if factor > 1 else 1 / FACTOR) for name, factor in plans[best][1].items()}
             plan = planned(further)
             label = _label(plan)

@@ -199,8 +199,11 @@ def _epoch(
 
 def _penalise(optimizer: Any, l2: float) -> None:
     """The gradient of l2 / 2 times the sum of squares, added to what each parameter has; those without stay without."""
-    learned = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-    torch._foreach_add_([p.grad for p in learned], [p.detach() for p in learned], alpha=l2)
+    with torch.no_grad():
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.grad.add_(parameter, alpha=l2)
 
 
 def _check_weights(model: nn.Module, options: FitOptions, done: int, workers: Alone) -> None:
