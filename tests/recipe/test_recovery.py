@@ -22,6 +22,7 @@ from recprune.testing.data import tiny_clicks, tiny_split
 from recprune.tracing.site import Kind
 from recprune.tracing.trace import survey
 from recprune.training.fit import FitOptions, fit
+from recprune.training.together import Alone
 
 ONE = FitOptions(epochs=1, patience=1, lr=0.03, batch=16)
 
@@ -153,6 +154,26 @@ def test_a_trial_is_made_on_sixteen_times_as_many_rows_as_the_loss_is_measured_o
     assert 1 + kinds <= few <= 1 + len(SHARES) * kinds
     assert seen == [32] * few + [len(split.train)] * (len(seen) - few)
     assert len(seen) - few >= kinds
+
+
+def test_all_workers_go_by_what_the_first_tries(scored, monkeypatch):
+    model, split, found, scores, _ = scored
+    told: list[float] = []
+
+    class First(Alone):
+        def told(self, value):
+            told.append(value())
+            return told[-1]
+
+    class Second(Alone):
+        def told(self, value):
+            return told.pop(0)
+
+    given = model, split, found, scores
+    by_first = recovery(*given, probe(model, found, split), workers=First())
+    monkeypatch.setattr("recprune.recipe.an_epoch.carry_out", None)
+    assert recovery(*given, probe(model, found, split), workers=Second()) == by_first
+    assert not told
 
 
 def test_items_that_left_are_asked_for_after_fine_tuning_too(monkeypatch):

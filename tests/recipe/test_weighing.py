@@ -10,7 +10,7 @@ from recprune.importance.score import score
 from recprune.models.build import build
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
-from recprune.recipe import weighing
+from recprune.recipe import an_epoch, weighing
 from recprune.recipe.an_epoch import loss_after
 from recprune.recipe.prune import plan
 from recprune.recipe.pruned import followed
@@ -87,7 +87,7 @@ def test_all_workers_go_by_the_losses_of_the_first(scored, monkeypatch):
         def told(self, value):
             return next(losses)
 
-    monkeypatch.setattr(weighing, "loss_after", None)
+    monkeypatch.setattr(an_epoch, "carry_out", None)
     losses = iter([3.0, 1.0, *[2.0] * weighing.TRIES])
     assert weighed(model, split, first, scores, asked, estimate, workers=Second()).to_json() != first.to_json()
     losses = iter([1.0, *[2.0] * weighing.TRIES])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from torch import nn
@@ -18,6 +19,7 @@ from recprune.recipe.train import TUNING
 from recprune.surgery import masked
 from recprune.tracing.site import Survey
 from recprune.training.options import FitOptions
+from recprune.training.together import Alone
 
 __all__ = ["loss_after", "some_rows"]
 
@@ -30,14 +32,22 @@ def loss_after(
     options: FitOptions | None = None,
     most: int = MOST,
     seed: int = 0,
+    workers: Alone | None = None,
 ) -> float:
     """The loss of what a plan leaves of the model, after one epoch.
 
-    options: of the fine-tuning, whatever its epochs. most, seed: those that `asked` was made with.
+    options: of the fine-tuning, whatever its epochs. most, seed: those that `asked` was made with. workers: of those
+    who plan together each calls this, and all go by what the first finds; of models of rows it alone tries, while of
+    those that rank the probe asks all of them for their batches.
     """
-    tuning = replace(options or TUNING, epochs=1, patience=1, checkpoint=None)
-    small = carry_out(model, _unjudged(split), plan, options=tuning)
-    return _loss_of(model, split, small, asked, most, seed)
+
+    def found() -> float:
+        tuning = replace(options or TUNING, epochs=1, patience=1, checkpoint=None)
+        small = carry_out(model, _unjudged(split), plan, options=tuning)
+        return _loss_of(model, split, small, asked, most, seed)
+
+    workers = workers or Alone()
+    return workers.told(partial(float, found()) if ranks(model) else found)
 
 
 def some_rows(model: nn.Module, split: Split, most: int, seed: int) -> Split:

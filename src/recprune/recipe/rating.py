@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -85,22 +84,19 @@ def rate(
         scores = {name: workers.same(worth) for name, worth in scores.items()}
         say(spelled(rule).rpartition(":")[2])
     counts, of_bits = code_counts(split), 1.0
+    trying: dict[str, Any] = {"options": tuning, "seed": seed, "stage": stage, "workers": workers}
     if len(scores) > 1:
         with stage("measure") as say:
             scores = measured(
                 there, found, scores, asked, counts=counts, progress=lambda d, n, site: say(f"{site}, {d}/{n}")
             )
         if tuning is not None:
-            shares = recovery(there, split, found, scores, asked, options=tuning, counts=counts, seed=seed, stage=stage)
-            told = {
-                kind: tuple(workers.told(partial(float, p)) for p in parts) for kind, parts in sorted(shares.items())
-            }
-            scores = recovered(found, scores, told)
+            shares = recovery(there, split, found, scores, asked, counts=counts, **trying)
+            scores = recovered(found, scores, shares)
     bits = budget.bytes is not None and (encodings is None or bool(encodings))
     if bits and tuning is not None and not entries_alone(found, encodings):
         ways = BITS if encodings is None else encodings
-        of_bits = recovery_of_bits(there, split, found, asked, ways, options=tuning, seed=seed, stage=stage)
-        of_bits = workers.told(partial(float, of_bits))
+        of_bits = recovery_of_bits(there, split, found, asked, ways, **trying)
     return Ratings(found, scores, asked, counts, of_bits, tuning is not None, spelled(rule))
 
 

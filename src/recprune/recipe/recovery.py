@@ -23,6 +23,7 @@ from recprune.recipe.probing import MOST, PER_ID
 from recprune.recipe.stages import Say, Stage, silent
 from recprune.tracing.site import Kind, Survey
 from recprune.training.options import FitOptions
+from recprune.training.together import Alone
 
 __all__ = ["LEAST", "SHARES", "Left", "between", "recovered", "recovery", "recovery_of_bits"]
 
@@ -56,6 +57,7 @@ def recovery(
     most: int = MOST,
     seed: int = 0,
     stage: Stage = silent,
+    workers: Alone | None = None,
 ) -> dict[Kind, Left]:
     """Kind -> the rise of the loss after fine-tuning over the rise before it, `LEAST` to `MOST_LEFT`, share by share.
 
@@ -67,6 +69,7 @@ def recovery(
     options: of the fine-tuning, whatever its epochs. most: rows that the loss is measured on, as `asked` has
     them; a model of rows is fine-tuned on 16 times as many, at most. Costs up to three epochs a kind, and one more; one
     a kind where fine-tuning makes next to nothing good (`STAYS`), as then it does nothing for the dearer units.
+    workers: of those who plan together; all go by what the first finds (`loss_after`).
     """
     there = {found.site(name).kind for name in scores}
     out = dict.fromkeys(there, ALL)
@@ -81,7 +84,7 @@ def recovery(
             if size not in rises and not _stays(rises.values()):
                 with stage(f"try {share:.0%} of {kind}s") as say:
                     plan = Plan(found, kept, Budget(0.0), f"{share:.0%} of every {kind} site")
-                    rises[size] = _rises(model, part, plan, asked, options, counts, most, seed, say)
+                    rises[size] = _rises(model, part, plan, asked, options, counts, most, seed, say, workers)
         last = next(reversed(rises.values()))
         out[kind] = between(*zip(*(rises.get(size, last) for size in sizes), strict=True))
     return out
@@ -118,6 +121,7 @@ def recovery_of_bits(
     options: FitOptions | None = None,
     seed: int = 0,
     stage: Stage = silent,
+    workers: Alone | None = None,
 ) -> float:
     """The same for bits: every matrix is stored by that of the encodings which takes fewest bytes, and is trained for
     an epoch as it is stored (`rounded`). 1 where nothing can be stored so."""
@@ -131,7 +135,7 @@ def recovery_of_bits(
     stored = {tensor: min(there, key=lambda name: there[name]) for tensor, there in sizes.items()}
     plan = Plan(found, {}, Budget(0.0), "all in the fewest bits", stored)
     with stage("try bits") as say:
-        before, after = _rises(model, split, plan, asked, options, None, MOST, seed, say)
+        before, after = _rises(model, split, plan, asked, options, None, MOST, seed, say, workers)
     return float(np.clip(after / before, LEAST, 1.0)) if before > 0 else 1.0
 
 
@@ -145,15 +149,16 @@ def _rises(
     most: int,
     seed: int,
     say: Say,
+    workers: Alone | None,
 ) -> tuple[float, float]:
     """The rise of the loss by a plan before and after one epoch of fine-tuning. What the epoch makes of the model as it
     is, of which nothing leaves, is no merit of the cut: the rise is over that."""
     leaving = {site.name: plan.leaving(site) for site in plan.survey.sites if site.name in plan.kept}
     before = rise_without(model, plan.survey, leaving, asked, counts=counts, encodings=plan.encodings)
     whole = Plan(plan.survey, {}, Budget(0.0), "nothing leaves")
-    after = loss_after(model, split, plan, asked, options, most, seed) - asked.once(
+    after = loss_after(model, split, plan, asked, options, most, seed, workers) - asked.once(
         ("tuned", repr(options), len(split.train), most, seed),
-        lambda: loss_after(model, split, whole, asked, options, most, seed),
+        lambda: loss_after(model, split, whole, asked, options, most, seed, workers),
     )
     say(f"the loss rises by {before:.4g}, after an epoch by {after:.4g}")
     return before, after

@@ -58,7 +58,6 @@ def weighed(
     """
     if ranks(model):
         return first
-    workers = workers or Alone()
     kinds = {name: first.survey.site(name).kind for name in scores}
 
     def planned(weights: Weights) -> Plan:
@@ -77,7 +76,7 @@ def weighed(
 
         def tried(label: str) -> float:
             plan, weights = plans[label]
-            losses[label] = workers.told(lambda: loss_after(model, part, plan, asked, options, seed=seed))
+            losses[label] = loss_after(model, part, plan, asked, options, seed=seed, workers=workers)
             say(f"{_words(weights)}: loss {losses[label]:.5g} after an epoch")
             return losses[label]
 
