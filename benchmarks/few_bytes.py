@@ -1,4 +1,4 @@
-"""Click models in a tenth and a twentieth of their bytes: `python -m benchmarks.few_bytes [NAME] ...`.
+"""Click models in a fifth to a fiftieth of their bytes: `python -m benchmarks.few_bytes [NAME] ...`.
 
 Names are `deepfm` and `dcn` (on Frappe), and those of other sets of data, where it is DeepFM. Each writes
 results/few_bytes_NAME.json. Plans are made on training and validation data; the test part is read once a seed, after
@@ -42,7 +42,9 @@ from recprune.training.fit import FitOptions, fit
 __all__ = ["main"]
 
 RUNS = Path(__file__).resolve().parent / "runs"
-SHARES = (0.10, 0.05)
+SHARES = (0.20, 0.10, 0.05, 0.02)
+FIRST = 0.10
+"""The share beside which random units are measured."""
 SEEDS = (0, 1, 2)
 
 
@@ -70,12 +72,12 @@ def main(names: list[str]) -> None:
     """Measure the models of those names, all where none is named."""
     for name in names or list(SUBJECTS):
         runs = [resumed(name, seed) for seed in SEEDS]
-        sides = [side for side in runs[0].sides if all(side in run.sides for run in runs)]
+        sides = sorted((side for side in runs[0].sides if all(side in run.sides for run in runs)), key=place)
         times = served(name)
         columns = ["model", "parameters P", "Q", "bytes", "of dense", "auc", "logloss", "auc minus dense"]
         path = write_result(
             f"few_bytes_{name}",
-            f"{SUBJECTS[name].title} in a tenth and a twentieth of its bytes, cuts and bits in one plan",
+            f"{SUBJECTS[name].title} in a fifth to a fiftieth of its bytes, cuts and bits in one plan",
             [*columns, "standard error", "ms a request", "ms by torch", "ms a 1,000", "ms a 1,000 by torch"],
             [[*row(runs, side), *took(times, runs, side)] for side in sides],
             notes=notes(runs, SUBJECTS[name]),
@@ -123,8 +125,9 @@ def measure(subject: Subject, seed: int, begun: Path) -> Comparison:
         what = f"{say}, same size from scratch"
         together = work(what, first_epochs + tuning_epochs, 100)
         made[what] = from_scratch(model, split, small, options=together, seed=seed + 100)
-        what = f"{say}, random units"
-        made[what] = by_chance(model, split, small, options=work(what, tuning_epochs), distilled=True, seed=seed)
+        if share == FIRST:
+            what = f"{say}, random units"
+            made[what] = by_chance(model, split, small, options=work(what, tuning_epochs), distilled=True, seed=seed)
         try:
             rare = replace(budget, kinds=frozenset({Kind.ID}))
             what = f"{say}, rare ids and bits"
@@ -134,7 +137,7 @@ def measure(subject: Subject, seed: int, begun: Path) -> Comparison:
             made[what] = carry_out(model, split, chosen, options=work(what, tuning_epochs), distilled=True)
         except BudgetError as error:
             print(f"{say}, rare ids and bits: {error}", flush=True)
-    first = f"{SHARES[0]:.0%}, pruned"
+    first = f"{FIRST:.0%}, pruned"
     rivals = {name: one.model for name, one in made.items() if name != first} | {"dense, trained as long": longer}
     rivals |= {f"dense, {e.removesuffix('_rows')}": pack(model, storing(model, e)) for e in ("int8_rows", "int4_rows")}
     codes = {("after" if name == first else name): one.renumber for name, one in made.items() if one.renumber}
@@ -148,12 +151,24 @@ def kept(path: Path, make: Callable[[], Plan]) -> Plan:
     return Plan.from_json(path.read_text(encoding="utf-8"))
 
 
+def named(side: str) -> str:
+    """What a side is called in the table."""
+    return {"before": "dense", "after": f"{FIRST:.0%}, pruned"}.get(side, side)
+
+
+def place(side: str) -> int:
+    """Where a side stands in the table: the dense model, what was made of it share by share, the others."""
+    parts = [f"{share:.0%}" for share in SHARES]
+    share = named(side).partition(",")[0]
+    return parts.index(share) if share in parts else -1 if side == "before" else len(parts)
+
+
 def row(runs: list[Comparison], side: str) -> list[object]:
     """Means over the seeds; the standard error is of the paired difference, averaged over the seeds."""
     sides = [run.sides[side] for run in runs]
     size = float(np.mean([s.bytes for s in sides]))
     dense = float(np.mean([run.before.bytes for run in runs]))
-    cells: list[object] = [{"before": "dense", "after": f"{SHARES[0]:.0%}, pruned"}.get(side, side)]
+    cells: list[object] = [named(side)]
     cells += [round(float(np.mean([s.features for s in sides]))), round(float(np.mean([s.network for s in sides])))]
     cells += [round(size), round(size / dense, 4)]
     cells += [round(float(np.mean([s.metrics[m] or 0.0 for s in sides])), 5) for m in ("auc", "logloss")]
@@ -202,7 +217,7 @@ def remade(name: str) -> tuple[dict[str, tuple[nn.Module, Renumber | None]], Spl
         budget = Budget(bytes=int(share * size_of(model)[2]))
         chosen = plan(model, split, budget=budget, tuning=replace(options, seed=0), seed=0)
         small = carry_out(model, split, chosen, finetuned=False)
-        models["after" if share == SHARES[0] else f"{share:.0%}, pruned"] = (small.model, small.renumber)
+        models["after" if share == FIRST else f"{share:.0%}, pruned"] = (small.model, small.renumber)
     for bits in ("int8", "int4"):
         models[f"dense, {bits}"] = (pack(model, storing(model, f"{bits}_rows")), None)
     return models, split
@@ -210,14 +225,18 @@ def remade(name: str) -> tuple[dict[str, tuple[nn.Module, Renumber | None]], Spl
 
 def notes(runs: list[Comparison], subject: Subject) -> list[str]:
     """What to know before reading the table."""
-    tenth, scratch = _apart(runs, "after", "before"), f"{SHARES[1]:.0%}, same size from scratch"
-    twentieth = _apart(runs, f"{SHARES[1]:.0%}, pruned", scratch)
+    at_first = _apart(runs, "after", "before")
+    others = ", ".join(
+        f"{share:.0%}: {_apart(runs, f'{share:.0%}, pruned', f'{share:.0%}, same size from scratch')}"
+        for share in SHARES
+        if share != FIRST
+    )
     first, more = subject.epochs, subject.tuning
     wanted = "To reach: AUC within 0.0005 of dense at a tenth; at a twentieth not below the same size from scratch"
     return [
         *([wanted] if subject.data == "frappe" else []),
-        f"AUC at a tenth minus that of the dense one, seed by seed: {tenth}; at a twentieth minus that of the same "
-        f"size from scratch: {twentieth}",
+        f"AUC at {FIRST:.0%} minus that of the dense one, seed by seed: {at_first}; minus that of the same size from "
+        f"scratch, at {others}",
         f"Dense training {first} epochs; pruned, random and rare ids: {more} epochs of fine-tuning with the dense "
         "model as teacher, in which weights act as they will be stored; from scratch: the same shapes and bits, new "
         f"weights, {first + more} epochs with weights that act so too; dense, trained as long: {first + more} "

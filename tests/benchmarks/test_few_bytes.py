@@ -28,7 +28,8 @@ def small(monkeypatch, tmp_path):
     for module in (few_bytes, joint):
         monkeypatch.setattr(module, "RUNS", tmp_path / "runs")
         monkeypatch.setattr(module, "SEEDS", (0, 1))
-    monkeypatch.setattr(few_bytes, "SHARES", (0.6, 0.5))
+    monkeypatch.setattr(few_bytes, "SHARES", (0.7, 0.6, 0.5))
+    monkeypatch.setattr(few_bytes, "FIRST", 0.6)
     monkeypatch.setattr(few_bytes, "SUBJECTS", {"deepfm": few_bytes.Subject("DeepFM", "frappe", recipe, 2, 3)})
     monkeypatch.setattr(joint, "EPOCHS", 2)
     monkeypatch.setattr(joint, "SHARES", (0.7, 0.5))
@@ -45,6 +46,8 @@ def test_every_side_stands_in_the_table_and_a_seed_is_measured_once(small, monke
     names = [row[0] for row in found["rows"]]
     assert {"dense", "60%, pruned", "50%, pruned", "60%, random units", "dense, trained as long"} <= set(names)
     assert {"60%, same size from scratch", "50%, same size from scratch"} <= set(names)
+    shares = [name.partition(",")[0] for name in names if "%" in name]
+    assert (names[0], *dict.fromkeys(shares)) == ("dense", "70%", "60%", "50%")
     share = {row[0]: row[4] for row in found["rows"]}
     assert share["dense"] == 1.0
     assert share["60%, pruned"] <= 0.6
@@ -71,7 +74,7 @@ def test_a_seed_that_was_stopped_goes_on_from_the_trainings_that_are_done(small,
             few_bytes.resumed("deepfm", 0)
     begun = next((small / "runs").glob("*.begun"))
     done = {path.name for path in begun.iterdir()}
-    assert {"dense", "dense-longer", "plan-60%", "60,-pruned", "60,-same-size-from-scratch"} <= done
+    assert {"dense", "dense-longer", "plan-70%", "plan-60%", "60,-pruned", "60,-same-size-from-scratch"} <= done
     made: list[float] = []
 
     def counted(*given, budget, **named):
@@ -80,7 +83,7 @@ def test_a_seed_that_was_stopped_goes_on_from_the_trainings_that_are_done(small,
 
     monkeypatch.setattr(few_bytes, "plan", counted)
     assert few_bytes.resumed("deepfm", 0).sides
-    assert [made.count(size) for size in sorted(set(made))] == [2, 1]  # of the larger share, rare ids alone
+    assert [made.count(size) for size in sorted(set(made))] == [2, 1]  # of 60 %, rare ids alone
 
 
 def test_every_plan_stands_beside_the_one_of_all_kinds_or_is_said_to_be_out_of_reach(small):
