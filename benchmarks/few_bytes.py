@@ -97,8 +97,15 @@ def resumed(name: str, seed: int) -> Comparison:
         begun.mkdir(parents=True, exist_ok=True)
         found = measure(subject, seed, begun)
         write_bytes(path, found.to_json().encode())
+        for chosen in begun.glob("plan-*"):
+            chosen.replace(made_plan(name, seed, chosen.name.removeprefix("plan-")))
         shutil.rmtree(begun)
     return Comparison.from_json(path.read_text(encoding="utf-8"))
+
+
+def made_plan(name: str, seed: int, share: str) -> Path:
+    """Where the plan of a share stays, once its seed was measured."""
+    return RUNS / f"few_bytes-{name}-{seed}-plan-{share}"
 
 
 def measure(subject: Subject, seed: int, begun: Path) -> Comparison:
@@ -215,7 +222,10 @@ def remade(name: str) -> tuple[dict[str, tuple[nn.Module, Renumber | None]], Spl
     models: dict[str, tuple[nn.Module, Renumber | None]] = {"before": (model, None)}
     for share in SHARES:
         budget = Budget(bytes=int(share * size_of(model)[2]))
-        chosen = plan(model, split, budget=budget, tuning=replace(options, seed=0), seed=0)
+        chosen = kept(
+            made_plan(name, 0, f"{share:.0%}"),
+            lambda b=budget: plan(model, split, budget=b, tuning=replace(options, seed=0), seed=0),
+        )
         small = carry_out(model, split, chosen, finetuned=False)
         models["after" if share == FIRST else f"{share:.0%}, pruned"] = (small.model, small.renumber)
     for bits in ("int8", "int4"):
