@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from recprune.training.finetune import finetune as finetune
     from recprune.training.fit import FitOptions as FitOptions
     from recprune.training.fit import fit as fit
+    from recprune.training.usual import usual_options as usual_options
 
 _HOMES = {
     "ArtifactError": "errors",
@@ -115,6 +116,7 @@ _HOMES = {
     "split_random": "data.split",
     "survey": "tracing.trace",
     "unpack": "packing",
+    "usual_options": "training.usual",
     "with_negatives": "data.negatives",
 }
 """Public name -> the module it lives in; imported when it is first asked for, so that `import recprune` stays light."""

@@ -87,7 +87,7 @@ def test_a_measurement_holds_both_models_and_is_repeated_by_applying(at_desk, do
     small = take(tmp_path / "small")
     assert applied["folder"] == str(tmp_path / "small")
     assert [work.what for work in small.works] == ["finetune"]
-    assert small.works[0].fit_options() == tuning_of(1, 0)
+    assert small.works[0].fit_options() == tuning_of(desk.whole.model, desk.split, 1, 0)
     for name, value in last.pruned.model.state_dict().items():
         assert value.equal(small.model.state_dict()[name])
     assert small.plan == last.pruned.plan

@@ -10,7 +10,7 @@ from recprune.studio.measured import made, measured, tuning_of
 def measure(desk, factor=0.5, epochs=0, **more):
     job = Job(1, "measure", 4)
     chosen = plan(desk.whole.model, desk.split, factor, rule="magnitude")
-    small = made(desk.whole.model, desk.split, chosen, tuning_of(epochs, 0), job)
+    small = made(desk.whole.model, desk.split, chosen, tuning_of(desk.whole.model, desk.split, epochs, 0), job)
     return small, measured(desk.whole.model, desk.split, small, job, repeats=5, **more)
 
 
@@ -44,10 +44,10 @@ def test_what_was_made_is_known_again_by_its_plan_and_its_training(at_desk):
     desk = at_desk("lists")
     small, _ = measure(desk, epochs=1)
     chosen, other = (plan(desk.whole.model, desk.split, factor, rule="magnitude") for factor in (0.5, 0.6))
-    assert small.of(chosen, tuning_of(1, 0))
-    assert not small.of(other, tuning_of(1, 0))
-    assert not small.of(chosen, tuning_of(2, 0))
-    assert not small.of(chosen, tuning_of(0, 0))
+    assert small.of(chosen, tuning_of(desk.whole.model, desk.split, 1, 0))
+    assert not small.of(other, tuning_of(desk.whole.model, desk.split, 1, 0))
+    assert not small.of(chosen, tuning_of(desk.whole.model, desk.split, 2, 0))
+    assert not small.of(chosen, tuning_of(desk.whole.model, desk.split, 0, 0))
 
 
 def test_data_without_validation_are_refused(at_desk):

@@ -45,7 +45,7 @@ class Common:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How a model is trained; what is not said is as `FitOptions` (of fine-tuning: `finetune`) has it."""
+    """How a model is trained; what is not said is as usual for its kind (of fine-tuning: as `finetune` has it)."""
 
     HEADING: ClassVar[str] = "Training"
 
@@ -56,17 +56,13 @@ class Training:
     ] = None
 
     def said(self, seed: int) -> dict[str, Any]:
-        """The options that were said, and the seed."""
-        epochs = {} if self.epochs is None else {"epochs": self.epochs}
-        return {"seed": seed, **epochs, **settings(self.fit or (), "--fit")}
-
-    def options(self, seed: int, start: FitOptions | None = None) -> FitOptions:
-        """`start` (or the defaults) with what was said. Raises DataError for an option that there is not."""
-        from dataclasses import fields, replace
+        """The options that were said, and the seed. Raises DataError for an option that there is not."""
+        from dataclasses import fields
 
         from recprune.training.options import FitOptions
 
-        said = self.said(seed)
+        epochs = {} if self.epochs is None else {"epochs": self.epochs}
+        said = {"seed": seed, **epochs, **settings(self.fit or (), "--fit")}
         known = [f.name for f in fields(FitOptions)]
         for name in said:
             if name not in known:
@@ -74,9 +70,16 @@ class Training:
         if "checkpoint" in said:
             said["checkpoint"] = Path(said["checkpoint"])
         try:
-            return replace(start or FitOptions(), **said)
+            FitOptions(**said)
         except TypeError as error:
             raise DataError(f"--fit: a value of the wrong kind in {said}: {error}", option=said) from error
+        return said
+
+    def options(self, seed: int, start: FitOptions) -> FitOptions:
+        """`start` with what was said. Raises DataError for an option that there is not."""
+        from dataclasses import replace
+
+        return replace(start, **self.said(seed))
 
 
 def settings(pairs: Iterable[str], option: str = "--set") -> dict[str, Any]:

@@ -59,15 +59,15 @@ def finetune(
     from recprune.recipe.restrict import renumbering
     from recprune.recipe.shelf import Work, free, put, take
     from recprune.recipe.stages import epochs, silent
-    from recprune.recipe.train import TUNING
     from recprune.recipe.tuned import tuned
     from recprune.training.mean_of import MeanOf
     from recprune.training.together import joined
+    from recprune.training.usual import usual_tuning
 
     free(out or model)
     if out is not None and not force:
         other_tuned(out, model)
-    shelved, options = take(model, own, data), training.options(common.seed, TUNING)
+    said, shelved = training.said(common.seed), take(model, own, data)
     split = shelved.split(data)
     larger = [take(folder, own, data) for folder in teacher or ()]
     large = larger[0] if larger else None
@@ -75,6 +75,7 @@ def finetune(
         same_ids(folder, one.vocabularies, larger[0].vocabularies)
     codes = shelved.codes(split) if large is None else renumbering(large.vocabularies, shelved.vocabularies)
     split = split if large is None else large.own(split)
+    options = usual_tuning(shelved.model, split, **said)
     with joined() as workers:
         with (silent if workers.rank else stage)("fine-tune") as say:
             made, fit = tuned(

@@ -44,15 +44,16 @@ def frontier(
     """
     from recprune.atomic import write_bytes
     from recprune.cli._show import drawn
-    from recprune.recipe.frontier import ENCODINGS, FACTORS, frontier
+    from recprune.recipe.frontier import ENCODINGS, frontier
     from recprune.recipe.shelf import take
-    from recprune.training.options import FitOptions
+    from recprune.training.usual import usual_options
 
     shelved = take(model, own, data)
-    start = shelved.works[0].fit_options() if shelved.works else FitOptions(epochs=2 * len(factor or FACTORS))
+    own_data = shelved.own(shelved.split(data))
+    start = shelved.works[0].fit_options() if shelved.works else usual_options(shelved.model, own_data)
     found = frontier(
         shelved.model,
-        shelved.own(shelved.split(data)),
+        own_data,
         factors=factor,
         encodings=ENCODINGS if encoding is None else encoding,
         rule=rule,

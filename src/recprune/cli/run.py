@@ -59,15 +59,14 @@ def run(
     from recprune.cli._show import compared
     from recprune.recipe.run import Order, run
     from recprune.recipe.run_seeds import run_seeds
-    from recprune.recipe.train import TUNING
     from recprune.report.of_run import of_run
 
     path = named(given)
     order = Order(
         model,
         settings(model_set or (), "--model-set"),
-        training.options(common.seed),
-        Training(None, tune).options(common.seed, TUNING),
+        training.said(common.seed),
+        Training(None, tune).said(common.seed),
         wanted.budget(),
         wanted.rule,
         parting.cleaning(),

@@ -45,7 +45,7 @@ def select(
     held = keep if keep is not None else [name for name in ("user", "item") if name in split.vocabularies]
 
     def build_and_fit(part: Split, seed: int) -> Any:
-        return train(model, part, settings=chosen, options=training.options(seed), stage=stage)[0]
+        return train(model, part, settings=chosen, options=training.said(seed), stage=stage)[0]
 
     found = select_fields(build_and_fit, split, keep=held, level=level, seed=common.seed, stage=stage)
     save_split(found.split, out, sources_of(data))

@@ -51,7 +51,6 @@ def sweep(
     from recprune.cli._show import table
     from recprune.planning.budget import Budget
     from recprune.recipe.pruned import usual_budget
-    from recprune.recipe.train import TUNING
     from recprune.scale import Scale
     from recprune.scale.sweep import SWEEP, sweep
 
@@ -64,7 +63,7 @@ def sweep(
         seeds=range(common.seed, common.seed + seeds),
         data=data,
         own=own,
-        options=training.options(common.seed, TUNING),
+        options=training.said(common.seed),
         metric=metric,
         scale=Scale(engine, workers),
         stage=stage,

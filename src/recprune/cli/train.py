@@ -55,9 +55,10 @@ def train(
     from recprune.recipe.train import train
     from recprune.recipe.tune import Tuned
     from recprune.training.together import joined
+    from recprune.training.usual import settled
 
     best = None if tuned is None else Tuned.read(tuned)
-    options = training.options(common.seed, best.options if best else None)
+    said = training.options(common.seed, best.options) if best else training.said(common.seed)
     free(out)
     if not force:
         other_work(out)
@@ -67,10 +68,10 @@ def train(
     with joined() as workers:
         shown = silent if workers.rank else stage
         over = None if shard_tables is None else read_bytes(shard_tables, "--shard-tables")
-        made, fit = train(name, split, settings=chosen, options=options, stage=shown, workers=workers, over=over)
+        made, fit = train(name, split, settings=chosen, options=said, stage=shown, workers=workers, over=over)
         if workers.rank:
             sys.exit()
-    work = Work.of("train", fit, options)
+    work = Work.of("train", fit, settled(made, split, said))
     put(out, Shelved(out, made, split.vocabularies, None, (work,), data, chosen), seed=common.seed)
     facts = {
         "folder": str(out),

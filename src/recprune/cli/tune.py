@@ -46,7 +46,7 @@ def tune(
         trials=trials,
         seconds=None if minutes is None else 60 * minutes,
         settings=settings(setting or ()),
-        options=training.options(common.seed),
+        options=training.said(common.seed),
         fixed=tuple(training.said(common.seed)),
         stage=stage,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,9 @@ from recprune.evaluation.ranking import ndcg, rank
 from recprune.planning.budget import Budget
 from recprune.recipe.prune import prune
 from recprune.recipe.pruned import usual_budget
-from recprune.recipe.train import TUNING, train
+from recprune.recipe.train import train
 from recprune.training.options import FitOptions
+from recprune.training.usual import Said, changed, settled_tuning
 
 __all__ = ["PrunedRecommender"]
 
@@ -43,8 +43,8 @@ class PrunedRecommender(BaseEstimator):  # type: ignore[misc]
     model: one that takes histories: "ease", "slim", "item_knn", "popularity", "spectral", "als", "fism" and the like,
     or "package.module:Class". factor: share of its parameters to remove, 0 to below 1. bytes: most bytes of its weights
     file; where it is said, it is the budget, and factor is not looked at. settings: options of the model's constructor.
-    rule: what a unit is worth (None: the usual one). options: `FitOptions` of the training, tuning: of the fine-tuning.
-    k: length of the lists of `score`. random_state: an int, a RandomState or None.
+    rule: what a unit is worth (None: the usual one). options, tuning: of training and of fine-tuning, all of
+    them or those that are not as usual. k: length of the lists of `score`. random_state: an int, a RandomState or None.
 
     Learned: model_ (the smaller nn.Module), plan_, vocabularies_, n_features_in_, and feature_names_in_ where X had
     names. Raises DataError for a model that takes other things than histories, and where nothing in X is above 0;
@@ -62,8 +62,8 @@ class PrunedRecommender(BaseEstimator):  # type: ignore[misc]
         bytes: int | None = None,
         settings: Mapping[str, Any] | None = None,
         rule: str | None = None,
-        options: FitOptions | None = None,
-        tuning: FitOptions | None = None,
+        options: FitOptions | Said | None = None,
+        tuning: FitOptions | Said | None = None,
         k: int = 10,
         random_state: Any = None,
     ) -> None:
@@ -84,7 +84,7 @@ class PrunedRecommender(BaseEstimator):  # type: ignore[misc]
             raise DataError("nothing in X is above 0: no user had any item", shape=matrix.shape)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         split = _split(matrix, list(getattr(self, "feature_names_in_", range(matrix.shape[1]))))
-        options = replace(self.options or FitOptions(), seed=seed)
+        options = changed(self.options, seed=seed)
         whole, _ = train(self.model, split, settings=self.settings or {}, options=options)
         if columns_of(whole) != ("history",):
             raise DataError(
@@ -97,7 +97,7 @@ class PrunedRecommender(BaseEstimator):  # type: ignore[misc]
             split,
             budget=usual_budget(self.factor) if self.bytes is None else Budget(bytes=self.bytes),
             rule=self.rule,
-            options=replace(self.tuning or TUNING, seed=seed),
+            options=settled_tuning(whole, split, changed(self.tuning, seed=seed)),
             seed=seed,
         )
         self.model_, self.plan_, self.vocabularies_ = made.model.eval(), made.plan, dict(made.vocabularies)

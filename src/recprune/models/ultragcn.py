@@ -23,7 +23,7 @@ class UltraGCN(Factors):
         n_users: int,
         n_items: int,
         dim: int = 64,
-        negative: float = 300.0,
+        negative: float = 30.0,
         item_item: float = 5e-4,
         neighbours: int = 10,
         constant: float = 1e-6,

@@ -15,11 +15,11 @@ from recprune.planning.plan import Plan
 from recprune.recipe.probing import MOST, probe
 from recprune.recipe.pruned import Pruned, carry_out
 from recprune.recipe.restrict import restrict
-from recprune.recipe.train import TUNING
 from recprune.surgery import masked
 from recprune.tracing.site import Survey
 from recprune.training.options import FitOptions
 from recprune.training.together import Alone
+from recprune.training.usual import usual_tuning
 
 __all__ = ["loss_after", "some_rows"]
 
@@ -42,7 +42,7 @@ def loss_after(
     """
 
     def found() -> float:
-        tuning = replace(options or TUNING, epochs=1, patience=1, checkpoint=None)
+        tuning = replace(options or usual_tuning(model, split), epochs=1, patience=1, checkpoint=None)
         small = carry_out(model, _unjudged(split), plan, options=tuning)
         return _loss_of(model, split, small, asked, most, seed)
 

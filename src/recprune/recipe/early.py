@@ -17,6 +17,7 @@ from recprune.recipe.pruned import Pruned, carry_out, finished
 from recprune.recipe.rounding import rounding_in
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.training.fit import FitOptions, fit
+from recprune.training.usual import settled
 
 __all__ = ["early", "has_epochs"]
 
@@ -43,8 +44,8 @@ def early(
     checkpoint it can be taken up where it was stopped.
     Raises TrainingError for a model that is solved in closed form and for an `after` that leaves no epoch.
     """
-    options = options or FitOptions()
     has_epochs(model)
+    options = settled(model, split, options)
     after = max(1, options.epochs // 3) if after is None else after
     if not 0 < after < options.epochs:
         raise TrainingError(f"pruned after {after} of {options.epochs} epochs: at least one comes before and one later")

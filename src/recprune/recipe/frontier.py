@@ -26,9 +26,9 @@ from recprune.recipe.pruned import Pruned, followed
 from recprune.recipe.restrict import restrict
 from recprune.recipe.shrinking import shrinking
 from recprune.recipe.stages import Stage, silent
-from recprune.recipe.train import TUNING
 from recprune.tracing.trace import survey
 from recprune.training.fit import FitOptions
+from recprune.training.usual import usual_tuning
 
 __all__ = [
     "ENCODINGS",
@@ -130,11 +130,11 @@ def frontier(
     """Prune a trained model further and further, fine-tuning a little each time, and judge every stop on validation.
 
     options: of all fine-tuning together, in parts that grow, each with a schedule of its own: with those of the dense
-    training a whole frontier costs no more again (None: `TUNING`, two epochs a stop). encodings: each stop is stored in
-    these ways too. budget: its kinds, sites, floor and multiple hold at every stop, whatever amount it says; its keep
-    is a share of what stays then (None: every site keeps half of the share that stays). metric: the headline; None
-    takes the usual one. folder: where the models of the steps are kept; a run that was stopped goes on there. The test
-    part is not read.
+    training a whole frontier costs no more again (None: `usual_tuning`, two epochs a stop). encodings: each stop is
+    stored in these ways too. budget: its kinds, sites, floor and multiple hold at every stop, whatever amount it says;
+    its keep is a share of what stays then (None: every site keeps half of the share that stays). metric: the headline;
+    None takes the usual one. folder: where the models of the steps are kept; a run that was stopped goes on there. The
+    test part is not read.
     factors: None takes those of `FACTORS` that can be reached. Raises BudgetError where one that is named cannot.
     """
     made = list(
@@ -186,7 +186,7 @@ def points(
         split,
         budgets,
         rule=rule,
-        tunings=rising(options or replace(TUNING, epochs=2 * len(budgets)), len(budgets)),
+        tunings=rising(options or usual_tuning(model, split, epochs=2 * len(budgets)), len(budgets)),
         distilled=distilled,
         most=RATED,
         anew=False,

@@ -25,9 +25,9 @@ from recprune.recipe.pruned import Pruned, finished, usual_budget
 from recprune.recipe.shrinking import shrinking
 from recprune.recipe.stages import Stage, silent
 from recprune.recipe.steps import start_key
-from recprune.recipe.train import TUNING
 from recprune.tracing.trace import survey
 from recprune.training.fit import FitOptions
+from recprune.training.usual import usual_tuning
 
 __all__ = ["cubic", "gradual", "towards"]
 
@@ -60,7 +60,7 @@ def gradual(
     """
     if steps < 1:
         raise BudgetError(f"pruning takes one step at least, not {steps}", steps=steps)
-    budget, options = budget or usual_budget(0.5 if factor is None else factor), options or TUNING
+    budget, options = budget or usual_budget(0.5 if factor is None else factor), options or usual_tuning(model, split)
     towards(budget, 1.0, 0)
     stored = _stored(model, split, budget, rule, encodings, options, folder, seed, stage)
     whole = Plan(survey(model, example(model, split)), {}, Budget(0.0), encodings=stored).file_bytes()

@@ -16,6 +16,7 @@ from recprune.recipe.stages import Stage, epochs, silent
 from recprune.training.fit import FitOptions, fit
 from recprune.training.held import held
 from recprune.training.soft_threshold import Granularity, Sparse, soft_threshold
+from recprune.training.usual import settled
 
 __all__ = ["pep", "tables_of"]
 
@@ -38,11 +39,11 @@ def pep(
     two trainings, so that it takes twice the epochs. The `fit` of the result holds both. Raises TrainingError for a
     model without tables or one that is solved in closed form.
     """
-    options = options or FitOptions()
     has_epochs(model)
     tables = tables_of(model) if tables is None else tables
     if not tables:
         raise TrainingError(f"{type(model).__name__} has no embedding table of two columns or more; name its tables")
+    options = settled(model, split, options)
     model = copy.deepcopy(model)
     begin_(model, split)
     saved = options.checkpoint

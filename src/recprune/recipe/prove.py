@@ -16,10 +16,9 @@ from recprune.recipe.pruned import Pruned
 from recprune.recipe.rivals import TRAINED, Rivals, rivals_of, stored_alone
 from recprune.recipe.shelf import Shelved
 from recprune.recipe.stages import Stage, silent
-from recprune.recipe.train import TUNING
 from recprune.surgery import renumber
 from recprune.tracing.build import fingerprint
-from recprune.training.fit import FitOptions
+from recprune.training.usual import usual_options, usual_tuning
 
 __all__ = ["prove"]
 
@@ -74,8 +73,11 @@ def _rivals(whole: Shelved, small: Shelved, split: Split, trained: bool, seed: i
         return stored_alone(whole.model, without=dict.fromkeys(TRAINED, NOT_ASKED))
     pruned = Pruned(small.model, chosen, small.vocabularies, renumber(chosen), None)
     tuned = [work for work in small.works if work.what != "train"]
-    tuning, distilled = (tuned[-1].fit_options(), tuned[-1].distilled) if tuned else (TUNING, False)
-    first = (whole.works or small.works)[0].fit_options() if (whole.works or small.works) else FitOptions()
+    tuning, distilled = (
+        (tuned[-1].fit_options(), tuned[-1].distilled) if tuned else (usual_tuning(whole.model, split), False)
+    )
+    works = whole.works or small.works
+    first = works[0].fit_options() if works else usual_options(whole.model, split)
     total = max(1, sum(work.epochs for work in small.works))
     options = (
         tuning

@@ -17,9 +17,9 @@ from recprune.recipe.pruned import Pruned, carry_out, usual_budget
 from recprune.recipe.rating import choose_by, rate
 from recprune.recipe.rounding import ROUNDING
 from recprune.recipe.stages import Stage, silent
-from recprune.recipe.train import TUNING
 from recprune.training.options import FitOptions
 from recprune.training.together import Alone
+from recprune.training.usual import usual_tuning
 
 __all__ = ["plan", "prune"]
 
@@ -43,7 +43,7 @@ def prune(
     """Survey, score, choose, apply and fine-tune; the model that is given stays as it is.
 
     Either `factor`, the share of the parameters to remove, or a whole `budget`. rule: its name, `package.module:Name`,
-    or the rule itself; None takes `usual_rule`. options: of the fine-tuning (None: those of `finetune`).
+    or the rule itself; None takes `usual_rule`. options: of the fine-tuning (None: `usual_tuning`).
     distilled: what the larger model says is learned beside what was seen (not by a model solved in closed form).
     encodings: that may store what stays, for a budget in bytes (None: int8, int4 and rotated rows compete with the
     cuts; an empty sequence: none); tried at every step towards a `max_drop`; for a factor, the one that is to store it.
@@ -71,7 +71,7 @@ def prune(
             seed=seed,
             stage=stage,
         )
-    tuning = (options or TUNING) if finetuned else None
+    tuning = (options or usual_tuning(model, split)) if finetuned else None
     chosen = plan(
         model,
         split,

@@ -21,13 +21,13 @@ from recprune.recipe.probing import code_counts
 from recprune.recipe.restrict import smaller_vocabularies
 from recprune.recipe.rounding import ROUNDING, rounding_in
 from recprune.recipe.stages import Stage, epochs, silent
-from recprune.recipe.train import TUNING
 from recprune.recipe.uses import uses
 from recprune.surgery import apply, pack_planned, renumber, shrink_inputs
 from recprune.tracing.site import Kind, Site, Survey
 from recprune.training.finetune import finetune
 from recprune.training.fit import Fit, FitOptions
 from recprune.training.together import Alone
+from recprune.training.usual import usual_tuning
 
 __all__ = [
     "Pruned",
@@ -85,7 +85,7 @@ def carry_out(
     fit = None
     if finetuned:
         with stage("fine-tune") as say:
-            options, teacher = options or TUNING, model if distilled else None
+            options, teacher = options or usual_tuning(model, split), model if distilled else None
             with rounding_in(made, chosen, options, rounding, split) as steps:
                 fit = finetune(
                     made,

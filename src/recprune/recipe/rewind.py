@@ -16,6 +16,7 @@ from recprune.recipe.pruned import Pruned, carry_out, finished
 from recprune.recipe.rounding import rounding_in
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.training.fit import Fit, FitOptions, fit
+from recprune.training.usual import settled
 
 __all__ = ["rewind"]
 
@@ -39,8 +40,8 @@ def rewind(
     it too. With a checkpoint it can be taken up where it was stopped. The `fit` of the result holds the epochs up to
     `to` as well. Raises TrainingError for a model that is solved in closed form or a `to` that leaves no epoch.
     """
-    options = options or FitOptions()
     has_epochs(model)
+    options = settled(model, split, options)
     if not 0 <= to < options.epochs:
         raise TrainingError(f"back to epoch {to} of {options.epochs} leaves none to train; take 0 or a few")
     start, first = copy.deepcopy(model), Fit((), 0, 0.0)

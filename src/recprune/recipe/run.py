@@ -30,15 +30,17 @@ from recprune.recipe.schedule import Given, Schedule, follow
 from recprune.recipe.serving_times import ServingTimes, serving_times
 from recprune.recipe.shelf import Shelved, Work, put, take
 from recprune.recipe.stages import Stage, silent
-from recprune.recipe.train import TUNING, needs_negatives, needs_pasts, train
+from recprune.recipe.train import needs_negatives, needs_pasts, train
 from recprune.training.fit import FitOptions
+from recprune.training.usual import Said, changed, settled, settled_tuning
 
 __all__ = ["Order", "Result", "prepared", "run", "street"]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is wanted. settings: of the model's constructor. options, tuning: of training and fine-tuning.
+    """What is wanted. settings: of the model's constructor. options, tuning: of training and of fine-tuning, all
+    of them or those that are not as usual for the model (`usual_options`).
 
     negatives: drawn for each positive; None draws 4 where the model needs some. rivals: train those too. bench: time
     both models in every runtime, and record which one serves them. k: length of the lists. seed: of everything drawn,
@@ -48,8 +50,8 @@ class Order:
 
     model: str = "ease"
     settings: Mapping[str, Any] = field(default_factory=dict)
-    options: FitOptions = field(default_factory=FitOptions)
-    tuning: FitOptions = TUNING
+    options: FitOptions | Said = field(default_factory=dict)
+    tuning: FitOptions | Said = field(default_factory=dict)
     budget: Budget = field(default_factory=lambda: Budget(0.5))
     rule: str | None = None
     cleaning: Mapping[str, Any] = field(default_factory=dict)
@@ -119,24 +121,25 @@ def street(
     order: Order, data: Path, out: Path, key: str, *, cases: Path | None = None, stage: Stage = silent
 ) -> Result:
     """All but the preparing. data, key: the prepared folder and its key. cases: where what each case adds is kept."""
-    tuning, options = (replace(one, seed=order.seed) for one in (order.tuning, order.options))
+    options = changed(order.options, seed=order.seed)
     big, small, planned, proof, served = (out / name for name in PLACES)
     split = load_split(data)
     key = once(out, big, key, [options], lambda mine: _train(split, order, options, big, data, mine, stage))
     own = order.model if ":" in order.model else None
     whole = take(big, own)
+    tuning = settled_tuning(whole.model, whole.own(split), changed(order.tuning, seed=order.seed))
     if order.planned:
         key = once(
             out,
             planned,
             key,
             [order.budget, order.rule, order.encodings, tuning],
-            lambda _: _plan(whole, split, order, planned, stage),
+            lambda _: _plan(whole, split, order, tuning, planned, stage),
         )
         made_from: list[object] = [order.schedule]
     else:
         made_from = [order.budget, order.rule, order.encodings, tuning, order.schedule]
-    key = once(out, small, key, made_from, lambda mine: _prune(whole, split, order, options, tuning, out, mine, stage))
+    key = once(out, small, key, made_from, lambda mine: _prune(whole, split, order, tuning, out, mine, stage))
     if not order.planned:
         key = once(out, planned, key, [], lambda _: _write_plan(take(small, own).plan, planned))
     chosen = Plan.from_json(planned.read_text(encoding="utf-8"))
@@ -167,25 +170,27 @@ def _prepare(logs: Mapping[str, Log], order: Order, data: Path, stage: Stage) ->
     keep(prepared, data)
 
 
-def _train(split: Split, order: Order, options: FitOptions, big: Path, data: Path, key: str, stage: Stage) -> None:
+def _train(
+    split: Split, order: Order, options: FitOptions | Said, big: Path, data: Path, key: str, stage: Stage
+) -> None:
     saved = big.parent / f"train-{key[:12]}.checkpoint" if key else None
     model, fit = train(
-        order.model, split, settings=order.settings, options=replace(options, checkpoint=saved), stage=stage
+        order.model, split, settings=order.settings, options=changed(options, checkpoint=saved), stage=stage
     )
-    works = (Work.of("train", fit, options),)
+    works = (Work.of("train", fit, settled(model, split, options)),)
     put(big, Shelved(big, model, split.vocabularies, None, works, data, order.settings), seed=order.seed)
     if saved is not None:
         saved.unlink(missing_ok=True)
 
 
-def _plan(whole: Shelved, split: Split, order: Order, place: Path, stage: Stage) -> None:
+def _plan(whole: Shelved, split: Split, order: Order, tuning: FitOptions, place: Path, stage: Stage) -> None:
     chosen = plan(
         whole.model,
         whole.own(split),
         budget=order.budget,
         rule=order.rule,
         encodings=order.encodings,
-        tuning=replace(order.tuning, seed=order.seed),
+        tuning=tuning,
         seed=order.seed,
         stage=stage,
     )
@@ -201,13 +206,12 @@ def _prune(
     whole: Shelved,
     split: Split,
     order: Order,
-    options: FitOptions,
     tuning: FitOptions,
     out: Path,
     key: str,
     stage: Stage,
 ) -> None:
-    planned = out / "plan.json"
+    planned, options = out / "plan.json", whole.works[0].fit_options()
     given = Given(
         whole.model,
         whole.works,

@@ -29,12 +29,12 @@ from recprune.recipe.restrict import restrict
 from recprune.recipe.rounding import ROUNDING, rounding_in
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.recipe.steps import kept_step, start_key
-from recprune.recipe.train import TUNING
 from recprune.surgery import renumber
 from recprune.tracing.site import Kind, Survey
 from recprune.tracing.trace import survey
 from recprune.training.finetune import finetune
 from recprune.training.fit import FitOptions
+from recprune.training.usual import usual_tuning
 
 __all__ = ["shared", "shrinking"]
 
@@ -64,7 +64,7 @@ def shrinking(
     store it: counted in every step, and weights act so in the fine-tuning of the last one, but all stay floats
     (`finished` packs one). The other arguments are those of `gradual`. One run gives a whole frontier.
     """
-    options, found = options or TUNING, survey(model, example(model, split))
+    options, found = options or usual_tuning(model, split), survey(model, example(model, split))
     asked = as_rule(rule or usual_rule(followed(found, split), budgets[-1]), seed)
     parts = tunings or shared(options, len(budgets))
     way = _Way(model, split, asked, parts[0], distilled, most, anew, dict(stored or {}), budgets[-1], seed, stage)

@@ -15,11 +15,9 @@ from recprune.recipe.stages import Stage, epochs, silent
 from recprune.training.fit import Fit, FitOptions, fit
 from recprune.training.sharded import gathered, shard
 from recprune.training.together import Alone
+from recprune.training.usual import Said, seed_of, settled
 
-__all__ = ["TUNING", "needs_negatives", "needs_pasts", "train"]
-
-TUNING = FitOptions(epochs=8, lr=5e-4, schedule="linear")
-"""How a pruned model is fine-tuned where nothing else is said."""
+__all__ = ["needs_negatives", "needs_pasts", "train"]
 
 
 def train(
@@ -27,19 +25,21 @@ def train(
     split: Split,
     *,
     settings: Mapping[str, Any] | None = None,
-    options: FitOptions | None = None,
+    options: FitOptions | Said | None = None,
     stage: Stage = silent,
     workers: Alone | None = None,
     over: int | None = None,
 ) -> tuple[nn.Module, Fit]:
-    """A new model and how it was trained. settings: the options of its constructor. options.seed draws its weights.
-    workers: those who train it together, each of whom calls this (`recprune.training.together`). over: tables of more
-    bytes lie in shards with the workers while it is trained, and the first worker alone has them whole afterwards.
+    """A new model and how it was trained.
 
+    settings: the options of its constructor. options: all of the training, or those that are said, where the others are
+    as is usual for the model (`usual_options`); their seed draws its weights. workers: those who train it together,
+    each of whom calls this (`recprune.training.together`). over: tables of more bytes lie in shards with the workers
+    while it is trained, and the first worker alone has them whole afterwards.
     Raises ExtensionError for a name or a setting that there is not, and what `fit` raises.
     """
-    options = options or FitOptions()
-    model = built(name, split, settings or {}, options.seed)
+    model = built(name, split, settings or {}, seed_of(options))
+    options = settled(model, split, options)
     workers = workers or Alone()
     if over is not None and workers.size > 1:
         begin_(model, split)

@@ -19,6 +19,7 @@ from recprune.recipe.stages import Stage, silent
 from recprune.recipe.train import train
 from recprune.training.fit import FitOptions
 from recprune.training.samples import checksum
+from recprune.training.usual import Said, seed_of, settled
 from recprune.training.validate import validation
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def tune(
     trials: int = 20,
     seconds: float | None = None,
     settings: Mapping[str, Any] | None = None,
-    options: FitOptions | None = None,
+    options: FitOptions | Said | None = None,
     fixed: Collection[str] = (),
     stage: Stage = silent,
 ) -> Tuned:
@@ -81,12 +82,13 @@ def tune(
     `out` holds another tuning, TrainingError where no trial came to a value.
     """
     library = _optuna()
-    options, settings = options or FitOptions(), dict(settings or {})
+    settings = dict(settings or {})
     if not len(split.valid):
         raise DataError("options are chosen on validation, and this split has none; prepare one with a validation part")
     if trials < 1:
         raise DataError(f"trials is 1 or more, not {trials}", trials=trials)
-    model = built(name, split, settings, options.seed)
+    model = built(name, split, settings, seed_of(options))
+    options = settled(model, split, options)
     held = {*(f"fit.{option}" for option in fixed), *(f"model.{option}" for option in settings)}
     space = {option: part for option, part in space_of(model, options).items() if option not in held}
     if not space:

@@ -13,9 +13,9 @@ from recprune.encodings.item_item import by_entries
 from recprune.planning.budget import Budget
 from recprune.recipe.pruned import usual_budget
 from recprune.recipe.shelf import Work
-from recprune.recipe.train import TUNING
 from recprune.report.found import Found
 from recprune.training.options import FitOptions
+from recprune.training.usual import FAMILIES
 
 __all__ = ["commands", "exact"]
 
@@ -45,7 +45,7 @@ def _lines(found: Found) -> Iterator[list[object]]:
     if found.whole.works and found.whole.works[0].what == "train":
         work = found.whole.works[0]
         settings = _named("--set", found.whole.settings)
-        how = [*settings, *_options(work, FitOptions())]
+        how = [*settings, *_options(work)]
         yield ["train", places.data or "PREPARED", "--model", model, *how, "-o", big]
     if found.plan is not None:
         yield ["plan", big, *_budget(found.plan.budget), *_rule(found), "-o", Path(AGAIN) / "plan.json"]
@@ -53,15 +53,17 @@ def _lines(found: Found) -> Iterator[list[object]]:
     for work in found.small.works[len(found.whole.works) :]:
         if work.what == "finetune":
             teacher = ["--teacher", big] if work.distilled else []
-            yield ["finetune", small, *teacher, *_options(work, TUNING)]
+            yield ["finetune", small, *teacher, *_options(work)]
     yield ["compare", big, small, "-o", Path(AGAIN) / "comparison.json"]
     yield ["report", small, "--against", big, "--comparison", Path(AGAIN) / "comparison.json"]
 
 
-def _options(work: Work, usual: FitOptions) -> list[object]:
-    """The options of a training that are not as usual."""
-    known = asdict(usual)
-    said = {name: value for name, value in work.options.items() if name in known and value != known[name]}
+def _options(work: Work) -> list[object]:
+    """The options of a training that are not those of `FitOptions()`, and all that are usual for some models."""
+    known = asdict(FitOptions())
+    told = {name for usual in FAMILIES.values() for name in usual} | {"patience"}
+    apart = {name for name, value in known.items() if work.options.get(name, value) != value}
+    said = {name: value for name, value in work.options.items() if name in told | apart}
     seed = said.pop("seed", work.options.get("seed", 0))
     epochs = said.pop("epochs", None)
     return [*([] if epochs is None else ["--epochs", epochs]), *_named("--fit", said), "--seed", seed]

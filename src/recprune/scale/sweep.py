@@ -19,11 +19,11 @@ from recprune.recipe.frontier import Point, fronted, headline_of
 from recprune.recipe.pruned import usual_budget
 from recprune.recipe.shelf import take
 from recprune.recipe.stages import Stage, silent
-from recprune.recipe.train import TUNING
 from recprune.scale import engines
 from recprune.scale.preparing.run import Scale
 from recprune.scale.trial import Trial, tried
 from recprune.training.options import FitOptions
+from recprune.training.usual import Said
 
 __all__ = ["FACTORS", "SWEEP", "TRIALS", "Swept", "Tried", "sweep"]
 
@@ -71,7 +71,7 @@ def sweep(
     seeds: Sequence[int] = (0,),
     data: str | Path | None = None,
     own: str | None = None,
-    options: FitOptions | None = None,
+    options: FitOptions | Said | None = None,
     metric: str | None = None,
     scale: Scale | None = None,
     stage: Stage = silent,
@@ -79,14 +79,15 @@ def sweep(
     """Prune every model by every budget and rule with every seed, and judge all on validation: one table in `out`.
 
     models: folders of trained models of the same data. budgets: None takes `FACTORS`. data: None takes what the models
-    were trained on. options: of each fine-tuning (None: that of `prune`). A trial that stands in `out` is not made
+    were trained on. options: of each fine-tuning, all of them or those that are not as
+    usual. A trial that stands in `out` is not made
     again, so that the same call goes on where it was cut off, and one with more budgets makes only what is new. The
     numbers are the same for every engine and number of workers; milliseconds are not, and are best measured anew
     (`recprune bench`). The test part is not read. Raises DataError for models of different data and for data without a
     validation part, and what a trial raises; a budget that cannot be met stands in `refused`.
     """
     scale, out = scale or Scale(), Path(out).resolve()
-    grid = _grid(models, budgets, rules, seeds, data, own, options or TUNING)
+    grid = _grid(models, budgets, rules, seeds, data, own, options)
     out.mkdir(parents=True, exist_ok=True)
     with lock(out / SWEEP), load(engines, scale.engine)(scale.workers) as engine, stage("sweep") as say:
         trials = [trial for group in grid for trial in group]
@@ -106,7 +107,7 @@ def _grid(
     seeds: Sequence[int],
     data: str | Path | None,
     own: str | None,
-    options: FitOptions,
+    options: FitOptions | Said | None,
 ) -> list[list[Trial]]:
     """Trials of one row of the table each; the models as they are first."""
     amounts = [usual_budget(factor) for factor in FACTORS] if budgets is None else list(budgets)

@@ -28,6 +28,7 @@ from recprune.recipe.restrict import restrict
 from recprune.recipe.served import made_from
 from recprune.recipe.shelf import Shelved, Work, put, take
 from recprune.training.options import FitOptions
+from recprune.training.usual import Said, changed, settled_tuning
 
 __all__ = ["SAID", "SMALL", "Trial", "tried"]
 
@@ -46,7 +47,7 @@ class Trial:
     budget: Budget | None
     rule: str | None
     seed: int
-    options: FitOptions
+    options: FitOptions | Said | None
     own: str | None = None
 
     @property
@@ -54,7 +55,7 @@ class Trial:
         """Tells it apart from all others: by what the model and the data are, not by where they lie."""
         rule = None if self.rule is None else spelled(as_rule(self.rule, self.seed))
         budget = None if self.budget is None else self.budget.to_dict()
-        asked = [budget, rule, self.seed, replace(self.options, checkpoint=None), self.own]
+        asked = [budget, rule, self.seed, changed(self.options, checkpoint=None), self.own]
         return key_of([recprune.__version__, torch.__version__, made_from(self.model, self.data), asked])
 
 
@@ -85,7 +86,7 @@ def _write(trial: Trial, fresh: Path) -> None:
 
 def _pruned(whole: Shelved, split: Split, trial: Trial, place: Path) -> dict[str, Any]:
     """Prune, write the smaller model and judge it."""
-    options = replace(trial.options, seed=trial.seed, checkpoint=None)
+    options = settled_tuning(whole.model, split, changed(trial.options, seed=trial.seed, checkpoint=None))
     made = prune(whole.model, split, budget=trial.budget, rule=trial.rule, options=options, seed=trial.seed)
     works = (*whole.works, *([Work.of("finetune", made.fit, options)] if made.fit else []))
     small = replace(

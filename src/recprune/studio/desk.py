@@ -21,7 +21,6 @@ from recprune.recipe.frontier import FACTORS
 from recprune.recipe.pruned import followed, usual_budget, usual_rule
 from recprune.recipe.shelf import Shelved, take
 from recprune.recipe.stages import Stage, silent
-from recprune.recipe.train import TUNING
 from recprune.studio.beside import Beside, some_users
 from recprune.studio.job import Job, Line
 from recprune.studio.measured import Made
@@ -34,6 +33,7 @@ from recprune.studio.told import told
 from recprune.studio.work import measure_, score_, seek_, write_
 from recprune.tracing.site import Survey
 from recprune.tracing.trace import survey
+from recprune.training.usual import TUNING
 
 __all__ = ["Desk", "desk_of"]
 
@@ -89,7 +89,7 @@ class Desk:
             "kinds": kinds,
             "bytes": Plan(self.found, {}, Budget(0.0)).file_bytes(),
             "solved": hasattr(self.whole.model, "refit_"),
-            "epochs": TUNING.epochs,
+            "epochs": TUNING,
             "k": self.k,
             "users": some_users(self.data),
             "made": self.last is not None,

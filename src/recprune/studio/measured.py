@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,10 @@ from recprune.evaluation.speed import Speed, compare_speed, ratio
 from recprune.planning.budget import Budget
 from recprune.planning.plan import Plan
 from recprune.recipe.pruned import Pruned, carry_out
-from recprune.recipe.train import TUNING
 from recprune.studio.job import Job
 from recprune.studio.told import print_of
 from recprune.training.options import FitOptions
+from recprune.training.usual import usual_tuning
 
 __all__ = ["Made", "made", "measured", "tuning_of"]
 
@@ -45,9 +45,9 @@ class Made:
         return print_of(plan) == print_of(self.pruned.plan) and options == self.options
 
 
-def tuning_of(epochs: int, seed: int) -> FitOptions | None:
+def tuning_of(model: nn.Module, split: Split, epochs: int, seed: int) -> FitOptions | None:
     """Fine-tuning for so many epochs, as `recprune finetune` does it; None for 0."""
-    return replace(TUNING, epochs=epochs, seed=seed) if epochs else None
+    return usual_tuning(model, split, epochs=epochs, seed=seed) if epochs else None
 
 
 def made(model: nn.Module, split: Split, plan: Plan, options: FitOptions | None, job: Job) -> Made:

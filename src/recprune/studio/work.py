@@ -14,7 +14,6 @@ from recprune.errors import ArtifactError, BudgetError
 from recprune.planning.plan import Plan
 from recprune.recipe.agree import proven
 from recprune.recipe.shelf import Work, put
-from recprune.recipe.train import TUNING
 from recprune.studio.job import Job
 from recprune.studio.measured import Made, made, measured, tuning_of
 from recprune.studio.messages import Apply, Wish
@@ -22,6 +21,7 @@ from recprune.studio.scored import scored, steps_of
 from recprune.studio.searches import Asked
 from recprune.studio.sought import Sought, drops_of, fast, times_of, within
 from recprune.studio.told import print_of
+from recprune.training.usual import usual_tuning
 
 if TYPE_CHECKING:
     from recprune.studio.desk import Desk
@@ -98,14 +98,14 @@ def _sought(desk: Desk, wish: Wish, asked: Asked, job: Job) -> Sought:
     model, split, budget = desk.whole.model, desk.split, asked.budget
     if wish.timed:
         return fast(model, split, desk.found, desk.scores[wish.rule], budget, stage=job.stage)
-    options = replace(TUNING, epochs=asked.epochs, seed=desk.seed)
+    options = usual_tuning(model, split, epochs=asked.epochs, seed=desk.seed)
     with job.watched():
         return within(model, split, wish.rule, budget, options, bits=asked.bits, seed=desk.seed, stage=job.stage)
 
 
 def _made(desk: Desk, wish: Wish, plan: Plan, job: Job) -> Made:
     """What was found, or made last, if it is that, or a new one."""
-    options, last = tuning_of(wish.epochs, desk.seed), desk.last
+    options, last = tuning_of(desk.whole.model, desk.split, wish.epochs, desk.seed), desk.last
     if wish.drops:
         one = desk.searches.of(wish).made
     else:

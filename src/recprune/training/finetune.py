@@ -10,6 +10,7 @@ from recprune.training.fit import Fit, Progress, fit
 from recprune.training.options import FitOptions
 from recprune.training.state import BeforeEpoch
 from recprune.training.together import Alone
+from recprune.training.usual import usual_tuning
 
 __all__ = ["finetune"]
 
@@ -27,12 +28,12 @@ def finetune(
 ) -> Fit:
     """Train a pruned model further in place; on validation it never ends worse than it began.
 
-    Without options: 8 epochs at half the usual step size, falling to 0. A model that is solved in closed form is solved
+    Without options: `usual_tuning`, 8 epochs. A model that is solved in closed form is solved
     again on what is left of it. Where ids left the model, `renumber` (made by `recprune.surgery.renumber`) tells the
     new code of every old one; the split stays as it was. teacher: the larger model, whose answers are learned too
     (distillation). before_epoch, workers: as for `fit`. Raises what `fit` raises.
     """
-    options = options or FitOptions(epochs=8, lr=5e-4, schedule="linear")
+    options = options or usual_tuning(model, split)
     return fit(
         model,
         split,

@@ -31,6 +31,7 @@ from recprune.training.steady import steady
 from recprune.training.teacher import Teacher
 from recprune.training.together import Alone
 from recprune.training.trainable import check_place, check_trainable, place_of
+from recprune.training.usual import settled
 from recprune.training.validate import Validation, validation
 
 __all__ = ["Epoch", "Fit", "FitOptions", "Progress", "fit"]
@@ -51,21 +52,21 @@ def fit(
     """Train `model` in place on `split.train` and leave it in eval mode with the weights of its best epoch.
 
     A model with a method `refit_(histories, reg)` is solved in closed form, any other is trained by AdamW on the loss
-    of `options`; the tables of one with a method `smoothing` or `propagation` learn through the graph of users and
-    items (`smoothed`, `propagated`), rows of one with a method `steady` keep their lengths. keep_start: the weights
-    that it came with count as epoch 0, so that it never ends worse on validation than it began. progress: called after
-    every epoch. renumber: old code -> new code, for a model that some ids have left (`recprune.surgery.renumber`).
-    teacher: a model of the split's own codes whose answers are learned beside what was seen, by the weight
-    `options.distill`. before_epoch: what is done to the model before every epoch. The same options, data and models
-    give the same weights; an interrupted training that goes on from its checkpoint gives them too, bit by bit. It is
-    trained where it is: on the processor, or after `model.cuda()` on a graphics card, whose sums may differ in their
-    last bits from run to run. workers: those who train it together (`recprune.training.together`), each of whom calls
-    this with the same arguments; None: this one alone.
+    of `options` (None: as is usual for models like it, `usual_options`); the tables of one with a method `smoothing` or
+    `propagation` learn through the graph of users and items (`smoothed`, `propagated`), rows of one with a method
+    `steady` keep their lengths. keep_start: the weights that it came with count as epoch 0, so that it never ends worse
+    on validation than it began. progress: called after every epoch. renumber: old code -> new code, for a model that
+    some ids have left (`recprune.surgery.renumber`). teacher: a model of the split's own codes whose answers are
+    learned beside what was seen, by the weight `options.distill`. before_epoch: what is done to the model before every
+    epoch. The same options, data and models give the same weights; an interrupted training that goes on from its
+    checkpoint gives them too, bit by bit. It is trained where it is: on the processor, or after `model.cuda()` on a
+    graphics card, whose sums may differ in their last bits from run to run. workers: those who train it together
+    (`recprune.training.together`), each of whom calls this with the same arguments; None: this one alone.
     Raises TrainingError when the loss or a weight is not finite, or the loss does not suit, ArtifactError for another
     training's checkpoint.
     """
-    options, workers = options or FitOptions(), workers or Alone()
     check_trainable(model)
+    options, workers = settled(model, split, options), workers or Alone()
     begin = time.perf_counter()
     with _threads(options.threads):
         train = renumbered(split.train, renumber) if renumber else split.train

@@ -21,7 +21,8 @@ _CHOICES = {
 
 @dataclass(frozen=True, slots=True)
 class FitOptions:
-    """How to train.
+    """How to train, said in full: what is left out is as below. `recprune.usual_options(model, split, epochs=4)` says a
+    few and takes the others as models of that family learn best.
 
     loss: None takes the one that suits the model and the data (`recprune.training.samples.usual_loss`).
     epochs: most passes over the training data. batch: samples a step. lr: step size of Adam; schedule: how it falls

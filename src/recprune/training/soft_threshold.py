@@ -20,6 +20,7 @@ from recprune.models._start import begin_
 from recprune.training.fit import Fit, FitOptions, Progress, fit
 from recprune.training.held import place
 from recprune.training.state import BeforeEpoch
+from recprune.training.usual import settled
 
 __all__ = ["Granularity", "Sparse", "soft_threshold"]
 
@@ -58,8 +59,8 @@ def soft_threshold(
     are done; which entries leave is what s and V have learned. All epochs are run, and the last weights stay.
     Raises TrainingError for a name that is no parameter of one module, or a share out of range.
     """
-    options = options or FitOptions()
     _check(share, granularity)
+    options = settled(model, split, options)
     work = copy.deepcopy(model)
     begin_(work, split)
     soft = {name: _soften(work, name, granularity) for name in tables}
