@@ -86,6 +86,25 @@ def test_steps_of_a_tensor_save_more_and_cost_more_from_one_to_the_next():
         assert [s.price for s in mine] == sorted(s.price for s in mine)
 
 
+def test_where_the_loss_tells_nothing_bytes_go_to_weights_that_are_nearer():
+    model = Factors()
+    inputs = torch.arange(40), torch.arange(40)
+    found = survey(model, tuple(i[:5] for i in inputs))
+    probe = Probe(model, found, [(inputs, torch.zeros(40))], lambda output, target: 0 * output.sum() + 1.0)
+    steps = encoding_steps(model, found, probe, ["int2_rotated_rows", "int8_rows", "int4_rows"])
+    for tensor in ("user.weight", "item.weight"):
+        mine = [step for step in steps if step.tensor == tensor]
+        assert [step.encoding for step in mine] == ["int8_rows", "int4_rows", "int2_rotated_rows"]
+        assert [step.rise for step in mine] == sorted(step.rise for step in mine)
+        assert 0 < mine[0].rise
+        assert mine[-1].rise < 1e-3
+    dims = frozenset({Kind.DIM})
+    for limit, stored in ((4000, {"int8_rows"}), (2000, {"int8_rows", "int4_rows"}), (1500, {"int4_rows"})):
+        plan = joint(model, found, {}, probe, Budget(bytes=limit, kinds=dims), names=["int8_rows", "int4_rows"])
+        assert set(plan.encodings.values()) == stored
+        assert plan.file_bytes() <= limit
+
+
 def test_an_encoding_with_options_worth_trying_is_tried_with_each_and_one_that_says_them_as_it_is():
     model = Factors()
     model.item = torch.nn.Embedding(1200, 16)

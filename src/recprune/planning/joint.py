@@ -34,6 +34,12 @@ __all__ = ["ENCODINGS", "Step", "by_estimate", "encoding_steps", "joint"]
 ENCODINGS = ("int8_rows", "int4_rows", "int4_rotated_rows", "int2_rotated_rows", "product_rows", "bf16")
 """Encodings that a plan tries where none are named; of a table of one column bf16 is the smallest."""
 
+TINY = 1e-12
+
+FAINT = 1e-3
+"""Share of the loss that a tensor of which nothing is left is taken to add to the measured rise: what cannot be told
+apart by the loss is told apart by how near the weights come."""
+
 MEASURED = 4
 """Plans that look best by estimate and are measured."""
 
@@ -123,7 +129,9 @@ def encoding_steps(
     """For every matrix that can be packed, the encodings that are worth it, from the dearest in bytes to the cheapest.
 
     Only corners of the lower convex hull of (bytes saved, rise) remain: what another encoding, or a mixture of two,
-    does better is left out. A rise below 0 counts as 0.
+    does better is left out. A rise below 0 counts as 0. The squared error of the weights, relative to their squares,
+    counts too, for next to nothing (`FAINT`): often the loss does not rise at all before weights are far off, and then
+    bytes that are left over still go to weights that are nearer.
     """
     tell, out = say or _silent, []
     for tensor in _packable(model, survey):
@@ -135,12 +143,19 @@ def encoding_steps(
         for name in dict.fromkeys(way for said in names for way in _ways(said, shape)):
             saved = whole - file_size(planned_facts(survey, left, {tensor: name}))
             if saved > 0:
-                points.append(
-                    (saved, max(rise_without(probe.model, survey, {}, probe, encodings={tensor: name}), 0.0), name)
-                )
+                points.append((saved, _rise_by(survey, probe, tensor, name), name))
         corners = _hull(sorted(points))
         out += [Step(tensor, b[2], b[1] - a[1], b[0] - a[0]) for a, b in pairwise(corners)]
     return out + list(_of_entries(model, survey))
+
+
+def _rise_by(survey: Survey, probe: Probe, tensor: str, name: str) -> float:
+    """The rise of the loss by an encoding of one tensor, 0 at least, and a faint share of what its weights are off."""
+    weight = named_tensors(probe.model)[tensor].detach()
+    decoded = spelled(name).encode(weight).dense()
+    rise = rise_without(probe.model, survey, {}, probe, encodings={tensor: name}, decoded={tensor: decoded})
+    off = float((decoded.double() - weight.double()).square().sum() / weight.double().square().sum().clamp(min=TINY))
+    return max(rise, 0.0) + FAINT * max(abs(probe.loss), TINY) * off
 
 
 def _ways(name: str, shape: Sequence[int]) -> list[str]:

@@ -95,10 +95,12 @@ def rise_without(
     base: float | None = None,
     counts: Counts | None = None,
     encodings: Mapping[str, str] | None = None,
+    decoded: Mapping[str, Tensor] | None = None,
 ) -> float:
     """How far the probe's loss rises when those units of those sites leave together.
 
     encodings: tensor -> the encoding that stores what stays of it (those of entries are exact and cost nothing).
+    decoded: tensor -> what it reads as once it is stored so, where that is known.
     """
     leaving = {name: units for name, units in leaving.items() if len(units)}
     stored = {name: text for name, text in (encodings or {}).items() if not by_entries(text)}
@@ -108,7 +110,8 @@ def rise_without(
     tensors = named_tensors(small)
     with torch.no_grad():
         for name, text in stored.items():
-            tensors[name].copy_(spelled(text).encode(tensors[name]).dense())
+            known = (decoded or {}).get(name)
+            tensors[name].copy_(spelled(text).encode(tensors[name]).dense() if known is None else known)
     return probe.loss_of(small) - (probe.loss if base is None else base)
 
 
