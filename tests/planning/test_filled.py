@@ -1,5 +1,6 @@
 """Bytes that a plan leaves over go to bits."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -78,3 +79,14 @@ def test_the_dearest_step_is_taken_back_first_and_one_that_costs_nothing_never(f
     room = bytes_of(found, {"fc.weight": "int8_rows"})
     assert after(found, room) == {"fc.weight": "int8_rows"}
     assert after(found, 10**9) == {"fc.weight": "int8_rows"}
+
+
+def test_a_step_before_that_no_longer_pays_leaves_what_is_left_of_a_tensor_as_floats(found):
+    kept = {site.name: np.array([0]) for site in found.sites if any(c.tensor == "fc.weight" for c in site.cuts)}
+    plan = Plan(found, kept, Budget(bytes=100_000), "rule", {"fc.weight": "int4_rows"})
+    left = next(row.after for row in plan.account().rows if row.tensor == "fc.weight")
+    assert left == (1, 1)
+    steps = [Step("fc.weight", "int2_rotated_rows", 0.0, 900), Step("fc.weight", "int4_rows", 0.5, 50)]
+    done = filled(plan, steps)
+    assert done.encodings == {}
+    assert done.file_bytes() <= 100_000

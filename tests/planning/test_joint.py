@@ -96,7 +96,7 @@ def test_where_the_loss_tells_nothing_bytes_go_to_weights_that_are_nearer():
         mine = [step for step in steps if step.tensor == tensor]
         assert [step.encoding for step in mine] == ["int8_rows", "int4_rows", "int2_rotated_rows"]
         assert [step.rise for step in mine] == sorted(step.rise for step in mine)
-        assert 0 < mine[0].rise
+        assert mine[0].rise > 0
         assert mine[-1].rise < 1e-3
     dims = frozenset({Kind.DIM})
     for limit, stored in ((4000, {"int8_rows"}), (2000, {"int8_rows", "int4_rows"}), (1500, {"int4_rows"})):

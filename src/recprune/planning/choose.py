@@ -23,7 +23,7 @@ from recprune.planning.plan import Plan
 from recprune.planning.sized import sized, standing
 from recprune.tracing.site import FLAT, Kind, Site, Survey
 
-__all__ = ["choose"]
+__all__ = ["choose", "paying"]
 
 
 def choose(
@@ -64,7 +64,7 @@ def choose(
             break
         best = min(best, found, key=lambda one: one.cost)
     stored = _stored([survey.site(name) for name in best.kept], encodings)
-    return _paying(Plan(survey, best.kept, budget, rule, stored))
+    return paying(Plan(survey, best.kept, budget, rule, stored))
 
 
 def _stored(sites: Iterable[Site], encodings: Mapping[str, str]) -> dict[str, str]:
@@ -73,7 +73,7 @@ def _stored(sites: Iterable[Site], encodings: Mapping[str, str]) -> dict[str, st
     return {**encodings, **{tensor: "item_item" for tensor in flat if not by_entries(encodings.get(tensor))}}
 
 
-def _paying(plan: Plan) -> Plan:
+def paying(plan: Plan) -> Plan:
     """The plan without encodings that no longer make a tensor smaller once it is cut."""
     widths = plan.survey.bytes_per_entry
     cut = {cut.tensor for name in plan.kept for cut in plan.survey.site(name).cuts if cut.dim == FLAT}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from recprune.encodings.spelled import spelled
+from recprune.planning.choose import paying
 from recprune.planning.plan import Plan
 from recprune.planning.step import Step
 
@@ -18,7 +19,8 @@ def filled(plan: Plan, steps: Sequence[Step]) -> Plan:
     Steps are large, so that a plan that takes them one after the other stays below its budget: here the last step of a
     tensor that costs most a byte is taken back where the plan still meets the budget, then the next, until none can be;
     one that costs nothing is not. Of an encoding with groups (`product_rows(m=8)`) it is taken back in part, by as many
-    groups more as there is room for. What leaves stays out.
+    groups more as there is room for. What leaves stays out. A step before that would make what is left of a tensor no
+    smaller leaves it as floats.
     """
     while True:
         found = next(_nearer(plan, steps), None)
@@ -35,7 +37,7 @@ def _nearer(plan: Plan, steps: Sequence[Step]) -> Iterator[Plan]:
         before = mine[mine.index(step.encoding) - 1] if step.encoding != mine[0] else ""
         for encoding in [before, *_between(step.encoding, plan.survey.shapes[step.tensor][1])]:
             rest = {tensor: text for tensor, text in plan.encodings.items() if tensor != step.tensor}
-            nearer = replace(plan, encodings={**rest, step.tensor: encoding} if encoding else rest)
+            nearer = paying(replace(plan, encodings={**rest, step.tensor: encoding} if encoding else rest))
             if nearer.meets(plan.budget):
                 yield nearer
 
