@@ -49,9 +49,13 @@ def test_the_best_of_what_was_tried_is_taken(scored):
         return made
 
     best = weighed(model, split, first, scores, asked, estimate, options=OPTIONS)
-    losses = [loss_after(model, split, made, asked, OPTIONS) for made in [first, *tried.values()]]
-    assert loss_after(model, split, best, asked, OPTIONS) == min(losses)
     assert len(tried) > 2
+
+    def after(plan, epochs):
+        return loss_after(model, split, plan, asked, OPTIONS, epochs=epochs)
+
+    finalists = sorted({first.to_json(): first, **tried}.values(), key=lambda plan: after(plan, 1))[: weighing.BEST]
+    assert after(best, 2) == min(after(plan, 2) for plan in finalists)
     assert best.to_json() == weighed(model, split, first, scores, asked, estimate, options=OPTIONS).to_json()
 
 
@@ -74,10 +78,37 @@ def test_it_goes_on_where_it_helps(scored, monkeypatch):
 def test_no_more_are_tried_than_said(scored, monkeypatch):
     model, split, first, scores, asked, estimate = scored
     tried = []
-    monkeypatch.setattr(weighing, "loss_after", lambda model, split, plan, *_, **__: tried.append(plan) or -len(tried))
+    monkeypatch.setattr(
+        weighing,
+        "loss_after",
+        lambda model, split, plan, *_, epochs=1, **__: tried.append((plan.to_json(), epochs)) or -len(tried),
+    )
     monkeypatch.setattr(weighing, "TRIES", 2)
-    weighed(model, split, first, scores, asked, estimate)
-    assert len(tried) == 3
+    monkeypatch.setattr(weighing, "BEST", 2)
+    best = weighed(model, split, first, scores, asked, estimate)
+    assert [epochs for _, epochs in tried] == [1, 1, 1, weighing.EPOCHS, weighing.EPOCHS]
+    assert [plan for plan, _ in tried[3:]] == [plan for plan, _ in tried[2:0:-1]]
+    assert best.to_json() == tried[4][0]
+
+
+def test_for_one_epoch_of_fine_tuning_one_is_enough(scored, monkeypatch):
+    model, split, first, scores, asked, estimate = scored
+    tried = []
+    monkeypatch.setattr(weighing, "loss_after", lambda *_, epochs=1, **__: tried.append(epochs) or len(tried))
+    one = FitOptions(epochs=1)
+    assert weighed(model, split, first, scores, asked, estimate, options=one).to_json() == first.to_json()
+    assert set(tried) == {1}
+
+
+def test_one_epoch_may_be_wrong(scored, monkeypatch):
+    model, split, first, scores, asked, estimate = scored
+
+    def loss(model, split, plan, *_, epochs=1, **__):
+        return fields(plan) if epochs == 1 else -fields(plan)
+
+    monkeypatch.setattr(weighing, "loss_after", loss)
+    best = weighed(model, split, first, scores, asked, estimate)
+    assert fields(best) > 0
 
 
 def test_all_workers_go_by_the_losses_of_the_first(scored, monkeypatch):
@@ -88,9 +119,10 @@ def test_all_workers_go_by_the_losses_of_the_first(scored, monkeypatch):
             return next(losses)
 
     monkeypatch.setattr(an_epoch, "carry_out", None)
-    losses = iter([3.0, 1.0, *[2.0] * weighing.TRIES])
+    rest = [2.0] * (weighing.TRIES + weighing.BEST)
+    losses = iter([3.0, 1.0, *rest])
     assert weighed(model, split, first, scores, asked, estimate, workers=Second()).to_json() != first.to_json()
-    losses = iter([1.0, *[2.0] * weighing.TRIES])
+    losses = iter([1.0, *rest])
     assert weighed(model, split, first, scores, asked, estimate, workers=Second()).to_json() == first.to_json()
 
 

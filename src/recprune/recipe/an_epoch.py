@@ -1,4 +1,4 @@
-"""What a plan costs after one epoch of fine-tuning: the loss of the smaller model, on the rows of the probe."""
+"""What a plan costs after an epoch or a few of fine-tuning: the loss of the smaller model, on the rows of the probe."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ def loss_after(
     most: int = MOST,
     seed: int = 0,
     workers: Alone | None = None,
+    epochs: int = 1,
 ) -> float:
-    """The loss of what a plan leaves of the model, after one epoch.
+    """The loss of what a plan leaves of the model, after one epoch or so many.
 
     options: of the fine-tuning, whatever its epochs. most, seed: those that `asked` was made with. workers: of those
     who plan together each calls this, and all go by what the first finds; of models of rows it alone tries, while of
@@ -42,7 +43,7 @@ def loss_after(
     """
 
     def found() -> float:
-        tuning = replace(options or usual_tuning(model, split), epochs=1, patience=1, checkpoint=None)
+        tuning = replace(options or usual_tuning(model, split), epochs=epochs, patience=epochs, checkpoint=None)
         small = carry_out(model, _unjudged(split), plan, options=tuning)
         return _loss_of(model, split, small, asked, most, seed)
 

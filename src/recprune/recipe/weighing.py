@@ -1,4 +1,4 @@
-"""weighed(): kinds of unit weighed against each other by trying: plans are carried out, and fine-tuned for an epoch."""
+"""weighed(): kinds of unit weighed against each other by trying: plans are carried out and fine-tuned for a while."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from recprune.recipe.stages import Stage, silent
 from recprune.training.options import FitOptions
 from recprune.training.together import Alone
 
-__all__ = ["BITS", "FACTOR", "TRIES", "Estimate", "weighed"]
+__all__ = ["BEST", "BITS", "EPOCHS", "FACTOR", "TRIES", "Estimate", "weighed"]
 
 BITS = "bits"
 """What is weighed beside the kinds of unit."""
@@ -26,6 +26,12 @@ FACTOR = 4.0
 
 TRIES = 10
 """Plans that are tried at most, beside the one that comes from the scores as they are."""
+
+BEST = 4
+"""Plans that are tried once more."""
+
+EPOCHS = 4
+"""For so many epochs, or as many as the fine-tuning has."""
 
 Weights = dict[str, float]
 
@@ -46,13 +52,14 @@ def weighed(
     stage: Stage = silent,
     workers: Alone | None = None,
 ) -> Plan:
-    """The plan, of the first and some others, whose model has the smallest loss after an epoch of fine-tuning.
+    """The plan, of the first and some others, whose model has the smallest loss after some fine-tuning.
 
     Scores say what units of a kind cost after fine-tuning when they leave alone (`recovered`); together, for a small
     budget, kinds cost more or less than that by up to several times. So the plan is made again with the cost of one
     kind, or of bits, `FACTOR` times and 1 / `FACTOR` times what it was; then further in the direction that was best,
     for as long as that helps. Each plan that is new is carried out and fine-tuned for one epoch, on 262,144
-    rows at most, and judged by the loss on the rows of the probe. In the end the best of all is taken.
+    rows at most, and judged by the loss on the rows of the probe. One epoch tells good plans from bad ones, not the
+    good ones apart: the `BEST` of them are fine-tuned anew, for `EPOCHS`, and the best of these is taken.
     first: the plan by the scores as they are. Models that rank are not tried, as their epochs are long. workers: of
     those who plan together the first tries, and all go by its losses.
     """
@@ -91,6 +98,16 @@ def weighed(
             if tried(label) >= losses[best]:
                 break
             best = label
+        epochs = min(EPOCHS, EPOCHS if options is None else options.epochs)
+        if epochs > 1 and len(losses) > 1:
+
+            def again(label: str) -> float:
+                plan, weights = plans[label]
+                loss = loss_after(model, part, plan, asked, options, seed=seed, workers=workers, epochs=epochs)
+                say(f"{_words(weights)}: loss {loss:.5g} after {epochs} epochs")
+                return loss
+
+            best = min(sorted(losses, key=lambda label: losses[label])[:BEST], key=again)
         plan, weights = plans[best]
         say(f"{len(losses)} plans tried, best: {_words(weights)}")
     return plan
