@@ -105,6 +105,19 @@ def test_where_the_loss_tells_nothing_bytes_go_to_weights_that_are_nearer():
         assert plan.file_bytes() <= limit
 
 
+def test_where_the_loss_tells_nothing_units_of_small_weights_leave_first():
+    model = Factors(0.5)
+    inputs = torch.arange(40), torch.arange(40)
+    found = survey(model, tuple(i[:5] for i in inputs))
+    probe = Probe(model, found, [(inputs, torch.zeros(40))], lambda output, target: 0 * output.sum() + 1.0)
+    dims = {site.name: torch.zeros(site.size) for site in found.sites if site.kind is Kind.DIM}
+    plan = joint(model, found, dims, probe, Budget(bytes=1100, kinds=frozenset({Kind.DIM})))
+    (stay,) = plan.kept.values()
+    assert 4 < len(stay) < 16
+    assert set(range(4)) <= set(stay.tolist())
+    assert plan.encodings
+
+
 def test_an_encoding_with_options_worth_trying_is_tried_with_each_and_one_that_says_them_as_it_is():
     model = Factors()
     model.item = torch.nn.Embedding(1200, 16)

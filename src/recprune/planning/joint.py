@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from recprune.encodings.item_item import ItemItem, by_entries
@@ -37,8 +38,8 @@ ENCODINGS = ("int8_rows", "int4_rows", "int4_rotated_rows", "int2_rotated_rows",
 TINY = 1e-12
 
 FAINT = 1e-3
-"""Share of the loss that a tensor of which nothing is left is taken to add to the measured rise: what cannot be told
-apart by the loss is told apart by how near the weights come."""
+"""Share of the loss that a tensor of which nothing is left is taken to add to the measured rise, by bits or by cuts:
+what cannot be told apart by the loss is told apart by how near the weights come."""
 
 MEASURED = 4
 """Plans that look best by estimate and are measured."""
@@ -76,6 +77,7 @@ def joint(
         raise BudgetError(f"bits count for a budget in bytes, not for {budget.amount}", budget=budget.amount)
     tell = say or _silent
     steps = probe.once(("steps", *names), lambda: encoding_steps(model, survey, probe, names, tell))
+    scores = _with_faint(survey, scores, probe)
     found = by_estimate(survey, scores, budget, steps, rule=rule, left=left)
     tries = MEASURED if rounds > 1 else 1
     measured = [(_rise(survey, plan, probe, counts), n, plan) for n, (_, plan) in enumerate(found[:tries])]
@@ -156,6 +158,18 @@ def _rise_by(survey: Survey, probe: Probe, tensor: str, name: str) -> float:
     rise = rise_without(probe.model, survey, {}, probe, encodings={tensor: name}, decoded={tensor: decoded})
     off = float((decoded.double() - weight.double()).square().sum() / weight.double().square().sum().clamp(min=TINY))
     return max(rise, 0.0) + FAINT * max(abs(probe.loss), TINY) * off
+
+
+def _with_faint(survey: Survey, scores: Mapping[str, Tensor], probe: Probe) -> dict[str, Tensor]:
+    """The scores, and of each unit the faint share of the weights that leave with it."""
+    faint, out, tensors = FAINT * max(abs(probe.loss), TINY), {}, named_tensors(probe.model)
+    for name, worth in scores.items():
+        site, off = survey.site(name), torch.zeros(len(worth), dtype=torch.float64)
+        for cut in site.cuts:
+            whole = float(tensors[cut.tensor].detach().float().square().sum())
+            off += probe.weights(cut, site.size).square().sum(1).double() / max(whole, TINY)
+        out[name] = worth.double() + faint * off
+    return out
 
 
 def _ways(name: str, shape: Sequence[int]) -> list[str]:
