@@ -39,6 +39,7 @@ def tune(
     from recprune.recipe.tune import BEST
     from recprune.recipe.tune import tune as tuned
 
+    said = training.said(common.seed)
     found = tuned(
         model,
         load_split(data),
@@ -46,8 +47,8 @@ def tune(
         trials=trials,
         seconds=None if minutes is None else 60 * minutes,
         settings=settings(setting or ()),
-        options=training.said(common.seed),
-        fixed=tuple(training.said(common.seed)),
+        options=said,
+        fixed=tuple(said),
         stage=stage,
     )
     facts = {"file": str(out / BEST), **asdict(found)}

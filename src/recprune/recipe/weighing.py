@@ -81,10 +81,14 @@ def weighed(
     part, losses = some_rows(model, split, PER_ID * MOST, seed), dict[str, float]()
     with stage("weigh") as say:
 
-        def tried(label: str) -> float:
+        def loss(label: str, epochs: int) -> float:
             plan, weights = plans[label]
-            losses[label] = loss_after(model, part, plan, asked, options, seed=seed, workers=workers)
-            say(f"{_words(weights)}: loss {losses[label]:.5g} after an epoch")
+            found = loss_after(model, part, plan, asked, options, seed=seed, workers=workers, epochs=epochs)
+            say(f"{_words(weights)}: loss {found:.5g} after {'an epoch' if epochs == 1 else f'{epochs} epochs'}")
+            return found
+
+        def tried(label: str) -> float:
+            losses[label] = loss(label, 1)
             return losses[label]
 
         best = min(list(plans)[: TRIES + 1], key=tried)
@@ -98,16 +102,9 @@ def weighed(
             if tried(label) >= losses[best]:
                 break
             best = label
-        epochs = min(EPOCHS, EPOCHS if options is None else options.epochs)
-        if epochs > 1 and len(losses) > 1:
-
-            def again(label: str) -> float:
-                plan, weights = plans[label]
-                loss = loss_after(model, part, plan, asked, options, seed=seed, workers=workers, epochs=epochs)
-                say(f"{_words(weights)}: loss {loss:.5g} after {epochs} epochs")
-                return loss
-
-            best = min(sorted(losses, key=lambda label: losses[label])[:BEST], key=again)
+        epochs = EPOCHS if options is None else min(EPOCHS, options.epochs)
+        if epochs > 1:
+            best = min(sorted(losses, key=losses.__getitem__)[:BEST], key=lambda label: loss(label, epochs))
         plan, weights = plans[best]
         say(f"{len(losses)} plans tried, best: {_words(weights)}")
     return plan

@@ -28,9 +28,9 @@ def finetune(
 ) -> Fit:
     """Train a pruned model further in place; on validation it never ends worse than it began.
 
-    Without options: `usual_tuning`, 8 epochs. A model that is solved in closed form is solved
-    again on what is left of it. Where ids left the model, `renumber` (made by `recprune.surgery.renumber`) tells the
-    new code of every old one; the split stays as it was. teacher: the larger model, whose answers are learned too
+    Without options: `usual_tuning`, 8 epochs. A model that is solved in closed form is solved again on what is left of
+    it. Where ids left the model, `renumber` (made by `recprune.surgery.renumber`) tells the new code of every old one;
+    the split stays as it was. teacher: the larger model, whose answers are learned too
     (distillation). before_epoch, workers: as for `fit`. Raises what `fit` raises.
     """
     options = options or usual_tuning(model, split)
