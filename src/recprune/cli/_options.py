@@ -55,24 +55,24 @@ class Training:
         typer.Option("--fit", metavar="NAME=VALUE", help="Further training option, as in lr=0.002; repeat for more."),
     ] = None
 
-    def said(self, seed: int) -> dict[str, Any]:
-        """The options that were said, and the seed. Raises DataError for an option that there is not."""
+    def said(self, seed: int, flag: str = "--fit") -> dict[str, Any]:
+        """The options that were said by a flag, and the seed. Raises DataError for an option that there is not."""
         from dataclasses import fields
 
         from recprune.training.options import FitOptions
 
         epochs = {} if self.epochs is None else {"epochs": self.epochs}
-        said = {"seed": seed, **epochs, **settings(self.fit or (), "--fit")}
+        said = {"seed": seed, **epochs, **settings(self.fit or (), flag)}
         known = [f.name for f in fields(FitOptions)]
         for name in said:
             if name not in known:
-                raise DataError(f"--fit: no training option {name!r}; there are: {', '.join(known)}", option=name)
+                raise DataError(f"{flag}: no training option {name!r}; there are: {', '.join(known)}", option=name)
         if "checkpoint" in said:
             said["checkpoint"] = Path(said["checkpoint"])
         try:
             FitOptions(**said)
         except TypeError as error:
-            raise DataError(f"--fit: a value of the wrong kind in {said}: {error}", option=said) from error
+            raise DataError(f"{flag}: a value of the wrong kind in {said}: {error}", option=said) from error
         return said
 
     def options(self, seed: int, start: FitOptions) -> FitOptions:

@@ -66,7 +66,7 @@ def run(
         model,
         settings(model_set or (), "--model-set"),
         training.said(common.seed),
-        Training(None, tune).said(common.seed),
+        Training(None, tune).said(common.seed, "--tune"),
         wanted.budget(),
         wanted.rule,
         parting.cleaning(),
