@@ -128,9 +128,7 @@ def test_names_that_there_are_not_are_refused_with_those_that_there_are(tmp_path
     refused(call("train", at / "prepared", "--model", "mf", "--set", "size=9", "-o", tmp_path / "m"), "dim")
     (tmp_path / "log.csv").write_text("user,item\na,b\nc,d\n")
     refused(call("prepare", tmp_path / "log.csv", "--split", "evenly", "-o", tmp_path / "o"), "DataError", "random")
-    refused(
-        call("run", tmp_path / "log.csv", "--tune", "speed=9", "-o", tmp_path / "o"), "DataError", "--tune", "epochs"
-    )
+    refused(call("run", tmp_path / "log.csv", "--tune", "speed=9", "-o", tmp_path / "o"), "--tune", "epochs")
 
 
 def test_a_value_of_the_wrong_kind_is_refused(tmp_path, at):
