@@ -12,7 +12,9 @@ from typing import Any
 
 import torch
 
-__all__ = ["of_earlier", "read_earlier", "write_result"]
+from recprune.dispatch import which
+
+__all__ = ["of_earlier", "read_earlier", "read_rows", "write_result"]
 
 FOLDER = Path(__file__).resolve().parent / "results"
 
@@ -37,7 +39,8 @@ def write_result(
         "rows": [list(row) for row in rows],
         "notes": list(notes),
         "commit": commit(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, torch {torch.__version__}",
+        "machine": f"{os.cpu_count()} cores, {platform.machine()} ({which()}), {platform.system()}, "
+        f"torch {torch.__version__}",
         "threads": torch.get_num_threads(),
         "seeds": list(seeds),
         "data": list(data),
@@ -50,10 +53,17 @@ def write_result(
 def read_earlier(file: str, now: Container[object]) -> tuple[dict[str, list[Any]], list[str]]:
     """Rows of a table as it is by what stands first in them, but those that are measured now, and its notes."""
     path = FOLDER / f"{file}.json"
-    if not path.exists():
-        return {}, []
-    table = json.loads(path.read_text(encoding="utf-8"))
-    return {row[0]: row for row in table["rows"] if row[0] not in now}, table["notes"]
+    notes: list[str] = json.loads(path.read_text(encoding="utf-8"))["notes"] if path.exists() else []
+    return {label: rows[-1] for label, rows in read_rows(file, now).items()}, notes
+
+
+def read_rows(file: str, now: Container[object]) -> dict[str, list[list[Any]]]:
+    """The same rows, where several begin alike."""
+    path, found = FOLDER / f"{file}.json", dict[str, list[list[Any]]]()
+    for row in json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []:
+        if row[0] not in now:
+            found.setdefault(row[0], []).append(row)
+    return found
 
 
 def of_earlier(rows: Mapping[str, object]) -> list[str]:

@@ -6,9 +6,9 @@ Settings are chosen on validation (benchmarks/recipes_sequences.py), one try at 
 
 Models are judged on test once each, by one evaluator. What was measured is kept under benchmarks/runs, so that an
 interrupted run goes on; `--models item_knn sasrec` measures those alone, beside what the table has of others already,
-and prunes nothing; `--shares 5 10` prunes to those shares alone. RECPRUNE_DEVICE=cuda trains, prunes and judges on a
-graphics card; times of a request are of the processor all the same. RecBole's models stand beside ours where
-benchmarks/sequences_peers.py judged them (among --models, as `recbole`).
+and prunes nothing; `--shares 5 10` prunes to those shares alone, beside what the table has of others.
+RECPRUNE_DEVICE=cuda trains, prunes and judges on a graphics card; times of a request are of the processor all the same.
+RecBole's models stand beside ours where benchmarks/sequences_peers.py judged them (among --models, as `recbole`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import partial
 from typing import Any
 
@@ -97,36 +97,28 @@ def row(label: str, found: list[dict[str, Any]], data: SequenceData) -> list[obj
 
 
 def after(name: str, data: SequenceData, shares: Sequence[int]) -> None:
-    """The best model in a fraction of its bytes, beside its rivals."""
-    all_seeds, recipe = seeds(data.models[data.best]), data.models[data.best]
-    base = [one(name, data, data.best, seed) for seed in all_seeds]
-    rows: list[list[object]] = [[data.best, *cells(base, data), None, None]]
-    notes = ["Standard errors are of one seed's paired difference over all cases, in the mean over the seeds"]
-    fast: dict[str, Stored] = {data.best: kept(name, data, data.best, all_seeds[0])}
-    for share in shares:
-        label = f"1/{share}"
-        makes = [partial(pruned, name, data, recipe, share, seed) for seed in all_seeds]
-        try:
-            found = [judged(f"{name}-small-{share}-{s}", m, data, name) for s, m in zip(all_seeds, makes, strict=True)]
-        except BudgetError as error:
-            rows.append([label, 0, *[None] * (len(rows[0]) - 2)])
-            notes.append(f"{label}: {str(error).partition(' (')[0]}")
-            continue
-        fast[label] = makes[0]()
-        rows.append([label, *cells(found, data), *lost(base, found, data)])
-        if recipe.options is not None:
-            makes = [partial(scratch, name, data, recipe, share, seed) for seed in all_seeds]
-            again = [
-                judged(f"{name}-scratch-{share}-{s}", m, data, name) for s, m in zip(all_seeds, makes, strict=True)
-            ]
-            rows.append([f"{label}, same size from scratch", *cells(again, data), *lost(base, again, data)])
-            notes.append(f"{label}: recall of the pruned minus that from scratch {apart(again, found)}")
+    """The best model in a fraction of its bytes, beside its rivals. Rows of shares that are not measured now stay as
+    they are in the table."""
+    first = seeds(data.models[data.best])
+    base = [one(name, data, data.best, seed) for seed in first]
+    fast: dict[str, Stored] = {data.best: kept(name, data, data.best, first[0])}
+    whole = [data.best, *cells(base, data), None, None]
+    now = {of_share(share): smaller(name, data, share, base, fast) for share in shares}
+    alone: list[list[object]] = []
     for bits in ("int8", "int4"):
-        makes = [partial(packed, name, data, bits, seed) for seed in all_seeds]
-        found = [judged(f"{name}-{bits}-{s}", m, data, name) for s, m in zip(all_seeds, makes, strict=True)]
+        makes = [partial(packed, name, data, bits, seed) for seed in first]
+        found = all_judged(f"{name}-{bits}", makes, data, name)
         fast[f"{bits} alone"] = makes[0]()
-        rows.append([f"{bits} alone", *cells(found, data), *lost(base, found, data)])
+        alone.append([f"{bits} alone", *cells(found, data), *lost(base, found, data)])
     speed = times(fast, parts_of(name, False), data.k)
+
+    def timed(rows: Sequence[list[object]]) -> list[list[object]]:
+        return [[*row, *told(speed.get(str(row[0])))] for row in rows]
+
+    earlier, notes = of_other_shares(f"sequences_small_{name}", now)
+    parts = {share: timed(rows) for share, (rows, _) in now.items()} | earlier
+    notes += [note for _, said in now.values() for note in said]
+    order = sorted(parts, key=place)
     written(
         f"sequences_small_{name}",
         f"{data.title}: {data.best} in a fraction of its bytes",
@@ -134,10 +126,64 @@ def after(name: str, data: SequenceData, shares: Sequence[int]) -> None:
             *("model", "seeds", "bytes", *data.metrics, f"{data.metrics[0]} minus whole, %", "standard error, %"),
             *("ms a request", "served by", "ms by torch"),
         ],
-        [[*row, *told(speed.get(str(row[0])))] for row in rows],
-        [*notes, *data.notes],
-        name if shares is SHARES else f"{name} --shares {' '.join(str(share) for share in shares)}",
+        [*timed([whole]), *(row for share in order for row in parts[share]), *timed(alone)],
+        [
+            "Standard errors are of one seed's paired difference over all cases, in the mean over the seeds",
+            *sorted(notes, key=lambda note: place(note.partition(":")[0])),
+            *of_earlier({str(row[0]): row for rows in earlier.values() for row in rows}),
+            *data.notes,
+        ],
+        name if shares is SHARES else f"{name} --shares {' '.join(str(place(share)) for share in order)}",
     )
+
+
+def smaller(
+    name: str, data: SequenceData, share: int, base: list[dict[str, Any]], fast: dict[str, Stored]
+) -> tuple[list[list[object]], list[str]]:
+    """Rows and notes of a share: the pruned model, which joins `fast`, and the same size from scratch."""
+    recipe, label = data.models[data.best], of_share(share)
+    makes = [partial(pruned, name, data, recipe, share, seed) for seed in seeds(recipe)]
+    try:
+        found = all_judged(f"{name}-small-{share}", makes, data, name)
+    except BudgetError as error:
+        none = [None] * (len(data.metrics) + 3)
+        return [[label, 0, *none]], [f"{label}: {str(error).partition(' (')[0]}"]
+    fast[label] = makes[0]()
+    rows = [[label, *cells(found, data), *lost(base, found, data)]]
+    if recipe.options is None:
+        return rows, []
+    makes = [partial(scratch, name, data, recipe, share, seed) for seed in seeds(recipe)]
+    again = all_judged(f"{name}-scratch-{share}", makes, data, name)
+    rows.append([f"{label}, same size from scratch", *cells(again, data), *lost(base, again, data)])
+    return rows, [f"{label}: recall of the pruned minus that from scratch {apart(again, found)}"]
+
+
+def all_judged(key: str, makes: Sequence[Callable[[], Stored]], data: SequenceData, name: str) -> list[dict[str, Any]]:
+    """Seed by seed."""
+    return [
+        judged(f"{key}-{s}", make, data, name) for s, make in zip(seeds(data.models[data.best]), makes, strict=True)
+    ]
+
+
+def of_share(share: int) -> str:
+    """What a model in that fraction is called."""
+    return f"1/{share}"
+
+
+def place(label: str) -> int:
+    """Where it stands: the divisor of "1/20" and of "1/20, same size from scratch"."""
+    return int(label.partition(",")[0].removeprefix("1/"))
+
+
+def of_other_shares(file: str, now: Container[str]) -> tuple[dict[str, list[list[object]]], list[str]]:
+    """Rows of a table as it is whose share is not measured now, share by share, and its notes on them."""
+    rows, notes = read_earlier(file, ())
+    found: dict[str, list[list[object]]] = {}
+    for label, row in rows.items():
+        share = label.partition(",")[0]
+        if share.startswith("1/") and share not in now:
+            found.setdefault(share, []).append(row)
+    return found, [note for note in notes if note.partition(":")[0] in found]
 
 
 def written(file: str, title: str, columns: list[str], rows: list[list[object]], notes: Any, asked: str) -> None:

@@ -1,16 +1,18 @@
-"""What the usual options of each family are worth: `python -m benchmarks.usual`.
+"""What the usual options of each family are worth: `python -m benchmarks.usual [SET] ...`.
 
 Every model that learns step by step is trained with its defaults by `usual_options` and by `FitOptions()` as it is, on
 small sets of data, and judged on their test parts. The usual options were chosen on the validation parts of these sets.
-Trainings that are done are kept under benchmarks/runs.
+Sets are ml-100k-clicks, adult, ml-100k and movietweetings; the rows of sets that are not named stay as they are in the
+table. Trainings that are done are kept under benchmarks/runs.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from benchmarks.recipes import adult, ml100k, ml100k_clicks, movietweetings
-from benchmarks.result import write_result
+from benchmarks.result import of_earlier, read_rows, write_result
 
 from recprune.atomic import write_bytes
 from recprune.data.dataset import Split
@@ -45,12 +47,14 @@ class Subject(NamedTuple):
     metric: str
 
 
-SUBJECTS = (
-    Subject("MovieLens 100K, rating of 4 or more", "ml-100k", ml100k_clicks, (*ROWS, "din"), "auc"),
-    Subject("Adult", "adult", adult, tuple(name for name in ROWS if name != "neumf"), "auc"),
-    Subject("MovieLens 100K, lists", "ml-100k", lambda: ml100k(0.1), LISTS, "ndcg@20"),
-    Subject("MovieTweetings, lists", "movietweetings-100k", lambda: movietweetings(0.1), LISTS, "ndcg@20"),
-)
+SUBJECTS = {
+    "ml-100k-clicks": Subject("MovieLens 100K, rating of 4 or more", "ml-100k", ml100k_clicks, (*ROWS, "din"), "auc"),
+    "adult": Subject("Adult", "adult", adult, tuple(name for name in ROWS if name != "neumf"), "auc"),
+    "ml-100k": Subject("MovieLens 100K, lists", "ml-100k", lambda: ml100k(0.1), LISTS, "ndcg@20"),
+    "movietweetings": Subject(
+        "MovieTweetings, lists", "movietweetings-100k", lambda: movietweetings(0.1), LISTS, "ndcg@20"
+    ),
+}
 
 
 class Done(NamedTuple):
@@ -61,11 +65,12 @@ class Done(NamedTuple):
     epochs: int
 
 
-def main() -> None:
-    """Measure all and write the table."""
-    rows: list[list[object]] = []
-    for subject in SUBJECTS:
-        rows += [row(subject, model, judged(subject, model)) for model in subject.models]
+def main(names: Sequence[str] = ()) -> None:
+    """Measure the sets of those names, all where none is named, and write the table."""
+    asked = {name: SUBJECTS[name] for name in names} or SUBJECTS
+    now = {one.title: [row(one, model, judged(one, model)) for model in one.models] for one in asked.values()}
+    earlier = read_rows("usual", now)
+    rows = [line for one in SUBJECTS.values() for line in now.get(one.title) or earlier.get(one.title, [])]
     columns = ["data", "model", "metric", "FitOptions()", "usual", "difference", "standard error"]
     path = write_result(
         "usual",
@@ -77,8 +82,9 @@ def main() -> None:
             "every user. Standard error: of the mean difference over the seeds. Seconds of the processor. FitOptions() "
             "was what was taken before each family had its own. These were chosen on the validation parts of the "
             "same data",
+            *of_earlier(earlier),
         ],
-        data=sorted({subject.folder for subject in SUBJECTS}),
+        data=sorted({subject.folder for subject in SUBJECTS.values()}),
         seeds=SEEDS,
     )
     print(f"written: {path}")
@@ -125,4 +131,9 @@ def row(subject: Subject, model: str, found: Mapping[str, list[Done]]) -> list[o
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main()
+    told = argparse.ArgumentParser(prog="python -m benchmarks.usual")
+    told.add_argument("names", nargs="*", metavar="SET", help=f"one of: {', '.join(SUBJECTS)}; all without")
+    names = told.parse_args().names
+    if not set(names) <= set(SUBJECTS):
+        told.error(f"sets are {', '.join(SUBJECTS)}")
+    main(names)

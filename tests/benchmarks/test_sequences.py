@@ -176,3 +176,21 @@ def test_shares_that_are_named_are_pruned_to_alone(small, monkeypatch):
         "int4 alone",
     ]
     assert not (small / "results" / "sequences_users.json").exists()
+
+
+def test_rows_of_shares_that_are_not_named_stay(small, monkeypatch):
+    read = lambda: json.loads((small / "results" / "sequences_small_users.json").read_text())  # noqa: E731
+    monkeypatch.setattr(sequences, "times", lambda *_: {})
+    sequences.main(["users"], shares=[3])
+    first = read()
+    sequences.main(["users"], shares=[2])
+    both = read()
+    assert [row[0] for row in both["rows"]] == [
+        "sasrec",
+        *("1/2", "1/2, same size from scratch", "1/3", "1/3, same size from scratch"),
+        *("int8 alone", "int4 alone"),
+    ]
+    assert [row for row in both["rows"] if not row[0].startswith("1/2")] == first["rows"]
+    assert both["command"].endswith("--shares 2 3")
+    assert [note[:4] for note in both["notes"] if note.startswith("1/")] == ["1/2:", "1/3:"]
+    assert "Measured in an earlier run: 1/3; 1/3, same size from scratch" in both["notes"]
