@@ -20,6 +20,7 @@ from recprune.errors import TrainingError
 from recprune.evaluation.inputs import Renumber
 from recprune.models._start import Start
 from recprune.training.checkpoint import purpose_of, read_checkpoint, write_checkpoint
+from recprune.training.dropout import quick_dropout
 from recprune.training.make_samples import make_samples, usual_loss
 from recprune.training.options import FitOptions
 from recprune.training.pace import batches, rate
@@ -82,6 +83,7 @@ def fit(
             smoothed(model, train),
             propagated(model, train),
             steady(model),
+            quick_dropout(model),
             workers.across(model),
         ):
             workers.check(options.loss or usual_loss(model, train))
