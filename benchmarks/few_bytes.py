@@ -13,6 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,8 +34,8 @@ from recprune.evaluation.size import size_of
 from recprune.packing import pack, storing
 from recprune.planning.budget import Budget
 from recprune.planning.plan import Plan
-from recprune.recipe.prune import plan
 from recprune.recipe.pruned import Pruned, carry_out
+from recprune.recipe.rating import choose_by, rate
 from recprune.recipe.rivals import by_chance, from_scratch
 from recprune.tracing.site import Kind
 from recprune.training.fit import FitOptions, fit
@@ -123,10 +124,12 @@ def measure(subject: Subject, seed: int, begun: Path) -> Comparison:
     fit(model, split, work("dense", first_epochs))
     fit(longer, split, work("dense longer", first_epochs + tuning_epochs))
     made: dict[str, Pruned] = {}
-    tuning = replace(options, seed=seed)
+    every, rare = Budget(bytes=1), Budget(bytes=1, kinds=frozenset({Kind.ID}))
+    choose_units = cheapest(model, split, every, tuning=replace(options, seed=seed), seed=seed)
+    choose_ids = cheapest(model, split, rare, rule="frequency", seed=seed)
     for share in SHARES:
-        budget, say = Budget(bytes=int(share * size_of(model)[2])), f"{share:.0%}"
-        chosen = kept(begun / f"plan-{say}", lambda b=budget: plan(model, split, budget=b, tuning=tuning, seed=seed))
+        size, say = int(share * size_of(model)[2]), f"{share:.0%}"
+        chosen = kept(begun / f"plan-{say}", partial(choose_units, replace(every, bytes=size)))
         what = f"{say}, pruned"
         made[what] = small = carry_out(model, split, chosen, options=work(what, tuning_epochs), distilled=True)
         what = f"{say}, same size from scratch"
@@ -136,11 +139,8 @@ def measure(subject: Subject, seed: int, begun: Path) -> Comparison:
             what = f"{say}, random units"
             made[what] = by_chance(model, split, small, options=work(what, tuning_epochs), distilled=True, seed=seed)
         try:
-            rare = replace(budget, kinds=frozenset({Kind.ID}))
             what = f"{say}, rare ids and bits"
-            chosen = kept(
-                begun / f"rare-{say}", lambda b=rare: plan(model, split, budget=b, rule="frequency", seed=seed)
-            )
+            chosen = kept(begun / f"rare-{say}", partial(choose_ids, replace(rare, bytes=size)))
             made[what] = carry_out(model, split, chosen, options=work(what, tuning_epochs), distilled=True)
         except BudgetError as error:
             print(f"{say}, rare ids and bits: {error}", flush=True)
@@ -149,6 +149,21 @@ def measure(subject: Subject, seed: int, begun: Path) -> Comparison:
     rivals |= {f"dense, {e.removesuffix('_rows')}": pack(model, storing(model, e)) for e in ("int8_rows", "int4_rows")}
     codes = {("after" if name == first else name): one.renumber for name, one in made.items() if one.renumber}
     return compare(model, made[first].model, split, rivals=rivals, renumber=codes, seed=seed, threads=1)
+
+
+def cheapest(
+    model: nn.Module,
+    split: Split,
+    budget: Budget,
+    *,
+    rule: str | None = None,
+    tuning: FitOptions | None = None,
+    seed: int,
+) -> Callable[[Budget], Plan]:
+    """What makes plans as `plan` does, for budgets in bytes like this one; units are rated once, when the first is
+    asked for."""
+    rated = cache(lambda: rate(model, split, budget, rule=rule, tuning=tuning, seed=seed))
+    return lambda other: choose_by(rated(), model, split, other, tuning=tuning, seed=seed)
 
 
 def kept(path: Path, make: Callable[[], Plan]) -> Plan:
@@ -219,13 +234,11 @@ def remade(name: str) -> tuple[dict[str, tuple[nn.Module, Renumber | None]], Spl
     subject = SUBJECTS[name]
     model, split, options = subject.make(0)
     fit(model, split, replace(options, epochs=subject.epochs, patience=subject.epochs, seed=0))
+    choose_units = cheapest(model, split, Budget(bytes=1), tuning=replace(options, seed=0), seed=0)
     models: dict[str, tuple[nn.Module, Renumber | None]] = {"before": (model, None)}
     for share in SHARES:
         budget = Budget(bytes=int(share * size_of(model)[2]))
-        chosen = kept(
-            made_plan(name, 0, f"{share:.0%}"),
-            lambda b=budget: plan(model, split, budget=b, tuning=replace(options, seed=0), seed=0),
-        )
+        chosen = kept(made_plan(name, 0, f"{share:.0%}"), partial(choose_units, budget))
         small = carry_out(model, split, chosen, finetuned=False)
         models["after" if share == FIRST else f"{share:.0%}, pruned"] = (small.model, small.renumber)
     for bits in ("int8", "int4"):

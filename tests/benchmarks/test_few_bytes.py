@@ -3,12 +3,15 @@
 import importlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from recprune.models.build import build
+from recprune.planning.budget import Budget
 from recprune.recipe.prune import plan
+from recprune.recipe.rating import choose_by
 from recprune.testing.data import tiny_clicks
 from recprune.training.fit import FitOptions
 
@@ -77,11 +80,11 @@ def test_a_seed_that_was_stopped_goes_on_from_the_trainings_that_are_done(small,
     assert {"dense", "dense-longer", "plan-70%", "plan-60%", "60,-pruned", "60,-same-size-from-scratch"} <= done
     made: list[float] = []
 
-    def counted(*given, budget, **named):
+    def counted(ratings, model, split, budget, **named):
         made.append(budget.bytes)
-        return plan(*given, budget=budget, **named)
+        return choose_by(ratings, model, split, budget, **named)
 
-    monkeypatch.setattr(few_bytes, "plan", counted)
+    monkeypatch.setattr(few_bytes, "choose_by", counted)
     assert few_bytes.resumed("deepfm", 0).sides
     assert [made.count(size) for size in sorted(set(made))] == [2, 1]  # of 60 %, rare ids alone
 
@@ -99,3 +102,13 @@ def test_every_plan_stands_beside_the_one_of_all_kinds_or_is_said_to_be_out_of_r
     beside = [row for name, row in rows.items() if row[6] is not None]
     assert beside
     assert all(len(row[6].split(", ")) == 2 for row in beside)
+
+
+def test_units_are_rated_once_and_plans_are_those_of_plan(monkeypatch):
+    model, split, options = recipe()
+    options, rate, rated = replace(options, epochs=2), few_bytes.rate, []
+    monkeypatch.setattr(few_bytes, "rate", lambda *given, **named: rated.append(1) or rate(*given, **named))
+    choose = few_bytes.cheapest(model, split, Budget(bytes=1), tuning=options, seed=1)
+    for budget in (Budget(bytes=6000), Budget(bytes=4000)):
+        assert choose(budget) == plan(model, split, budget=budget, tuning=options, seed=1)
+    assert len(rated) == 1
