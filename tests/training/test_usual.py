@@ -77,6 +77,14 @@ def test_fine_tuning_takes_fewer_epochs():
     assert settled_tuning(model, split, given) is given
 
 
+def test_clicks_are_fine_tuned_by_half_the_step_size():
+    model, split = of("deepfm")
+    found, usual = usual_tuning(model, split), recprune.usual_options(model, split, epochs=TUNING)
+    assert found == replace(usual, lr=usual.lr / 2)
+    assert usual_tuning(model, split, lr=0.3).lr == 0.3
+    assert usual_tuning(model, split.train) == found
+
+
 def test_fit_takes_them_where_none_are_given():
     model, split = of("deepfm")
     other, _ = of("deepfm")

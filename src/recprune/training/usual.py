@@ -45,6 +45,11 @@ what it is worth. Where the step size falls all epochs are trained, as the last 
 TUNING = 8
 """Epochs of fine-tuning."""
 
+TUNED: Mapping[str, Said] = {"clicks": {"lr": 1e-2}}
+"""What else differs in fine-tuning. Validation AUC of DeepFM in a tenth of its bytes at the step size of training, half
+and a quarter of it: Frappe 0.9846, 0.9852; MovieLens 100K (two seeds) 0.7839, 0.7844, 0.7824; Adult 0.9237, 0.9245,
+0.9249; of half of it, MovieLens 100K: 0.7833, 0.7836, 0.7838."""
+
 
 def usual_options(model: nn.Module, data: Split | Dataset, **said: Any) -> FitOptions:
     """The options by which models of this one's family learn best on the data they were chosen on, changed by `said`.
@@ -57,14 +62,15 @@ def usual_options(model: nn.Module, data: Split | Dataset, **said: Any) -> FitOp
     for name in said:
         if name not in known:
             raise TrainingError(f"no training option {name!r}; there are: {', '.join(sorted(known))}", option=name)
-    own = FAMILIES.get(_family(model, data.train if isinstance(data, Split) else data, said.get("loss")), {})
+    own = FAMILIES.get(_family(model, data, said.get("loss")), {})
     chosen = replace(FitOptions(), **{**own, **said})
     return replace(chosen, patience=chosen.epochs) if own and "patience" not in said else chosen
 
 
 def usual_tuning(model: nn.Module, data: Split | Dataset, **said: Any) -> FitOptions:
-    """The same for fine-tuning a smaller model, in fewer epochs."""
-    return usual_options(model, data, **{"epochs": TUNING, **said})
+    """The same for fine-tuning a smaller model: in fewer epochs, and of clicks by smaller steps."""
+    own = TUNED.get(_family(model, data, said.get("loss")), {})
+    return usual_options(model, data, **{"epochs": TUNING, **own, **said})
 
 
 def settled(model: nn.Module, data: Split | Dataset, options: FitOptions | Said | None) -> FitOptions:
@@ -87,9 +93,10 @@ def seed_of(options: FitOptions | Said | None) -> int:
     return options.seed if isinstance(options, FitOptions) else int((options or {}).get("seed", 0))
 
 
-def _family(model: Any, train: Dataset, loss: Loss | None) -> str:
+def _family(model: Any, data: Split | Dataset, loss: Loss | None) -> str:
     if hasattr(model, "refit_"):
         return "closed"
+    train = data.train if isinstance(data, Split) else data
     columns = columns_of(model)
     loss = loss or usual_loss(model, train)
     if loss in ("bce", "mse"):
