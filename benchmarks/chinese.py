@@ -10,8 +10,8 @@ WORDS = {
     # titles
     "Before and after, and its rivals": "剪枝前后，以及同等字节的对照",
     "MovieLens 1M: ease in a fraction of its bytes": "MovieLens 1M：把 ease 压到几十分之一字节",
-    "DeepFM on Frappe in a tenth and a twentieth of its bytes, cuts and bits in one plan": (
-        "Frappe 上的 DeepFM：压到十分之一、二十分之一字节，剪枝与低比特在同一个方案里"
+    "DeepFM on Frappe in a fifth to a fiftieth of its bytes, cuts and bits in one plan": (
+        "Frappe 上的 DeepFM：压到五分之一到五十分之一字节，剪枝与低比特在同一个方案里"
     ),
     "Fields that mean nothing in Frappe, 20 of them": "Frappe：混入 20 个毫无意义的特征域",
     # columns
@@ -61,14 +61,19 @@ WORDS = {
     "int8 alone": "只用 int8",
     "int4 alone": "只用 int4",
     "dense": "原模型",
+    "20%, pruned": "20%，剪枝",
+    "20%, same size from scratch": "20%，同样大小，从头训练",
+    "20%, rare ids and bits": "20%，只删低频 ID 并降比特",
     "10%, pruned": "10%，剪枝",
     "10%, same size from scratch": "10%，同样大小，从头训练",
     "10%, random units": "10%，随机剪枝",
     "10%, rare ids and bits": "10%，只删低频 ID 并降比特",
     "5%, pruned": "5%，剪枝",
     "5%, same size from scratch": "5%，同样大小，从头训练",
-    "5%, random units": "5%，随机剪枝",
     "5%, rare ids and bits": "5%，只删低频 ID 并降比特",
+    "2%, pruned": "2%，剪枝",
+    "2%, same size from scratch": "2%，同样大小，从头训练",
+    "2%, rare ids and bits": "2%，只删低频 ID 并降比特",
     "dense, trained as long": "原模型，训练同样久",
     "dense, int8": "原模型，int8",
     "dense, int4": "原模型，int4",
