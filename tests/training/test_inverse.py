@@ -26,6 +26,14 @@ def test_what_the_map_cannot_give_is_left_out_and_the_rest_is_exact():
     assert torch.allclose(found, reached, atol=1e-3)
 
 
+def test_roundings_of_what_the_map_cannot_give_lead_nowhere():
+    torch.manual_seed(0)
+    matrix, values = symmetric([0.0, 0.0, 0.4, 0.5, 0.9, 1.0]).float(), torch.randn(6, 40)
+    found = inverse(lambda x: matrix @ x, values)
+    assert found.abs().max() < 20
+    assert torch.allclose(matrix @ found, matrix @ torch.linalg.pinv(matrix, atol=1e-3) @ values, atol=1e-2)
+
+
 def test_nothing_is_taken_to_nothing():
     values = torch.zeros(4, 2)
     assert torch.equal(inverse(lambda x: 0.5 * x, values), values)
