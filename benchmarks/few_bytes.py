@@ -7,7 +7,6 @@ everything was chosen. A seed that was measured, and trainings that are begun, a
 
 from __future__ import annotations
 
-import argparse
 import copy
 import json
 import shutil
@@ -19,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from benchmarks.asked import names_asked
 from benchmarks.recipes import Recipe, adult_deepfm, anime_deepfm, frappe_dcn, frappe_deepfm, ml100k_deepfm
 from benchmarks.result import write_result
 from benchmarks.served_clicks import served_clicks
@@ -291,9 +291,4 @@ def _apart(runs: list[Comparison], side: str, other: str) -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    told = argparse.ArgumentParser(prog="python -m benchmarks.few_bytes")
-    told.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(SUBJECTS)}; all without")
-    asked = told.parse_args().names
-    if not set(asked) <= set(SUBJECTS):
-        told.error(f"names are {', '.join(SUBJECTS)}")
-    main(asked)
+    main(names_asked("few_bytes", SUBJECTS))

@@ -8,7 +8,6 @@ table. Trainings that are done are kept under benchmarks/runs.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import time
@@ -19,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from benchmarks.asked import names_asked
 from benchmarks.recipes import adult, ml100k, ml100k_clicks, movietweetings
 from benchmarks.result import of_earlier, read_rows, write_result
 
@@ -131,9 +131,4 @@ def row(subject: Subject, model: str, found: Mapping[str, list[Done]]) -> list[o
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    told = argparse.ArgumentParser(prog="python -m benchmarks.usual")
-    told.add_argument("names", nargs="*", metavar="SET", help=f"one of: {', '.join(SUBJECTS)}; all without")
-    names = told.parse_args().names
-    if not set(names) <= set(SUBJECTS):
-        told.error(f"sets are {', '.join(SUBJECTS)}")
-    main(names)
+    main(names_asked("usual", SUBJECTS))

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from functools import partial
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
+from recprune.training.instead import instead
+
 __all__ = ["across"]
 
 
-@contextlib.contextmanager
-def across(model: nn.Module) -> Iterator[None]:
+def across(model: nn.Module) -> contextlib.AbstractContextManager[None]:
     """Inside, every BatchNorm1d of the model that is being trained takes mean and variance over the rows that all
     workers have, and keeps the same running numbers on each (Ioffe and Szegedy 2015, algorithm 1)."""
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm1d)]
-    for norm in norms:
-        norm.forward = partial(_normed, norm)  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        for norm in norms:
-            del norm.forward
+    return instead((module for module in model.modules() if isinstance(module, nn.BatchNorm1d)), _normed)
 
 
 def _normed(norm: nn.BatchNorm1d, x: Tensor) -> Tensor:

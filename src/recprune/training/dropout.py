@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from recprune.errors import TrainingError
+from recprune.training.instead import instead
 
 __all__ = ["quick_dropout", "rescale_dropout_"]
 
@@ -17,22 +16,14 @@ WORD = 1 << 16
 """Values of the 16 random bits that are drawn a number."""
 
 
-@contextlib.contextmanager
-def quick_dropout(model: nn.Module) -> Iterator[None]:
+def quick_dropout(model: nn.Module) -> contextlib.AbstractContextManager[None]:
     """Inside, every `nn.Dropout` of the model draws 16 random bits a number where torch draws a whole float: of the
     processor, and of torch's own generator, so that the same seed gives the same.
 
     A number leaves with probability p to the next 1 / 65,536, and those that stay are divided by the probability by
     which they do, so that means stay. On a graphics card, in place, or of a subclass, dropout is torch's.
     """
-    quick = [module for module in model.modules() if type(module) is nn.Dropout and not module.inplace]
-    for module in quick:
-        module.forward = partial(_dropped, module)  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        for module in quick:
-            del module.forward
+    return instead((m for m in model.modules() if type(m) is nn.Dropout and not m.inplace), _dropped)
 
 
 def _dropped(module: nn.Dropout, numbers: Tensor) -> Tensor:
