@@ -253,7 +253,7 @@ def remade(name: str) -> tuple[dict[str, tuple[nn.Module, Renumber | None]], Spl
         budget = Budget(bytes=int(share * size_of(model)[2]))
         chosen = kept(made_plan(name, 0, f"{share:.0%}"), partial(choose_units, budget))
         small = carry_out(model, split, chosen, finetuned=False)
-        models["after" if share == FIRST else f"{share:.0%}, pruned"] = (small.model, small.renumber)
+        models[_pruned(share)] = (small.model, small.renumber)
     for bits in ("int8", "int4"):
         models[f"dense, {bits}"] = (pack(model, storing(model, f"{bits}_rows")), None)
     return models, split
@@ -262,17 +262,15 @@ def remade(name: str) -> tuple[dict[str, tuple[nn.Module, Renumber | None]], Spl
 def notes(runs: list[Comparison], subject: Subject) -> list[str]:
     """What to know before reading the table."""
     at_first = _apart(runs, "after", "before")
-    others = ", ".join(
-        f"{share:.0%}: {_apart(runs, f'{share:.0%}, pruned', f'{share:.0%}, same size from scratch')}"
-        for share in SHARES
-        if share != FIRST
+    from_new = ", ".join(
+        f"{share:.0%}: {_apart(runs, _pruned(share), f'{share:.0%}, same size from scratch')}" for share in SHARES
     )
     first, more = subject.epochs, subject.tuning
     wanted = "To reach: AUC within 0.0005 of dense at a tenth; at a twentieth not below the same size from scratch"
     return [
         *([wanted] if subject.data == "frappe" else []),
         f"AUC at {FIRST:.0%} minus that of the dense one, seed by seed: {at_first}; minus that of the same size from "
-        f"scratch, at {others}",
+        f"scratch, at {from_new}",
         f"Dense training {first} epochs; pruned, random and rare ids: {more} epochs of fine-tuning with the dense "
         "model as teacher, at a quarter of the step size and a fifth of the penalty, in which weights act as they will "
         "be stored; from scratch: the same shapes and bits, new "
@@ -281,6 +279,11 @@ def notes(runs: list[Comparison], subject: Subject) -> list[str]:
         "A request: the fastest runtime that answers alike, which `recprune serve` takes after `recprune bench` "
         "(kernels throughout); torch decodes packed weights by its own operations, which takes time",
     ]
+
+
+def _pruned(share: float) -> str:
+    """The side that was pruned to a share."""
+    return "after" if share == FIRST else f"{share:.0%}, pruned"
 
 
 def _apart(runs: list[Comparison], side: str, other: str) -> str:

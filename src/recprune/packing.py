@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from recprune.encodings.cell import PackedCell
 from recprune.encodings.codes import Codes
 from recprune.encodings.faces import Packed, PackedLinear
+from recprune.encodings.folded import FOLDED
 from recprune.encodings.item_bytes import ItemBytes
 from recprune.encodings.item_item import ItemItem, by_entries
 from recprune.encodings.pairs import Pairs
@@ -20,6 +21,7 @@ from recprune.encodings.placing import face, opened, opened_several, packed_weig
 from recprune.encodings.recurrent import PackedMatrix, PackedRecurrent
 from recprune.encodings.spelled import Encoding, name_of, spelled
 from recprune.errors import BudgetError, SurgeryError
+from recprune.rewrites.fold_norm import foldable
 from recprune.rewrites.open_attention import OpenAttention
 from recprune.tracing.build import named_tensors
 from recprune.tracing.comparing import difference
@@ -27,7 +29,9 @@ from recprune.tracing.inputs import Example, call
 from recprune.tracing.kept_width import still
 
 __all__ = [
+    "check_same",
     "encodings_of",
+    "folding",
     "pack",
     "pack_entries",
     "pack_weights",
@@ -72,7 +76,7 @@ def pack(
     for name, tensor in tensors.values():
         put_codes(out, tensor, codes[name])
     if example is not None:
-        _check(_decoded(model, {key: codes[name] for key, (name, _) in tensors.items()}), out, example)
+        check_same(_decoded(model, {key: codes[name] for key, (name, _) in tensors.items()}), out, example)
     return out
 
 
@@ -90,7 +94,7 @@ def pack_entries(model: nn.Module, path: str, encoding: Encoding, example: Examp
     codes = kind.of(held, **encoding.options) if issubclass(kind, Pairs) else kind.of(held)
     out = copy.deepcopy(model, {id(held): PackedLinear(codes, None)}).eval()
     if example is not None:
-        _check(copy.deepcopy(model, {id(held): codes.opened()}).eval(), out, example)
+        check_same(copy.deepcopy(model, {id(held): codes.opened()}).eval(), out, example)
     return out
 
 
@@ -154,8 +158,20 @@ def packable(model: nn.Module) -> dict[str, str]:
     return {name: _refusal(model, tensor) for name, tensor in found.items() if tensor.is_floating_point()}
 
 
+def folding(model: nn.Module, inputs: tuple[Any, ...] | None = None) -> dict[str, str]:
+    """What a plan takes to fold every batch norm that can go into the layer before it: its tensors -> "folded".
+
+    inputs: of the model, which tell where a norm is not over the units of that layer.
+    """
+    norms = {path: model.get_submodule(path) for path in foldable(model, inputs)}
+    return {f"{path}.{name}": FOLDED for path, norm in norms.items() for name in named_tensors(norm)}
+
+
 def storing(model: nn.Module, encoding: str) -> dict[str, str]:
-    """What `pack` takes to store, by one encoding, every matrix that can be packed and gets smaller by it."""
+    """What `pack` takes to store, by one encoding, every matrix that can be packed and gets smaller by it; of "folded"
+    what a plan takes (`folding`)."""
+    if encoding == FOLDED:
+        return folding(model)
     asked, out = spelled(encoding), {}
     for name, reason in packable(model).items():
         weight = model.get_parameter(name)
@@ -236,15 +252,21 @@ def _decoded(model: nn.Module, codes: Mapping[int, Codes]) -> nn.Module:
     return copy.deepcopy(model, memo)
 
 
-def _check(reference: nn.Module, packed: nn.Module, example: Example) -> None:
+def check_same(
+    reference: nn.Module,
+    made: nn.Module,
+    example: Example,
+    what: str = "the packed model",
+    of: str = "the one with the decoded weights. Something holds on to a weight that was packed",
+) -> None:
+    """Raise SurgeryError where what was made does not run or does not answer as the reference, to rounding."""
     floats = {t.dtype for t in named_tensors(reference).values() if t.is_floating_point()}
     tolerance = 1e-5 if all(t.itemsize >= 4 for t in floats) else 2e-2
-    with still(reference), still(packed):
-        apart = difference(call(reference, example), _run(packed, example))
+    with still(reference), still(made):
+        apart = difference(call(reference, example), _run(made, example))
     if not apart <= tolerance:
         raise SurgeryError(
-            f"the packed model does not equal the one with the decoded weights: relative difference {apart:.3g} where "
-            f"at most {tolerance:.3g} is allowed. Something holds on to a weight that was packed.",
+            f"{what} does not equal {of}: relative difference {apart:.3g} where at most {tolerance:.3g} is allowed",
             difference=apart,
         )
 

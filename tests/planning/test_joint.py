@@ -111,7 +111,7 @@ def test_where_the_loss_tells_nothing_units_of_small_weights_leave_first():
     found = survey(model, tuple(i[:5] for i in inputs))
     probe = Probe(model, found, [(inputs, torch.zeros(40))], lambda output, target: 0 * output.sum() + 1.0)
     dims = {site.name: torch.zeros(site.size) for site in found.sites if site.kind is Kind.DIM}
-    plan = joint(model, found, dims, probe, Budget(bytes=1100, kinds=frozenset({Kind.DIM})))
+    plan = joint(model, found, dims, probe, Budget(bytes=1100, kinds=frozenset({Kind.DIM})), names=("int4_rows",))
     (stay,) = plan.kept.values()
     assert 4 < len(stay) < 16
     assert set(range(4)) <= set(stay.tolist())

@@ -2,11 +2,12 @@
 
 import copy
 
+import pytest
 import torch
 from torch import nn
 
 from recprune.models.deepfm import DeepFM
-from recprune.rewrites.fold_norm import fold_norm
+from recprune.rewrites.fold_norm import FoldedNorm, fold_norm, foldable, unfold_norm
 
 
 def trained(model: nn.Module) -> nn.Module:
@@ -21,7 +22,7 @@ def trained(model: nn.Module) -> nn.Module:
 
 
 def norms(model: nn.Module) -> int:
-    return sum(isinstance(module, nn.BatchNorm1d) for module in model.modules())
+    return sum(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
 
 
 def test_a_folded_model_answers_as_before_and_has_no_norms():
@@ -39,6 +40,21 @@ def test_layers_without_bias_and_norms_without_weights_are_folded():
     x = torch.randn(9, 3)
     torch.testing.assert_close(fold_norm(model)(x), model(x), rtol=1e-5, atol=1e-5)
     assert norms(fold_norm(model)) == 0
+    assert foldable(model) == []  # a bias would join the model
+
+
+@pytest.mark.parametrize(
+    ("layer", "norm", "shape"),
+    [
+        (nn.Conv1d(3, 4, 3, groups=1), nn.BatchNorm1d(4), (5, 3, 9)),
+        (nn.Conv2d(4, 6, 3, groups=2), nn.BatchNorm2d(6), (5, 4, 7, 8)),
+        (nn.Conv3d(2, 3, 2, bias=False), nn.BatchNorm3d(3), (2, 2, 4, 4, 4)),
+    ],
+)
+def test_norms_behind_convolutions_are_folded(layer, norm, shape):
+    model, x = trained(nn.Sequential(layer, norm, nn.ReLU())), torch.randn(shape)
+    assert norms(fold_norm(model)) == 0
+    torch.testing.assert_close(fold_norm(model)(x), model(x), rtol=1e-4, atol=1e-4)
 
 
 def test_a_layer_that_stands_twice_keeps_its_norm():
@@ -49,6 +65,13 @@ def test_a_layer_that_stands_twice_keeps_its_norm():
     assert torch.equal(fold_norm(model)(x), model(x))
 
 
+def test_a_layer_whose_weight_stands_elsewhere_keeps_its_norm():
+    model = nn.ModuleDict({"a": nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)), "b": nn.Linear(4, 4)})
+    model["b"].weight = model["a"][0].weight
+    assert norms(fold_norm(model)) == 1
+    assert foldable(model) == []
+
+
 def test_a_norm_that_goes_by_its_batch_stays():
     model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, track_running_stats=False))
     assert norms(fold_norm(model)) == 1
@@ -57,3 +80,43 @@ def test_a_norm_that_goes_by_its_batch_stays():
 def test_a_norm_behind_something_else_stays():
     model = trained(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.BatchNorm1d(4)))
     assert norms(fold_norm(model)) == 1
+
+
+def test_norms_that_are_named_are_folded_alone():
+    model = trained(DeepFM(["a", "b"], [7, 5], dim=4, hidden=(8, 6)))
+    assert foldable(model) == ["tower.1", "tower.5"]
+    one = fold_norm(model, ["tower.5"])
+    assert isinstance(one.tower[5], FoldedNorm)
+    assert isinstance(one.tower[1], nn.BatchNorm1d)
+    with pytest.raises(KeyError):
+        fold_norm(model, ["tower.2"])
+
+
+def test_a_norm_over_another_axis_than_the_units_is_seen_by_its_inputs():
+    """Behind a Linear of (rows, length, units) a BatchNorm1d is over the length, which is as long here."""
+    model = trained(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)))
+    assert foldable(model, (torch.randn(5, 3),)) == ["1"]
+    assert foldable(model, (torch.randn(5, 4, 3),)) == []
+    model.train()
+    model[1].eval()
+    foldable(model, (torch.randn(5, 3),))
+    assert model.training
+    assert not model[1].training
+
+
+def test_norms_that_stand_again_answer_alike_and_see_what_comes_to_them():
+    model = trained(DeepFM(["a", "b"], [7, 5], dim=4, hidden=(8, 6)))
+    folded = fold_norm(model)
+    batches = [(torch.randint(7, (300,)), torch.randint(5, (300,))) for _ in range(3)]
+    again = unfold_norm(folded, batches)
+    assert norms(again) == 2
+    torch.testing.assert_close(again(*batches[0]), model(*batches[0]), rtol=1e-5, atol=1e-3)
+    again.train()
+    again.tower[3].p = again.tower[7].p = 0.0
+    near = again(*(torch.cat(column) for column in zip(*batches, strict=True)))
+    torch.testing.assert_close(
+        near, model(*(torch.cat(column) for column in zip(*batches, strict=True))), rtol=1e-2, atol=1e-1
+    )
+    assert unfold_norm(model, []) is model
+    with pytest.raises(ValueError, match="no batch"):
+        unfold_norm(folded, [])

@@ -25,6 +25,7 @@ from recprune.artifact.weights import read_weights
 from recprune.atomic import standing
 from recprune.data.bins import vocabulary_of
 from recprune.data.vocabulary import Vocabulary
+from recprune.encodings.folded import FOLDED
 from recprune.encodings.item_item import by_entries
 from recprune.encodings.placing import parts_of
 from recprune.encodings.spelled import spelled
@@ -176,7 +177,8 @@ def _plan(folder: Path, data: bytes, tensors: Mapping[str, Tensor], manifest: Ma
         raise ArtifactError(f"{path}: {error}", path=str(path)) from error
     inside = absorbed(plan.survey, plan.encodings)
     for row in rows:
-        whole = row.tensor not in inside and not by_entries(plan.encodings.get(row.tensor))
+        stored = plan.encodings.get(row.tensor)
+        whole = row.tensor not in inside and stored != FOLDED and not by_entries(stored)
         if whole and _shape(row.tensor, tensors, manifest) != row.after:
             raise ArtifactError(f"{path} does not fit the weights: tensor {row.tensor!r}", path=str(path))
     return plan

@@ -8,11 +8,13 @@ from typing import Any
 from torch import Tensor, nn
 
 from recprune.encodings.faces import PackedLinear
+from recprune.encodings.folded import FOLDED
 from recprune.encodings.item_item import ItemItem
 from recprune.encodings.placing import check, parts_of
 from recprune.encodings.spelled import spelled
 from recprune.errors import SurgeryError
 from recprune.packing import put_codes, replace_module
+from recprune.rewrites.fold_norm import FoldedNorm, foldable
 from recprune.tracing.attributes import correct_attributes, set_number
 from recprune.tracing.build import named_tensors
 
@@ -32,7 +34,7 @@ def reshape_(
     then named after the module, as in "items.values" and "user.stored.codes"); attributes: those of `attributes_after`.
     Raises SurgeryError where a tensor is missing or has no place, or parts are damaged.
     """
-    for name, encoding in (encodings or {}).items():
+    for name, encoding in sorted((encodings or {}).items(), key=lambda one: one[1] != FOLDED):  # norms first
         _put_encoded(model, name, encoding, tensors)
     places = named_tensors(model)
     missing, extra = sorted(places.keys() - tensors.keys()), sorted(tensors.keys() - places.keys())
@@ -61,6 +63,8 @@ def _like(old: Tensor, value: Tensor) -> Any:
 def _put_encoded(model: nn.Module, name: str, encoding: str, tensors: Mapping[str, Tensor]) -> None:
     path, _, attribute = name.rpartition(".")
     module = model.get_submodule(path)
+    if encoding == FOLDED:
+        return _fold(model, path, module)
     if encoding == "item_item":
         columns = int(getattr(module, "in_features", 0))
         return replace_module(model, module, ItemItem.rebuilt(_parts(tensors, f"{path}."), columns))
@@ -71,6 +75,15 @@ def _put_encoded(model: nn.Module, name: str, encoding: str, tensors: Mapping[st
     if weight is None:
         raise SurgeryError(f"the model has no parameter {name!r} that {encoding} could take the place of")
     put_codes(model, weight, spelled(encoding).kind.rebuilt(_parts(tensors, f"{parts_of(name)}.")))
+
+
+def _fold(model: nn.Module, path: str, module: nn.Module) -> None:
+    """The norm has gone into the layer before it; its tensors are named one by one."""
+    if isinstance(module, FoldedNorm):
+        return
+    if path not in foldable(model):
+        raise SurgeryError(f"the model has no norm {path!r} behind a layer that could take it in")
+    replace_module(model, module, FoldedNorm(module))
 
 
 def _parts(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

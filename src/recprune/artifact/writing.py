@@ -37,12 +37,14 @@ from recprune.artifact.tensors import Tensors
 from recprune.artifact.weights import longest_header
 from recprune.atomic import replace_folder, room_for, write_file
 from recprune.data.vocabulary import Vocabulary
+from recprune.encodings.folded import FOLDED
 from recprune.encodings.item_item import ItemItem
 from recprune.encodings.placing import packed_weights
 from recprune.encodings.spelled import name_of
 from recprune.errors import ArtifactError
 from recprune.planning.file_size import DTYPES
 from recprune.planning.plan import Plan
+from recprune.rewrites.fold_norm import FoldedNorm
 from recprune.rewrites.open_attention import OpenAttention
 from recprune.surgery import attributes_after
 from recprune.tracing.build import named_tensors
@@ -211,13 +213,17 @@ def _storable(name: str, tensor: Tensor) -> Tensor:
 
 
 def _encodings(model: nn.Module) -> dict[str, str]:
-    """Tensor -> the encoding that stores it; codes that several modules share once, by the first of them."""
+    """Tensor -> the encoding that stores it; codes that several modules share once, by the first of them. Tensors of a
+    norm that the layer before it has taken in are named too."""
     found = {f"{path}.weight": "item_item" for path, m in model.named_modules() if isinstance(m, ItemItem)}
     seen: set[int] = set()
     for name, packed in packed_weights(model):
         if id(packed.stored) not in seen:
             seen.add(id(packed.stored))
             found[name] = name_of(type(packed.stored))
+    for path, module in model.named_modules():
+        if isinstance(module, FoldedNorm):
+            found |= {f"{path}.{name}": FOLDED for name in module.names}
     return found
 
 

@@ -7,6 +7,7 @@ BESIDE = (
     "codes",
     "convolution",
     "faces",
+    "folded",
     "huffman",
     "largest",
     "low_bits",

@@ -48,6 +48,8 @@ class Codes(Quick):
     weighs: ClassVar[bool] = False
     """Whether `encode` and `nearest` take `used`, how often each row is looked up: what is shared by all rows then fits
     best those that are looked up most."""
+    alone: ClassVar[bool] = True
+    """Whether codes of a row go by that row alone, so that they stay when it is multiplied by a number."""
     varies: ClassVar[bool] = False
     """Whether its bytes go by the numbers: then `layout` and `stored_bytes` tell the most, or what an option says."""
     keeps: ClassVar[int] = 16

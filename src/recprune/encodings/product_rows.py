@@ -46,6 +46,7 @@ class ProductRows(Codes):
 
     known: ClassVar[frozenset[str]] = frozenset({"m", "b", "w"})
     weighs: ClassVar[bool] = True
+    alone: ClassVar[bool] = False
     keeps: ClassVar[int] = 2**31
 
     centres: Tensor

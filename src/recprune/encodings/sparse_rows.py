@@ -34,6 +34,7 @@ class SparseRows(Codes):
     """
 
     known: ClassVar[frozenset[str]] = frozenset({"entries", "floor", "bits"})
+    alone: ClassVar[bool] = False
 
     starts: Tensor
     mask: Tensor

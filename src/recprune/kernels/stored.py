@@ -15,6 +15,7 @@ from recprune.encodings.codes import Codes
 from recprune.encodings.int8_rows import Int8Rows
 from recprune.encodings.low_bits import LowBits
 from recprune.encodings.product_rows import ProductRows
+from recprune.encodings.shared_values import SharedValues
 from recprune.errors import DataError
 
 __all__ = ["KINDS", "Stored", "product_parts", "stored"]
@@ -73,8 +74,8 @@ class Stored:
 
 
 def stored(items: Tensor | NDArray[np.floating] | nn.Module, scan: str | None) -> Stored:
-    """The rows of a table. Codes of 8 and of 4 bits and product codes stay as they are, those of 2 bits take 4, and
-    others are decoded to float32.
+    """The rows of a table. Codes of 8 and of 4 bits and product codes stay as they are, those of 2 bits take 4, shared
+    values are bfloat16, and others are decoded to float32.
 
     Raises DataError for another shape, and for a scan that does not suit it.
     """
@@ -96,6 +97,8 @@ def _of_codes(codes: Codes) -> Stored | None:
         if codes.bits == 2:
             rows, scale = _of_half_steps(rows, codes.shape[1]), scale * np.float32(0.5)
         return Stored(rows, "int4", "int4", codes.shape[1], scale, turn)
+    if isinstance(codes, SharedValues):
+        return Stored(codes.halves().view(torch.uint16).numpy(), "bf16", "bf16", codes.shape[1])
     if isinstance(codes, ProductRows):
         rows, books, edges = product_parts(codes)
         if codes.dtype is torch.float32 and len(edges) <= GROUPS + 1:

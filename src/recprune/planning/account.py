@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recprune.encodings.folded import FOLDED
 from recprune.encodings.item_item import by_entries, stored_bytes
 from recprune.encodings.spelled import Encoding, of_entries, spelled
 from recprune.errors import PlanError
@@ -21,7 +22,8 @@ __all__ = ["Account", "Row", "account", "packed", "stored_size"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One tensor before and after. `entries_after` are the stored entries; `bytes_after` holds indices as well."""
+    """One tensor before and after. `entries_after` are the stored entries, none of a norm that was folded;
+    `bytes_after` holds indices as well."""
 
     tensor: str
     before: tuple[int, ...]
@@ -108,9 +110,11 @@ def stored_size(
 ) -> int:
     """Bytes of a tensor of which `entries` numbers of `width` bytes are left, stored as it is or by an encoding.
 
-    A tensor that has lost all its rows or columns takes none. matrix: the shape of the sparse matrix whose values these
-    are.
+    A tensor that has lost all its rows or columns takes none, nor does one of a norm that was folded. matrix: the shape
+    of the sparse matrix whose values these are.
     """
+    if encoding == FOLDED:
+        return 0
     if encoding is not None and matrix is not None:
         return of_entries(encoding, entries).stored_bytes(matrix, width) if entries else 0
     if encoding == "item_item":
@@ -124,7 +128,7 @@ def stored_size(
 
 def packed(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Mapping[str, str]) -> dict[str, Encoding]:
     """Tensor -> the encoding of what stays of it, as it is packed once the cuts are made: without item_item, which is
-    part of the cut, and without tensors of which nothing stays.
+    part of the cut, without norms that are folded, and without tensors of which nothing stays.
 
     Where entries leave, an encoding that stores some of them gets as many as stay (`Encoding.for_entries`).
     Raises PlanError for what is no matrix, or where entries leave and the encoding stores all; ExtensionError for an
@@ -134,7 +138,7 @@ def packed(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Map
     for tensor, text in encodings.items():
         shape = survey.shapes[tensor]
         empty = any(mask.all() for (name, _), mask in gone.items() if name == tensor) or not math.prod(shape)
-        if text == "item_item" or empty:
+        if text in ("item_item", FOLDED) or empty:
             continue
         if tensor in sparse and by_entries(text):
             left = int((~gone[tensor, 0]).sum()) if (tensor, 0) in gone else shape[0]
@@ -169,7 +173,9 @@ def account(survey: Survey, kept: Mapping[str, NDArray[np.int64]], encodings: Ma
         left = {dim: int((~gone[tensor, dim]).sum()) for dim in axes}
         after = tuple(left.get(dim, size) for dim, size in enumerate(shape))
         entries, width = left.get(FLAT, math.prod(after)), survey.bytes_per_entry[tensor]
-        if tensor in inside:
+        if encodings.get(tensor) == FOLDED:
+            entries = size = 0
+        elif tensor in inside:
             size = 0
         elif tensor in stored and tensor in sparse:
             size = stored[tensor].stored_bytes(sparse[tensor].shape, width)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recprune.encodings.folded import FOLDED
 from recprune.encodings.item_item import by_entries
 from recprune.encodings.largest import largest
 from recprune.errors import BudgetError
@@ -83,7 +84,8 @@ def paying(plan: Plan) -> Plan:
     def plain(tensor: str) -> int:
         return sum(math.prod(rows[n].after) * widths[n] for n in (tensor, *beside.get(tensor, ())))
 
-    idle = {tensor for tensor in plan.encodings if rows[tensor].bytes_after >= plain(tensor)}
+    told = [tensor for tensor, text in plan.encodings.items() if text != FOLDED]
+    idle = {tensor for tensor in told if rows[tensor].bytes_after >= plain(tensor)}
     left = {name: text for name, text in plan.encodings.items() if name in cut or name not in idle}
     return plan if len(left) == len(plan.encodings) else replace(plan, encodings=left)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import torch
 
+from recprune.encodings.folded import FOLDED
 from recprune.encodings.item_item import stored_bytes
 from recprune.encodings.placing import parts_of
 from recprune.encodings.spelled import Encoding, of_entries, spelled
@@ -59,7 +60,7 @@ def planned_facts(
     sparse, inside = sparse_matrices(survey), absorbed(survey, encodings)
     for name, (shape, entries) in left.items():
         dtype, encoding = _type(survey, name), encodings.get(name)
-        if name in inside:
+        if name in inside or encoding == FOLDED:
             continue
         if encoding is not None and name in sparse and entries:
             chosen = of_entries(encoding, entries)

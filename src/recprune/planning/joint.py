@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
+from recprune.encodings.folded import FOLDED
 from recprune.encodings.item_item import ItemItem, by_entries
 from recprune.encodings.pairs import Pairs
 from recprune.encodings.placing import refusal
@@ -32,8 +33,11 @@ from recprune.tracing.site import Kind, Survey
 
 __all__ = ["ENCODINGS", "Step", "by_estimate", "encoding_steps", "joint"]
 
-ENCODINGS = ("int8_rows", "int4_rows", "int4_rotated_rows", "int2_rotated_rows", "product_rows", "bf16")
-"""Encodings that a plan tries where none are named; of a table of one column bf16 is the smallest."""
+ENCODINGS = (
+    *("int8_rows", "int4_rows", "int4_rotated_rows", "int2_rotated_rows"),
+    *("shared_values", "product_rows", "bf16", FOLDED),
+)
+"""Encodings that a plan tries where none are named; batch norms go into the layers before them."""
 
 TINY = 1e-12
 
@@ -55,6 +59,8 @@ def joint(
     budget: Budget,
     *,
     names: Sequence[str] = ENCODINGS,
+    folded: Mapping[str, str] | None = None,
+    scaled: Collection[str] = (),
     rule: str = "",
     rounds: int = 3,
     counts: Counts | None = None,
@@ -70,15 +76,17 @@ def joint(
     must still leave are chosen; the plans that look cheapest by the sum of both are measured, and the best of them is
     corrected in `rounds` rounds (`corrected`); with 1 round the sums decide, as they must for scores of after
     fine-tuning; bytes that are left over go to bits (`filled`). So cuts alone and bits alone are two of the plans that
-    it looks at. left: share of the rise by bits that fine-tuning leaves, where scores are of after it too.
+    it looks at. folded: tensors of norms that are folded, which costs nothing (`packing.folding`). scaled: weights of
+    the layers that take them in: they are stored by what codes each row alone, as a norm multiplies rows. left: share
+    of the rise by bits that fine-tuning leaves, where scores are of after it too.
     Raises BudgetError where the budget is not in bytes, or no choice meets it.
     """
     if budget.bytes is None:
         raise BudgetError(f"bits count for a budget in bytes, not for {budget.amount}", budget=budget.amount)
     tell = say or _silent
-    steps = probe.once(("steps", *names), lambda: encoding_steps(model, survey, probe, names, tell))
+    steps = probe.once(("steps", *names), lambda: encoding_steps(model, survey, probe, names, tell, scaled))
     scores = _with_faint(survey, scores, probe)
-    found = by_estimate(survey, scores, budget, steps, rule=rule, left=left)
+    found = by_estimate(survey, scores, budget, steps, folded=folded, rule=rule, left=left)
     tries = MEASURED if rounds > 1 else 1
     measured = [(_rise(survey, plan, probe, counts), n, plan) for n, (_, plan) in enumerate(found[:tries])]
     rise, _, best = min(measured, key=lambda one: one[:2])
@@ -100,6 +108,7 @@ def by_estimate(
     budget: Budget,
     steps: Sequence[Step],
     *,
+    folded: Mapping[str, str] | None = None,
     rule: str = "",
     left: float = 1.0,
 ) -> list[tuple[float, Plan]]:
@@ -110,7 +119,7 @@ def by_estimate(
     found: list[tuple[float, Plan]] = []
     refused: BudgetError | None = None
     for taken in range(len(steps) + 1):
-        encodings = {step.tensor: step.encoding for step in steps[:taken]}
+        encodings = {**(folded or {}), **{step.tensor: step.encoding for step in steps[:taken]}}
         try:
             plan = choose(survey, scores, budget, rule=rule, encodings=encodings, spare={Kind.ID})
         except BudgetError as error:
@@ -126,14 +135,19 @@ def by_estimate(
 
 
 def encoding_steps(
-    model: nn.Module, survey: Survey, probe: Probe, names: Sequence[str] = ENCODINGS, say: Say | None = None
+    model: nn.Module,
+    survey: Survey,
+    probe: Probe,
+    names: Sequence[str] = ENCODINGS,
+    say: Say | None = None,
+    scaled: Collection[str] = (),
 ) -> list[Step]:
     """For every matrix that can be packed, the encodings that are worth it, from the dearest in bytes to the cheapest.
 
     Only corners of the lower convex hull of (bytes saved, rise) remain: what another encoding, or a mixture of two,
     does better is left out. A rise below 0 counts as 0. The squared error of the weights, relative to their squares,
     counts too, for next to nothing (`FAINT`): often the loss does not rise at all before weights are far off, and then
-    bytes that are left over still go to weights that are nearer.
+    bytes that are left over still go to weights that are nearer. scaled: as for `joint`.
     """
     tell, out = say or _silent, []
     for tensor in _packable(model, survey):
@@ -142,7 +156,8 @@ def encoding_steps(
         left = {tensor: (shape, math.prod(shape))}
         whole = file_size(planned_facts(survey, left, {}))
         points = [(0, 0.0, "")]
-        for name in dict.fromkeys(way for said in names for way in _ways(said, shape)):
+        ways = dict.fromkeys(way for said in names if said != FOLDED for way in _ways(said, shape))
+        for name in (way for way in ways if tensor not in scaled or spelled(way).kind.alone):
             saved = whole - file_size(planned_facts(survey, left, {tensor: name}))
             if saved > 0:
                 points.append((saved, _rise_by(survey, probe, tensor, name), name))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recprune.encodings.folded import folded_norms
 from recprune.encodings.spelled import Encoding
 from recprune.errors import PlanError
 from recprune.plain_json import read_json
@@ -37,7 +38,8 @@ MANY = 1 << 28
 class Plan:
     """kept: site -> units that stay (int64, ascending); a site that is not named stays whole.
     encodings: tensor -> the encoding that stores what stays of it: "item_item" or "item_bytes" where entries leave, or
-    any that `pack` takes, as in "int4_rows" or "top_entries(k=8)"; for the values of a sparse matrix "item_bytes",
+    any that `pack` takes, as in "int4_rows" or "top_entries(k=8)"; "folded" for all tensors of a batch norm that goes
+    into the layer before it; for the values of a sparse matrix "item_bytes",
     "pair_bits" or "pair_gaps", which is told its bytes here (`sized`).
     rule: what scored the units, as one would write it.
     Raises PlanError where `kept` names no site, or units that a site does not have, or `encodings` no tensor.
@@ -89,6 +91,10 @@ class Plan:
         Raises PlanError where an encoding does not go with entries that leave, ExtensionError for an unknown one.
         """
         return packed(self.survey, self.kept, self.encodings)
+
+    def folded(self) -> tuple[str, ...]:
+        """Paths of the batch norms that go into the layers before them where weights are packed."""
+        return folded_norms(self.encodings)
 
     def meets(self, budget: Budget) -> bool:
         """Whether as much leaves as a budget asks for, in parameters or bytes; False for one that is measured."""

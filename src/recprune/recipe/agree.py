@@ -24,7 +24,7 @@ from recprune.planning.plan import Plan
 from recprune.recipe.probing import code_counts
 from recprune.recipe.shelf import drawn
 from recprune.recipe.stages import Stage, silent
-from recprune.surgery import apply, dense_tensors, masked, shrink_inputs, shrink_outputs
+from recprune.surgery import apply, dense_tensors, masked, shrink_inputs, shrink_outputs, without_norms
 from recprune.tracing.build import fingerprint, named_tensors
 from recprune.tracing.inputs import call, laid_flat
 from recprune.tracing.kept_width import still
@@ -173,6 +173,7 @@ def _tables(
 ) -> tuple[bool, dict[str, Table]]:
     """Whether it was trained after the cut, and of every matrix stored as codes how far it is off."""
     cut = apply(model, plan, example, counts=None if split is None else code_counts(split), packed=False)
+    cut = without_norms(cut, plan)
     names = plan.survey.shapes
     was, now = dense_tensors(cut, names), dense_tensors(small, names)
     kinds = {name: packed.stored for name, packed in packed_weights(small)}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
+from recprune.encodings.folded import FOLDED, folded_norms
 from recprune.errors import BudgetError
 from recprune.importance.probe import Probe
-from recprune.packing import storing
+from recprune.packing import folding, storing
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.corrected import ROUNDS, corrected
@@ -16,6 +18,7 @@ from recprune.planning.joint import ENCODINGS, joint
 from recprune.planning.measured import Counts
 from recprune.planning.plan import Plan
 from recprune.recipe.stages import Stage, silent
+from recprune.rewrites.fold_norm import layer_before
 from recprune.tracing.site import FLAT, Kind, Survey
 
 __all__ = ["decide", "entries_alone"]
@@ -67,6 +70,7 @@ def decide(
     if budget.bytes is not None and encodings is None:
         encodings = ENCODINGS
     stored = storing(model, encodings[0]) if encodings and budget.bytes is None else {}
+    norms = folding(asked.model, _inputs(asked)) if budget.bytes is not None and FOLDED in (encodings or ()) else {}
     with stage("choose") as say:
         if budget.bytes is not None and alone:
             chosen = choose(found, scores, budget, rule=rule, encodings=dict.fromkeys(flat, "item_bytes"))
@@ -78,6 +82,8 @@ def decide(
                 asked,
                 budget,
                 names=encodings,
+                folded=norms,
+                scaled={f"{layer_before(asked.model, path)}.weight" for path in folded_norms(norms)},
                 rule=rule,
                 rounds=rounds,
                 counts=counts,
@@ -102,3 +108,8 @@ def decide(
         account = chosen.account()
         say(f"{account.share_removed:.1%} of {account.parameters_before:,} parameters leave")
     return chosen
+
+
+def _inputs(asked: Probe) -> tuple[Any, ...] | None:
+    """Of the first batch, where there is one."""
+    return next((tuple(inputs) for inputs, _ in asked.batches), None)

@@ -103,7 +103,7 @@ def carry_out(
 
 def finished(small: Pruned, model: nn.Module, split: Split, *, stage: Stage = silent) -> Pruned:
     """The same with its weights stored as its plan says. model, split: what it was pruned from, to check it on."""
-    if not small.plan.packed():
+    if not small.plan.packed() and not small.plan.folded():
         return small
     with stage("pack") as say:
         inputs = shrink_inputs(small.plan, example(model, split), columns_of(model))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recprune.data.dataset import Split
+from recprune.encodings.folded import FOLDED
 from recprune.encodings.spelled import spelled
 from recprune.importance.probe import Probe
 from recprune.packing import storing
@@ -126,7 +127,7 @@ def recovery_of_bits(
     """The same for bits: every matrix is stored by that of the encodings which takes fewest bytes, and is trained for
     an epoch as it is stored (`rounded`). 1 where nothing can be stored so."""
     sizes: dict[str, dict[str, int]] = {}
-    for name in encodings:
+    for name in (name for name in encodings if name != FOLDED):
         for tensor in storing(model, name):
             size = spelled(name).stored_bytes(found.shapes[tensor], found.bytes_per_entry[tensor])
             sizes.setdefault(tensor, {})[name] = size

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from recprune.data.dataset import Split
+from recprune.encodings.folded import FOLDED
 from recprune.errors import BudgetError, ExtensionError, RecpruneError
 from recprune.importance.rules.frequency import Frequency
 from recprune.importance.score import score, spelled
@@ -26,6 +27,7 @@ from recprune.recipe.restrict import restrict
 from recprune.recipe.rounding import ROUNDING, rounding_in
 from recprune.recipe.stages import Stage, epochs, silent
 from recprune.recipe.uses import uses
+from recprune.rewrites.fold_norm import unfold_norm
 from recprune.surgery import pack_planned
 from recprune.tracing.site import Kind, Survey
 from recprune.training.fit import Fit, FitOptions, fit
@@ -142,6 +144,7 @@ def by_rare_ids(
     found, size = followed(pruned.plan.survey, split), pruned.plan.file_bytes()
     budget = Budget(bytes=size, kinds=frozenset({Kind.ID}))
     stored = {n: e for n, e in _packed(pruned.plan).items() if "k" not in pruned.plan.packed()[n].kind.known}
+    stored |= {n: text for n, text in pruned.plan.encodings.items() if text == FOLDED}
     scores = score(found, Frequency(), probe(model, found, split, most=1), kinds=budget.kinds)
     drawn = choose(pruned.plan.survey, scores, budget, rule=spelled(Frequency()), encodings=stored)
     if not drawn.kept:
@@ -190,7 +193,7 @@ def from_scratch(
             pruned.plan.survey, scores, pruned.plan.size_budget(), rule="cosine of the histories", encodings=stored
         )
         return carry_out(model, split, drawn, options=options, stage=stage)
-    fresh = fresh_copy(unpack(pruned.model), seed)
+    fresh = fresh_copy(unfold_norm(unpack(pruned.model)), seed)
     with stage("train from scratch") as say, rounding_in(fresh, pruned.plan, options, rounding, split) as steps:
         own = restrict(split, pruned.renumber)
         done = fit(fresh, own, options, progress=epochs(say, options.epochs), before_epoch=steps)

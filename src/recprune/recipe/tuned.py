@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
 from recprune.data.dataset import Split
 from recprune.encodings.faces import PackedEmbedding, PackedEmbeddingBag
 from recprune.encodings.item_item import ItemItem
-from recprune.evaluation.inputs import Renumber, example
+from recprune.evaluation.inputs import Renumber, example, ranks, row_inputs, user_inputs
 from recprune.packing import encodings_of, pack_weights, unpack
 from recprune.recipe.probing import code_counts
 from recprune.recipe.restrict import restrict
 from recprune.recipe.uses import uses_of
+from recprune.rewrites.fold_norm import FoldedNorm, fold_norm, unfold_norm
 from recprune.training.finetune import finetune
 from recprune.training.fit import Fit, FitOptions, Progress
 from recprune.training.rounded import rounded
@@ -26,6 +28,9 @@ from recprune.training.together import Alone
 from recprune.training.validate import validation
 
 __all__ = ["tuned"]
+
+SEEN, BATCH = 1 << 14, 1 << 10
+"""Rows that show mean and variance to a norm, and of them at a time."""
 
 
 def tuned(
@@ -39,27 +44,40 @@ def tuned(
     workers: Alone | None = None,
 ) -> tuple[nn.Module, Fit]:
     """`finetune`, of packed weights too: these are decoded, trained as they act once they are stored (`rounded`), and
-    packed again by the same encodings, in a new model of as many bytes.
+    packed again by the same encodings, in a new model of as many bytes. Batch norms that were folded stand again while
+    it is trained, and are folded in the end.
 
-    A model without packed weights is trained in place. Either way what comes back is on validation no worse than what
+    A model without either is trained in place. Either way what comes back is on validation no worse than what
     was given: where no epoch betters it, that is the model itself. Arguments are those of `finetune`; raises what
     `fit` and `pack` raise.
     """
     workers, stored = workers or Alone(), encodings_of(model)
     how: dict[str, Any] = {"progress": progress, "renumber": renumber, "teacher": teacher, "workers": workers}
-    if not stored:
+    norms = [path for path, module in model.named_modules() if isinstance(module, FoldedNorm)]
+    if not stored and not norms:
         return model, finetune(model, split, options, **how)
-    plain, own = unpack(model), restrict(split, renumber or {})
+    own = restrict(split, renumber or {})
+    plain = unfold_norm(unpack(model), _batches(model, own, options.seed))
     used = _used(model, own)
     with _rounding(plain, stored, used) as steps:
         fit = finetune(plain, split, options, before_epoch=steps, **how)
     if fit.history and not fit.best_epoch:
         return model, fit
-    small = pack_weights(plain, stored, example(model, own), used=used)
+    small = pack_weights(fold_norm(plain, norms), stored, example(model, own), used=used)
     first, last = (validation(one, split, options, renumber) for one in (model, small))
     if first.name and first.sign * workers.told(last.value) < first.sign * workers.told(first.value):
         return model, replace(fit, best_epoch=0)
     return small, fit
+
+
+def _batches(model: nn.Module, own: Split, seed: int) -> Iterator[tuple[Tensor, ...]]:
+    """Inputs of rows, or of users, of train, drawn without repetition. own: in the codes of the model."""
+    histories = own.train.histories() if ranks(model) else None
+    there = np.arange(len(own.train)) if histories is None else np.flatnonzero(histories.counts())
+    drawn = np.random.default_rng(seed).permutation(there)[:SEEN]
+    for start in range(0, len(drawn), BATCH):
+        part = drawn[start : start + BATCH]
+        yield row_inputs(model, own.train, part) if histories is None else user_inputs(model, histories, part)
 
 
 def _rounding(

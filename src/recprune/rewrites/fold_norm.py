@@ -3,52 +3,185 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["fold_norm", "folded"]
+__all__ = ["FoldedNorm", "fold_norm", "foldable", "folded", "layer_before", "unfold_norm"]
+
+NORMS: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Linear: nn.BatchNorm1d,
+    nn.Conv1d: nn.BatchNorm1d,
+    nn.Conv2d: nn.BatchNorm2d,
+    nn.Conv3d: nn.BatchNorm3d,
+}
+"""Layer -> the norm that goes into it, where it stands right behind."""
 
 
-def fold_norm(model: nn.Module) -> nn.Module:
-    """A new model, in evaluation mode, with the same answers up to rounding, in which every BatchNorm1d that directly
-    follows a Linear of the same nn.Sequential has gone into it (Jacob et al. 2018, section 3.2).
+class FoldedNorm(nn.Identity):
+    """Stands where a norm stood that the layer before it has taken in.
 
-    A layer or a norm that stands in another place too, or has hooks, stays as it is; so does a norm without running
-    means, which goes by its batch.
+    eps, momentum: those of the norm; names: of its tensors.
+    """
+
+    def __init__(self, norm: Any) -> None:
+        super().__init__()
+        self.eps: float = norm.eps
+        self.momentum: float | None = norm.momentum
+        self.names = tuple(name for name, _ in [*norm.named_parameters(), *norm.named_buffers()])
+
+    def idle(self, bias: Tensor) -> dict[str, Tensor]:
+        """Name -> numbers of a norm that changes nothing. bias: (units,) of the layer before it."""
+        ones, zeros = torch.ones_like(bias, requires_grad=False), torch.zeros_like(bias, requires_grad=False)
+        found = {"weight": ones, "bias": zeros, "running_mean": zeros, "running_var": ones - self.eps}
+        return {name: found.get(name, torch.zeros((), dtype=torch.int64)) for name in self.names}
+
+
+def fold_norm(model: nn.Module, paths: Collection[str] | None = None) -> nn.Module:
+    """A new model, in evaluation mode, with the same answers up to rounding, in which every batch norm that directly
+    follows a Linear or a convolution of the same nn.Sequential has gone into it (Jacob et al. 2018, section 3.2).
+
+    paths: of the norms that are to go, None: of all that can. A layer or a norm that stands in another place too, whose
+    numbers do, or that has hooks, stays as it is; so does a norm without running means, which goes by its batch. Behind
+    a Linear a norm is taken to be over what leaves it, rows of numbers (rows, units); `foldable` sees to it.
+    Raises KeyError for a path of no such norm.
     """
     out = copy.deepcopy(model).eval()
-    places = [child for module in out.modules() for child in module._modules.values()]
-    for module in out.modules():
-        if type(module) is not nn.Sequential:
-            continue
-        for one, two in pairwise(list(module._modules)):
-            layer, norm = module._modules[one], module._modules[two]
-            if type(layer) is nn.Linear and type(norm) is nn.BatchNorm1d and _alone(layer, places) and _fixed(norm):
-                made = nn.Linear(layer.in_features, layer.out_features, device="meta", dtype=layer.weight.dtype)
-                weight, bias = folded(layer.weight, layer.bias, norm)
-                made.weight, made.bias = nn.Parameter(weight), nn.Parameter(bias)
-                module._modules[one], module._modules[two] = made.eval(), nn.Identity()
+    found = {path: (layer, norm) for path, layer, norm in _pairs(out)}
+    for path in found if paths is None else paths:
+        layer, norm = found[path]
+        weight, bias = folded(layer.weight, layer.bias, norm)
+        layer.weight, layer.bias = (nn.Parameter(t, layer.weight.requires_grad) for t in (weight, bias))
+        parent, _, name = path.rpartition(".")
+        out.get_submodule(parent)._modules[name] = FoldedNorm(norm).eval()
     return out
 
 
-def folded(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    """Weight (out, in) and bias (out,) of a layer with the norm behind it, made in float64."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
+def unfold_norm(model: nn.Module, batches: Iterable[tuple[Any, ...]] | None = None) -> nn.Module:
+    """A new model, in evaluation mode, in which norms stand again where they were folded, so that it can be trained as
+    with them. The model itself where none was.
+
+    batches: inputs, which show mean and variance of what comes to each norm; its weight and bias undo them, so that the
+    model answers as before up to rounding. None: the norms are as new ones. Raises ValueError where no batch comes to a
+    norm.
+    """
+    out = copy.deepcopy(model).eval()
+    paths = [path for path, module in out.named_modules() if isinstance(module, FoldedNorm)]
+    if not paths:
+        return model
+    seen = None if batches is None else _moments(out, paths, batches)
+    for path in paths:
+        layer: Any = out.get_submodule(layer_before(out, path))
+        held, like = out.get_submodule(path), {"device": layer.weight.device, "dtype": layer.weight.dtype}
+        norm: Any = NORMS[type(layer)](len(layer.weight), eps=held.eps, momentum=held.momentum, **like)
+        if seen is not None:
+            mean, variance = seen[path]
+            with torch.no_grad():
+                norm.running_mean.copy_(mean)
+                norm.running_var.copy_(variance)
+                norm.weight.copy_((variance + norm.eps).sqrt())
+                norm.bias.copy_(mean)
+        parent, _, name = path.rpartition(".")
+        out.get_submodule(parent)._modules[name] = norm.eval()
+    return out
+
+
+def _moments(
+    model: nn.Module, paths: Collection[str], batches: Iterable[tuple[Any, ...]]
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Path -> mean and variance, (units,) float64, of what comes there, units on axis 1."""
+    sums = {path: torch.zeros(3, 1, dtype=torch.float64) for path in paths}
+
+    def see(path: str, x: Tensor) -> None:
+        units = x.detach().double().transpose(0, 1).flatten(1)
+        found = torch.stack([torch.ones_like(units).sum(1), units.sum(1), units.square().sum(1)])
+        sums[path] = sums[path].to(found) + found
+
+    hooks = [
+        model.get_submodule(path).register_forward_pre_hook(lambda _, given, path=path: see(path, given[0]))
+        for path in paths
+    ]
+    with torch.no_grad():
+        for inputs in batches:
+            model(*inputs)
+    for hook in hooks:
+        hook.remove()
+    out = {}
+    for path, (count, first, second) in sums.items():
+        if not bool(count.all()):
+            raise ValueError(f"no batch came to the norm {path!r}")
+        out[path] = first / count, (second / count - (first / count).square()).clamp(min=0.0)
+    return out
+
+
+def foldable(model: nn.Module, inputs: tuple[Any, ...] | None = None) -> list[str]:
+    """Paths of the norms that can go into a layer with a bias, so that no number joins the model.
+
+    inputs: of the model; norms that then do not see (rows, units) behind a Linear are left out, and those that it does
+    not come to.
+    """
+    found = {path: (layer, norm) for path, layer, norm in _pairs(model) if layer.bias is not None}
+    if inputs is None or not found:
+        return list(found)
+    seen: dict[str, int] = {}
+    hooks = [
+        norm.register_forward_pre_hook(lambda _, given, path=path: seen.__setitem__(path, given[0].dim()))
+        for path, (_, norm) in found.items()
+    ]
+    state = {module: module.training for module in model.modules()}
+    try:
+        model.eval()
+        with torch.no_grad():
+            model(*inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module, training in state.items():
+            module.training = training
+    return [
+        path
+        for path, (layer, _) in found.items()
+        if path in seen and (not isinstance(layer, nn.Linear) or seen[path] == 2)
+    ]
+
+
+def layer_before(model: nn.Module, path: str) -> str:
+    """Path of what stands right before a norm in its nn.Sequential."""
+    parent, _, name = path.rpartition(".")
+    names = list(model.get_submodule(parent)._modules)
+    return f"{parent}.{names[names.index(name) - 1]}".lstrip(".")
+
+
+def folded(weight: Tensor, bias: Tensor | None, norm: Any) -> tuple[Tensor, Tensor]:
+    """Weight (out, in, ...) and bias (out,) of a layer with the norm behind it, made in float64."""
     mean, scale = norm.running_mean.double(), (norm.running_var.double() + norm.eps).rsqrt()
     gain = scale if norm.weight is None else scale * norm.weight.detach().double()
     shift = torch.zeros_like(mean) if norm.bias is None else norm.bias.detach().double()
     before = torch.zeros_like(mean) if bias is None else bias.detach().double()
-    wide = weight.detach().double() * gain.unsqueeze(1)
+    wide = weight.detach().double() * gain.reshape(-1, *[1] * (weight.dim() - 1))
     return wide.to(weight.dtype), ((before - mean) * gain + shift).to(weight.dtype)
 
 
-def _alone(layer: nn.Module, places: list[nn.Module | None]) -> bool:
-    hooks = layer._forward_hooks or layer._forward_pre_hooks or "forward" in vars(layer)
-    return not hooks and sum(place is layer for place in places) == 1
+def _pairs(model: nn.Module) -> Iterator[tuple[str, Any, Any]]:
+    """(path of the norm, layer, norm) that can become one."""
+    places = Counter(child for module in model.modules() for child in module._modules.values())
+    held = Counter(id(p) for module in model.modules() for p in module._parameters.values() if p is not None)
+    for path, module in model.named_modules():
+        if type(module) is not nn.Sequential:
+            continue
+        for one, two in pairwise(module._modules):
+            layer, norm = module._modules[one], module._modules[two]
+            pair = layer is not None and norm is not None and NORMS.get(type(layer)) is type(norm)
+            if pair and _alone(layer, places, held) and _alone(norm, places, held) and norm.running_mean is not None:
+                yield f"{path}.{two}".lstrip("."), layer, norm
 
 
-def _fixed(norm: nn.BatchNorm1d) -> bool:
-    return norm.running_mean is not None and not (norm._forward_hooks or norm._forward_pre_hooks)
+def _alone(module: Any, places: Counter[Any], held: Counter[int]) -> bool:
+    """Whether neither it nor a number of it stands elsewhere, and nobody listens."""
+    hooks = module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module)
+    own = all(held[id(p)] == 1 for p in module._parameters.values() if p is not None)
+    return not hooks and own and places[module] == 1

@@ -125,11 +125,9 @@ def _standard(writer: Writer, model: Any) -> tuple[int, int]:
 
 def _tower(writer: Writer, tower: Any, slot: int) -> int:
     """slot -> the last one, through layers with their norms and ReLU."""
-    layers = list(tower)
+    layers = [module for module in tower if not isinstance(module, nn.Dropout | nn.Identity)]
     while layers:
         module, norm = layers.pop(0), None
-        if isinstance(module, nn.Dropout | nn.Identity):
-            continue
         need(isinstance(module, nn.Linear | PackedLinear), f"a tower begins a layer with {type(module).__name__}")
         if layers and type(layers[0]) is nn.BatchNorm1d:
             norm = layers.pop(0)

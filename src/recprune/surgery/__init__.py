@@ -1,7 +1,7 @@
 """A plan is carried out: a new, smaller model, and all that changes along with it."""
 
 from recprune.surgery.after import absent_after, attributes_after, renumber, shrink_inputs, shrink_outputs
-from recprune.surgery.cut import apply, dense_tensors, masked, pack_planned
+from recprune.surgery.cut import apply, dense_tensors, masked, pack_planned, without_norms
 
 __all__ = [
     "absent_after",
@@ -13,4 +13,5 @@ __all__ = [
     "renumber",
     "shrink_inputs",
     "shrink_outputs",
+    "without_norms",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from recprune.encodings.folded import FOLDED
 from recprune.encodings.item_item import by_entries
 from recprune.errors import BudgetError, PlanError, SurgeryError
 from recprune.packing import weight_to_pack
@@ -61,6 +62,7 @@ def check_cut(reference: nn.Module, small: nn.Module, plan: Plan, example: Examp
     """
     account, stored = plan.account(), plan.packed()
     whole = {name for name, encoding in stored.items() if not by_entries(encoding.name)}
+    whole |= {name for name, text in plan.encodings.items() if text == FOLDED}
     said = sum(math.prod(r.after) if r.tensor in whole else r.entries_after for r in account.rows if r.learned)
     counted = sum(p.numel() for p in small.parameters())
     if counted != said:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from recprune.encodings.item_item import ItemItem, by_entries
 from recprune.errors import SurgeryError
-from recprune.packing import pack_weights, replace_module, unpack
+from recprune.packing import check_same, pack_weights, replace_module, unpack
 from recprune.planning.plan import Plan
+from recprune.rewrites.fold_norm import FoldedNorm, fold_norm, foldable, layer_before
 from recprune.rewrites.open_attention import open_attention
 from recprune.surgery.after import shrink_inputs
 from recprune.surgery.checks import check_cut, check_model, check_packing, columns_of
@@ -23,7 +24,7 @@ from recprune.tracing.cutting import Leaving, fallback_rows, masked_copy, smalle
 from recprune.tracing.inputs import Example, changed
 from recprune.tracing.regrowing import regrown
 
-__all__ = ["apply", "dense_tensors", "masked", "pack_planned"]
+__all__ = ["apply", "dense_tensors", "masked", "pack_planned", "without_norms"]
 
 CPU = torch.device("cpu")
 
@@ -64,9 +65,25 @@ def pack_planned(
     """What `apply(..., packed=False)` made, fine-tuned or not, with its weights stored as the plan says: a new model.
 
     example: in the codes and columns of that model (`shrink_inputs`). A plan that packs nothing gives the model itself.
-    used: as for `pack`. Raises what `pack` raises.
+    Batch norms that the plan folds go first, into the layers before them. used: as for `pack`. Raises what `pack`
+    raises, and SurgeryError where a norm cannot be folded.
     """
+    model = without_norms(model, plan, example)
     return pack_weights(model, {name: str(encoding) for name, encoding in plan.packed().items()}, example, used=used)
+
+
+def without_norms(model: nn.Module, plan: Plan, example: Example | None = None) -> nn.Module:
+    """The model, in evaluation mode, with the batch norms in the layers before them that the plan folds; the model
+    itself where it folds none. example: as for `pack_planned`. Raises SurgeryError where a norm cannot be folded."""
+    if not plan.folded():
+        return model
+    missing = [path for path in plan.folded() if path not in foldable(model)]
+    if missing:
+        raise SurgeryError(f"no layer of this model takes in {missing[0]!r}; leave it out of the plan's encodings")
+    out = fold_norm(model, plan.folded())
+    if example is not None:
+        check_same(model, out, example, "the folded model", "the one with its norms")
+    return out
 
 
 def masked(
@@ -91,10 +108,14 @@ def masked(
 
 def dense_tensors(model: nn.Module, names: Container[str]) -> dict[str, Tensor]:
     """Name -> tensor, decoded where it is stored as codes; dense where it is stored by its entries, if it is of these
-    names: those of the model that it was cut from, which may have held entries only."""
+    names: those of the model that it was cut from, which may have held entries only. Of a norm that was folded those
+    of one that changes nothing."""
     plain = unpack(model)
     out = named_tensors(plain)
     for path, module in plain.named_modules():
+        if isinstance(module, FoldedNorm):
+            idle = module.idle(out[f"{layer_before(plain, path)}.bias"])
+            out |= {f"{path}.{name}": value for name, value in idle.items()}
         if isinstance(module, ItemItem) and f"{path}.weight" in names:
             out[f"{path}.weight"] = module.dense()
     return out
