@@ -36,7 +36,7 @@ class Tied(nn.Module):
 EXAMPLE = (torch.arange(5),)
 ALL = [
     *("int8_rows", "int4_rows", "int4_rotated_rows", "int2_rotated_rows", "fp16", "bf16", "top_entries(k=3,bits=8)"),
-    *("sparse_rows", "sparse_rows(entries=70,bits=4)", "product_rows(m=4,b=8,w=16)"),
+    *("sparse_rows", "sparse_rows(entries=70,bits=4)", "product_rows(m=4,b=8,w=16)", "shared_values(b=3)"),
 ]
 EXPORTED = [*ALL, "top_entries(k=1)"]
 
@@ -261,6 +261,15 @@ def test_a_packed_model_runs_in_onnx_runtime_and_its_file_stays_small(
     (came,) = session.run(None, {session.get_inputs()[0].name: OTHER[0].numpy()})
     with torch.no_grad():
         torch.testing.assert_close(torch.from_numpy(came), model(*OTHER), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("encoding", ["int4_rotated_rows", "int2_rotated_rows"])
+def test_a_small_rotated_layer_is_exported_for_batches_of_any_length(encoding: str):
+    layer = pack(nn.Sequential(nn.Linear(16, 8)), {"0.weight": encoding})
+    rows = torch.export.Dim("rows", min=2)
+    made = torch.export.export(layer, (torch.randn(3, 16),), dynamic_shapes=({0: rows},)).module()
+    x = torch.randn(50, 16)
+    torch.testing.assert_close(made(x), layer(x), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("encoding", ALL)

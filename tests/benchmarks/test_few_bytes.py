@@ -18,6 +18,7 @@ from recprune.training.fit import FitOptions
 sys.path.append(str(Path(__file__).parents[2]))
 few_bytes = importlib.import_module("benchmarks.few_bytes")
 joint = importlib.import_module("benchmarks.joint")
+served_clicks = importlib.import_module("benchmarks.served_clicks")
 result = importlib.import_module("benchmarks.result")
 
 
@@ -31,6 +32,7 @@ def small(monkeypatch, tmp_path):
     for module in (few_bytes, joint):
         monkeypatch.setattr(module, "RUNS", tmp_path / "runs")
         monkeypatch.setattr(module, "SEEDS", (0, 1))
+    monkeypatch.delitem(served_clicks.RUNTIMES, "onnx")  # whose exports take minutes
     monkeypatch.setattr(few_bytes, "SHARES", (0.7, 0.6, 0.5))
     monkeypatch.setattr(few_bytes, "FIRST", 0.6)
     monkeypatch.setattr(few_bytes, "SUBJECTS", {"deepfm": few_bytes.Subject("DeepFM", "frappe", recipe, 2, 3)})

@@ -17,6 +17,7 @@ sys.path.append(str(Path(__file__).parents[2]))
 recipes = importlib.import_module("benchmarks.recipes_sequences")
 sequences = importlib.import_module("benchmarks.sequences")
 kept = importlib.import_module("benchmarks.sequences_kept")
+served = importlib.import_module("benchmarks.served")
 result = importlib.import_module("benchmarks.result")
 
 SMALL = {"length": 6, "dim": 32}
@@ -54,6 +55,8 @@ def small(monkeypatch, tmp_path):
     for module in (sequences, kept):
         monkeypatch.setattr(module, "SETS", sets)
         monkeypatch.setattr(module, "SEEDS", (0, 1))
+    every = served.ways  # but ONNX, whose exports take minutes
+    monkeypatch.setattr(served, "ways", lambda *of, only: every(*of, only=["kernels"]))
     monkeypatch.setattr(kept, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(sequences, "SHARES", (2, 1000))
     monkeypatch.setattr(result, "FOLDER", tmp_path / "results")

@@ -34,7 +34,9 @@ def test_every_click_model_is_answered_for(level, name, data, request, trained, 
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("encoding", ["int8_rows", "int4_rows", "int4_rotated_rows", "bf16", "product_rows(m=2)"])
+@pytest.mark.parametrize(
+    "encoding", ["int8_rows", "int4_rows", "int4_rotated_rows", "bf16", "shared_values(b=5)", "product_rows(m=2)"]
+)
 def test_packed_models_are_answered_for(name, encoding, mixed, trained, asked):
     model = trained(name, mixed)
     packed = pack(model, storing(model, encoding))

@@ -90,7 +90,8 @@ def test_threads_may_share_it():
 
 @pytest.mark.parametrize("kind", [SASRec, GRU4Rec, NextItNet, Caser])
 @pytest.mark.parametrize(
-    "encoding", ["int8_rows", "int4_rows", "bf16", "product_rows(m=5,b=8)", "product_rows(m=4,b=8,w=16)"]
+    "encoding",
+    [*("int8_rows", "int4_rows", "bf16", "shared_values(b=5)"), "product_rows(m=5,b=8)", "product_rows(m=4,b=8,w=16)"],
 )
 def test_packed_models_are_read(level, encoding, kind):
     model = model_of(kind=kind, length=12, dim=16, items=400)

@@ -41,10 +41,12 @@ def inspect(
 def _model(path: Path, common: Common) -> Answer:
     from recprune.artifact import inspect
     from recprune.cli._show import pairs, table
+    from recprune.encodings.folded import in_short
 
     said: dict[str, Any] = inspect(path)
     names = ("model", "version", "columns", "parameters", "bytes", "encodings", "seeds")
     facts = {"folder": str(path), **{name: said[name] for name in names}}
+    facts["encodings"] = in_short(said["encodings"])
     facts["bytes of"] = ", ".join(f"{name} {size:,}" for name, size in said["bytes_of"].items())
     facts["vocabularies"] = list(said["vocabularies"])
     facts["trained on"] = said["notes"].get("data")

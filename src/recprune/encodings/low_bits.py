@@ -95,7 +95,7 @@ class LowBits(Codes):
     def multiply(self, x: Tensor) -> Tensor:
         """As of all codes; where there are more queries than rows, rows are turned back and not queries."""
         rows, columns = self.shape
-        if self._turn is None or x.dtype is not self.dtype or x.numel() <= rows * columns or is_graph():
+        if is_graph() or self._turn is None or x.dtype is not self.dtype or x.numel() <= rows * columns:
             return super().multiply(x)
         return x @ self.dense().T
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from recprune.encodings.books import SELDOM
 from recprune.encodings.codes import ENTRIES, Codes, Layout, Pick
+from recprune.encodings.watched import is_graph
 from recprune.errors import SurgeryError
 
 __all__ = ["SharedValues"]
@@ -101,8 +102,9 @@ class SharedValues(Codes):
         codes, bits = codes.int(), _bits_of(len(self.values))
         byte, shift = self._byte.to(codes.device), self._shift.to(codes.device)
         after = (byte + 1).clamp(max=codes.shape[1] - 1)  # of a code that ends in its byte nothing more is read
-        both = codes.index_select(1, byte) | codes.index_select(1, after) << 8
-        found = (both >> shift) & (2**bits - 1)
+        both = codes.index_select(1, byte) + codes.index_select(1, after) * 256
+        moved = both // 2**shift if is_graph() else both >> shift  # ONNX shifts by one number for all
+        found = moved & (2**bits - 1)
         return self.values.to(dtype).index_select(0, found.reshape(-1).long()).view(-1, self.columns)
 
     @classmethod

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from recprune.encodings.folded import in_short
 from recprune.report.blocks import Block, Missing, Panel, Section, Table, Value
 from recprune.report.found import Found
 from recprune.report.make import Report
@@ -43,7 +44,7 @@ def _details(found: Found) -> Iterator[str]:
         ("gives", "a score of every item for a user" if found.ranks else "a score of each row"),
         ("parameters", Value(said["parameters"], "count")),
         ("weights file", Value(said["bytes_of"]["weights"], "bytes")),
-        ("stored", ", ".join(f"{name}: {way}" for name, way in said["encodings"].items()) or "as floats"),
+        ("stored", ", ".join(f"{name}: {way}" for name, way in in_short(said["encodings"]).items()) or "as floats"),
         ("pruned by", f"{rule}, {plan.budget.amount}" if plan is not None else "not said"),
         ("written by", f"recprune {said['version']}, readable from {said['needs']} on"),
     ]
