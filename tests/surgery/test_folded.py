@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from recprune.artifact import load, save
-from recprune.encodings.folded import FOLDED
+from recprune.encodings.folded import FOLDED, in_short
 from recprune.errors import ArtifactError, BudgetError, SurgeryError
 from recprune.evaluation.inputs import columns_of, example
 from recprune.models.build import build
@@ -58,6 +58,14 @@ def test_a_plan_for_bytes_folds_them_and_counts_no_byte_of_them(whole, small):
     learned = sum(p.numel() for p in small.model.parameters())
     coded = sum(rows[name].entries_after for name in small.plan.packed())
     assert learned + coded == small.plan.account().parameters_after
+
+
+def test_people_are_told_of_a_norm_once(small):
+    told = in_short(small.plan.encodings)
+    assert [name for name, text in told.items() if text == FOLDED] == ["tower.1", "tower.5"]
+    assert {name: text for name, text in told.items() if text != FOLDED} == {
+        name: text for name, text in small.plan.encodings.items() if text != FOLDED
+    }
 
 
 def test_the_file_is_as_large_as_the_plan_says_and_comes_back(whole, small, tmp_path):

@@ -19,6 +19,7 @@ FAMILY = {
     "sasrec": "positions",
     "caser": "sequences",
     "mf": "pairs",
+    "lightgcn": "graph",
 }
 
 

@@ -93,6 +93,13 @@ class SharedValues(Codes):
         """The values that codes name."""
         return self._read(pick(self.codes), dtype)
 
+    def rows(self, indices: Tensor) -> Tensor:
+        """As of all codes; rows of a small matrix are taken from what was decoded once."""
+        whole = self.kept()
+        if whole is None:
+            return super().rows(indices)
+        return whole.index_select(0, indices.reshape(-1)).view(*indices.shape, self.columns)
+
     def halves(self) -> Tensor:
         """(rows, columns) bfloat16, which values are: the decoded matrix in half the bytes, made piece by piece."""
         pieces = torch.split(self.codes, max(1, ENTRIES // self.columns))

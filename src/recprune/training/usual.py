@@ -33,7 +33,8 @@ Said = Mapping[str, Any]
 FAMILIES: Mapping[str, Said] = {
     "clicks": {"epochs": 10, "lr": 2e-2, "schedule": "linear", "decay": 0.0, "l2": 1e-4},
     "ratings": {"epochs": 10, "lr": 2e-2, "schedule": "linear", "decay": 0.0, "l2": 1e-3},
-    "pairs": {"lr": 1e-2, "schedule": "linear", "decay": 0.0},
+    "pairs": {"lr": 5e-3, "schedule": "linear", "decay": 0.0},
+    "graph": {"lr": 1e-2, "schedule": "linear", "decay": 0.0},
     "constraints": {"lr": 2e-2, "schedule": "linear", "decay": 0.0},
     "histories": {"batch": 128, "lr": 3e-2, "schedule": "linear", "decay": 0.0},
     "positions": {"batch": 128, "lr": 3e-3, "schedule": "linear"},
@@ -55,8 +56,9 @@ def usual_options(model: nn.Module, data: Split | Dataset, **said: Any) -> FitOp
     """The options by which models of this one's family learn best on the data they were chosen on, changed by `said`.
 
     The family is told by the loss (said or usual) and by what the model reads: clicks (bce), ratings (mse), pairs of
-    user and item, whole histories, all positions of a sequence or its last one, constraints; a model that is solved in
-    closed form has none. Raises TrainingError for an option that there is not, or a value that does not suit.
+    user and item, those that learn through the graph, whole histories, all positions of a sequence or its last one,
+    constraints; a model that is solved in closed form has none. Raises TrainingError for an option that there is not,
+    or a value that does not suit.
     """
     known = {f.name for f in fields(FitOptions)}
     for name in said:
@@ -105,4 +107,6 @@ def _family(model: Any, data: Split | Dataset, loss: Loss | None) -> str:
         return {"multinomial": "histories", "constraint": "constraints"}[loss]
     if loss != "bpr" and learns_all_positions(model):
         return "positions"
-    return "sequences" if "sequence" in columns else "pairs"
+    if "sequence" in columns:
+        return "sequences"
+    return "graph" if hasattr(model, "propagation") and model.propagation()[2] else "pairs"
