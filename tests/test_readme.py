@@ -233,10 +233,9 @@ def test_what_is_said_of_results_in_words_is_so():
     assert f"served {before / after:.1f} times as fast" in text_of(ENGLISH)
     small = {row[0]: row for row in result("few_bytes_deepfm")["rows"]}
     auc = result("few_bytes_deepfm")["columns"].index("auc")
-    assert small["20%, pruned"][auc] > small["dense"][auc]
-    assert abs(small["dense"][auc] - small["10%, pruned"][auc]) < 0.0005
-    assert 0.0045 < small["dense"][auc] - small["5%, pruned"][auc] < 0.0055
-    assert 0.0365 < small["dense"][auc] - small["2%, pruned"][auc] < 0.0375
+    assert min(small["20%, pruned"][auc], small["10%, pruned"][auc]) > small["dense"][auc]
+    assert 0.0035 < small["dense"][auc] - small["5%, pruned"][auc] < 0.0045
+    assert 0.0195 < small["dense"][auc] - small["2%, pruned"][auc] < 0.0205
     for share in ("20%", "10%", "5%"):
         assert small[f"{share}, pruned"][auc] > small[f"{share}, same size from scratch"][auc]
     lastfm = {row[0].split(" (")[0]: row[3] for row in result("sequences_lastfm")["rows"]}

@@ -165,7 +165,8 @@ def test_a_plan_in_bytes_is_met_with_cuts_and_bits(street, tmp_path):
     assert said["bytes_after"] <= 1000
     assert said["budget"] == "1,000 bytes"
     asked("apply", at / "big", tmp_path / "plan.json", "-o", tmp_path / "small")
-    assert asked("inspect", tmp_path / "small")["encodings"] == said["encodings"]
+    names = {tensor: text.partition("(")[0] for tensor, text in said["encodings"].items()}
+    assert asked("inspect", tmp_path / "small")["encodings"] == names
     asked("finetune", tmp_path / "small", "--epochs", 1, "--data", at / "prepared", "-o", tmp_path / "tuned")
     tuned, small = (asked("inspect", tmp_path / name) for name in ("tuned", "small"))
     assert tuned["encodings"] == small["encodings"]
