@@ -84,7 +84,7 @@ def main(names: Sequence[str] = ()) -> None:
             "same data",
             *of_earlier(earlier),
         ],
-        data=sorted({subject.folder for subject in SUBJECTS.values()}),
+        data=sorted({one.folder for one in SUBJECTS.values() if any(line[0] == one.title for line in rows)}),
         seeds=SEEDS,
     )
     print(f"written: {path}")
