@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from recprune.encodings.words import Groups, nearest, rows_of, summed
+from recprune.errors import SurgeryError
 
-__all__ = ["BOOKS", "SELDOM", "WORDS", "coded", "decoded", "learned", "moved", "small"]
+__all__ = ["BOOKS", "WORDS", "coded", "decoded", "floats_of", "learned", "moved", "small", "weights_of"]
 
 WORDS = 256
 """Entries of a book whose codes are bytes."""
@@ -96,3 +97,18 @@ def _averaged(rows: Tensor, weights: Tensor, codes: Tensor, book: Tensor, groups
     counts[0] = 0
     there = counts.repeat_interleave(torch.tensor([end - begin for begin, end in groups]).to(rows.device), dim=1)
     return torch.where(there > 0, sums / there.clamp(min=SELDOM), book)
+
+
+def floats_of(matrix: Tensor) -> Tensor:
+    """A matrix in single precision at least, without its history."""
+    matrix = matrix.detach()
+    return matrix if matrix.dtype in (torch.float32, torch.float64) else matrix.float()
+
+
+def weights_of(rows: Tensor, used: Tensor | None) -> Tensor:
+    """(rows,) what an error of each row counts. Raises SurgeryError where that is not said of every row."""
+    if used is None:
+        return rows.new_ones(len(rows))
+    if used.shape != (len(rows),) or not bool((used >= 0).all()):
+        raise SurgeryError(f"used is one number a row, 0 or more: {len(rows):,} of them, not {tuple(used.shape)}")
+    return used.to(rows).clamp(min=SELDOM)

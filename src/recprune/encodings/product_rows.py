@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recprune.encodings.books import BOOKS, SELDOM, WORDS, coded, decoded, learned, moved, small
+from recprune.encodings.books import BOOKS, WORDS, coded, decoded, floats_of, learned, moved, small, weights_of
 from recprune.encodings.codes import Codes, Layout, Pick
 from recprune.encodings.quick import Lent
 from recprune.encodings.watched import is_graph
@@ -71,8 +71,8 @@ class ProductRows(Codes):
     @classmethod
     def parts(cls, matrix: Tensor, used: Tensor | None = None, **options: int) -> dict[str, Tensor]:
         """Books that are learned from the rows, and codes."""
-        rows, groups = _floats(matrix), _bounds(matrix.shape[1], options)
-        books = learned(rows, _weights(rows, used), groups, _bits(options), _high(options))
+        rows, groups = floats_of(matrix), _bounds(matrix.shape[1], options)
+        books = learned(rows, weights_of(rows, used), groups, _bits(options), _high(options))
         stored = small(books) if _bits(options) == 8 else dict(zip(BOOKS, books.bfloat16(), strict=True))
         codes = coded(rows, books, groups)
         return {"codes": codes if len(books[0]) == WORDS else _halved(codes), **stored, "groups": _told(len(groups))}
@@ -83,8 +83,8 @@ class ProductRows(Codes):
     ) -> tuple[Tensor, Any]:
         """At every step an eighth of the rows, in turn, is coded anew; when all were, books move to the means of what
         they stand for."""
-        rows, groups = _floats(matrix), _bounds(matrix.shape[1], options)
-        weights = _weights(rows, used)
+        rows, groups = floats_of(matrix), _bounds(matrix.shape[1], options)
+        weights = weights_of(rows, used)
         if kept is None:
             books, steps = learned(rows, weights, groups, _bits(options), _high(options)), 0
             codes = coded(rows, books, groups)
@@ -215,17 +215,3 @@ def _bounds(columns: int, options: Mapping[str, int]) -> list[tuple[int, int]]:
     """First column and end of every group; sizes differ by one at most."""
     edges = np.linspace(0, columns, _groups(columns, options) + 1).round().astype(int).tolist()
     return list(pairwise(edges))
-
-
-def _floats(matrix: Tensor) -> Tensor:
-    matrix = matrix.detach()
-    return matrix if matrix.dtype in (torch.float32, torch.float64) else matrix.float()
-
-
-def _weights(rows: Tensor, used: Tensor | None) -> Tensor:
-    """(rows,) what an error of each row counts. Raises SurgeryError where that is not said of every row."""
-    if used is None:
-        return rows.new_ones(len(rows))
-    if used.shape != (len(rows),) or not bool((used >= 0).all()):
-        raise SurgeryError(f"used is one number a row, 0 or more: {len(rows):,} of them, not {tuple(used.shape)}")
-    return used.to(rows).clamp(min=SELDOM)

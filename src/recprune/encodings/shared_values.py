@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from recprune.encodings.books import SELDOM
+from recprune.encodings.bits import packed
+from recprune.encodings.books import floats_of, weights_of
 from recprune.encodings.codes import ENTRIES, Codes, Layout, Pick
 from recprune.encodings.watched import is_graph
 from recprune.errors import SurgeryError
@@ -58,7 +59,7 @@ class SharedValues(Codes):
     @classmethod
     def parts(cls, matrix: Tensor, used: Tensor | None = None, **options: int) -> dict[str, Tensor]:
         """Values that are learned from the entries, and codes."""
-        rows, bits = _floats(matrix), _bits(options)
+        rows, bits = floats_of(matrix), _bits(options)
         values = _learned(rows, used, bits)
         return {"codes": _packed(_nearest(rows, values), bits), "values": values.bfloat16()}
 
@@ -67,7 +68,7 @@ class SharedValues(Codes):
         cls, matrix: Tensor, kept: Any = None, used: Tensor | None = None, **options: int
     ) -> tuple[Tensor, Any]:
         """Every entry is coded anew at every step; values move to the means of what they stand for now and then."""
-        rows, bits = _floats(matrix), _bits(options)
+        rows, bits = floats_of(matrix), _bits(options)
         values, steps = (_learned(rows, used, bits), 0) if kept is None else kept
         codes = _nearest(rows, values)
         if steps and steps % TURNS == 0:
@@ -130,11 +131,6 @@ def _bits(options: Mapping[str, int]) -> int:
 
 def _bits_of(values: int) -> int:
     return values.bit_length() - 1
-
-
-def _floats(matrix: Tensor) -> Tensor:
-    matrix = matrix.detach()
-    return matrix if matrix.dtype in (torch.float32, torch.float64) else matrix.float()
 
 
 def _learned(rows: Tensor, used: Tensor | None, bits: int) -> Tensor:
@@ -210,20 +206,14 @@ def _nearest(rows: Tensor, values: Tensor) -> Tensor:
 
 
 def _packed(codes: Tensor, bits: int) -> Tensor:
-    """(rows, bytes) uint8."""
-    places = torch.arange(bits, device=codes.device)
-    single = ((codes[:, :, None] >> places) & 1).flatten(1)
-    whole = torch.nn.functional.pad(single, (0, -single.shape[1] % 8)).view(len(codes), -1, 8)
-    return (whole << torch.arange(8, device=codes.device)).sum(2).to(torch.uint8)
+    """(rows, bytes) uint8, every row in bytes of its own."""
+    single = ((codes[:, :, None] >> torch.arange(bits, device=codes.device)) & 1).flatten(1)
+    return packed(torch.nn.functional.pad(single, (0, -single.shape[1] % 8))).view(len(codes), -1)
 
 
 def _weights(rows: Tensor, used: Tensor | None) -> Tensor:
-    """(entries,) what an error of each counts. Raises SurgeryError where that is not said of every row."""
-    if used is None:
-        return rows.new_ones(rows.numel())
-    if used.shape != (len(rows),) or not bool((used >= 0).all()):
-        raise SurgeryError(f"used is one number a row, 0 or more: {len(rows):,} of them, not {tuple(used.shape)}")
-    return used.to(rows).clamp(min=SELDOM).repeat_interleave(rows.shape[1])
+    """(entries,) what an error of each counts."""
+    return weights_of(rows, used).repeat_interleave(rows.shape[1])
 
 
 def _running(numbers: Tensor) -> Tensor:
