@@ -24,7 +24,7 @@ from recprune.packing import pack, storing
 
 __all__ = ["main"]
 
-ENCODINGS = ("int8_rows", "int4_rows", "int4_rotated_rows", "int2_rotated_rows", "product_rows(b=8)")
+ENCODINGS = ("int8_rows", "int4_rows", "int4_rotated_rows", "int2_rotated_rows", "shared_values", "product_rows(b=8)")
 LAYERS = "int4_rows"
 """Of layers where tables are in product codes, which are for tables."""
 SIZES = (1, 1000)

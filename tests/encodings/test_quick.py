@@ -19,6 +19,7 @@ from recprune.encodings.int4_rotated_rows import Int4RotatedRows
 from recprune.encodings.int4_rows import Int4Rows
 from recprune.encodings.int8_rows import Int8Rows
 from recprune.encodings.product_rows import ProductRows
+from recprune.encodings.shared_values import SharedValues
 
 ENCODINGS: list[tuple[Any, dict[str, int]]] = [
     (Int8Rows, {}),
@@ -26,6 +27,7 @@ ENCODINGS: list[tuple[Any, dict[str, int]]] = [
     (Int4RotatedRows, {}),
     (Int2RotatedRows, {}),
     *((ProductRows, {"m": m, "b": b, "w": w}) for m, b, w in ((1, 16, 256), (3, 8, 256), (4, 8, 16), (3, 16, 16))),
+    *((SharedValues, {"b": b}) for b in range(1, 9)),
 ]
 
 
@@ -74,7 +76,7 @@ def test_products_are_those_with_the_decoded_matrix(
     torch.testing.assert_close(asked.grad, wanted.grad, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("encoding", [Int8Rows, Int4Rows, ProductRows])
+@pytest.mark.parametrize("encoding", [Int8Rows, Int4Rows, ProductRows, SharedValues])
 def test_other_types_of_floats_are_decoded_by_torch(encoding: Any) -> None:
     codes = coded(encoding, 8, {}, torch.float64)
     assert codes.quick_rows(torch.tensor([1]), 1) is None
@@ -82,14 +84,14 @@ def test_other_types_of_floats_are_decoded_by_torch(encoding: Any) -> None:
     assert codes.half().rows(torch.tensor([1, 2])).dtype is torch.float16
 
 
-@pytest.mark.parametrize("encoding", [Int8Rows, Int4Rows, ProductRows])
+@pytest.mark.parametrize("encoding", [Int8Rows, Int4Rows, ProductRows, SharedValues])
 @pytest.mark.parametrize("wrong", [-1, 300, 2**40])
 def test_an_id_that_there_is_not_is_refused(level: str, encoding: Any, wrong: int) -> None:
     with pytest.raises(IndexError):
         coded(encoding, 8, {}).rows(torch.tensor([0, wrong]))
 
 
-@pytest.mark.parametrize(("encoding", "options"), ENCODINGS[:5])
+@pytest.mark.parametrize(("encoding", "options"), [*ENCODINGS[:5], ENCODINGS[-1]])
 def test_codes_that_change_or_move_are_read_where_they_are(encoding: Any, options: dict[str, int]) -> None:
     codes, other = coded(encoding, 8, options), encoding.encode(torch.randn(300, 8), **options)
     ids = torch.arange(300)
@@ -111,7 +113,7 @@ def test_codes_that_change_or_move_are_read_where_they_are(encoding: Any, option
     assert torch.equal(again.rows(ids), wanted)
 
 
-@pytest.mark.parametrize(("encoding", "options"), ENCODINGS[:5])
+@pytest.mark.parametrize(("encoding", "options"), [*ENCODINGS[:5], ENCODINGS[-1]])
 def test_a_small_matrix_is_decoded_once_and_anew_when_codes_change(encoding: Any, options: dict[str, int]) -> None:
     codes, other = coded(encoding, 8, options), encoding.encode(torch.randn(300, 8), **options)
     with torch.inference_mode():
@@ -197,7 +199,7 @@ def test_a_compiler_sees_one_graph() -> None:
     torch.testing.assert_close(found, model(ids))
 
 
-@pytest.mark.parametrize(("encoding", "options"), ENCODINGS[:5])
+@pytest.mark.parametrize(("encoding", "options"), [*ENCODINGS[:5], ENCODINGS[-1]])
 def test_codes_that_were_made_in_inference_mode_are_read_too(encoding: Any, options: dict[str, int]) -> None:
     with torch.inference_mode():
         codes, other = coded(encoding, 8, options), encoding.encode(torch.randn(300, 8), **options)

@@ -282,6 +282,35 @@ def test_ids_and_shapes_of_a_look_up_are_checked() -> None:
             native.rows_of_codes(*wrong)
 
 
+def test_rows_of_values_are_what_codes_name() -> None:
+    values = np.array([0x0000, 0x3F80, 0x4000, 0xC040], dtype=np.uint16)  # 0, 1, 2 and -3 in bfloat16
+    codes = np.array([[0b11100100, 0b10], [0b00000000, 0b11]], dtype=np.uint8)
+    ids, out = np.array([1, 0, 1]), np.empty((3, 5), dtype=np.float32)
+    for level in (0, 1):
+        native.rows_of_values(level, codes, values, ids, out)
+        assert out.tolist() == [[0, 0, 0, 0, -3], [0, 1, 2, -3, 2], [0, 0, 0, 0, -3]]
+    native.rows_of_values(0, codes, values, 1, out[:1])
+    assert out[0].tolist() == [0, 0, 0, 0, -3]
+    for wrong in (
+        (0, codes, values[:3], ids, out),
+        (0, codes, values[:2], ids, out),
+        (0, codes, np.zeros(512, dtype=np.uint16), ids, out),
+        (0, codes, values.view(np.int8), ids, out),
+        (0, codes[:, :1].copy(), values, ids, out),
+        (0, codes.view(np.int8), values, ids, out),
+        (0, codes, values, ids, out[:2]),
+        (0, codes, values, 2, out[:1]),
+        (0, codes, values, ids.astype(np.int32), out),
+    ):
+        with pytest.raises(DataError):
+            native.rows_of_values(*wrong)
+    for wrong in (np.array([0, 2, 1]), np.array([0, -1, 1])):
+        with pytest.raises(IndexError):
+            native.rows_of_values(0, codes, values, wrong, out)
+    with pytest.raises(TypeError):
+        native.rows_of_values(1)
+
+
 BOOKED = {
     "level": 0,
     "codes": np.array([[1, 255, 0], [0, 0, 3]], dtype=np.uint8),

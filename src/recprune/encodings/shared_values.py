@@ -12,6 +12,7 @@ from torch import Tensor
 from recprune.encodings.bits import packed
 from recprune.encodings.books import floats_of, weights_of
 from recprune.encodings.codes import ENTRIES, Codes, Layout, Pick
+from recprune.encodings.quick import Lent
 from recprune.encodings.watched import is_graph
 from recprune.errors import SurgeryError
 
@@ -94,12 +95,9 @@ class SharedValues(Codes):
         """The values that codes name."""
         return self._read(pick(self.codes), dtype)
 
-    def rows(self, indices: Tensor) -> Tensor:
-        """As of all codes; rows of a small matrix are taken from what was decoded once."""
-        whole = self.kept()
-        if whole is None:
-            return super().rows(indices)
-        return whole.index_select(0, indices.reshape(-1)).view(*indices.shape, self.columns)
+    def lent(self) -> Lent:
+        """Codes, and the values that they name."""
+        return Lent("rows_of_values", (self.codes.numpy(), self.values.view(torch.uint16).numpy()))
 
     def halves(self) -> Tensor:
         """(rows, columns) bfloat16, which values are: the decoded matrix in half the bytes, made piece by piece."""

@@ -194,6 +194,7 @@ int program_add(PyObject *module);
 int walks_add(PyObject *module);
 PyObject *top_of_scores(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *rows_of_codes(PyObject *, PyObject *const *, Py_ssize_t);
+PyObject *rows_of_values(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *rows_of_books(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *scores_of_books(PyObject *, PyObject *const *, Py_ssize_t);
 PyObject *sparse_product(PyObject *, PyObject *const *, Py_ssize_t);

@@ -24,6 +24,7 @@ static PyMethodDef methods[] = {
     {"level", level_here, METH_NOARGS, "The highest level that this machine runs."},
     {"top_of_scores", (PyCFunction)(void (*)(void))top_of_scores, METH_FASTCALL, "The k highest of rows of scores."},
     {"rows_of_codes", (PyCFunction)(void (*)(void))rows_of_codes, METH_FASTCALL, "Decoded rows of a table of codes."},
+    {"rows_of_values", (PyCFunction)(void (*)(void))rows_of_values, METH_FASTCALL, "Decoded rows of shared values."},
     {"rows_of_books", (PyCFunction)(void (*)(void))rows_of_books, METH_FASTCALL, "Decoded rows of a table of product codes."},
     {"scores_of_books", (PyCFunction)(void (*)(void))scores_of_books, METH_FASTCALL, "Scores of rows of product codes."},
     {"sparse_product", (PyCFunction)(void (*)(void))sparse_product, METH_FASTCALL, "Mostly zeros, times a matrix."},

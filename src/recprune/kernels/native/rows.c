@@ -24,6 +24,12 @@ typedef struct {
     int whole; /* a byte a code; else half a byte, the first half of them in the low bits */
 } Coded;
 
+typedef struct {
+    const uint8_t *codes;   /* (n, width), the first entry in the lowest bits */
+    const uint16_t *values; /* (2^bits,) bfloat16 */
+    size_t width;
+} Shared;
+
 enum { ROWS_FINE, ROWS_WRONG = -1 };
 
 static float wide(uint16_t half)
@@ -155,6 +161,51 @@ INLINE void scores_body(const Coded *s, const float *query, size_t columns, floa
         sums_body(s, products, out, n, 16);
 }
 
+/* Codes of `bits` bits, one behind the other: eight of them fill `bits` bytes. */
+INLINE int values_body(const Asked *a, const Shared *s, const size_t bits)
+{
+    const size_t count = (size_t)1 << bits, mask = count - 1;
+    float values[256];
+    for (size_t i = 0; i < count; i++)
+        values[i] = wide(s->values[i]);
+    for (size_t i = 0, row; i < a->count; i++) {
+        if (row_at(a, i, &row))
+            return ROWS_WRONG;
+        const uint8_t *codes = s->codes + row * s->width, *end = codes + s->width;
+        float *out = a->out + i * a->columns;
+        for (size_t c = 0; c < a->columns; c += 8, codes += bits) {
+            uint64_t eight = 0;
+            for (size_t j = 0; j < bits && codes + j < end; j++)
+                eight |= (uint64_t)codes[j] << 8 * j;
+            for (size_t j = 0; j < 8 && c + j < a->columns; j++)
+                out[c + j] = values[eight >> bits * j & mask];
+        }
+    }
+    return ROWS_FINE;
+}
+
+INLINE int shared_body(const Asked *a, const Shared *s, long bits)
+{
+    switch (bits) {
+    case 1:
+        return values_body(a, s, 1);
+    case 2:
+        return values_body(a, s, 2);
+    case 3:
+        return values_body(a, s, 3);
+    case 4:
+        return values_body(a, s, 4);
+    case 5:
+        return values_body(a, s, 5);
+    case 6:
+        return values_body(a, s, 6);
+    case 7:
+        return values_body(a, s, 7);
+    default:
+        return values_body(a, s, 8);
+    }
+}
+
 INLINE int scaled_body(const Asked *a, const Scaled *s, long bits)
 {
     return bits == 8 ? bytes_body(a, s) : bits == 4 ? planes_body(a, s, 4, 8.0f) : planes_body(a, s, 2, 1.5f);
@@ -166,6 +217,7 @@ INLINE int coded_body(const Asked *a, const Coded *s)
 }
 
 static int scaled_portable(const Asked *a, const Scaled *s, long bits) { return scaled_body(a, s, bits); }
+static int shared_portable(const Asked *a, const Shared *s, long bits) { return shared_body(a, s, bits); }
 static int coded_portable(const Asked *a, const Coded *s) { return coded_body(a, s); }
 static void scores_portable(const Coded *s, const float *query, size_t columns, float *products, float *out, size_t n)
 {
@@ -177,6 +229,10 @@ __attribute__((target("avx2"))) static int scaled_avx2(const Asked *a, const Sca
 {
     return scaled_body(a, s, bits);
 }
+__attribute__((target("avx2"))) static int shared_avx2(const Asked *a, const Shared *s, long bits)
+{
+    return shared_body(a, s, bits);
+}
 __attribute__((target("avx2"))) static int coded_avx2(const Asked *a, const Coded *s) { return coded_body(a, s); }
 __attribute__((target("avx2"))) static void scores_avx2(const Coded *s, const float *query, size_t columns,
                                                         float *products, float *out, size_t n)
@@ -185,6 +241,7 @@ __attribute__((target("avx2"))) static void scores_avx2(const Coded *s, const fl
 }
 #else
 #define scaled_avx2 scaled_portable
+#define shared_avx2 shared_portable
 #define coded_avx2 coded_portable
 #define scores_avx2 scores_portable
 #endif
@@ -251,6 +308,40 @@ PyObject *rows_of_codes(PyObject *module, PyObject *const *args, Py_ssize_t coun
     answer = answered(wrong, a.n);
 done:
     buffer_drop(&codes), buffer_drop(&scale), buffer_drop(&ids), buffer_drop(&out);
+    return answer;
+}
+
+/* rows_of_values(level, codes (n, columns * bits / 8) uint8, values (2^bits,) bfloat16 bits, ids (any,) int64 or the
+ * number of the first row, out (any, columns) float32) -> None */
+PyObject *rows_of_values(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    Level level;
+    Buffer codes = {.held = 0}, values = {.held = 0}, ids = {.held = 0}, out = {.held = 0};
+    PyObject *answer = NULL;
+    Asked a;
+    (void)module;
+    if (count != 5)
+        return PyErr_SetString(PyExc_TypeError, "rows_of_values takes level, codes, values, ids, out"), NULL;
+    if (level_of(args[0], &level) || buffer_take(&codes, args[1], "codes", "B", 2, 0) ||
+        buffer_take(&values, args[2], "values", "h", 1, 0) || buffer_take(&out, args[4], "out", "f", 2, 1) ||
+        asked_of(&a, args[3], &ids, &out, (size_t)codes.view.shape[0]))
+        goto done;
+    long bits = 1;
+    while (bits < 9 && values.view.shape[0] != (Py_ssize_t)1 << bits)
+        bits++;
+    if (bits > 8 || (size_t)codes.view.shape[1] != (a.columns * (size_t)bits + 7) / 8) {
+        PyErr_Format(DataError, "codes (%zd, %zd) and %zd values do not go with rows of %zu numbers",
+                     codes.view.shape[0], codes.view.shape[1], values.view.shape[0], a.columns);
+        goto done;
+    }
+    Shared s = {codes.view.buf, values.view.buf, (size_t)codes.view.shape[1]};
+    int wrong;
+    Py_BEGIN_ALLOW_THREADS
+    wrong = level == PORTABLE ? shared_portable(&a, &s, bits) : shared_avx2(&a, &s, bits);
+    Py_END_ALLOW_THREADS
+    answer = answered(wrong, a.n);
+done:
+    buffer_drop(&codes), buffer_drop(&values), buffer_drop(&ids), buffer_drop(&out);
     return answer;
 }
 
