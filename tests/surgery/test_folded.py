@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from recprune.artifact import load, save
 from recprune.encodings.folded import FOLDED, in_short
-from recprune.errors import ArtifactError, SurgeryError
+from recprune.errors import ArtifactError, SurgeryError, TrainingError
 from recprune.evaluation.inputs import columns_of, example
 from recprune.models.build import build
 from recprune.packing import folding
@@ -128,6 +129,13 @@ def test_norms_stand_again_while_what_was_packed_is_trained(whole, small):
     assert sum(t.numel() * t.element_size() for t in made.state_dict().values()) == sum(
         t.numel() * t.element_size() for t in small.model.state_dict().values()
     )
+
+
+def test_of_no_rows_nothing_is_learned(whole, small):
+    _, split = whole
+    none = replace(split, train=split.train.take(np.arange(0)))
+    with pytest.raises(TrainingError, match="no sample to learn from; look at how the data was split"):
+        tuned(small.model, none, FEW, renumber=small.renumber)
 
 
 def test_rivals_of_the_same_size_have_no_norms_either(whole, small):

@@ -9,6 +9,7 @@ from recprune.data.vocabulary import Vocabulary
 from recprune.encodings.item_item import ItemItem
 from recprune.errors import ArtifactError, DataError, TrainingError
 from recprune.models.build import build
+from recprune.testing.data import tiny_clicks, tiny_split
 from recprune.training import fit as fit_module
 from recprune.training.finetune import finetune
 from recprune.training.fit import FitOptions, fit
@@ -317,6 +318,15 @@ def test_a_loss_that_does_not_suit_the_model_is_refused(name, loss):
     with pytest.raises(TrainingError) as error:
         trained(name, dataclasses.replace(OPTIONS, loss=loss))
     assert error.value.loss == loss
+
+
+@pytest.mark.parametrize("name", ["deepfm", "sasrec", "mixture", "ease", "item_knn", "als"])
+def test_nothing_is_learned_of_no_rows(name):
+    split = tiny_clicks() if name == "deepfm" else tiny_split(users=40)
+    model = build(name, split)
+    none = dataclasses.replace(split, train=split.train.take(np.arange(0)))
+    with pytest.raises(TrainingError, match="no sample to learn from; look at how the data was split"):
+        fit(model, none, FitOptions(epochs=1))
 
 
 def test_a_metric_that_there_is_not_is_refused_before_training():

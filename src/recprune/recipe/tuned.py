@@ -57,7 +57,9 @@ def tuned(
     if not stored and not norms:
         return model, finetune(model, split, options, **how)
     own = restrict(split, renumber or {})
-    plain = unfold_norm(unpack(model), _batches(model, own, options.seed))
+    plain = unfold_norm(
+        unpack(model), list(_batches(model, own, options.seed)) or None
+    )  # of no rows nothing is learned
     used = _used(model, own)
     with _rounding(plain, stored, used) as steps:
         fit = finetune(plain, split, options, before_epoch=steps, **how)

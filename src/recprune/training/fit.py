@@ -37,6 +37,8 @@ from recprune.training.validate import Validation, validation
 
 __all__ = ["Epoch", "Fit", "FitOptions", "Progress", "fit"]
 
+NOTHING = "the training part has no sample to learn from; look at how the data was split"
+
 
 def fit(
     model: nn.Module,
@@ -89,7 +91,7 @@ def fit(
             workers.check(options.loss or usual_loss(model, train))
             data = make_samples(model, train, options, lessons)
             if not data.size:
-                raise TrainingError("the training part has no sample to learn from; look at how the data was split")
+                raise TrainingError(NOTHING)
             purpose = purpose_of(model, data, options, lessons, before_epoch.purpose if before_epoch else {})
             prepare = before_epoch.do if before_epoch else _nothing
             state = _train(model, data, judge, options, purpose, prepare, progress, keep_start, workers)
@@ -101,6 +103,8 @@ def fit(
 def _solve(model: Any, train: Dataset, options: FitOptions, teacher: nn.Module | None, begin: float) -> Fit:
     if teacher is not None:
         raise TrainingError(f"{type(model).__name__} is solved in closed form and takes no teacher; leave it out")
+    if not len(train):
+        raise TrainingError(NOTHING)
     model.refit_(train.histories(), options.reg)
     model.eval()
     return Fit((), 0, time.perf_counter() - begin)
