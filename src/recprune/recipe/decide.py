@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -65,51 +65,44 @@ def decide(
             "for a budget in bytes",
             encodings=tuple(encodings),
         )
-    flat = _flat(found)
-    alone = entries_alone(found, encodings)
-    if budget.bytes is not None and encodings is None:
-        encodings = ENCODINGS
-    stored = storing(model, encodings[0]) if encodings and budget.bytes is None else {}
-    norms = folding(asked.model, _inputs(asked)) if budget.bytes is not None and FOLDED in (encodings or ()) else {}
+    how: dict[str, Any] = {"rule": rule, "rounds": rounds, "counts": counts}
     with stage("choose") as say:
-        if budget.bytes is not None and alone:
-            chosen = choose(found, scores, budget, rule=rule, encodings=dict.fromkeys(flat, "item_bytes"))
-        elif budget.bytes is not None and encodings:
-            chosen = joint(
-                model,
-                found,
-                scores,
-                asked,
-                budget,
-                names=encodings,
-                folded=norms,
-                scaled={f"{layer_before(asked.model, path)}.weight" for path in folded_norms(norms)},
-                rule=rule,
-                rounds=rounds,
-                counts=counts,
-                left=left,
-                say=say,
-            )
-        elif len(scores) > 1:
-            chosen = corrected(
-                asked.model,
-                found,
-                scores,
-                asked,
-                budget,
-                rule=rule,
-                encodings=stored,
-                rounds=rounds,
-                counts=counts,
-                progress=lambda number, rounds, rise: say(f"round {number} of {rounds}: the loss rises by {rise:.4g}"),
-            )
+        if budget.bytes is not None and entries_alone(found, encodings):
+            chosen = choose(found, scores, budget, rule=rule, encodings=dict.fromkeys(_flat(found), "item_bytes"))
+        elif budget.bytes is not None and (encodings is None or encodings):
+            names = ENCODINGS if encodings is None else encodings
+            norms = _norms(asked) if FOLDED in names else {}
+            chosen = joint(model, found, scores, asked, budget, names=names, left=left, say=say, **norms, **how)
         else:
-            chosen = choose(found, scores, budget, rule=rule, encodings=stored)
+            stored = storing(model, encodings[0]) if encodings else {}
+            chosen = _cut(found, scores, asked, budget, stored, say, **how)
         account = chosen.account()
         say(f"{account.share_removed:.1%} of {account.parameters_before:,} parameters leave")
     return chosen
 
 
-def _inputs(asked: Probe) -> tuple[Any, ...] | None:
-    """Of the first batch, where there is one."""
-    return next((tuple(inputs) for inputs, _ in asked.batches), None)
+def _cut(
+    found: Survey,
+    scores: Mapping[str, Tensor],
+    asked: Probe,
+    budget: Budget,
+    stored: Mapping[str, str],
+    say: Callable[[str], None],
+    **how: Any,
+) -> Plan:
+    """A plan in which encodings are settled. how: rule, and rounds and counts where several sites compete."""
+    if len(scores) < 2:
+        return choose(found, scores, budget, rule=how["rule"], encodings=stored)
+
+    def told(number: int, rounds: int, rise: float) -> None:
+        say(f"round {number} of {rounds}: the loss rises by {rise:.4g}")
+
+    return corrected(asked.model, found, scores, asked, budget, encodings=stored, progress=told, **how)
+
+
+def _norms(asked: Probe) -> dict[str, Any]:
+    """What `joint` is told of norms that are folded: their tensors, and the weights that take them in."""
+    inputs = next((tuple(inputs) for inputs, _ in asked.batches), None)
+    tensors = folding(asked.model, inputs)
+    into = {f"{layer_before(asked.model, path)}.weight" for path in folded_norms(tensors)}
+    return {"folded": tensors, "scaled": into}

@@ -13,6 +13,7 @@ from recprune.planning.plan import Plan
 from recprune.recipe.an_epoch import loss_after, some_rows
 from recprune.recipe.probing import MOST, PER_ID
 from recprune.recipe.stages import Stage, silent
+from recprune.tracing.site import Kind
 from recprune.training.options import FitOptions
 from recprune.training.together import Alone
 
@@ -65,24 +66,17 @@ def weighed(
     """
     if ranks(model):
         return first
-    kinds = {name: first.survey.site(name).kind for name in scores}
-
-    def planned(weights: Weights) -> Plan:
-        brought = {name: worth * weights.get(kinds[name], 1.0) for name, worth in scores.items()}
-        return estimate(brought, weights.get(BITS, 1.0))
-
-    ways = [{name: factor} for name in [*sorted(set(kinds.values())), BITS] for factor in (FACTOR, 1 / FACTOR)]
-    plans = {_label(first): (first, Weights())}
+    plans = _Plans(first, scores, estimate)
+    ways = [{name: factor} for name in [*plans.named(), BITS] for factor in (FACTOR, 1 / FACTOR)]
     for weights in ways:
-        plan = planned(weights)
-        plans.setdefault(_label(plan), (plan, weights))
-    if len(plans) == 1:
+        plans.add(weights)
+    if len(plans.found) == 1:
         return first
     part, losses = some_rows(model, split, PER_ID * MOST, seed), dict[str, float]()
     with stage("weigh") as say:
 
         def loss(label: str, epochs: int) -> float:
-            plan, weights = plans[label]
+            plan, weights = plans.found[label]
             found = loss_after(model, part, plan, asked, options, seed=seed, workers=workers, epochs=epochs)
             say(f"{_words(weights)}: loss {found:.5g} after {'an epoch' if epochs == 1 else f'{epochs} epochs'}")
             return found
@@ -91,23 +85,51 @@ def weighed(
             losses[label] = loss(label, 1)
             return losses[label]
 
-        best = min(list(plans)[: TRIES + 1], key=tried)
-        while plans[best][1] and len(losses) <= TRIES:
-            further = {name: factor * (FACTOR if factor > 1 else 1 / FACTOR) for name, factor in plans[best][1].items()}
-            plan = planned(further)
-            label = _label(plan)
-            if label in plans:
-                break
-            plans[label] = plan, further
-            if tried(label) >= losses[best]:
+        best = min(list(plans.found)[: TRIES + 1], key=tried)
+        while len(losses) <= TRIES:
+            label = plans.further(best)
+            if label is None or tried(label) >= losses[best]:
                 break
             best = label
         epochs = EPOCHS if options is None else min(EPOCHS, options.epochs)
         if epochs > 1:
             best = min(sorted(losses, key=losses.__getitem__)[:BEST], key=lambda label: loss(label, epochs))
-        plan, weights = plans[best]
+        plan, weights = plans.found[best]
         say(f"{len(losses)} plans tried, best: {_words(weights)}")
     return plan
+
+
+class _Plans:
+    """Plans that differ, and the weights that they come from.
+
+    found: label -> (plan, weights), the first plan in front, whose weights are all 1.
+    """
+
+    def __init__(self, first: Plan, scores: Mapping[str, Tensor], estimate: Estimate) -> None:
+        self.found = {_label(first): (first, Weights())}
+        self._scores, self._estimate = scores, estimate
+        self._kinds = {name: first.survey.site(name).kind for name in scores}
+
+    def named(self) -> list[Kind]:
+        """Kinds of unit that can be weighed."""
+        return sorted(set(self._kinds.values()))
+
+    def add(self, weights: Weights) -> str | None:
+        """The label of the plan by these weights, or None where it was found before."""
+        brought = {name: worth * weights.get(self._kinds[name], 1.0) for name, worth in self._scores.items()}
+        plan = self._estimate(brought, weights.get(BITS, 1.0))
+        label = _label(plan)
+        if label in self.found:
+            return None
+        self.found[label] = plan, weights
+        return label
+
+    def further(self, label: str) -> str | None:
+        """The label of the plan whose weights go the same way once more; None where that is no other plan, and for the
+        first, which goes nowhere."""
+        weights = self.found[label][1]
+        more = {name: factor * (FACTOR if factor > 1 else 1 / FACTOR) for name, factor in weights.items()}
+        return self.add(more) if more else None
 
 
 def _label(plan: Plan) -> str:
