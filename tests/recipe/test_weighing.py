@@ -100,6 +100,27 @@ def test_for_one_epoch_of_fine_tuning_one_is_enough(scored, monkeypatch):
     assert set(tried) == {1}
 
 
+def test_a_plan_that_was_made_otherwise_is_tried_too(scored, monkeypatch):
+    model, split, first, scores, asked, estimate = scored
+    ids = choose(first.survey, scores, Budget(0.1, kinds=frozenset({Kind.ID})))
+    words, losses = [], {ids.to_json(): 0.0}
+
+    @contextlib.contextmanager
+    def stage(name):
+        yield words.append
+
+    monkeypatch.setattr(weighing, "loss_after", lambda model, split, plan, *_, **__: losses.get(plan.to_json(), 1.0))
+    best = weighed(model, split, first, scores, asked, estimate, others={"rare ids": ids}, stage=stage)
+    assert best is ids
+    assert words[1] == "rare ids: loss 0 after an epoch"
+    assert words[-1].endswith("best: rare ids")
+    losses[ids.to_json()] = 2.0
+    assert weighed(model, split, first, scores, asked, estimate, others={"rare ids": ids}) is not ids
+    losses[ids.to_json()] = 0.0
+    assert weighed(model, split, first, scores, asked, lambda scores, bits: first, others={"rare ids": ids}) is ids
+    assert weighed(model, split, first, scores, asked, lambda scores, bits: first, others={"same": first}) is first
+
+
 def test_one_epoch_may_be_wrong(scored, monkeypatch):
     model, split, first, scores, asked, estimate = scored
 
@@ -152,6 +173,7 @@ def test_a_plan_with_fine_tuning_to_follow_says_what_was_tried(scored):
     chosen = plan(model, split, budget=Budget(bytes=4000), tuning=OPTIONS, stage=stage)
     assert chosen.account().bytes_after <= 4000
     assert any(word.startswith("weigh: as estimated: loss") for word in words)
+    assert any(word.startswith("weigh: rare ids: loss") for word in words)
     assert words[-1].startswith("weigh: ")
     assert "plans tried, best: " in words[-1]
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())

@@ -79,6 +79,8 @@ def _rarest_first(
     rises: of the order as it is. As many of the rarest come first as part the two furthest.
     """
     rarest = order[np.argsort(seen[order], kind="stable")]
+    if np.array_equal(rarest, order):
+        return order, list(rises)
     rare = [rise(rarest[:end]) for end in ends]
     best = int(np.argmin(np.subtract(rare, rises)))
     if rare[best] >= rises[best]:

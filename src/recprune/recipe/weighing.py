@@ -26,7 +26,7 @@ FACTOR = 4.0
 """A kind is taken to cost so many times as much as it was estimated to, or so many times less."""
 
 TRIES = 10
-"""Plans that are tried at most, beside the one that comes from the scores as they are."""
+"""Plans that are tried at most, beside the one that comes from the scores as they are and those that are given."""
 
 BEST = 4
 """Plans that are tried once more."""
@@ -48,6 +48,7 @@ def weighed(
     asked: Probe,
     estimate: Estimate,
     *,
+    others: Mapping[str, Plan] | None = None,
     options: FitOptions | None = None,
     seed: int = 0,
     stage: Stage = silent,
@@ -61,12 +62,14 @@ def weighed(
     for as long as that helps. Each plan that is new is carried out and fine-tuned for one epoch, on 262,144
     rows at most, and judged by the loss on the rows of the probe. One epoch tells good plans from bad ones, not the
     good ones apart: the `BEST` of them are fine-tuned anew, for `EPOCHS`, and the best of these is taken.
-    first: the plan by the scores as they are. Models that rank are not tried, as their epochs are long. workers: of
-    those who plan together the first tries, and all go by its losses.
+    first: the plan by the scores as they are. others: what it is called -> a plan that was made otherwise, and is tried
+    beside it. Models that rank are not tried, as their epochs are long. workers: of those who plan together the first
+    tries, and all go by its losses.
     """
     if ranks(model):
         return first
-    plans = _Plans(first, scores, estimate)
+    plans = _Plans(first, scores, estimate, others or {})
+    most = TRIES + len(plans.found)
     ways = [{name: factor} for name in [*plans.named(), BITS] for factor in (FACTOR, 1 / FACTOR)]
     for weights in ways:
         plans.add(weights)
@@ -76,17 +79,17 @@ def weighed(
     with stage("weigh") as say:
 
         def loss(label: str, epochs: int) -> float:
-            plan, weights = plans.found[label]
+            plan = plans.found[label][0]
             found = loss_after(model, part, plan, asked, options, seed=seed, workers=workers, epochs=epochs)
-            say(f"{_words(weights)}: loss {found:.5g} after {'an epoch' if epochs == 1 else f'{epochs} epochs'}")
+            say(f"{plans.words(label)}: loss {found:.5g} after {'an epoch' if epochs == 1 else f'{epochs} epochs'}")
             return found
 
         def tried(label: str) -> float:
             losses[label] = loss(label, 1)
             return losses[label]
 
-        best = min(list(plans.found)[: TRIES + 1], key=tried)
-        while len(losses) <= TRIES:
+        best = min(list(plans.found)[:most], key=tried)
+        while len(losses) < most:
             label = plans.further(best)
             if label is None or tried(label) >= losses[best]:
                 break
@@ -94,25 +97,35 @@ def weighed(
         epochs = EPOCHS if options is None else min(EPOCHS, options.epochs)
         if epochs > 1:
             best = min(sorted(losses, key=losses.__getitem__)[:BEST], key=lambda label: loss(label, epochs))
-        plan, weights = plans.found[best]
-        say(f"{len(losses)} plans tried, best: {_words(weights)}")
-    return plan
+        say(f"{len(losses)} plans tried, best: {plans.words(best)}")
+    return plans.found[best][0]
 
 
 class _Plans:
     """Plans that differ, and the weights that they come from.
 
-    found: label -> (plan, weights), the first plan in front, whose weights are all 1.
+    found: label -> (plan, weights), the first plan in front, whose weights are all 1, and behind it those that were
+    made otherwise, which have none either. others: what each of these is called -> the plan.
     """
 
-    def __init__(self, first: Plan, scores: Mapping[str, Tensor], estimate: Estimate) -> None:
+    def __init__(
+        self, first: Plan, scores: Mapping[str, Tensor], estimate: Estimate, others: Mapping[str, Plan]
+    ) -> None:
         self.found = {_label(first): (first, Weights())}
+        self._names = {_label(plan): name for name, plan in others.items()}
+        for plan in others.values():
+            self.found.setdefault(_label(plan), (plan, Weights()))
         self._scores, self._estimate = scores, estimate
         self._kinds = {name: first.survey.site(name).kind for name in scores}
 
     def named(self) -> list[Kind]:
         """Kinds of unit that can be weighed."""
         return sorted(set(self._kinds.values()))
+
+    def words(self, label: str) -> str:
+        """How people are told of a plan."""
+        weights = ", ".join(f"{name} x {factor:g}" for name, factor in self.found[label][1].items())
+        return weights or ("as estimated" if label == next(iter(self.found)) else self._names[label])
 
     def add(self, weights: Weights) -> str | None:
         """The label of the plan by these weights, or None where it was found before."""
@@ -135,7 +148,3 @@ class _Plans:
 def _label(plan: Plan) -> str:
     """Tells plans apart."""
     return repr(({n: units.tobytes() for n, units in plan.kept.items()}, sorted(plan.encodings.items())))
-
-
-def _words(weights: Weights) -> str:
-    return ", ".join(f"{name} x {factor:g}" for name, factor in weights.items()) or "as estimated"
