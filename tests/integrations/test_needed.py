@@ -27,3 +27,10 @@ def test_nothing_of_an_extra_is_imported_before_it_is_asked_for():
     code += f"; print(sorted({extras!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_street_starts_without_what_takes_long_to_import():
+    slow = {"scipy.stats", "pandas", "sympy", "onnx", "onnxruntime", "matplotlib", "torch._dynamo"}
+    code = f"import sys, recprune.recipe.prune, recprune.evaluation.seeds; print(sorted({slow!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

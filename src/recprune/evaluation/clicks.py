@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from scipy.special import expit
-from scipy.stats import rankdata
 
 from recprune.errors import DataError
 from recprune.evaluation.scores import Part, Scores, from_parts
@@ -69,14 +69,14 @@ def auc(scores: Numbers, labels: Numbers) -> float:
     """
     positive = labels > 0
     m, n = int(positive.sum()), int((~positive).sum())
-    ranks = rankdata(scores)[positive]
+    ranks = _midranks(scores)[positive]
     return float((ranks.sum() - m * (m + 1) / 2) / (m * n))
 
 
 def delong(first: Numbers, second: Numbers, labels: Numbers) -> tuple[float, float]:
     """Difference AUC(second) - AUC(first) on the same rows, and its standard error.
 
-    DeLong, DeLong and Clarke-Pearson 1988, section 2; by midranks, so O(n log n): Sun and Xu 2014, algorithm 2.
+    DeLong, DeLong and Clarke-Pearson 1988, section 2; by _midranks, so O(n log n): Sun and Xu 2014, algorithm 2.
     first, second: (n,) scores; labels: (n,), two of each class at least.
     """
     places = [_placements(scores, labels) for scores in (first, second)]
@@ -97,11 +97,16 @@ def auc_influence(scores: Numbers, labels: Numbers) -> Numbers:
     return out
 
 
+def _midranks(numbers: Numbers) -> Numbers:
+    """(n,) places in ascending order, from 1 on; equal numbers share the mean of theirs."""
+    return pl.Series(numbers).rank("average").to_numpy()
+
+
 def _placements(scores: Numbers, labels: Numbers) -> tuple[Numbers, Numbers]:
     """Of each positive the share of negatives below it, of each negative the share of positives above it."""
     positive = labels > 0
     above, below = scores[positive], scores[~positive]
-    ranks = rankdata(scores)
-    of_positive = (ranks[positive] - rankdata(above)) / len(below)
-    of_negative = 1 - (ranks[~positive] - rankdata(below)) / len(above)
+    ranks = _midranks(scores)
+    of_positive = (ranks[positive] - _midranks(above)) / len(below)
+    of_negative = 1 - (ranks[~positive] - _midranks(below)) / len(above)
     return of_positive, of_negative

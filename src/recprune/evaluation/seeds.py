@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from recprune.errors import DataError
 from recprune.evaluation.compare import verdict_of
@@ -94,7 +94,7 @@ def _together(found: Sequence[Comparison], each: Sequence[Difference], cases: ND
     n, seeds, margin = found[0].cases, len(each), fmean(margins)
     within = fmean(e * e for e in errors) if cases is None else float(cases.var(ddof=1)) / n
     between = stdev(values) ** 2 / seeds
-    of_cases, of_seeds = (float(student.ppf((1 + found[0].level) / 2, k)) for k in (max(n - 1, 1), seeds - 1))
+    of_cases, of_seeds = (float(stdtrit(k, (1 + found[0].level) / 2)) for k in (max(n - 1, 1), seeds - 1))
     reach = (of_cases**2 * within + of_seeds**2 * between) ** 0.5
     low, high, metric = mean - reach, mean + reach, each[0].metric
     error = (within + between) ** 0.5
