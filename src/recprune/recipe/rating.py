@@ -153,7 +153,7 @@ def choose_by(
 
 
 def _rarest_alone(model: nn.Module, ratings: Ratings, budget: Budget, how: Mapping[str, Any]) -> dict[str, Plan]:
-    """ "rare ids" -> the plan by which the rarest ids alone leave, and bits, as many do without any rating; empty where
+    """By its name the plan by which the rarest ids alone leave, and bits, as many do without any rating; empty where
     that does not meet the budget. how: what `decide` is told besides."""
     with suppress(BudgetError):
         rule = spelled(Frequency())

@@ -29,9 +29,9 @@ def checksum(parts: Iterable[Tensor | NDArray[Any]]) -> int:
     """One number for the contents of some tensors or arrays, in their order."""
     value = 0
     for part in parts:
-        if isinstance(part, Tensor) and not part.numel():
-            continue
         if isinstance(part, Tensor):
+            if not part.numel():
+                continue
             part = part.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
         value = zlib.crc32(np.ascontiguousarray(part).data, value)
     return value
