@@ -58,7 +58,8 @@ def _value(text: str) -> Any:
 @dataclass(frozen=True, slots=True)
 class SequenceData:
     """title; folder: of the files; parts(valid): to choose by, or to be judged by; k and metrics of the lists; models
-    by name; best: the one that is pruned; published: (who, values of the metrics); notes."""
+    by name; best: the one that is pruned; slower: how many times smaller the step size of fine-tuning is than that of
+    training; published: (who, values of the metrics); notes."""
 
     title: str
     folder: str
@@ -69,6 +70,7 @@ class SequenceData:
     best: str
     published: tuple[tuple[str, float | None, float | None], ...] = ()
     notes: tuple[str, ...] = ()
+    slower: float = 15.0
 
 
 def learning(epochs: int, **more: Any) -> FitOptions:

@@ -142,7 +142,7 @@ def smaller(
 ) -> tuple[list[list[object]], list[str]]:
     """Rows and notes of a share: the pruned model, which joins `fast`, and the same size from scratch."""
     recipe, label = data.models[data.best], of_share(share)
-    makes = [partial(pruned, name, data, recipe, share, seed) for seed in seeds(recipe)]
+    makes = [partial(pruned, name, data, share, seed) for seed in seeds(recipe)]
     try:
         found = all_judged(f"{name}-small-{share}", makes, data, name)
     except BudgetError as error:
@@ -152,7 +152,7 @@ def smaller(
     rows = [[label, *cells(found, data), *lost(base, found, data)]]
     if recipe.options is None:
         return rows, []
-    makes = [partial(scratch, name, data, recipe, share, seed) for seed in seeds(recipe)]
+    makes = [partial(scratch, name, data, share, seed) for seed in seeds(recipe)]
     again = all_judged(f"{name}-scratch-{share}", makes, data, name)
     rows.append([f"{label}, same size from scratch", *cells(again, data), *lost(base, again, data)])
     return rows, [f"{label}: recall of the pruned minus that from scratch {apart(again, found)}"]

@@ -60,13 +60,13 @@ def one(name: str, data: SequenceData, label: str, seed: int) -> dict[str, Any]:
     return judged(f"{name}-{label}-{seed}", partial(kept, name, data, label, seed), data, name)
 
 
-def pruned(name: str, data: SequenceData, recipe: Recipe, share: int, seed: int) -> Stored:
+def pruned(name: str, data: SequenceData, share: int, seed: int) -> Stored:
     """What recprune makes of the best model for a fraction of its bytes, fine-tuned for half as long as it was trained:
     `prune`, with one rating for all shares."""
     model, learn = kept(name, data, data.best, seed)[0], parts_of(name, False).learn
 
     def make() -> Stored:
-        budget, how = Budget(bytes=size_of(model)[2] // share), tuning(recipe, seed)
+        budget, how = Budget(bytes=size_of(model)[2] // share), tuning(data, seed)
         whole = model.to(DEVICE)
         chosen = choose_by(rated(name, seed), whole, learn, budget)
         made = carry_out(whole, learn, chosen, options=how)
@@ -79,29 +79,28 @@ def pruned(name: str, data: SequenceData, recipe: Recipe, share: int, seed: int)
 def rated(name: str, seed: int) -> Ratings:
     """What every unit of the best model of a seed is worth."""
     data = SETS[name]
-    recipe = data.models[data.best]
     model, learn = kept(name, data, data.best, seed)[0].to(DEVICE), parts_of(name, False).learn
-    return rate(model, learn, Budget(bytes=1), tuning=tuning(recipe, seed), seed=seed)
+    return rate(model, learn, Budget(bytes=1), tuning=tuning(data, seed), seed=seed)
 
 
-def tuning(recipe: Recipe, seed: int) -> FitOptions | None:
+def tuning(data: SequenceData, seed: int) -> FitOptions | None:
     """How what was pruned is fine-tuned. A step size near that of its training takes it far from where that ended: of
     Beauty's sasrec at a tenth, NDCG@10 on validation 0.0668 at a half, no better than without, 0.0670 at a seventh,
     0.0683 at a thirtieth, all of int2; 0.0702 at a fifteenth and 0.0693 at a thirtieth, of product_rows. Where there is
     much data and little is left it may be all of it: of Diginetica's gru4rec at a fiftieth, recall@20 on validation
     0.4126 at a fifteenth, 0.4278 at a quarter, 0.4299 at a half, 0.4305 as it was trained (whole 0.5103)."""
-    how = recipe.options
-    return None if how is None else epochs_of(replace(how, lr=how.lr / 15, seed=seed), 0.5)
+    how = data.models[data.best].options
+    return None if how is None else epochs_of(replace(how, lr=how.lr / data.slower, seed=seed), 0.5)
 
 
-def scratch(name: str, data: SequenceData, recipe: Recipe, share: int, seed: int) -> Stored:
+def scratch(name: str, data: SequenceData, share: int, seed: int) -> Stored:
     """The shapes and bits of the pruned model, new weights, as many epochs as training and fine-tuning together."""
-    model, chosen = pruned(name, data, recipe, share, seed)
-    if recipe.options is None or chosen is None:
+    (model, chosen), options = pruned(name, data, share, seed), data.models[data.best].options
+    if options is None or chosen is None:
         raise ValueError(f"{data.best} has no epochs")
     learn, whole = parts_of(name, False).learn, kept(name, data, data.best, seed)[0]
     small = Pruned(model.to(DEVICE), chosen, learn.vocabularies, renumber(chosen), None)
-    how = epochs_of(replace(recipe.options, seed=seed + 100), 1.5)
+    how = epochs_of(replace(options, seed=seed + 100), 1.5)
     return from_scratch(whole.to(DEVICE), learn, small, options=how, seed=seed + 100).model.cpu(), chosen
 
 

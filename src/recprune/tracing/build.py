@@ -46,7 +46,7 @@ def build(seen: Seen) -> Survey:
     ids = list(rows.ids())
     sites = [
         *rows.fields(places, averaged),
-        *fields_of_mappings(seen, ids, places, averaged, whole),
+        *fields_of_mappings(seen, [*ids, *rows.numbered], places, averaged, whole),
         *ids,
         *units(seen, features, places, averaged, whole),
         *entries(seen, tensors),

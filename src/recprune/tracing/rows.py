@@ -19,11 +19,13 @@ __all__ = ["Rows"]
 
 
 class Rows:
-    """Fields and ids: units that take rows of tables."""
+    """Fields and ids: units that take rows of tables. numbered: ids that are only looked up in tables, and keep their
+    numbers as forward goes by those too; known once `ids` has ended."""
 
     def __init__(self, seen: Seen, tensors: Mapping[str, Tensor], whole: dict[str, str]) -> None:
         self._seen, self._tensors, self._whole = seen, tensors, whole
         self.pointers: dict[str, str] = {}
+        self.numbered: list[Site] = []
         self._ranges: dict[str, list[tuple[str, int, int]]] = defaultdict(list)  # column -> (table, start, rows)
         self._split, self._tied = _taken_apart(seen), Tied(seen)
         by_table: dict[str, list[Lookup]] = defaultdict(list)
@@ -83,12 +85,27 @@ class Rows:
                 cuts = tuple(Cut(table, 0, start + 1) for table, start, _ in ranges)
                 name = "+".join(columns) if len(columns) < 4 else f"{first}+{len(columns) - 1}"
                 site = Site(f"{name}.id", Kind.ID, sizes.pop() - 1, cuts, first, ranges[0][1], also=tuple(columns[1:]))
-                found = self._tied.whole(site)
+                reason = self._fixed(columns)
+                if reason is not None and not any(self._tied.read(table) for table, _, _ in ranges):
+                    self.numbered.append(site)
+                found = self._tied.whole(site) if reason is None else reason
                 if isinstance(found, Site):
                     yield found
                 else:
                     for table, _, _ in ranges:
                         self._stays(table, found)
+
+    def _fixed(self, columns: list[str]) -> str | None:
+        """Why the ids of these columns, which leave together, keep their numbers; None where they need not."""
+        for column, reason in self._seen.fixed.items():
+            if any(_same(column, own) for own in columns):
+                return reason
+        for pair in self._seen.compared:
+            inside = [any(_same(column, own) for own in columns) for side in pair for column in side]
+            if any(inside) and not all(inside):
+                other = next(c for side in pair for c in side if not any(_same(c, own) for own in columns))
+                return f"its ids are compared with those of {other!r}, which is looked up in other rows"
+        return None
 
     def _together(self) -> list[list[str]]:
         """Columns that are looked up in the same rows, directly or by way of others."""
@@ -114,6 +131,11 @@ class Rows:
             cuts = [Cut(table, 0, start, rows) for table, start, rows in ranges] + list(places.loose(np.array([node])))
             means = tuple(averaged.loose(np.array([node])))
             yield Site(f"{f.column}.field", Kind.FIELD, 1, tuple(cuts), f.column, averaged=means)
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two names mean a column of the inputs, or a matrix and a column of it."""
+    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 
 def _taken_apart(seen: Seen) -> set[str]:

@@ -39,7 +39,7 @@ class Seen:
     averages: ("@operation#number", axis) -> the labels that the operation averages over. item_item: square Linear
     modules between an input and the output. answers: (tensor of the output, axis) -> its labels, where they are rows of
     tables that are looked up. absent: what would stand for the columns of a mapping. read: the inputs
-    that forward reads.
+    that forward reads. fixed: input column -> why its ids keep their numbers. compared: columns whose ids are compared.
     """
 
     model: nn.Module
@@ -54,6 +54,8 @@ class Seen:
     averages: dict[tuple[str, int], Labels] = field(default_factory=dict)
     answers: dict[tuple[str, int], Labels] = field(default_factory=dict)
     read: set[str] = field(default_factory=set)
+    fixed: dict[str, str] = field(default_factory=dict)
+    compared: list[tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
 
     def rows_of(self, labels: Labels) -> tuple[str, ...]:
         """The tables that are looked up and whose rows an axis is, row by row, as long as all of them may leave."""

@@ -22,6 +22,7 @@ class Source:
     pointer: the buffer of row offsets that was added, when a merged table is looked up.
     part: from where to where the columns of a matrix were taken; None where all of them were.
     negative: it says whether those ids are below 0, as code that counts them from the end asks.
+    moved: a number was added to them.
     """
 
     columns: tuple[str, ...]
@@ -29,6 +30,7 @@ class Source:
     pointer: str | None = None
     part: tuple[int, int] | None = None
     negative: bool = False
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)

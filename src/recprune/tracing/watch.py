@@ -24,6 +24,7 @@ from recprune.tracing.answers import output_name
 from recprune.tracing.seen import Field, Lookup, Seen
 from recprune.tracing.step import Axes, Source, Step, never
 from recprune.tracing.structures.embedding import LOOKUPS
+from recprune.tracing.uses import compared, numbers_used
 
 __all__ = ["Functions", "Watch"]
 
@@ -91,6 +92,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._read(step)
         self._scaled(step)
         found = self._follow(step)
+        self._numbers(step, found)
         for tensor, axes in zip(_tensors(output), found, strict=False):
             self._keep(tensor, self._fields(step, axes))
             if operation.split(".")[1].endswith("_"):
@@ -111,7 +113,19 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             table = self.name_of(step.args[0])
             if table is not None:
                 source = self.look(step.arg(1, "indices")).source
-                self.seen.lookups.append(Lookup(table, None if source is not None and source.negative else source))
+                odd = source is not None and (source.negative or source.moved)
+                self.seen.lookups.append(Lookup(table, None if odd else source))
+
+    def _numbers(self, step: Step, found: tuple[Axes, ...]) -> None:
+        """Note which columns keep the numbers of their ids."""
+        for columns, reason in numbers_used(step, self._source, found, list(_tensors((step.args, step.kwargs)))):
+            for column in columns:
+                self.seen.fixed.setdefault(column, reason)
+        self.seen.compared += compared(step, self._source)
+
+    def _source(self, tensor: Tensor) -> Source | None:
+        known = self._known.get(id(tensor))
+        return known.source if known is not None else None
 
     def _scaled(self, step: Step) -> None:
         """What comes out of a Linear, times a number for each of its outputs, is still its answer."""

@@ -116,6 +116,8 @@ def _source(step: Step, tensors: list[Tensor], operands: list[Axes]) -> Source |
     if step.operation == "aten.where.self" and len(operands) == 3:
         asked, kept = operands[0].source, operands[2].source
         return kept if asked is not None and kept is not None and asked == replace(kept, negative=True) else None
+    if step.operation == "aten.masked_fill.Scalar" and step.arg(2, "value") == 0 and len(operands) == 2:
+        return operands[0].source if operands[1].source is None else None  # what is 0 already stays 0
     if step.operation == "aten.lt.Scalar" and operands[0].source is not None and step.args[1] == 0:
         return replace(operands[0].source, negative=True)
     known = [axes.source for axes in operands if axes.source is not None]
@@ -125,10 +127,13 @@ def _source(step: Step, tensors: list[Tensor], operands: list[Axes]) -> Source |
     if tensors[0].dtype not in (torch.int64, torch.int32):
         return _centred(step, known[0], tensors[0], others)
     if not others:
-        return known[0] if step.operation.split(".")[1] in ("add", "clone", "_to_copy") else None
+        plain = step.operation.split(".")[1]
+        if plain == "add":
+            return known[0] if step.arg(1, "other") == 0 else replace(known[0], moved=True)
+        return known[0] if plain in ("clone", "_to_copy") else None
     name = step.name_of(others[0])
-    plain = step.operation.startswith("aten.add.") and others[0].dim() == 1 and name is not None
-    return replace(known[0], pointer=name) if plain and known[0].pointer is None else None
+    offsets = step.operation.startswith("aten.add.") and others[0].dim() == 1 and name is not None
+    return replace(known[0], pointer=name) if offsets and known[0].pointer is None else None
 
 
 def _centred(step: Step, source: Source, first: Tensor, others: list[Tensor]) -> Source | None:
