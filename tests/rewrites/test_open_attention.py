@@ -38,6 +38,26 @@ def test_it_answers_the_same(first: bool, bias: bool, mask: str | None, padded: 
         torch.testing.assert_close(got, wanted)
 
 
+@pytest.mark.parametrize("kind", [torch.bool, torch.float32])
+def test_a_row_that_may_look_nowhere_is_0_where_no_weights_are_asked_for(kind):
+    torch.manual_seed(0)
+    model, x = Holder(batch_first=True).eval(), torch.randn(2, 4, 8)
+    padding = torch.tensor([[False, False, True, True], [True] * 4])
+    how = {"key_padding_mask": padding, "need_weights": False}
+    if kind is torch.float32:
+        how["key_padding_mask"] = torch.zeros(2, 4).masked_fill(padding, -torch.inf)
+    wanted = model.attention(x, x, x, **how)[0]  # with gradients, where torch goes by its formula
+    got = open_attention(model).attention(x, x, x, **how)[0]
+    assert wanted.isfinite().all()
+    torch.testing.assert_close(got, wanted)
+    got.sum().backward()
+    assert model.attention.in_proj_weight.grad.isfinite().all()
+    how["need_weights"] = True
+    torch.testing.assert_close(
+        open_attention(model).attention(x, x, x, **how), model.attention(x, x, x, **how), equal_nan=True
+    )
+
+
 def test_one_sequence_without_a_batch():
     model = Holder().eval()
     x = torch.randn(4, 8)

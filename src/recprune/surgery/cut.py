@@ -125,7 +125,10 @@ def _cut(model: nn.Module, plan: Plan, example: Example, counts: Mapping[str, ND
     leaving, stays = leaving_of(plan), stays_of(plan)
     if not leaving and not stays:
         return smaller_copy(model, plan.survey, {}, {})
-    model = open_attention(model)
+    opened = open_attention(model)
+    if opened is not model:
+        check_same(model, opened, example, "the model with its attention opened", "the one that was given")
+    model = opened
     fallback = fallback_rows(model, plan.survey, leaving, counts)
     small = smaller_copy(model, plan.survey, leaving, fallback)
     _encode(small, plan, stays)
