@@ -58,7 +58,7 @@ def check_packing(model: nn.Module, plan: Plan) -> None:
 def check_cut(reference: nn.Module, small: nn.Module, plan: Plan, example: Example) -> None:
     """Raises SurgeryError where the smaller model does not hold what the plan says, or does not equal the masked one.
 
-    Both are asked the example and a longer batch.
+    Both are asked the example, and a longer batch where the old model takes one.
     """
     account, stored = plan.account(), plan.packed()
     whole = {name for name, encoding in stored.items() if not by_entries(encoding.name)}
@@ -72,7 +72,12 @@ def check_cut(reference: nn.Module, small: nn.Module, plan: Plan, example: Examp
     tolerance = 1e-5 if all(t in (torch.float32, torch.float64) for t in floats) else 2e-2
     for inputs in (example, larger_batch(plan.survey, example, columns)):
         with still(reference), still(small):
-            before = shrink_outputs(plan, call(reference, inputs))
+            try:
+                before = shrink_outputs(plan, call(reference, inputs))
+            except Exception:
+                if inputs is example:
+                    raise
+                continue  # the model takes no longer batch, as where it is given a state for so many rows
             after = _run(small, plan, shrink_inputs(plan, inputs, columns))
         apart = difference(before, after)
         if not apart <= tolerance:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from itertools import count
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recprune.tracing.inputs import parts_of
 from recprune.tracing.site import Site
 
 __all__ = ["Gone", "answers_after", "answers_gone", "output_name", "withdrawn"]
@@ -72,6 +74,8 @@ def _changed(gone: Gone, output: Any, change: Callable[[Tensor, int, NDArray[np.
             return held
         if isinstance(value, tuple) and hasattr(value, "_fields"):
             return type(value)(*map(walk, value))
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return dataclasses.replace(value, **{str(name): walk(part) for name, part in parts_of(value)})
         return type(value)(map(walk, value)) if isinstance(value, list | tuple) else value
 
     return walk(output) if gone else output

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from recprune.tracing.inputs import Example, changed, laid_flat
+from recprune.tracing.inputs import Example, changed, laid_flat, parts_of
 from recprune.tracing.site import Kind, Survey
 
 __all__ = ["difference", "larger_batch"]
@@ -36,14 +36,17 @@ def larger_batch(survey: Survey, example: Example, columns: Sequence[str]) -> An
 
 
 def difference(before: Any, after: Any) -> float:
-    """Largest absolute difference between two outputs, over max(1, largest number); infinite where shapes differ."""
-    if isinstance(before, Mapping):
-        return difference(list(before.values()), list(after.values()))
-    if isinstance(before, tuple | list):
-        pairs = zip(before, after, strict=False)
-        return max((difference(a, b) for a, b in pairs), default=0.0) if len(before) == len(after) else math.inf
+    """Largest absolute difference between two outputs, over max(1, largest number); infinite where shapes, keys or
+    types differ."""
     if not isinstance(before, Tensor) or not isinstance(after, Tensor):
-        return 0.0
+        if type(before) is not type(after):
+            return math.inf
+        if isinstance(before, int | float):
+            return difference(torch.tensor(before), torch.tensor(after))
+        here, there = dict(parts_of(before)), dict(parts_of(after))
+        if here.keys() != there.keys():
+            return math.inf
+        return max((difference(part, there[key]) for key, part in here.items()), default=0.0)
     if before.shape != after.shape:
         return math.inf
     if not before.numel():

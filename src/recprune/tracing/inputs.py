@@ -11,7 +11,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-__all__ = ["Example", "Path", "call", "changed", "laid_flat", "part_at", "paths", "recoded", "shapes_of"]
+__all__ = [
+    "Example",
+    "Path",
+    "call",
+    "changed",
+    "laid_flat",
+    "part_at",
+    "parts_of",
+    "paths",
+    "recoded",
+    "shapes_of",
+    "storage_of",
+    "tensors_in",
+]
 
 Example = Sequence[Any] | Mapping[str, Any]
 """What a model is called with: a sequence of positional arguments, or a mapping of keyword arguments. An argument is a
@@ -56,7 +69,7 @@ def paths(example: Example, columns: Sequence[str] = ()) -> dict[str, Path]:
 def part_at(value: Any, path: Path) -> Any:
     """What stands there in a nest. Raises KeyError where nothing does."""
     for step in path:
-        value = dict(_parts(value))[step]
+        value = dict(parts_of(value))[step]
     return value
 
 
@@ -102,6 +115,16 @@ def shapes_of(example: Example) -> list[tuple[int, ...]]:
     return [tuple(tensor.shape) for tensor in laid_flat(example).values()]
 
 
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """All tensors of a nest."""
+    return (tensor for _, tensor in _walk(value))
+
+
+def storage_of(tensor: Tensor) -> int:
+    """Where its numbers lie; 0 where that is not known."""
+    return tensor.untyped_storage().data_ptr() if tensor.layout is torch.strided else 0
+
+
 def _name(path: Path) -> str:
     first = f"input{path[0]}" if isinstance(path[0], int) else path[0]
     return ".".join([first, *(str(part) for part in path[1:])])
@@ -110,11 +133,12 @@ def _name(path: Path) -> str:
 def _walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Tensor]]:
     if isinstance(value, Tensor):
         yield path, value
-    for key, part in _parts(value):
+    for key, part in parts_of(value):
         yield from _walk(part, (*path, key))
 
 
-def _parts(value: Any) -> Iterator[tuple[str | int, Any]]:
+def parts_of(value: Any) -> Iterator[tuple[str | int, Any]]:
+    """The parts of a mapping, a list, a tuple or a dataclass, each by its key, place or name; none of anything else."""
     if isinstance(value, Mapping):
         yield from ((str(key), part) for key, part in value.items())
     elif isinstance(value, list | tuple):
@@ -129,7 +153,7 @@ def _rebuilt(value: Any, parts: Iterator[Tensor | None]) -> Any:
     if isinstance(value, Mapping):
         pairs = [(key, _rebuilt(part, parts), part) for key, part in value.items()]
         return {key: part for key, part, old in pairs if part is not None or old is None}
-    new = [(key, _rebuilt(part, parts), part) for key, part in _parts(value)]
+    new = [(key, _rebuilt(part, parts), part) for key, part in parts_of(value)]
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*(part for _, part, _ in new))
     if isinstance(value, list | tuple):

@@ -18,6 +18,7 @@ from recprune.tracing.outline import outlined
 from recprune.tracing.seen import Seen
 from recprune.tracing.site import Survey
 from recprune.tracing.trial import tried
+from recprune.tracing.untouched import unwritten
 from recprune.tracing.watch import Functions, Watch
 
 __all__ = ["survey"]
@@ -32,7 +33,8 @@ def survey(model: nn.Module, example: Example, columns: Sequence[str] | None = N
     input1, ... by place). The model may be any nn.Module; it is run once, in evaluation mode without gradients, and
     left as it was. A module that has a method `prunable() -> Iterable[Site]` adds sites of its own, in names of its own
     tensors; `pointers`, a mapping of its buffers to its tensors, is as in Survey. What is found is
-    tried out on a copy before it is handed back: a site that cannot be cut without changing the answer stays whole.
+    tried out on a copy before it is handed back: a site that cannot be cut without changing the answer stays whole, and
+    all of them where no copy can be made that answers by itself.
     A model with tensors on torch's meta device, as `weightless` makes them, is surveyed without their numbers, by an
     outline of some thousand rows a table: the survey is that of the same model with weights.
     Raises SurveyError where the example does not run.
@@ -45,7 +47,7 @@ def survey(model: nn.Module, example: Example, columns: Sequence[str] | None = N
     named = tuple(inputs)
     absent = absentable(example, named) if wrap_call(model) == "forward" else {}
     watch = Watch(Seen(model, inputs, absent))
-    with still(model), watch.hooks():
+    with still(model), watch.hooks(), unwritten(model):
         try:
             with watch, Functions(watch):
                 output = call(model, example)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations, islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from recprune.tracing.inputs import Example, call
 from recprune.tracing.joining import alike, folded, joined, scales
 from recprune.tracing.kept_width import still
 from recprune.tracing.site import FLAT, Kind, Site, Survey
+from recprune.tracing.untouched import Reading, unwritten
 
 __all__ = ["tried"]
 
@@ -31,6 +33,10 @@ __all__ = ["tried"]
 def tried(model: nn.Module, survey: Survey, example: Example, columns: Sequence[str]) -> Survey:
     """The survey with the sites that can be cut, as they can be cut."""
     trial = _Trial(model, survey, example, columns)
+    unfit = trial.unfit()
+    if unfit is not None:
+        whole = {**survey.whole, **{site.name: unfit for site in survey.sites}}
+        return replace(survey, sites=(), whole=whole)
     survey = trial.without_fields_that_fail()
     bad = trial.failing([s for s in survey.sites if s.absent is None and not any(c.dim == FLAT for c in s.cuts)])
     if not bad:
@@ -57,9 +63,34 @@ class _Trial:
     def __init__(self, model: nn.Module, survey: Survey, example: Example, columns: Sequence[str]) -> None:
         self._survey, self._columns = survey, columns
         self._model, self._tensors = model, _stirred(model)
-        self._inputs = larger_batch(survey, example, columns)
+        self._inputs = self._runnable(larger_batch(survey, example, columns), example)
         floats = [t.dtype for t in self._tensors.values() if t.is_floating_point()]
         self._tolerance = 1e-4 if all(t in (torch.float32, torch.float64) for t in floats) else 5e-2
+
+    def _runnable(self, larger: Any, example: Example) -> Any:
+        """The longer batch where the model takes one, else the example: a state for so many rows does not grow."""
+        with still(self._model), unwritten(self._model):
+            try:
+                call(self._model, larger)
+            except Exception:
+                return example
+        return larger
+
+    def unfit(self) -> str | None:
+        """Why no copy of the model can be tried; None where one answers by itself."""
+        kind = type(self._model).__name__
+        try:
+            copy = masked_copy(self._model, self._survey, {}, {}, self._tensors)
+            with still(copy), Reading(self._model) as reading:
+                call(copy, self._inputs)
+        except Exception as error:
+            return f"no copy of {kind} can be made and run: {type(error).__name__}: {error}"
+        if reading.found:
+            return (
+                f"a copy of {kind} still reads {next(iter(reading.found))!r} of the model that it was made from: a "
+                "function that is kept as an attribute holds on to that, where a method would not"
+            )
+        return None
 
     def equal(self, sites: Sequence[Site]) -> bool:
         """True when the copies without units of these sites agree."""

@@ -11,7 +11,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -21,6 +20,7 @@ from recprune.discover import module as load_module
 from recprune.discover import names
 from recprune.errors import SurveyError
 from recprune.tracing.answers import output_name
+from recprune.tracing.inputs import parts_of, storage_of, tensors_in
 from recprune.tracing.seen import Field, Lookup, Seen
 from recprune.tracing.step import Axes, Source, Step, never
 from recprune.tracing.structures.embedding import LOOKUPS
@@ -58,7 +58,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._linear_output: dict[str, int] = {}
         for name, value in seen.inputs.items():
             self._known[id(value)] = replace(never(value.shape), source=Source((name,)))
-            self._sharing[_storage(value)].append(value)
+            self._sharing[storage_of(value)].append(value)
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -93,7 +93,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._scaled(step)
         found = self._follow(step)
         self._numbers(step, found)
-        for tensor, axes in zip(_tensors(output), found, strict=False):
+        for tensor, axes in zip(tensors_in(output), found, strict=False):
             self._keep(tensor, self._fields(step, axes))
             if operation.split(".")[1].endswith("_"):
                 self._written(tensor, axes)
@@ -103,7 +103,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return self._stack[-1] if self._stack else ""
 
     def _read(self, step: Step) -> None:
-        for tensor in _tensors((step.args, step.kwargs)):
+        for tensor in tensors_in((step.args, step.kwargs)):
             name = self.name_of(tensor)
             if name is not None:
                 self.seen.readers.setdefault(name, set()).add(step.operation)
@@ -118,7 +118,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _numbers(self, step: Step, found: tuple[Axes, ...]) -> None:
         """Note which columns keep the numbers of their ids."""
-        for columns, reason in numbers_used(step, self._source, found, list(_tensors((step.args, step.kwargs)))):
+        for columns, reason in numbers_used(step, self._source, found, list(tensors_in((step.args, step.kwargs)))):
             for column in columns:
                 self.seen.fixed.setdefault(column, reason)
         self.seen.compared += compared(step, self._source)
@@ -143,23 +143,23 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if follow is not None:
             found = follow(step)
             return found if isinstance(found, tuple) else (found,)
-        for tensor in _tensors((step.args, step.kwargs)):
+        for tensor in tensors_in((step.args, step.kwargs)):
             for labels in self.look(tensor).labels:
                 if step.ledger.live(labels):
                     step.freeze(labels, f"operation {step.operation} is not known")
-        return tuple(never(t.shape) for t in _tensors(step.output))
+        return tuple(never(t.shape) for t in tensors_in(step.output))
 
     def _keep(self, tensor: Tensor, axes: Axes) -> None:
         if tuple(tensor.shape) != axes.shape:
             raise SurveyError(f"a structure gave axes {axes.shape} for a tensor of shape {tuple(tensor.shape)}")
         if self.name_of(tensor) is None:
             self._known[id(tensor)] = axes
-            self._sharing[_storage(tensor)].append(tensor)
+            self._sharing[storage_of(tensor)].append(tensor)
 
     def _written(self, tensor: Tensor, axes: Axes) -> None:
         """A tensor was written into: others that share its numbers hold zeros where it still does, and no ids."""
         known = dict(zip(map(np.ndarray.tobytes, axes.labels), axes.zero, strict=True))
-        for other in self._sharing.get(_storage(tensor), ()):
+        for other in self._sharing.get(storage_of(tensor), ()):
             if other is not tensor and (old := self._known.get(id(other))) is not None:
                 zero = (z and known.get(part.tobytes(), False) for part, z in zip(old.labels, old.zero, strict=True))
                 self._known[id(other)] = Axes(old.labels, tuple(zero))
@@ -214,8 +214,14 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return leave
 
     def finish(self, output: Any) -> None:
-        """What the model gives back stays whole; parameters that nobody read stay whole."""
-        outputs = list(_tensors(output))
+        """What the model gives back stays whole; parameters that nobody read stay whole. Raises SurveyError where it
+        gives back no tensors, or some that are out of sight."""
+        outputs, closed = list(tensors_in(output)), next(_closed(output), None)
+        if closed is not None or not outputs:
+            raise SurveyError(
+                f"{type(self.seen.model).__name__} gives back {closed or type(output).__name__}, whose tensors cannot "
+                "be compared; let forward give tensors, or a tuple, list, dict or dataclass of them"
+            )
         self.seen.item_item = [n for n, o in self._linear_output.items() if any(id(t) == o for t in outputs)]
         for number, tensor in enumerate(outputs):
             for dim, labels in enumerate(self.look(tensor).labels):
@@ -244,11 +250,6 @@ class Functions(TorchFunctionMode):
         return self._watch.saw(operation, args, kwargs or {}, output)
 
 
-def _storage(tensor: Tensor) -> int:
-    """Where its numbers lie; 0 where that is not known."""
-    return tensor.untyped_storage().data_ptr() if tensor.layout is torch.strided else 0
-
-
 def _takes_any_number(model: nn.Module) -> bool:
     """forward(*columns) of a model that says which columns it takes: a column can go."""
     kinds = [p.kind for p in inspect.signature(model.forward).parameters.values()]
@@ -262,13 +263,10 @@ def _tensor_names(model: nn.Module) -> dict[int, str]:
     return found
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
-    """All tensors of a nest of tuples, lists, dicts and attributes."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _tensors(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _tensors(part)
+def _closed(value: Any) -> Iterator[str]:
+    """The types of what a nest holds that has tensors of its own and is none of these."""
+    held, parts = getattr(value, "__dict__", {}).values(), list(parts_of(value))
+    if not isinstance(value, Tensor) and not parts and any(isinstance(x, Tensor) for x in held):
+        yield type(value).__name__
+    for _, part in parts:
+        yield from _closed(part)
