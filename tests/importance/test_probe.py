@@ -163,3 +163,16 @@ def test_a_rule_that_needs_data_says_what_is_missing(missing: str) -> None:
     case = tiny_mlp()
     with pytest.raises(SurveyError, match=f"give the probe {missing}"):
         _ = probe(case, **{missing: () if missing == "batches" else None}).loss
+
+
+def test_a_tensor_by_itself_is_the_only_argument() -> None:
+    case = next(case for case in tiny_cases() if len(case.batches[0][0]) == 1)
+    alone = [(inputs[0], target) for inputs, target in case.batches]
+    site = case.survey.sites[0]
+    assert torch.equal(probe(case, batches=alone).taylor(site), probe(case).taylor(site))
+
+
+@pytest.mark.parametrize("batch", [({"x": torch.ones(3)}, torch.ones(3)), (torch.ones(3), (1, 2)), (1, 2, 3), ()])
+def test_a_batch_of_another_kind_is_refused(batch: tuple[object, ...]) -> None:
+    with pytest.raises(SurveyError, match="a batch is"):
+        probe(tiny_mlp(), batches=[batch])

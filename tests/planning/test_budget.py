@@ -45,3 +45,15 @@ def test_plain_data_gives_the_budget_back(budget):
 def test_what_has_to_be_measured_is_not_chosen_from_shapes():
     with pytest.raises(BudgetError, match="has to be measured"):
         choose(Survey((), {}, {}, {}, ""), {}, Budget(milliseconds=1.0))
+
+
+def test_counts_kinds_and_sites_are_checked():
+    for said in ({"floor": 2.5}, {"multiple": 0}, {"rows": True}):
+        with pytest.raises(BudgetError, match="whole numbers, 1 or more"):
+            Budget(0.5, **said)
+    with pytest.raises(BudgetError, match=r"kinds are some of \{field, id, .*\}, not neurons"):
+        Budget(0.5, kinds={"neurons", "id"})
+    with pytest.raises(BudgetError, match="sites are a set of names"):
+        Budget(0.5, sites="a.neuron")
+    found = Budget(0.5, kinds={"id"}, sites=["a.neuron"])
+    assert (found.kinds, found.sites) == (frozenset({Kind.ID}), frozenset({"a.neuron"}))

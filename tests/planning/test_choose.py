@@ -298,3 +298,23 @@ def test_what_is_worth_less_than_nothing_leaves_beyond_the_budget_where_it_is_sp
     assert {name: units.tolist() for name, units in left.items()} == {
         name: units.tolist() for name, units in choose(found, ids, tight, spare={Kind.ID}).kept.items()
     }
+
+
+def test_a_site_that_there_is_not_is_named():
+    found = mlp()
+    with pytest.raises(BudgetError, match=r"no site is called '0\.neurons'"):
+        choose(found, scores(found), Budget(0.5, sites=frozenset({"0.neurons"})))
+
+
+def test_scores_may_be_arrays_or_carry_gradients():
+    found = mlp()
+    plan = choose(found, scores(found), Budget(0.5))
+    assert choose(found, {n: x.numpy() for n, x in scores(found).items()}, Budget(0.5)) == plan
+    assert choose(found, {n: x.requires_grad_() for n, x in scores(found).items()}, Budget(0.5)) == plan
+
+
+@pytest.mark.parametrize("units", [[0.5, 1.7], [[0, 1]], [True, False], 3])
+def test_units_are_whole_numbers(units: object):
+    found = mlp()
+    with pytest.raises(PlanError, match="units are a list of whole numbers"):
+        Plan(found, {found.sites[0].name: units}, Budget(0.0))

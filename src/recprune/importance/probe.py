@@ -32,14 +32,16 @@ Products = Callable[[int, int], Tensor]
 class Probe:
     """Lends a rule what it needs to know about a model. The model is asked in eval mode and left as it was, to the bit.
 
-    batches: ((inputs, ...), target) pairs, the inputs in the order of the model's forward; loss(output, target) gives
+    batches: ((inputs, ...), target) pairs, the inputs in the order of the model's forward (a tensor by itself is the
+    only one); loss(output, target) gives
     one number, the mean over its rows: batches count by their rows. counts: dataset column -> (codes,) how often each
     code occurs, code 0 first. metric(model) is an error of the whole model, lower is better (1 - NDCG, say); where it
     is given, `loss_without` measures by it instead of the loss over the batches.
     id_batches: for ids, where more rows are wanted than for all else, as each id needs rows that hold it.
     products: (begin, end) -> (end - begin, inputs) those rows of X'X, X being all that a model was solved on in closed
     form, where that is more than the batches.
-    Raises SurveyError where the survey names tensors that the model does not have, in those shapes.
+    Raises SurveyError where the survey names tensors that the model does not have, in those shapes, and for batches of
+    another kind.
     """
 
     def __init__(
@@ -258,8 +260,20 @@ class Probe:
 
 
 def _together(batches: Iterable[Batch]) -> tuple[Batch, ...]:
-    """Targets where the inputs are."""
-    return tuple((inputs, _beside(target, inputs)) for inputs, target in batches)
+    """Inputs as arguments of forward, one tensor as the only one, and targets where these are."""
+    return tuple(_batch(*batch) for batch in batches)
+
+
+def _batch(inputs: Any = None, target: Any = None, *more: Any) -> Batch:
+    """One of them. Raises SurveyError for what is no ((inputs, ...), target)."""
+    inputs = (inputs,) if isinstance(inputs, Tensor) else inputs
+    if more or not isinstance(inputs, tuple | list) or not isinstance(target, Tensor):
+        raise SurveyError(
+            f"a batch is ((inputs, ...), target): arguments of forward in their order, and one tensor; this one is of "
+            f"{type(inputs).__name__} and {type(target).__name__}{f' and {len(more)} more' if more else ''}. Several "
+            "targets go side by side into one tensor (torch.stack(..., 1)), which the loss takes apart"
+        )
+    return tuple(inputs), _beside(target, tuple(inputs))
 
 
 def _beside(target: Tensor, inputs: tuple[Any, ...]) -> Tensor:

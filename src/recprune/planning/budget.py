@@ -74,9 +74,16 @@ class Budget:
                 raise BudgetError(f"{name} must be above 0, not {value!r}", **{name: value})
         if not (_number(self.keep) and 0 <= self.keep <= 1):
             raise BudgetError(f"keep {self.keep!r} is no share; half of every site stays with 0.5", keep=self.keep)
-        if min(self.floor, self.multiple, self.rows) < 1:
-            told = f"{self.floor}, {self.multiple} and {self.rows}"
-            raise BudgetError(f"floor, multiple and rows are 1 or more, not {told}")
+        if any(type(x) is not int or x < 1 for x in (self.floor, self.multiple, self.rows)):
+            told = f"{self.floor!r}, {self.multiple!r} and {self.rows!r}"
+            raise BudgetError(f"floor, multiple and rows are whole numbers, 1 or more, not {told}")
+        odd = sorted(str(kind) for kind in self.kinds if kind not in set(Kind))
+        if isinstance(self.kinds, str) or odd:
+            raise BudgetError(f"kinds are some of {{{', '.join(Kind)}}}, not {', '.join(odd) or repr(self.kinds)}")
+        if isinstance(self.sites, str):
+            raise BudgetError(f"sites are a set of names; for one say {{{self.sites!r}}}")
+        object.__setattr__(self, "kinds", frozenset(map(Kind, self.kinds)))
+        object.__setattr__(self, "sites", frozenset(self.sites))
 
     @property
     def amount(self) -> str:

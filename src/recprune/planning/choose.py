@@ -39,7 +39,7 @@ def choose(
 ) -> Plan:
     """Take the cheapest units until the budget is met.
 
-    scores: site name -> (site.size,), higher = worth keeping; a site without scores stays whole. Units of different
+    scores: site name -> (site.size,), a tensor or an array, higher = worth keeping; a site without scores stays whole. Units of different
     sites compete by worth per entry that leaves with them (per byte, where the budget is in bytes); ties go by site,
     then by unit number. encodings: tensor -> the encoding that is to store it, counted where the budget is in bytes;
     one that no longer makes its tensor smaller after the cut is left out.
@@ -54,6 +54,7 @@ def choose(
     """
     if budget.factor is None and budget.bytes is None and work is None:
         raise BudgetError(f"{budget.amount} has to be measured: recprune.prune does, with a model and its data")
+    scores = {name: torch.as_tensor(worth).detach() for name, worth in scores.items()}
     sites = [s for s in survey.sites if _open(s, budget) and s.name in scores]
     encodings = sized(survey, encodings or {}, {})
     best = found = _taken(survey, sites, scores, budget, encodings, work, spare)
@@ -187,7 +188,9 @@ def _first(most: int, met: Callable[[int], bool]) -> int | None:
 
 
 def _unreachable(survey: Survey, sites: Iterable[Site], budget: Budget, left: Left, taken: int) -> BudgetError:
-    blocked = [f"{axis!r} stays whole: {reason}" for axis, reason in survey.whole.items()]
+    known = {site.name for site in survey.sites} | set(survey.whole)
+    missing = [f"no site is called {name!r}" for name in sorted(budget.sites - known)]
+    blocked = missing + [f"{axis!r} stays whole: {reason}" for axis, reason in survey.whole.items()]
     floors, total = sum(1 for _ in sites), left.parameters
     kept = f"floor={budget.floor} keeps {budget.floor} unit(s) in each of {floors} site{'s' if floors > 1 else ''}"
     reasons = "; ".join([*blocked[:3], kept if floors else "no unit of these kinds can leave"])

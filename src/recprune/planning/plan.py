@@ -53,7 +53,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         sizes = {site.name: site.size for site in self.survey.sites}
-        whole = {name: np.asarray(units, dtype=np.int64) for name, units in self.kept.items()}
+        whole = {name: _whole_numbers(name, units) for name, units in self.kept.items()}
         object.__setattr__(self, "kept", whole)
         for name, units in self.kept.items():
             if name not in sizes:
@@ -158,6 +158,15 @@ class Plan:
             raise PlanError(
                 f"this is not a plan: {type(error).__name__} {error}; `recprune plan` writes one"
             ) from error
+
+
+def _whole_numbers(name: str, units: Any) -> NDArray[np.int64]:
+    """Units as they are held. Raises PlanError where they are not a list of whole numbers."""
+    found = np.asarray(units)
+    if found.ndim != 1 or (found.size and found.dtype.kind not in "iu"):
+        told = f"{found.dtype} of shape {found.shape}"
+        raise PlanError(f"site {name!r}: units are a list of whole numbers, not {told}", site=name)
+    return found.astype(np.int64, copy=False)
 
 
 def _write(units: NDArray[np.int64], size: int) -> str:
