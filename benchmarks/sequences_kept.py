@@ -28,7 +28,7 @@ from recprune.recipe.rivals import from_scratch
 from recprune.surgery import renumber
 from recprune.training.options import FitOptions
 
-__all__ = ["Stored", "judged", "kept", "measured", "one", "packed", "parts_of", "pruned", "scratch", "seeds"]
+__all__ = ["Stored", "judged", "kept", "measured", "one", "packed", "parts_of", "planned", "pruned", "scratch", "seeds"]
 
 RUNS = Path(__file__).resolve().parent / "runs"
 SEEDS = (0, 1, 2)
@@ -66,13 +66,24 @@ def pruned(name: str, data: SequenceData, share: int, seed: int) -> Stored:
     model, learn = kept(name, data, data.best, seed)[0], parts_of(name, False).learn
 
     def make() -> Stored:
-        budget, how = Budget(bytes=size_of(model)[2] // share), tuning(data, seed)
-        whole = model.to(DEVICE)
-        chosen = choose_by(rated(name, seed), whole, learn, budget)
-        made = carry_out(whole, learn, chosen, options=how)
+        chosen = planned(name, share, seed)
+        made = carry_out(model.to(DEVICE), learn, chosen, options=tuning(data, seed))
         return made.model.cpu(), made.plan
 
     return stored(f"{name}-1-{share}-{seed}", make)
+
+
+def planned(name: str, share: int, seed: int) -> Plan:
+    """The plan for a fraction of the bytes of the best model, of an earlier run or made now and kept."""
+    path = RUNS / f"sequences-{name}-{seed}-plan-{share}.json"
+    if not path.exists():
+        data = SETS[name]
+        model, learn = kept(name, data, data.best, seed)[0], parts_of(name, False).learn
+        budget = Budget(bytes=size_of(model)[2] // share)
+        chosen = choose_by(rated(name, seed), model.to(DEVICE), learn, budget)
+        RUNS.mkdir(exist_ok=True)
+        write_bytes(path, chosen.to_json().encode())
+    return Plan.from_json(path.read_text(encoding="utf-8"))
 
 
 @cache
