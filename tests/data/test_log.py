@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recprune.data.dataset import Roles
+from recprune.data.encode import encode
 from recprune.data.keep import enough
 from recprune.data.log import Log, Rejected, clean
 from recprune.errors import DataError
@@ -170,3 +171,24 @@ def test_counts_of_two_rejections_add_up() -> None:
     both = Rejected({"empty line": 2}) + Rejected({"empty line": 1, "not UTF-8": 3})
     assert both.counts == {"empty line": 3, "not UTF-8": 3}
     assert len(both) == 6
+
+
+def test_a_label_of_numbers_is_compared_as_numbers() -> None:
+    frame = pl.LazyFrame({"shop": ["x"] * 15, "cnt": [str(n) for n in range(15)]})
+    cleaned = clean(Log(frame, Roles(label="cnt", categorical=("shop",), positive="cnt > 2")))
+    assert cleaned.frame.collect()["cnt"].to_list() == [0.0] * 3 + [1.0] * 12
+
+
+def test_a_rule_may_look_at_a_column_without_a_role() -> None:
+    rows = [("a", "x", 3.0, 1), ("a", "y", 4.0, 2), ("b", "x", 10.0, 3)]
+    cleaned = clean(log_of(rows, Roles(user="u", item="i", positive="r >= 4")))
+    assert cleaned.frame.select("u", "i").cast(pl.String).collect().rows() == [("a", "y"), ("b", "x")]
+    assert set(encode(cleaned).columns) == {"user", "item"}
+
+
+@pytest.mark.parametrize("window", [{"since": "1970-01-02"}, {"until": "2030-01-01"}])
+def test_a_date_says_nothing_of_milliseconds(window: dict[str, str]) -> None:
+    rows = [("a", "x", 1.0, 1_577_404_800_000), ("a", "y", 1.0, 1_577_491_200_000), ("b", "x", 1.0, 0)]
+    with pytest.raises(DataError, match="milliseconds"):
+        clean(log_of(rows), **window)
+    assert len(clean(log_of(rows), since="1577404800000")) == 2

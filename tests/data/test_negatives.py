@@ -127,3 +127,19 @@ def test_no_negatives_at_all_are_refused():
     with pytest.raises(DataError) as error:
         with_negatives(make([(1, 1)], [], []), 0)
     assert error.value.per_positive == 0
+
+
+def test_parts_whose_rows_hold_different_numbers_of_genres_are_padded_alike():
+    vocabularies = {name: Vocabulary(name, [str(n) for n in range(1, 4)]) for name in ("user", "item", "genres")}
+    roles, genres = Roles(multi=("genres",), of_item=("genres",)), {1: [1], 2: [2, 3], 3: [1, 2, 3]}
+
+    def part(users, items):
+        width = max(len(genres[item]) for item in items)
+        codes = [genres[item] + [0] * (width - len(genres[item])) for item in items]
+        named = {"user": users, "item": items, "genres": codes}
+        return Dataset({n: np.array(v, dtype=np.int32) for n, v in named.items()}, vocabularies, roles)
+
+    found = with_negatives(Split(part([1, 2], [1, 2]), part([2], [1]), part([3, 3], [3, 1])), per_positive=2)
+    for made in (found.train, found.valid, found.test):
+        for item, codes in zip(made["item"].tolist(), made["genres"].tolist(), strict=True):
+            assert [code for code in codes if code] == genres[item]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recprune.data.dataset import Dataset, Split
+from recprune.data.dataset import Dataset, Roles, Split
 from recprune.data.pasts import with_pasts
 from recprune.errors import DataError
 from recprune.testing import tiny_clicks, tiny_split
@@ -48,3 +48,15 @@ def test_rows_without_time_are_refused():
     ]
     with pytest.raises(DataError, match="time"):
         with_pasts(Split(*parts))
+
+
+def test_a_field_of_the_same_name_is_refused():
+    split = tiny_clicks()
+    parts = [
+        Dataset({**part.columns, "sequence": part["item"]}, part.vocabularies, Roles(categorical=("sequence",)))
+        for part in (split.train, split.valid, split.test)
+    ]
+    with pytest.raises(DataError, match="rename"):
+        with_pasts(Split(*parts), 3)
+    again = with_pasts(with_pasts(split, 2), 3)
+    assert again.train["sequence"].shape[1] == 3

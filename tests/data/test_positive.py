@@ -11,9 +11,12 @@ FRAME = pl.DataFrame(
         "cnt": [3, 0, 7, 2],
         "income": [">50K", "<=50K", ">50K.", None],
         "shelf": ["Food and Drink", "Food", "Drink", "Toys"],
+        "price": pl.Series([4.1, 3.7, 4.0, None], dtype=pl.Float32),
+        "bought": ["10", " 3.0", "none", None],
+        "zip": ["02139", "2139", "9", "10"],
     }
 )
-ROLES = Roles(rating="stars", numeric=("cnt",), categorical=("income", "shelf"))
+ROLES = Roles(rating="stars", numeric=("cnt",), categorical=("income", "shelf", "zip"), label="bought")
 
 
 @pytest.mark.parametrize(
@@ -28,6 +31,14 @@ ROLES = Roles(rating="stars", numeric=("cnt",), categorical=("income", "shelf"))
         ("cnt > 0 and rating >= 1 and income == >50K", [1, 0, 0, 0]),
         ("shelf == Food and Drink", [1, 0, 0, 0]),
         ("shelf in Food and Drink, Toys and cnt > 2", [1, 0, 0, 0]),
+        ("price in 4.1, 3.7", [1, 1, 0, 0]),
+        ("label > 2", [1, 1, 0, 0]),
+        ("bought == 3", [0, 1, 0, 0]),
+        ("bought != 3", [1, 0, 1, 0]),
+        ("bought in 3, none", [0, 1, 1, 0]),
+        ("bought == none", [0, 0, 1, 0]),
+        ("zip == 02139", [1, 0, 0, 0]),
+        ("zip > 9", [1, 1, 0, 1]),
     ],
 )
 def test_a_rule_says_which_rows_are_positive_and_a_missing_value_is_not(rule, expected):

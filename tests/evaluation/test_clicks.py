@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -78,3 +80,12 @@ def test_delong_gives_the_difference_and_the_error_of_the_slow_definition(rows: 
 
 def test_delong_of_a_model_with_itself_is_zero(rows: tuple[np.ndarray, np.ndarray]) -> None:
     assert delong(rows[0], rows[0], rows[1]) == (0, 0)
+
+
+def test_an_infinite_logit_costs_nothing_where_it_is_right_and_everything_where_it_is_wrong() -> None:
+    logits = np.array([np.inf, -1.0, 0.3])
+    right, wrong = click_scores(logits, np.array([1, 0, 1])), click_scores(logits, np.array([0, 0, 1]))
+    assert right.mean["logloss"] == pytest.approx((np.log1p(np.exp(-1)) + np.log1p(np.exp(-0.3))) / 3)
+    assert wrong.mean["logloss"] == np.inf
+    assert json.loads(wrong.to_json())["mean"]["logloss"] is None
+    assert "Infinity" not in wrong.to_json()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from recprune.data.dataset import Split
 from recprune.errors import DataError
-from recprune.evaluation.compare import compare
+from recprune.evaluation.compare import compare, verdict_of
 from recprune.evaluation.comparison import Comparison
 from recprune.evaluation.evaluate import evaluate
 from recprune.evaluation.size import size_of
@@ -259,3 +259,32 @@ def test_a_comparison_of_the_first_format_can_still_be_read(random_split: Split,
     assert (read.after.reach, read.after.fallen, read.seeds) == (None, {}, ())
     assert "nobody" not in read.verdict()
     assert "nobody" in found.verdict()
+
+
+def test_a_single_case_is_not_tested(make_table: Tables, make_split: Callable[..., Split]) -> None:
+    first, second = torch.zeros(4, 30), torch.zeros(4, 30)
+    first[1, 6] = second[1, 5] = 1
+    found = told(make_split({1: [1]}, {1: [5]}), make_table(first), make_table(second), k=1, repeats=0)
+    one = found.difference("hit@1")
+    assert (one.value, one.standard_error, one.low, one.high, one.verdict) == (1, None, None, None, "not tested")
+    assert found.sentence("hit@1").endswith("(+1.0000, not tested)")
+    assert Comparison.from_json(found.to_json()) == found
+
+
+def test_numbers_that_are_not_finite_are_not_tested_and_stand_as_null(make_rows: Rows) -> None:
+    split = make_rows([1, -1, 2, 3], [1, 0, 0, 1])
+    found = told(split, Scaled(1.0), Scaled(float("inf")), rivals={"same": Scaled(float("inf"))}, repeats=0)
+    one = found.difference("logloss")
+    assert (one.value, one.low, one.verdict) == (float("inf"), None, "not tested")
+    assert verdict_of("logloss", float("nan"), float("nan"), 0.1) == "not tested"
+    written = json.loads(found.to_json(), parse_constant=pytest.fail)
+    assert written["sides"]["after"]["metrics"]["logloss"] is None
+    assert Comparison.from_json(found.to_json()).difference("logloss").value is None
+
+
+@pytest.mark.parametrize("options", [{"bootstrap": 0}, {"bootstrap": 1}, {"level": 95}, {"level": 0}, {"level": 1.0}])
+def test_intervals_need_replicates_and_a_level(
+    options: dict[str, float], random_split: Split, random_table: nn.Module
+) -> None:
+    with pytest.raises(DataError, match=next(iter(options))):
+        told(random_split, random_table, random_table, repeats=0, **options)

@@ -59,18 +59,20 @@ def guess_separator(lines: Sequence[str], quote: str | None = None) -> str | Non
 
 
 def guess_header(rows: Sequence[Sequence[str]], roles: Roles | None) -> bool:
-    """Whether the first row names the columns: it holds the names of the roles, or (without roles) a name that is
-    known; or it holds no number where the rows below do.
+    """Whether the first row names the columns: it holds the names of the roles, or (without roles) those of a user and
+    an item that are known, or one that is known and no number; or it holds no number where the rows below do.
     """
     first = rows[0]
     if roles is not None:
         named = {roles.user, roles.item, roles.rating, roles.label, roles.time, *roles.categorical, *roles.numeric}
         if (named | set(roles.multi)) - {None} <= set(first):
             return True
-    elif any(plain(name) in PARTS for name in first):
+    elif {"user", "item"} <= {PARTS.get(plain(name)) for name in first}:
         return True
     if any(is_number(name) for name in first):
         return False
+    if roles is None and any(plain(name) in PARTS for name in first):
+        return True
     return any(is_number(value) for row in rows[1:] for value in row)
 
 

@@ -7,19 +7,24 @@ from collections.abc import Sequence
 import polars as pl
 
 from recprune.data.dataset import Roles
+from recprune.data.positive import read_by
 
 __all__ = ["columns_with_a_role", "id_columns", "interned"]
 
 
 def columns_with_a_role(roles: Roles) -> list[str]:
-    """Names of all columns that play a part, each once, in the order of the roles."""
+    """Names of all columns that play a part, each once, in the order of the roles; behind them those that only the rule
+    for positives looks at. Raises DataError where that rule has another form."""
     single = (roles.user, roles.item, roles.rating, roles.label, roles.time)
     names = [name for name in single if name] + [*roles.categorical, *roles.numeric, *roles.multi]
+    if names and roles.positive is not None:
+        names += read_by(roles.positive, roles)
     return list(dict.fromkeys(names))
 
 
 def id_columns(roles: Roles) -> list[str]:
-    """Columns whose values are ids: user, item, categorical and multi-valued ones; a label that a rule reads too."""
+    """Columns whose values are ids: user, item, categorical and multi-valued ones; a label, or a column without a part,
+    that a rule reads too."""
     numbers = {roles.rating, roles.time, *roles.numeric}
     if roles.positive is None:
         numbers.add(roles.label)

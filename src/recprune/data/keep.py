@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recprune.data.dataset import Roles
+from recprune.data.guess import is_number
 from recprune.data.positive import positive
 from recprune.errors import DataError
 
@@ -18,6 +19,10 @@ __all__ = ["POLICIES", "common", "once", "policy_of", "positives", "tidied", "wi
 
 POLICIES = ("last", "first", "all", "sum")
 """What can be done about several rows of the same user and item, see `clean`."""
+
+
+LARGEST = 1e11
+"""Seconds since 1970 that no log holds: they end in the year 5138; of milliseconds so many were reached in 1973."""
 
 
 def policy_of(said: str | None, roles: Roles, *, repeats: bool) -> str:
@@ -50,6 +55,8 @@ def within(
         return frame, 0
     if roles.time is None:
         raise DataError("since and until need a column with the role time")
+    if is_date(since) or is_date(until):
+        in_seconds(frame[roles.time])
     keep = pl.lit(True)
     if since is not None:
         keep = keep & (pl.col(roles.time) >= moment(since))
@@ -59,14 +66,28 @@ def within(
     return kept, frame.height - kept.height
 
 
+def in_seconds(times: pl.Series) -> None:
+    """Raises DataError where times are no seconds since 1970, so that a date says nothing of them."""
+    middle = times.abs().median()
+    if isinstance(middle, float) and middle > LARGEST:
+        raise DataError(
+            f"column {times.name}: times such as {middle:.0f} are no seconds since 1970, but look like milliseconds; a "
+            "date means seconds, so give since and until as numbers in the log's own unit",
+            column=times.name,
+        )
+
+
+def is_date(when: float | str | None) -> bool:
+    """Whether it is text that is no number."""
+    return isinstance(when, str) and not is_number(when)
+
+
 def moment(when: float | str) -> float:
     """A number as it is; a date or date and time (UTC where it names no zone) as seconds since 1970."""
     if not isinstance(when, str):
         return when
-    try:
+    if not is_date(when):
         return float(when)
-    except ValueError:
-        pass
     try:
         date = datetime.fromisoformat(when)
     except ValueError:

@@ -13,6 +13,7 @@ import polars as pl
 from recprune.data.dataset import Roles
 from recprune.data.intern import columns_with_a_role, interned
 from recprune.data.keep import common, policy_of, tidied
+from recprune.data.positive import read_by
 from recprune.errors import DataError
 
 __all__ = ["Log", "Rejected", "clean"]
@@ -76,8 +77,10 @@ class Log:
         for column in columns_with_a_role(self.roles):
             if column not in there:
                 near = difflib.get_close_matches(column, there, n=1)
+                rule = self.roles.positive
+                read = f" for positive, {rule!r}" if rule and column in read_by(rule, self.roles) else ""
                 raise DataError(
-                    f"{self.source or 'log'}: no column {column!r}; there are: {', '.join(there)}. "
+                    f"{self.source or 'log'}: no column {column!r}{read}; there are: {', '.join(there)}. "
                     f"{f'Did you mean {near[0]!r}? ' if near else ''}Name the columns by roles.",
                     path=self.source,
                     column=column,

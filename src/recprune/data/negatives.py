@@ -61,7 +61,8 @@ def _with_negatives(part: Dataset, seen: Sequence[Dataset], per_positive: int, r
         if name == "item":
             others = items.astype(values.dtype)
         elif name in part.roles.of_item:
-            others = _of_items(name, seen)[items]
+            table = _of_items(name, seen)
+            values, others = _wide(values, table.shape[1:]), table[items]
         else:
             others = values[positive]
         columns[name] = np.concatenate([values, others])[order]
@@ -106,8 +107,13 @@ def _had(seen: Sequence[Dataset], candidates: NDArray[np.int64]) -> tuple[NDArra
 
 def _of_items(name: str, seen: Sequence[Dataset]) -> NDArray[Any]:
     """(n_items, ...) the value of a field of the item, as in the first row of each item; 0 where it has none."""
-    first = seen[0][name]
-    table = np.zeros((seen[0].n_items, *first.shape[1:]), dtype=first.dtype)
+    shape = max(part[name].shape[1:] for part in seen)
+    table = np.zeros((seen[0].n_items, *shape), dtype=seen[0][name].dtype)
     for part in reversed(seen):  # the earliest part is written last; within a part the first row is
-        table[part["item"][::-1]] = part[name][::-1]
+        table[part["item"][::-1]] = _wide(part[name], shape)[::-1]
     return table
+
+
+def _wide(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """(n, *shape) values, where shape is that of one row; (n, width) codes get zeros behind, up to its width."""
+    return np.pad(values, ((0, 0), (0, shape[0] - values.shape[1]))) if shape else values

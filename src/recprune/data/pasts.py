@@ -22,12 +22,15 @@ def with_pasts(split: Split, length: int = 20) -> Split:
 
     What counts are positive rows (all rows where there is no label) of train; for the test part also those of
     validation. So no row sees itself, what happened at the same moment, or a later part. The unknown user has no past.
-    Raises DataError for rows without time, and for a length below 1.
+    Raises DataError for rows without time, for a length below 1, and where a field is called `sequence`.
     """
     if length < 1:
         raise DataError(f"length is 1 or more, not {length}", length=length)
     if "time" not in split.train.columns:
         raise DataError("what came before a row is told by its time, and the rows have none", column="time")
+    roles = split.train.roles
+    if "sequence" in (*roles.categorical, *roles.numeric, *roles.multi):
+        raise DataError("a field is called 'sequence', as the column of pasts is: rename it", column="sequence")
     train = [split.train]
     known = {"train": train, "valid": train, "test": [*train, split.valid]}
     parts = {name: _with_past(getattr(split, name), _events(parts), length) for name, parts in known.items()}

@@ -80,7 +80,7 @@ def file(path: Path) -> tuple[str, dict[str, Any]]:
             return format, {}
     if path.suffix == ".inter":
         return "recbole", {}
-    lines = first_lines(path)
+    lines = first_lines(path, None)
     if lines and all(is_object(line) for line in lines[:3]):
         return "jsonlines", {}
     if lines and all(LIBFM.match(line) for line in lines):
@@ -102,7 +102,7 @@ def file(path: Path) -> tuple[str, dict[str, Any]]:
 def names_pairs(path: Path) -> bool:
     """Whether a text file has a header with well-known names for a user and an item."""
     try:
-        lines = first_lines(path, count=3)
+        lines = first_lines(path, None, count=3)
     except DataError:
         return False
     separator = guess_separator(lines) if lines else None

@@ -8,6 +8,7 @@ from functools import partial
 import polars as pl
 
 from recprune.data.dataset import Roles
+from recprune.data.guess import is_number
 from recprune.data.intern import id_columns
 
 __all__ = ["REASON", "typed"]
@@ -42,8 +43,9 @@ def typed(frame: pl.LazyFrame, roles: Roles, *, missing: Sequence[str] = ("",), 
     numbers in plain decimal form ("1_000" and full-width digits are none), with spaces around them allowed; a rating or
     label must be finite, a numeric one may be missing. Time is a whole number as it is (a fraction is cut off), or a
     date and becomes seconds since 1970 (UTC): 2013-02-28, with hours after a space or T; 28-Feb-2013; 28/02/2013 and
-    28.02.2013, day first. Values of categorical and numeric fields that stand in `missing` become null. Multi-valued
-    text is parted at `multi`.
+    28.02.2013, day first, the year in four digits. Values of categorical and numeric fields, and of a label that a rule
+    reads, that stand in `missing` become null (those of columns of floats by their number), and so does NaN.
+    Multi-valued text is parted at `multi`.
     """
     schema = frame.collect_schema()
     read = read_numbers(schema, roles, list(missing))
@@ -51,15 +53,14 @@ def typed(frame: pl.LazyFrame, roles: Roles, *, missing: Sequence[str] = ("",), 
     wrong: dict[str, pl.Expr] = {}
     for name in (roles.user, roles.item):
         if name and name not in read:
-            column = pl.col(name).cast(pl.String)
+            column = written(pl.col(name), schema[name])
             changed.append(column)
             wrong[f"{part_of(name, roles)} is empty"] = column.is_null() | (column == "")
-    for name in roles.categorical:
-        if name not in (roles.user, roles.item):
-            column = pl.col(name).cast(pl.String)
-            changed.append(pl.when(~column.is_in(list(missing))).then(column).alias(name))
-    if roles.label and roles.label not in read:
-        changed.append(pl.col(roles.label).cast(pl.String))
+    for name in (*roles.categorical, roles.label):
+        if name and name not in (roles.user, roles.item, *read):
+            column, kind = written(pl.col(name), schema[name]), schema[name]
+            none = absent(name, kind, list(missing)) if kind.is_float() else column.is_in(list(missing))
+            changed.append(pl.when(~none).then(column).alias(name))
     for name in read:
         if name in (roles.rating, roles.label, *roles.numeric):
             value, reasons = judged(name, part_of(name, roles), required=name not in roles.numeric)
@@ -80,19 +81,24 @@ def read_numbers(schema: pl.Schema, roles: Roles, missing: list[str]) -> dict[st
         if name and name not in ids:
             out[name] = number(name, schema[name])
             if name in roles.numeric:
-                text = pl.col(name).str.strip_chars(" \t") if schema[name] == pl.String else pl.lit(None, pl.String)
-                out[name + ABSENT] = (pl.col(name).is_null() | text.is_in(missing).fill_null(False)).alias(
-                    name + ABSENT
-                )
+                out[name + ABSENT] = absent(name, schema[name], missing).alias(name + ABSENT)
     if roles.time:
         out[roles.time] = moment(roles.time, schema[roles.time])
     return out
 
 
 def absent(name: str, dtype: pl.DataType, missing: list[str]) -> pl.Expr:
-    """Whether a column says that it has no value."""
+    """Whether a column says that it has no value: null, or what stands in `missing`, of floats as numbers."""
     column = pl.col(name)
-    return column.is_null() | column.str.strip_chars(" \t").is_in(missing) if dtype == pl.String else column.is_null()
+    if dtype.is_float():
+        return pl.any_horizontal(column.is_null(), *(column == float(one) for one in missing if is_number(one)))
+    text = column.str.strip_chars(" \t") if dtype == pl.String else column.cast(pl.String)
+    return column.is_null() | text.is_in(missing).fill_null(False)
+
+
+def written(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Ids as text; NaN is none."""
+    return (column.fill_nan(None) if dtype.is_float() else column).cast(pl.String)
 
 
 def judged(name: str, part: str, *, required: bool) -> tuple[pl.Expr, dict[str, pl.Expr]]:
@@ -175,13 +181,20 @@ def stripped(text: pl.Series, dtype: type[pl.DataType]) -> pl.Series:
 
 
 def dated(form: str, text: pl.Series) -> pl.Series:
-    """Dates of one form as seconds since 1970."""
+    """Dates of one form as seconds since 1970; years have four digits ("%Y" alone takes 13 as the year 13)."""
     text = text.str.strip_chars(" \t")
-    return text.str.to_datetime(form, strict=False, time_unit="us", ambiguous="null").dt.epoch("s")
+    found = text.str.to_datetime(form, strict=False, time_unit="us", ambiguous="null")
+    return found.set(~found.dt.year().is_between(1000, 9999), None).dt.epoch("s")
 
 
 def listed(name: str, dtype: pl.DataType, missing: list[str], multi: str) -> pl.Expr:
     """The column as a list of strings, without missing ones."""
     column = pl.col(name)
-    values = column.cast(pl.List(pl.String)) if isinstance(dtype, pl.List) else column.cast(pl.String).str.split(multi)
+    if isinstance(dtype, pl.Array):
+        column, dtype = column.arr.to_list(), pl.List(dtype.inner)
+    if isinstance(dtype, pl.List):
+        column = column.list.eval(pl.element().fill_nan(None)) if dtype.inner.is_float() else column
+        values = column.cast(pl.List(pl.String))
+    else:
+        values = column.cast(pl.String).str.split(multi)
     return values.list.eval(pl.element().filter(~pl.element().is_in(missing))).alias(name)

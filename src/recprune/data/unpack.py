@@ -20,6 +20,8 @@ SIZE = 32 << 20
 
 LONGEST = 64 << 20
 """Bytes of a line that is read at all."""
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""How a text in UTF-16 begins; no UTF-8 does."""
 PIECE, SMALL = 1 << 20, 1 << 11
 """Bytes that are read, and unpacked, at a time; of what unpacks as much as it will (zst), so few that they make no more
 than 64 MiB."""
@@ -34,17 +36,25 @@ def blocks(path: str | Path, encoding: str = "utf-8", size: int = SIZE) -> Itera
     lines finds what is none); other encodings become UTF-8 here. zst needs the package zstandard.
     The next block is unpacked in a thread while the last one is being read.
     Raises DataError where the file is missing, empty, damaged, or not in the encoding that was named, and for a line of
-    more than 64 MiB.
+    more than 64 MiB; also where it begins with the byte order mark of UTF-16 and is to be UTF-8.
     """
     return ahead(one_by_one(Path(path), encoding, size))
 
 
-def one_by_one(path: Path, encoding: str, size: int) -> Iterator[bytes]:
-    """The blocks, each when it is asked for."""
-    decoder = decoder_of(encoding, path)
+def one_by_one(path: Path, encoding: str | None, size: int) -> Iterator[bytes]:
+    """The blocks, each when it is asked for. encoding: None is UTF-16 where a mark says so, otherwise UTF-8."""
+    decoder = decoder_of(encoding or "utf-8", path)
     rest, begun, lines = bytearray(), False, 0
     try:
         for piece in pieces(path):
+            if decoder is None and not begun and piece.startswith(UTF16):
+                if encoding is not None:
+                    raise DataError(
+                        f'{path} is UTF-16, by its first bytes: read it with encoding="utf-16" (--set encoding=utf-16)',
+                        path=str(path),
+                        encoding="utf-16",
+                    )
+                decoder = decoder_of("utf-16", path)
             if decoder is not None:
                 piece = decoder.decode(piece).encode()
             if not begun and piece:
@@ -75,8 +85,9 @@ def one_by_one(path: Path, encoding: str, size: int) -> Iterator[bytes]:
         yield unix(bytes(rest if rest.endswith(b"\n") else rest + b"\n"))
 
 
-def first_lines(path: str | Path, encoding: str = "utf-8", count: int = 100) -> list[str]:
-    """The first lines that are not empty, to look at; bytes that are not UTF-8 are replaced."""
+def first_lines(path: str | Path, encoding: str | None = "utf-8", count: int = 100) -> list[str]:
+    """The first lines that are not empty, to look at; bytes that are not UTF-8 are replaced. encoding: None is UTF-16
+    where a mark says so, otherwise UTF-8."""
     lines: list[str] = []
     for block in one_by_one(Path(path), encoding, 1 << 16):
         lines += [line for line in block.decode(errors="replace").split("\n") if line]

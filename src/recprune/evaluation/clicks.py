@@ -28,7 +28,7 @@ def click_scores(logits: NDArray[Any], labels: NDArray[Any], part: str = "test")
     said = expit(x) >= 0.5
     right = (said & positive).astype(np.float64)
     parts = {
-        "logloss": Part(np.logaddexp(0, x) - x * y),
+        "logloss": Part(np.logaddexp(0, np.where(positive, -x, x))),
         "accuracy": Part((said == positive).astype(np.float64)),
         "precision": Part(right, said.astype(np.float64)),
         "recall": Part(right, y),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import isfinite, isnan
 from statistics import NormalDist
 from typing import Protocol
 
@@ -81,8 +82,14 @@ def compare(
     AUC by DeLong's exact variance. margin: a difference counts as equal where its whole interval is within this share
     of the value before (for AUC and accuracy: within a tenth of it, in absolute terms, so 0.001 for 0.01). repeats: of
     the timing, models in turn; 0 leaves it out. threads: of the timing, None for as many as torch has now.
-    Raises DataError as `evaluate` does, and for a rival that is called before or after.
+    Where that leaves no finite interval, as for a single case, a difference is "not tested".
+    Raises DataError as `evaluate` does, for a rival that is called before or after, for fewer than two replicates, and
+    for a level that is not between 0 and 1.
     """
+    if bootstrap < 2:
+        raise DataError(f"bootstrap is 2 replicates or more, 1,000 by habit, not {bootstrap}", bootstrap=bootstrap)
+    if not 0 < level < 1:
+        raise DataError(f"level is a share between 0 and 1, such as 0.95, not {level}", level=level)
     models = _named(before, after, rivals or {})
     codes = renumber or {}
     scores = {
@@ -174,12 +181,12 @@ def _auc(base: Scores, other: Scores, level: float) -> tuple[float, float, float
 def _difference(
     metric: str, before: float | None, after: float | None, spread: tuple[float, float, float] | None, share: float
 ) -> Difference:
-    if before is None or after is None or spread is None:
-        value = None if before is None or after is None else after - before
+    value = None if before is None or after is None or isnan(after - before) else after - before
+    if before is None or value is None or spread is None or not all(map(isfinite, spread)):
         return Difference(metric, value, None, None, None, None, "not tested")
     error, low, high = spread
     margin = share / 10 if metric in ("auc", "accuracy") else share * abs(before)
-    return Difference(metric, after - before, error, low, high, margin, verdict_of(metric, low, high, margin))
+    return Difference(metric, value, error, low, high, margin, verdict_of(metric, low, high, margin))
 
 
 def _turned(one: Difference) -> Difference:
@@ -191,7 +198,10 @@ def _turned(one: Difference) -> Difference:
 
 
 def verdict_of(metric: str, low: float, high: float, margin: float) -> str:
-    """What an interval of a difference says: "equal" where it lies within the margin, "open" where it holds 0."""
+    """What an interval of a difference says: "equal" where it lies within the margin, "open" where it holds 0, "not
+    tested" where a bound is not finite."""
+    if not (isfinite(low) and isfinite(high)):
+        return "not tested"
     if -margin <= low and high <= margin:
         return "equal"
     if low <= 0 <= high:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from recprune.errors import DataError
 from recprune.evaluation import words
 from recprune.evaluation.reach import Reach
+from recprune.evaluation.scores import finite
 from recprune.evaluation.speed import Speed
 
 __all__ = ["Comparison", "Difference", "Side"]
@@ -133,16 +134,17 @@ class Comparison:
         return " ".join(part for part in parts if part)
 
     def to_json(self) -> str:
-        """All of it as text, but for `influence`; `Comparison.from_json` gives it back."""
+        """All of it as text, but for `influence`, and null for numbers that are not finite, which JSON has not;
+        `Comparison.from_json` gives it back."""
         content = asdict(replace(self, influence={}))
         del content["influence"]
-        return json.dumps({"format": FORMAT, **content}, indent=1)
+        return json.dumps(finite({"format": FORMAT, **content}), indent=1, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Comparison:
         """Read a comparison back. Raises DataError for text that is none."""
         try:
-            content = json.loads(text)
+            content = json.loads(text, parse_constant=lambda _: None)
             if content.pop("format") not in KNOWN:
                 raise ValueError("written by another version")
             content["sides"] = {name: _side(side) for name, side in content["sides"].items()}

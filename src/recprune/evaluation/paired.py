@@ -40,7 +40,8 @@ def influence(metric: str, part: Part) -> Numbers:
     """(cases,) what each case adds to the metric, around 0: its deviation / sqrt(cases) is the standard error."""
     below = weights(part)
     mean = part.values.sum() / below.sum()
-    out: Numbers = (part.values - mean * below) / below.mean()
+    with np.errstate(invalid="ignore"):
+        out: Numbers = (part.values - mean * below) / below.mean()
     if metric in ROOTED:
         out = out / (2 * mean**0.5) if mean > 0 else np.zeros_like(out)
     return out
@@ -89,5 +90,6 @@ def _resampled(stacked: Numbers, replicates: int, seed: int) -> Numbers:
         rows = min(step, replicates - begin)
         drawn = rng.integers(cases, size=(rows, cases)) + np.arange(rows)[:, None] * cases
         counts = np.bincount(drawn.ravel(), minlength=rows * cases).reshape(rows, cases)
-        out[begin : begin + rows] = counts.astype(np.float64) @ stacked
+        with np.errstate(invalid="ignore"):  # a case may cost infinitely much
+            out[begin : begin + rows] = counts.astype(np.float64) @ stacked
     return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from recprune.evaluation.formulas import formula
 from recprune.evaluation.reach import Reach
 
-__all__ = ["Part", "Scores", "from_parts"]
+__all__ = ["Part", "Scores", "finite", "from_parts"]
 
 ROOTED = frozenset({"rmse"})
 
@@ -62,21 +63,28 @@ class Scores:
         return out
 
     def to_json(self) -> str:
-        """Means, reasons, formulas and counts, as text. The cases themselves are not in it."""
-        return json.dumps(
-            {
-                "part": self.part,
-                "unit": self.unit,
-                "cases": len(self.cases),
-                "mean": dict(self.mean),
-                "why": dict(self.why),
-                "left_out": dict(self.left_out),
-                "formulas": {name: formula(name) for name in self.mean},
-                "reach": None if self.reach is None else asdict(self.reach),
-                "fallen": dict(self.fallen),
-            },
-            indent=2,
-        )
+        """Means (null where they are not finite), reasons, formulas and counts, as text, without the cases."""
+        content = {
+            "part": self.part,
+            "unit": self.unit,
+            "cases": len(self.cases),
+            "mean": dict(self.mean),
+            "why": dict(self.why),
+            "left_out": dict(self.left_out),
+            "formulas": {name: formula(name) for name in self.mean},
+            "reach": None if self.reach is None else asdict(self.reach),
+            "fallen": dict(self.fallen),
+        }
+        return json.dumps(finite(content), indent=2, allow_nan=False)
+
+
+def finite(content: Any) -> Any:
+    """Plain data with None for numbers that are not finite, which JSON has not."""
+    if isinstance(content, dict):
+        return {name: finite(one) for name, one in content.items()}
+    if isinstance(content, list | tuple):
+        return [finite(one) for one in content]
+    return None if isinstance(content, float) and not isfinite(content) else content
 
 
 def from_parts(parts: Mapping[str, Part]) -> tuple[dict[str, float | None], dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
+from math import isfinite
 from statistics import fmean, stdev
 from typing import Any
 
@@ -119,7 +120,7 @@ def _mean_influence(
 def _side(sides: Sequence[Side]) -> Side:
     """The mean of a model over the seeds."""
     metrics = {name: [side.metrics[name] for side in sides] for name in sides[0].metrics}
-    known = {name: [v for v in values if v is not None] for name, values in metrics.items()}
+    known = {name: [v for v in values if v is not None and isfinite(v)] for name, values in metrics.items()}
     full = {name: values for name, values in known.items() if len(values) == len(sides)}
     return Side(
         **{name: _mean(getattr(side, name) for side in sides) for name in ("features", "network", "bytes")},

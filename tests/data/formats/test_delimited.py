@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from recprune.data.dataset import Roles
 from recprune.data.formats import delimited
-from recprune.data.log import Log
+from recprune.data.log import Log, clean
+from recprune.data.read import read as any_format
 from recprune.data.spool import Spool
 from recprune.errors import DataError
 
 ROLES = Roles(user="u", item="i", rating="r", time="t")
+ROLES_OF_TIME = Roles(user="u", item="i", time="t")
 
 
 def read(folder: Path, text: str | bytes, roles: Roles | None = None, **options: Any) -> Log:
@@ -227,3 +229,36 @@ def test_what_stands_aside_can_be_written_down(tmp_path: Path) -> None:
     log.rejected.write(tmp_path / "rejected.tsv")
     written = pl.read_csv(tmp_path / "rejected.tsv", separator="\t")
     assert written.select("line", "reason", "text").rows() == [(3, "wrong number of columns", "b")]
+
+
+@pytest.mark.parametrize("first", ["u1,book,5", "user,x,5"])
+def test_a_row_with_a_number_is_no_header_though_a_word_of_it_is_known(first: str, tmp_path: Path) -> None:
+    log = read(tmp_path, f"{first}\nu2,lamp,4\nu3,book,3\n")
+    assert log.frame.collect().height == 3
+    assert (log.roles.user, log.roles.item, log.roles.rating) == ("column_1", "column_2", "column_3")
+
+
+def test_a_header_with_a_user_and_an_item_may_hold_numbers(tmp_path: Path) -> None:
+    log = read(tmp_path, "user,item,2019\na,x,5\n")
+    assert log.frame.collect().columns == ["user", "item", "2019"]
+
+
+def test_years_have_four_digits(tmp_path: Path) -> None:
+    dates = ["28/02/2013", "28/02/13", "13-02-28", "28-Feb-13", "28.02.13 10:30", "13-02-28 10:30:00.1234"]
+    log = read(tmp_path, "u,i,t\n" + "".join(f"a,{n},{date}\n" for n, date in enumerate(dates)), ROLES_OF_TIME)
+    assert log.frame.collect()["t"].to_list() == [1362009600]
+    assert log.rejected.counts == {"time is no number or date": 5}
+
+
+def test_a_label_that_is_missing_is_not_positive(tmp_path: Path) -> None:
+    roles = Roles(label="bought", categorical=("i",), positive="bought != no")
+    log = clean(read(tmp_path, "i,bought\nx,yes\ny,\nz,no\n", roles))
+    assert log.frame.collect()["bought"].to_list() == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_utf_16_is_told_by_its_first_bytes(encoding: str, tmp_path: Path) -> None:
+    text = "user,item\na,x\n" if encoding == "utf-16" else "\ufeffuser,item\na,x\n"
+    with pytest.raises(DataError, match="encoding=utf-16"):
+        read(tmp_path, text.encode(encoding))
+    assert any_format(tmp_path / "log.txt", encoding="utf-16").frame.collect().rows() == [("a", "x")]

@@ -96,3 +96,31 @@ def test_a_header_without_types_is_refused(tmp_path: Path) -> None:
 def test_a_folder_without_interactions_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"expected one \.inter file, found 0"):
         recbole.read(folder(tmp_path, tiny__item="item_id:token\nx\n"))
+
+
+def test_rows_of_users_and_films_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
+    path = folder(
+        tmp_path,
+        ratings__dat="1::7::5::100\n2::7::3::200\n1::8::3::300\n",
+        users__dat="1::F::1::10::48067\n1::M::25::10::48067\n2::M::56::16::70072\n",
+        movies__dat="7::Old (1995)::Drama\n8::Broken\n",
+    )
+    log = movielens.read(path)
+    assert log.frame.select("user", "item", "gender", "year").collect().rows() == [
+        ("1", "7", "F", 1995.0),
+        ("2", "7", "M", 1995.0),
+        ("1", "8", "F", None),
+    ]
+    assert log.rejected.counts == {"user stands in its table already": 1, "wrong number of columns": 1}
+    assert log.rejected.rows.select("file", "line").collect().rows() == [(str(path / "movies.dat"), 2)]
+
+
+def test_atomic_rows_of_items_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
+    path = folder(
+        tmp_path,
+        tiny__inter="user_id:token\titem_id:token\na\tx\nb\ty\n",
+        tiny__item="item_id:token\tshelf:token\tprice:float\nx\tbooks\tN/A\ny\ttoys\t3\ny\ttoys\t4\n",
+    )
+    log = recbole.read(path)
+    assert log.frame.collect().rows() == [("a", "x", None, None), ("b", "y", "toys", 3.0)]
+    assert log.rejected.counts == {"price is no number": 1, "item_id stands in its table already": 1}

@@ -67,3 +67,10 @@ def test_a_key_that_no_line_has_is_refused(tmp_path: Path) -> None:
 def test_text_that_is_no_json_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected a JSON object a line"):
         read(write(tmp_path, "a,b", "c,d"))
+
+
+def test_half_a_character_makes_a_bad_line_and_no_more(tmp_path: Path) -> None:
+    path = write(tmp_path, '{"user": 1, "item": "\\ud83d\\ude00"}', '{"user": 1, "item": "\\ud800"}', '{"\\ud800": 1}')
+    log = read(path)
+    assert log.frame.collect().rows() == [("1", "\U0001f600")]
+    assert log.rejected.counts == {"not a JSON object": 2}

@@ -9,7 +9,9 @@ import polars as pl
 import pytest
 
 from recprune.data.dataset import Roles
+from recprune.data.encode import encode
 from recprune.data.formats.parquet import read
+from recprune.data.log import clean
 from recprune.errors import DataError
 
 
@@ -144,3 +146,29 @@ def test_a_folder_in_which_not_all_files_count_is_refused(place: str, tmp_path: 
     (tmp_path / place).write_text("{}")
     with pytest.raises(DataError, match=r"rows that were removed"):
         read(tmp_path)
+
+
+def test_what_says_that_a_value_is_missing_says_it_of_numbers_too(tmp_path: Path) -> None:
+    table = {"user": ["a", "b", "c"], "item": [1.0, -1.0, 2.0], "age": [-1, 0, 9], "price": [-1.0, None, 0.1]}
+    pl.DataFrame(table).with_columns(pl.col("price").cast(pl.Float32)).write_parquet(tmp_path / "p")
+    roles = Roles(user="user", categorical=("item",), numeric=("age", "price"))
+    frame = read(tmp_path / "p", roles, missing=["-1", "0.1"]).frame.collect()
+    assert frame["age"].to_list() == [None, 0.0, 9.0]
+    assert frame["price"].to_list() == [None, None, None]
+    assert frame["item"].to_list() == ["1.0", None, "2.0"]
+
+
+def test_nan_is_no_id(tmp_path: Path) -> None:
+    nan = float("nan")
+    table = {"user": [1.0, nan, 2.0], "item": ["x", "y", "z"], "shop": [nan, 1.0, 2.0], "tags": [[1.0], [], [nan, 2.0]]}
+    pl.DataFrame(table).write_parquet(tmp_path / "p")
+    log = read(tmp_path / "p", Roles(user="user", item="item", categorical=("shop",), multi=("tags",)))
+    assert log.frame.collect().rows() == [("1.0", "x", None, ["1.0"]), ("2.0", "z", "2.0", ["2.0"])]
+    assert log.rejected.counts == {"user is empty": 1}
+
+
+def test_lists_of_one_length_are_multi_valued_too(tmp_path: Path) -> None:
+    tags = pl.Series("tags", [[1, 2], [2, 3]], dtype=pl.Array(pl.Int64, 2))
+    pl.DataFrame({"user": ["a", "b"], "item": ["x", "y"], "tags": tags}).write_parquet(tmp_path / "p")
+    log = clean(read(tmp_path / "p", Roles(user="user", item="item", multi=("tags",))))
+    assert encode(log)["tags"].tolist() == [[1, 2], [2, 3]]

@@ -188,7 +188,7 @@ def test_work_on_another_log_or_with_other_options_is_thrown_away(text, tmp_path
         ({"by": SplitBy(valid=0.6, test=0.6)}, "shares"),
         ({"by": SplitBy("time"), "cleaning": {"duplicates": "all"}}, "stand in more than one of train"),
         ({"roles": Roles(user="nobody", item="item")}, "no column 'nobody'"),
-        ({"roles": Roles(label="rating", positive="rating >= 0", categorical=("city",))}, "needs both"),
+        ({"roles": Roles(label="rating", positive="rating != none", categorical=("city",))}, "needs both"),
     ],
 )
 def test_what_cannot_be_prepared_in_memory_is_refused_in_parts_too(text, tmp_path, said, message):

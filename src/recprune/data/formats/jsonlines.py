@@ -56,11 +56,15 @@ def keys_of(path: str | Path, lines: Sequence[str]) -> list[str]:
 
 
 def parsed(line: str) -> Any:
-    """What a line says, numbers as text; None where it is not JSON."""
+    """What a line says, numbers as text; None where it is not JSON, or holds half a character (\\ud800), which is no
+    text."""
     try:
-        return json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
+        found = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
+        if "\\u" in line:
+            json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
+    return found
 
 
 def pieces(path: str | Path, columns: Sequence[str], roles: Roles, encoding: str) -> Iterator[Piece]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
+from recprune.data.beside import beside
 from recprune.data.dataset import Roles
 from recprune.data.formats import delimited
 from recprune.data.log import Log
@@ -43,17 +45,15 @@ def read(path: str | Path, roles: Roles | None = None, *, fields: bool = True) -
     return joined(log, users, items, numeric=("age",) if found.name.startswith("u.data") else (), roles=roles)
 
 
-def joined(
-    log: Log, users: pl.LazyFrame | None, items: pl.LazyFrame | None, *, numeric: Sequence[str], roles: Roles | None
-) -> Log:
+def joined(log: Log, users: Log | None, items: Log | None, *, numeric: Sequence[str], roles: Roles | None) -> Log:
     """The log with the fields of its users and items; what is not known of them is null."""
-    frame, of_user, of_item = log.frame, tuple[str, ...](), tuple[str, ...]()
+    of_user, of_item = tuple[str, ...](), tuple[str, ...]()
     if users is not None:
-        of_user = tuple(users.collect_schema().names()[1:])
-        frame = frame.join(users, on="user", how="left", maintain_order="left")
+        of_user = tuple(users.frame.collect_schema().names()[1:])
+        log = beside(log, users, "user")
     if items is not None:
-        of_item = tuple(items.collect_schema().names()[1:])
-        frame = frame.join(items, on="item", how="left", maintain_order="left")
+        of_item = tuple(items.frame.collect_schema().names()[1:])
+        log = beside(log, items, "item")
     named = Roles(
         user="user",
         item="item",
@@ -65,7 +65,7 @@ def joined(
         of_user=of_user,
         of_item=of_item,
     )
-    return Log(frame, roles or (named if of_user or of_item else PLAIN), log.rejected, log.source, spool=log.spool)
+    return replace(log, roles=roles or (named if of_user or of_item else PLAIN))
 
 
 def one(folder: Path, pattern: str) -> Path | None:
@@ -74,13 +74,13 @@ def one(folder: Path, pattern: str) -> Path | None:
     return found[0] if found else None
 
 
-def table(folder: Path, pattern: str, separator: str, columns: Sequence[str]) -> pl.LazyFrame | None:
+def table(folder: Path, pattern: str, separator: str, columns: Sequence[str]) -> Log | None:
     """A side table as text; None where it is not there."""
     found = one(folder, pattern)
     if found is None:
         return None
     encoding = "utf-8" if all_utf8(found) else "latin-1"
-    return delimited.read(found, Roles(), separator=separator, header=False, columns=columns, encoding=encoding).frame
+    return delimited.read(found, Roles(), separator=separator, header=False, columns=columns, encoding=encoding)
 
 
 def all_utf8(path: Path) -> bool:
@@ -93,13 +93,15 @@ def all_utf8(path: Path) -> bool:
     return True
 
 
-def users_100k(folder: Path) -> pl.LazyFrame | None:
+def users_100k(folder: Path) -> Log | None:
     """user, age in years, gender, occupation, zip."""
     users = table(folder, "u.user*", "|", ("user", "age", "gender", "occupation", "zip"))
-    return None if users is None else users.with_columns(pl.col("age").cast(pl.Float32, strict=False))
+    if users is None:
+        return None
+    return replace(users, frame=users.frame.with_columns(pl.col("age").cast(pl.Float32, strict=False)))
 
 
-def items_100k(folder: Path) -> pl.LazyFrame | None:
+def items_100k(folder: Path) -> Log | None:
     """item, year of release, genres."""
     names = ("item", "title", "released", "video", "url", *GENRES)
     items = table(folder, "u.item*", "|", names)
@@ -107,18 +109,18 @@ def items_100k(folder: Path) -> pl.LazyFrame | None:
         return None
     genres = pl.concat_list([pl.when(pl.col(name) == "1").then(pl.lit(name)) for name in GENRES]).list.drop_nulls()
     year = pl.col("released").str.extract(r"(\d{4})$").cast(pl.Float32)
-    return items.select("item", year.alias("year"), genres.alias("genres"))
+    return replace(items, frame=items.frame.select("item", year.alias("year"), genres.alias("genres")))
 
 
-def users_1m(folder: Path) -> pl.LazyFrame | None:
+def users_1m(folder: Path) -> Log | None:
     """user, gender, age group, occupation, zip."""
     return table(folder, "users.dat*", "::", ("user", "gender", "age", "occupation", "zip"))
 
 
-def items_1m(folder: Path) -> pl.LazyFrame | None:
+def items_1m(folder: Path) -> Log | None:
     """item, year of release, genres."""
     items = table(folder, "movies.dat*", "::", ("item", "title", "genres"))
     if items is None:
         return None
     year = pl.col("title").str.extract(r"\((\d{4})\)\s*$").cast(pl.Float32)
-    return items.select("item", year.alias("year"), pl.col("genres").str.split("|"))
+    return replace(items, frame=items.frame.select("item", year.alias("year"), pl.col("genres").str.split("|")))

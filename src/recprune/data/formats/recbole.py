@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from recprune.data.beside import beside
 from recprune.data.dataset import Roles
 from recprune.data.formats import delimited
 from recprune.data.guess import guess_roles
@@ -35,26 +36,25 @@ def read(path: str | Path, roles: Roles | None = None) -> Log:
     return replace(log, roles=roles or log.roles)
 
 
-def joined(inter: Path, named: Roles, beside: Path) -> Log:
-    """An `.inter` file whose main columns are named, with the fields of the `.user` and `.item` beside another path."""
+def joined(inter: Path, named: Roles, there: Path) -> Log:
+    """An `.inter` file whose main columns are named, with the fields of the `.user` and `.item` beside another path.
+
+    Rows of those that cannot be used, and further ones of the same key, are counted with those of the log.
+    """
     main = {named.user, named.item, named.rating, named.label, named.time}
     log = table(inter, with_fields(named, header(inter), main))
-    frame, chosen, spools = log.frame, log.roles, [log.spool]
     for suffix, key in ((".user", named.user), (".item", named.item)):
-        side = beside.with_suffix(suffix)
+        side = there.with_suffix(suffix)
         if side.is_file():
             kinds = header(side)
             if key not in kinds:
                 raise DataError(f"{side}: no column {key!r}; there are: {', '.join(kinds)}", path=str(side), column=key)
-            fields = with_fields(Roles(), kinds, {key, *frame.collect_schema().names()})
+            fields = with_fields(Roles(), kinds, {key, *log.frame.collect_schema().names()})
             own = table(side, fields)
-            spools.append(own.spool)
             columns = own.frame.select(key, *fields.categorical, *fields.numeric, *fields.multi)
-            frame = frame.join(
-                columns.unique(key, keep="first", maintain_order=True), on=key, how="left", maintain_order="left"
-            )
-            chosen = both(chosen, fields, suffix)
-    return replace(log, frame=frame, roles=chosen, spool=spools)
+            log = beside(log, replace(own, frame=columns), key)
+            log = replace(log, roles=both(log.roles, fields, suffix))
+    return log
 
 
 def inter_of(path: Path) -> Path:
