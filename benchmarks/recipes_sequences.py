@@ -218,6 +218,7 @@ SETS: Mapping[str, SequenceData] = {
             + "of gru4rec: 0.4888 / 0.1678; residual, norm: 0.4773 / 0.1650, even too: 0.4957 / 0.1743, 12 epochs: "
             "0.4932 / 0.1733. Of sasrec, even: 0.4948 / 0.1753",
         ),
+        slower=4.0,
     ),
     "yoochoose": SequenceData(
         "Yoochoose 1/64",
