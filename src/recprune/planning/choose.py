@@ -39,10 +39,10 @@ def choose(
 ) -> Plan:
     """Take the cheapest units until the budget is met.
 
-    scores: site name -> (site.size,), a tensor or an array, higher = worth keeping; a site without scores stays whole. Units of different
-    sites compete by worth per entry that leaves with them (per byte, where the budget is in bytes); ties go by site,
-    then by unit number. encodings: tensor -> the encoding that is to store it, counted where the budget is in bytes;
-    one that no longer makes its tensor smaller after the cut is left out.
+    scores: site name -> (site.size,), a tensor or an array, higher = worth keeping; a site without scores stays whole.
+    Units of different sites compete by worth per entry that leaves with them (per byte, where the budget is in bytes);
+    ties go by site, then by unit number. encodings: tensor -> the encoding that is to store it, counted where the
+    budget is in bytes; one that no longer makes its tensor smaller after the cut is left out.
     work: for a budget in milliseconds, which the caller measures: at least that share of the multiply-adds of one row
     leaves (`Left.work_at`), and units compete per multiply-add.
     spare: kinds of which every unit with a score below 0 leaves, met or not: for scores that say what the loss rises by

@@ -55,7 +55,7 @@ class OpenAttention(nn.Module):
         scores = q @ k.transpose(2, 3) / self.scale_dim**0.5
         scores = _masked(scores, attn_mask, key_padding_mask)
         hiding = attn_mask is not None or key_padding_mask is not None
-        safe = hiding and not need_weights  # as there, a row that may look nowhere is then 0, and not a number otherwise
+        safe = hiding and not need_weights  # as there: a row that may look nowhere is 0 then, and NaN otherwise
         shares = torch.ops.aten._safe_softmax(scores, -1) if safe else torch.softmax(scores, -1)
         shares = F.dropout(shares, self.dropout, self.training)
         out = self.out_proj((shares @ v).transpose(1, 2).flatten(2))
