@@ -699,3 +699,52 @@ def test_offsets_that_point_outside_of_the_table_are_refused(starts: list[int], 
     tensors = {name: t.detach().clone() for name, t in [*model.named_parameters(), *model.named_buffers()]}
     rewritten(folder, tensors | {"offsets": torch.tensor(starts)})
     assert "not where fields begin" in refusal(folder)
+
+
+class Placed(nn.Module):
+    """Not ours, with tensors that are called as ours are and mean something else."""
+
+    def __init__(self, offsets: Tensor) -> None:
+        super().__init__()
+        self.table, self.linear = nn.Embedding(12, 4), nn.Linear(4, 4)
+        self.register_buffer("offsets", offsets)
+
+
+@pytest.mark.parametrize("offsets", [torch.tensor([0, 5, 12]), torch.tensor([5, 12]), torch.tensor([0.5, -0.5])])
+def test_offsets_of_a_foreign_model_are_its_own_affair(offsets: Tensor, tmp_path: Path):
+    save(tmp_path / "a", Placed(offsets))
+    back = load(tmp_path / "a", model=Placed(offsets * 0)).model
+    assert torch.equal(back.offsets, offsets)
+
+
+def test_a_save_that_could_not_be_loaded_leaves_what_stands(tmp_path: Path):
+    """Offsets outside of their table, and a packed table with fewer rows than ids."""
+    save(tmp_path / "a", MF(3, 4, 2))
+    model, _ = MAKERS["deepfm"]()
+    model.offsets[1] = 40
+    with pytest.raises(ArtifactError, match="not where fields begin"):
+        save(tmp_path / "a", model)
+    ids = {"item": Vocabulary("item", [str(n) for n in range(30)])}
+    with pytest.raises(ArtifactError, match="codes up to 30"):
+        save(tmp_path / "a", pack(MF(16, 18, 16), {"item.weight": "int8_rows"}), vocabularies=ids)
+    assert load(tmp_path / "a").model.config["n_users"] == 3
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"seeds": {"fit": None}}, "seeds are whole numbers, and 'fit' is None"),
+        ({"seeds": {"fit": True}}, "'fit' is True"),
+        ({"seeds": {"fit": 1.0}}, r"'fit' is 1\.0"),
+        ({"metrics": {1: 0.5, "1": 0.6}}, "metrics must be plain data.* a key stands twice"),
+        ({"metrics": {"auc": math.nan}}, "metrics must be"),
+        ({"notes": {"of": ["\ud800"]}}, "notes must be"),
+        ({"notes": {"of": {1}}}, "notes must be"),
+        ({"created": Path("x")}, "created must be"),
+    ],
+)
+def test_metadata_that_would_not_be_read_again_is_not_stored(said: dict[str, object], why: str, tmp_path: Path):
+    save(tmp_path / "a", MF(3, 4, 2))
+    with pytest.raises(ArtifactError, match=why):
+        save(tmp_path / "a", MF(5, 4, 2), **said)
+    assert load(tmp_path / "a").model.config["n_users"] == 3

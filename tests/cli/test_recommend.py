@@ -6,7 +6,9 @@ from typer.testing import CliRunner
 
 from recprune import artifact
 from recprune.cli import app
+from recprune.cli.recommend import _ids
 from recprune.data.store import save_split
+from recprune.data.vocabulary import Vocabulary
 from recprune.models.build import build
 from recprune.testing import tiny_clicks, tiny_split
 
@@ -38,6 +40,18 @@ def test_only_the_users_of_a_file(at, tmp_path):
     out = tmp_path / "lists.csv"
     assert call("recommend", at / "mf", at / "prepared", "-o", out, "--users", tmp_path / "users.txt").exit_code == 0
     assert pl.read_csv(out)["user"].unique(maintain_order=True).to_list() == ["u2", "u1"]
+
+
+def test_lines_that_end_as_on_windows_hold_the_same_users(at, tmp_path):
+    (tmp_path / "users.txt").write_bytes(b"\xef\xbb\xbfu2\r\n\r\nwho\r\nu1\r\n")
+    out = tmp_path / "lists.csv"
+    done = call("recommend", at / "mf", at / "prepared", "-o", out, "--users", tmp_path / "users.txt", "--json")
+    assert json.loads(done.stdout)["unknown"] == 1
+    assert pl.read_csv(out)["user"].unique(maintain_order=True).to_list() == ["u2", "who", "u1"]
+
+
+def test_a_carriage_return_stays_where_it_is_of_the_id():
+    assert _ids(["a\r", "b\r", "\r", "", "c"], Vocabulary("user", ["a", "a\r", "b"])) == ["a\r", "b", "c"]
 
 
 def test_another_model_starts_from_the_first_block(at, tmp_path):

@@ -76,3 +76,5 @@ def test_anything_that_is_called_can_be_timed_in_turn() -> None:
     assert [(one.rows, one.threads, one.device, len(one.samples)) for one in found.values()] == [(7, 1, "cpu", 3)] * 2
     with pytest.raises(DataError, match="no rows"):
         compare_calls({"a": lambda: None}, 0)
+    with pytest.raises(DataError, match="nothing to time"):
+        compare_calls({}, 7)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from recprune.artifact import inspect, load
@@ -18,6 +19,7 @@ from recprune.errors import ArtifactError
 from recprune.importing.child import converted
 from recprune.importing.refused import Refused
 from recprune.importing.run import import_file, read_foreign
+from recprune.models.lr import LR
 from recprune.models.mf import MF
 
 torch_save = torch.save
@@ -80,6 +82,90 @@ def test_keras_weights_come_in_by_their_paths(tmp_path: Path):
         file["x"] = h5py.ExternalLink("/etc/passwd", "/")
     with pytest.raises(ArtifactError, match="link to somewhere else"):
         read_foreign(tmp_path / "link.h5")
+
+
+def test_tensors_in_lists_come_in_by_their_places(tmp_path: Path):
+    held = {"layers": [torch.zeros(2), (torch.ones(3), 5)], "bias": torch.ones(1)}
+    torch_save(held, tmp_path / "m.pt")
+    said = converted(tmp_path / "m.pt", tmp_path / "out", 1 << 20)
+    assert said["names"] == ["layers.0", "layers.1.0", "bias"]
+    assert [tuple(load_file(tmp_path / "out")[str(n)].shape) for n in range(3)] == [(2,), (3,), (1,)]
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        ({"a.b": torch.ones(2), "a": {"b": torch.zeros(3)}}, r"two tensors are called 'a\.b'"),
+        ({0: torch.ones(2), "0": torch.ones(3)}, "two tensors are called '0'"),
+        ({"g.values": torch.ones(2), "g": torch.eye(3).to_sparse()}, r"two tensors are called 'g\.values'"),
+        ([[[[[[[[[torch.ones(2)]]]]]]]]], "stands too deep"),
+    ],
+)
+def test_no_tensor_is_lost_on_the_way(held: object, said: str, tmp_path: Path):
+    torch_save(held, tmp_path / "m.pt")
+    with pytest.raises(Refused, match=said):
+        converted(tmp_path / "m.pt", tmp_path / "out", 1 << 20)
+
+
+def test_datasets_whose_paths_meet_are_refused(tmp_path: Path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file["a/b"], file["a.b"] = np.ones(2), np.ones(3)
+    with pytest.raises(Refused, match=r"two tensors are called 'a\.b'"):
+        converted(tmp_path / "m.h5", tmp_path / "out", 1 << 20)
+
+
+def test_a_single_number_keeps_its_shape(tmp_path: Path):
+    model = LR(["a"], [4])
+    np.savez(tmp_path / "lr.npz", **{name: t.numpy() for name, t in model.state_dict().items()})
+    said = import_file(tmp_path / "lr.npz", tmp_path / "a", LR(["a"], [4]))
+    assert said.tensors["bias"] == ("float32", ())
+    ids = torch.arange(4)
+    assert torch.equal(load(tmp_path / "a").model(ids), model.eval()(ids))
+
+
+class Counted(nn.Module):
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.register_buffer("x", torch.zeros(3, dtype=dtype))
+
+
+@pytest.mark.parametrize(
+    ("there", "dtype"),
+    [
+        (torch.tensor([1.5, 2.7, 3e20]), torch.int64),
+        (torch.tensor([1.0, 2.0, 3.0]), torch.int64),
+        (torch.tensor([1e300, 0, 0], dtype=torch.float64), torch.float32),
+        (torch.tensor([2**40 + 1, 0, 0]), torch.float32),
+        (torch.tensor([2**40, 0, 0]), torch.int32),
+        (torch.tensor([200, 0, 0], dtype=torch.uint8), torch.int8),
+        (torch.tensor([2, 0, 0]), torch.bool),
+    ],
+)
+def test_numbers_that_would_become_others_are_refused(
+    there: torch.Tensor, dtype: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("recprune.importing.run.read_foreign", lambda path, cap: {"x": there})
+    with pytest.raises(ArtifactError, match=f"x holds {there.dtype} there, which {dtype} in the model cannot hold"):
+        import_file(tmp_path / "m.pt", tmp_path / "a", Counted(dtype))
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("there", "dtype"),
+    [
+        (torch.tensor([0.1, 1e-300, 3.0], dtype=torch.float64), torch.float32),
+        (torch.tensor([1, -2, 2**30]), torch.float32),
+        (torch.tensor([1, 0, 2], dtype=torch.uint8), torch.int64),
+    ],
+)
+def test_what_is_told_is_what_is_stored(
+    there: torch.Tensor, dtype: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("recprune.importing.run.read_foreign", lambda path, cap: {"x": there})
+    said = import_file(tmp_path / "m.pt", tmp_path / "a", Counted(dtype)).tensors
+    assert said == {"x": (str(dtype).removeprefix("torch."), (3,))}
+    assert torch.equal(load(tmp_path / "a", Counted(dtype)).model.x, there.to(dtype))
 
 
 class Evil:

@@ -68,3 +68,20 @@ def test_it_is_pruned_from_end_to_end():
     fit(model, split, FitOptions(epochs=2, batch=64))
     small = recprune.prune(model, split, factor=0.5, finetuned=False).model
     assert sum(p.numel() for p in small.parameters()) <= 0.5 * sum(p.numel() for p in model.parameters())
+
+
+def test_the_width_of_the_past_is_that_of_the_rows_and_stays_with_the_model(tmp_path):
+    split = with_pasts(tiny_clicks(), 7)
+    model = recprune.build("din", split, dim=4, hidden=(8,))
+    small = recprune.prune(model, split, factor=0.3, finetuned=False).model
+    recprune.save(tmp_path / "small", small)
+    assert model.config["length"] == recprune.load(tmp_path / "small").model.config["length"] == 7
+    with pytest.raises(DataError, match="--pasts 9"):
+        recprune.build("din", split, length=9)
+
+
+def test_a_model_that_was_stored_without_its_width_is_loaded(tmp_path):
+    model = made()
+    del model.config["length"]
+    recprune.save(tmp_path / "old", model)
+    assert recprune.load(tmp_path / "old").model.config["length"] == 50

@@ -9,3 +9,11 @@ def test_eager_is_the_model_itself(mixed, trained, asked):
     found = eager(model, columns)(columns)
     assert not model.training
     assert torch.equal(torch.from_numpy(found), model(*map(torch.from_numpy, columns)).detach())
+
+
+def test_answers_in_bfloat16_come_out_as_float32(clicks, trained, asked):
+    model = trained("deepfm", clicks).to(torch.bfloat16)
+    columns = asked(model, clicks)
+    found = eager(model, columns)(columns)
+    assert found.dtype == "float32"
+    assert torch.equal(torch.from_numpy(found), model(*map(torch.from_numpy, columns)).detach().float())

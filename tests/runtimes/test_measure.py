@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from recprune import runtimes
 from recprune.errors import ExtensionError
@@ -49,6 +50,35 @@ def test_a_runtime_that_answers_otherwise_is_not_timed(mixed, trained, asked, mo
     found = measure(model, asked(model, mixed), batches=(2,), **FEW)
     assert list(found.speeds[2]) == ["eager"]
     assert "from the model's" in found.refused["kernels"]
+
+
+def test_a_model_in_bfloat16_is_timed(clicks, trained, asked):
+    model = trained("deepfm", clicks).to(torch.bfloat16)
+    assert measure(model, asked(model, clicks), batches=(2,), **FEW).fastest() == {2: "eager"}
+
+
+class Odd(torch.nn.Module):
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, item):
+        return self.answer(item)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda item: item.nothing(), "Odd itself fails with 4 rows: AttributeError"),
+        (lambda item: [item], "Odd gives no tensor, but a list"),
+        (lambda item: torch.rand(len(item)) * 9, "from the model's"),
+    ],
+    ids=["fails", "no tensor", "another each time"],
+)
+def test_a_model_that_others_cannot_be_compared_with_is_not_timed(answer, said):
+    with pytest.raises(ExtensionError, match=f"eager, what others are compared with, .*{said}") as found:
+        measure(Odd(answer), [np.arange(4)], batches=(2,), **FEW)
+    assert found.value.name == "eager"
 
 
 def test_a_runtime_that_there_is_not_is_refused(mixed, trained, asked):

@@ -43,6 +43,20 @@ def test_a_past_is_taken_oldest_first():
     assert scorer.score(rows)[0] == pytest.approx(want.tolist(), rel=1e-5)
 
 
+@pytest.mark.parametrize("length", [3, 60])
+def test_of_a_longer_past_as_many_items_count_as_the_model_was_trained_with(length):
+    split = with_pasts(tiny_clicks(), length)
+    model = build("din", split, dim=4).eval()
+    torch.nn.init.normal_(model.item.weight)
+    scorer = Scorer(model, split.vocabularies)
+    row = outside(split, split.test, 0, scorer.columns)
+    codes = torch.arange(80) % (split.train.n_items - 1) + 1
+    row[scorer.columns.index("sequence")] = [split.vocabularies["item"].ids[code - 1] for code in codes]
+    item, _, *others = row_inputs(model, split.test, slice(0, 1))
+    want = model(item, codes[None, -length:], *others).sigmoid()
+    assert scorer.score([row])[0] == pytest.approx(want.tolist(), rel=1e-5)
+
+
 def test_what_is_missing_is_a_missing_value_and_not_unknown():
     split = tiny_mixed()
     scorer = Scorer(build("deepfm", split, dim=4).eval(), split.vocabularies, frozenset({"tags"}))

@@ -39,6 +39,7 @@ __all__ = [
     "Manifest",
     "TensorFacts",
     "facts_of",
+    "parsed",
     "read_file",
     "read_manifest",
     "sealed",
@@ -141,7 +142,13 @@ def read_manifest(folder: Folder) -> Manifest:
     with folder.open(MANIFEST) as file:
         if file.size > LARGEST:
             raise ArtifactError(f"{path} is larger than any manifest", path=str(path))
-        data = file.read(file.size)
+        data = bytes(file.read(file.size))
+    return parsed(path, data)
+
+
+def parsed(path: Path, data: bytes) -> Manifest:
+    """The manifest of these bytes, which stand at `path`, checked for form. Raises ArtifactError; its `how` is what is
+    wrong with them."""
     try:
         text = data.decode("utf-8")
         content = read_json(text)
@@ -191,9 +198,12 @@ def _checked(path: Path, content: Any, text: str) -> Manifest:
     ]
     texts += _strings(path, "opened", content)
     texts += [*content["encodings"].values(), *content["vocabularies"].values()]
-    numbers = [*content["attributes"].values(), *content["seeds"].values()]
-    if not all(isinstance(t, str) for t in texts) or not all(type(n) is int for n in numbers):
-        raise _damaged(path, "a value is of the wrong kind")
+    if not all(isinstance(t, str) for t in texts):
+        raise _damaged(path, f"{next(t for t in texts if not isinstance(t, str))!r} stands where a text belongs")
+    for name in ("attributes", "seeds"):
+        odd = next((key for key, number in content[name].items() if type(number) is not int), None)
+        if odd is not None:
+            raise _damaged(path, f"{name} are whole numbers, and {odd!r} is {content[name][odd]!r}")
     if type(content["foreign"]) is not bool:
         raise _damaged(path, "'foreign' is neither true nor false")
     content["columns"], content["opened"] = tuple(content["columns"]), tuple(content["opened"])
@@ -260,4 +270,5 @@ def read_file(folder: Folder, name: str, said: FileFacts) -> bytes:
 
 
 def _damaged(path: Path, how: str) -> ArtifactError:
-    return ArtifactError(f"{path} is damaged: {how}. Take a good copy, or store the model again", path=str(path))
+    message = f"{path} is damaged: {how}. Take a good copy, or store the model again"
+    return ArtifactError(message, path=str(path), how=how)

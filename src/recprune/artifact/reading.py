@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from recprune.artifact.manifest import MANIFEST, PLAN, PROOF, SPEEDS, WEIGHTS, M
 from recprune.artifact.opening import Folder
 from recprune.artifact.proof import Proof
 from recprune.artifact.reshape import reshape_
-from recprune.artifact.rows import misfit, stray
+from recprune.artifact.rows import misfit, shape_of, stray
 from recprune.artifact.speeds import Speeds
 from recprune.artifact.undrawn import Undrawn
 from recprune.artifact.weights import read_weights
@@ -27,8 +28,6 @@ from recprune.data.bins import vocabulary_of
 from recprune.data.vocabulary import Vocabulary
 from recprune.encodings.folded import FOLDED
 from recprune.encodings.item_item import by_entries
-from recprune.encodings.placing import parts_of
-from recprune.encodings.spelled import spelled
 from recprune.errors import ArtifactError, DataError, ExtensionError, SurgeryError
 from recprune.plain_json import read_json
 from recprune.planning.file_size import DTYPES
@@ -79,8 +78,8 @@ def _made(
     proof = _proof(folder, data[PROOF], plan, manifest) if PROOF in data else None
     speeds = _speeds(folder, data[SPEEDS], manifest) if SPEEDS in data else None
     vocabularies = {c: _vocabulary(folder, name, c, data[name]) for c, name in manifest.vocabularies.items()}
-    odd = misfit(vocabularies, plan, lambda name: _shape(name, tensors, manifest))
-    odd = odd or stray(tensors, lambda name: _shape(name, tensors, manifest))
+    shape = partial(shape_of, tensors=tensors, encodings=manifest.encodings)
+    odd = misfit(vocabularies, plan, shape) or ("" if manifest.foreign else stray(tensors, shape))
     if odd:
         raise ArtifactError(f"{folder}: {odd}", path=str(folder))
     skeleton = model if model is not None else _skeleton(folder, manifest)
@@ -179,7 +178,7 @@ def _plan(folder: Path, data: bytes, tensors: Mapping[str, Tensor], manifest: Ma
     for row in rows:
         stored = plan.encodings.get(row.tensor)
         whole = row.tensor not in inside and stored != FOLDED and not by_entries(stored)
-        if whole and _shape(row.tensor, tensors, manifest) != row.after:
+        if whole and shape_of(row.tensor, tensors, manifest.encodings) != row.after:
             raise ArtifactError(f"{path} does not fit the weights: tensor {row.tensor!r}", path=str(path))
     return plan
 
@@ -209,21 +208,6 @@ def _speeds(folder: Path, data: bytes, manifest: Manifest) -> Speeds:
     if speeds.weights != manifest.files[WEIGHTS].sha256:
         raise ArtifactError(f"{path} tells of other weights. Store the model again", path=str(path))
     return speeds
-
-
-def _shape(tensor: str, tensors: Mapping[str, Tensor], manifest: Manifest) -> tuple[int, ...] | None:
-    """Shape of a tensor as it is stored, or as it is decoded; None where it is not there."""
-    if tensor in tensors:
-        return tuple(tensors[tensor].shape)
-    stored = f"{parts_of(tensor)}."
-    parts = {name.removeprefix(stored): part for name, part in tensors.items() if name.startswith(stored)}
-    like = parts.get("like")
-    if tensor not in manifest.encodings or "codes" not in parts or like is None or like.dim() < 2:
-        return None
-    try:
-        return spelled(manifest.encodings[tensor]).kind.height(parts), *like.shape[1:]
-    except (SurgeryError, ExtensionError):
-        return None
 
 
 def _entries(name: str, manifest: Manifest) -> int:

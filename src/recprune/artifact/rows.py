@@ -7,12 +7,30 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from recprune.data.vocabulary import Vocabulary
+from recprune.encodings.placing import parts_of
+from recprune.encodings.spelled import spelled
+from recprune.errors import ExtensionError, SurgeryError
 from recprune.planning.plan import Plan
 from recprune.tracing.site import Kind
 
-__all__ = ["misfit", "stray"]
+__all__ = ["misfit", "shape_of", "stray"]
 
 Shape = Callable[[str], tuple[int, ...] | None]
+
+
+def shape_of(tensor: str, tensors: Mapping[str, Tensor], encodings: Mapping[str, str]) -> tuple[int, ...] | None:
+    """Shape of a tensor as it is stored, or as it is decoded; None where it is not there."""
+    if tensor in tensors:
+        return tuple(tensors[tensor].shape)
+    stored = f"{parts_of(tensor)}."
+    parts = {name.removeprefix(stored): part for name, part in tensors.items() if name.startswith(stored)}
+    like = parts.get("like")
+    if tensor not in encodings or "codes" not in parts or like is None or like.dim() < 2:
+        return None
+    try:
+        return spelled(encodings[tensor]).kind.height(parts), *like.shape[1:]
+    except (SurgeryError, ExtensionError):
+        return None
 
 
 def misfit(vocabularies: Mapping[str, Vocabulary], plan: Plan | None, shape: Shape) -> str:
@@ -39,7 +57,8 @@ def misfit(vocabularies: Mapping[str, Vocabulary], plan: Plan | None, shape: Sha
 def stray(tensors: Mapping[str, Tensor], shape: Shape) -> str:
     """Why `offsets`, which say where the rows of each field begin in one table of all, do not; empty where they do.
 
-    The tables are those beside them: `X.table.weight` and `X.linear.weight` of `X.offsets`.
+    The tables are those beside them: `X.table.weight` and `X.linear.weight` of `X.offsets`. In a model from elsewhere
+    the names may mean anything, and it looks up its own rows.
     """
     for name in (n for n in tensors if n.rpartition(".")[2] == "offsets"):
         starts, front = tensors[name], name.removesuffix("offsets")

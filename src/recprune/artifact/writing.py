@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,12 @@ from recprune.artifact.manifest import (
     Manifest,
     TensorFacts,
     facts_of,
+    parsed,
     read_manifest,
 )
 from recprune.artifact.opening import Folder
 from recprune.artifact.proof import Proof
-from recprune.artifact.rows import misfit
+from recprune.artifact.rows import misfit, shape_of, stray
 from recprune.artifact.tensors import Tensors
 from recprune.artifact.weights import longest_header
 from recprune.atomic import replace_folder, room_for, write_file
@@ -42,6 +44,7 @@ from recprune.encodings.item_item import ItemItem
 from recprune.encodings.placing import packed_weights
 from recprune.encodings.spelled import name_of
 from recprune.errors import ArtifactError
+from recprune.plain_json import read_json
 from recprune.planning.file_size import DTYPES
 from recprune.planning.plan import Plan
 from recprune.rewrites.fold_norm import FoldedNorm
@@ -67,16 +70,20 @@ def save(
     """Store a model; an artifact that stood there stays until the new one is whole and on the disk.
 
     plan: the plan that made it, kept beside the weights. vocabularies: of its columns, as they are now. metrics, seeds,
-    notes: plain data, kept as given. proof: that these very weights answer as the masked original did. Raises
-    ArtifactError for weights that are not finite, a tensor that cannot be stored, a proof of other weights, a folder in
-    the way that is no artifact, a disk that fails or is full, and where another process writes the same artifact.
+    notes: plain data, kept as given; seeds are whole numbers. proof: that these very weights answer as the masked
+    original did. Raises ArtifactError for weights that are not finite, what `load` would not take back, a tensor that
+    cannot be stored, a proof of other weights, a folder in the way that is no artifact, a disk that fails or is full,
+    and where another process writes the same artifact.
     """
     folder = Path(folder)
     _refuse_others(folder)
     tensors, sparse = _parts(model)
-    odd = misfit(vocabularies or {}, plan, lambda name: tuple(tensors[name].shape) if name in tensors else None)
-    if odd:
+    (name, foreign), encodings, whole = _name_of(model), _encodings(model), named_tensors(model)
+    shape = partial(shape_of, tensors=whole, encodings=encodings)
+    if odd := misfit(vocabularies or {}, plan, shape):
         raise ArtifactError(f"{odd}. Restrict it to the ids that stay, as `recprune.prune` does", path=str(folder))
+    if odd := "" if foreign else stray(whole, shape):
+        raise ArtifactError(f"{folder}: {odd}. Store the model as it was built, or as `apply` cut it", path=str(folder))
     files = {WEIGHTS: to_bytes(tensors)}
     if plan is not None:
         files[PLAN] = plan.to_json(indent=None).encode()
@@ -88,7 +95,6 @@ def save(
     for number, (column, vocabulary) in enumerate((vocabularies or {}).items()):
         places[column] = f"vocabulary-{number}.json"
         files[places[column]] = json.dumps(list(vocabulary.ids), ensure_ascii=False, separators=(",", ":")).encode()
-    name, foreign = _name_of(model)
     manifest = Manifest(
         kind=KIND,
         format=FORMAT,
@@ -100,7 +106,7 @@ def save(
         columns=tuple(getattr(model, "columns", ())),
         tensors={n: TensorFacts(DTYPES[t.dtype], tuple(t.shape)) for n, t in tensors.items()},
         files={n: facts_of(data) for n, data in files.items()},
-        encodings=_encodings(model),
+        encodings=encodings,
         attributes=_attributes(model, plan),
         sparse=sparse,
         opened=tuple(path for path, module in model.named_modules() if isinstance(module, OpenAttention)),
@@ -120,10 +126,7 @@ def checksum(model: nn.Module) -> str:
 
 
 def _write(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> None:
-    try:
-        text = manifest.to_json().encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"config, metrics, seeds and notes must be plain data: {error}") from error
+    text = _text(folder, manifest)
     longest, header = longest_header(manifest.tensors), int.from_bytes(files[WEIGHTS][:8], "little")
     if header > longest or len(text) > LARGEST:
         raise ArtifactError(
@@ -146,6 +149,27 @@ def _write(folder: Path, files: Mapping[str, bytes], manifest: Manifest) -> None
             path=str(folder),
             errno=error.errno,
         ) from error
+
+
+def _text(folder: Path, manifest: Manifest) -> bytes:
+    """The manifest as it is written. Raises ArtifactError for one that `load` would not take back."""
+    for name in ("config", "columns", "metrics", "seeds", "notes", "created"):
+        try:
+            read_json(json.dumps(getattr(manifest, name), ensure_ascii=False, allow_nan=False).encode())
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ArtifactError(
+                f"{folder} is not written: {name} must be plain data, each of its keys a text of its own: {error}",
+                path=str(folder),
+                part=name,
+            ) from error
+    text = manifest.to_json().encode()
+    try:
+        parsed(folder / MANIFEST, text)
+    except ArtifactError as error:
+        raise ArtifactError(
+            f"{folder} is not written, for it could not be loaded: {error.how}", path=str(folder)
+        ) from error
+    return text
 
 
 def _refuse_others(folder: Path) -> None:

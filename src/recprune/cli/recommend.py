@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from recprune.cli._guard import Answer
 from recprune.cli._options import Common, K, Model, Out, Own
 from recprune.cli._progress import stage
 from recprune.errors import DataError
+
+if TYPE_CHECKING:  # read when a command needs it: help is shown without
+    from recprune.data.vocabulary import Vocabulary
 
 __all__ = ["recommend"]
 PLACE = 12
@@ -42,10 +45,11 @@ def recommend(
     from recprune.recipe.shelf import take
     from recprune.serving.lists import write_lists
 
-    asked = None if users is None else ids_of(users)
+    lines = None if users is None else _lines(users)
     with stage(f"read {model}"):
         shelved = take(model, own, data)
         service = service_of(shelved, shelved.split(data), known)
+        asked = None if lines is None or service.known is None else _ids(lines, service.known.users)
     with stage(f"lists of {k}") as say:
         origin = f"{made_from(model, data)} {known}"
         written = write_lists(service, out, k, users=asked, with_seen=with_seen, block=block, made_from=origin, say=say)
@@ -53,9 +57,17 @@ def recommend(
     return Answer(facts, tuple(pairs(facts)))
 
 
-def ids_of(path: Path) -> list[str]:
-    """The ids in a file, one a line, to the byte; empty lines say nothing. Raises DataError for what is no UTF-8."""
+def _ids(lines: list[str], known: Vocabulary) -> list[str]:
+    """The ids of lines, to the byte; empty lines say nothing. A carriage return that ends a line is a part of the id
+    where the data knows it with that, and of the end of the line elsewhere."""
+    there = known.encode(lines)
+    ids = (line if code else line.removesuffix("\r") for line, code in zip(lines, there, strict=True))
+    return [key for key in ids if key]
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a file, without a byte order mark. Raises DataError for what is no UTF-8."""
     try:
-        return [line for line in path.read_bytes().decode("utf-8").split("\n") if line]
+        return path.read_bytes().decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as a list of ids: {error}", path=str(path)) from error

@@ -63,7 +63,8 @@ def compare_speed(
     inputs: what forward takes, the same for all, or by the model's name (smaller models may take fewer columns).
     k: a request is the forward pass and the k highest scores of each row; None for the forward pass alone. threads:
     how many torch may use meanwhile, None for as many as now. Repeats end early when `seconds` have passed for each
-    model, but not before 5. Three calls of each warm up. Raises DataError for no repeats, or inputs without rows.
+    model, but not before 5. Three calls of each warm up. Raises DataError for no models, no repeats, or inputs
+    without rows.
     """
     given = inputs if isinstance(inputs, Mapping) else dict.fromkeys(models, inputs)
     sizes = {name: len(given[name][0]) for name in models}
@@ -88,6 +89,8 @@ def compare_calls(
 ) -> dict[str, Speed]:
     """`compare_speed` of anything that is called without arguments. rows: of one call, of all or by name. devices:
     where each computes, the processor where it is not said. Torch is in inference mode meanwhile."""
+    if not calls:
+        raise DataError("there is nothing to time: name one model or more")
     if repeats < 1:
         raise DataError(f"repeats is 1 or more, not {repeats}", repeats=repeats)
     sizes = dict.fromkeys(calls, rows) if isinstance(rows, int) else rows

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recprune.importing.plain import hand_over
-from recprune.importing.refused import Refused, within
+from recprune.importing.refused import NAMES, Refused, by_name, within
 from recprune.importing.zipped import checked_zip
 
 __all__ = ["convert"]
 
 INSIDE = "model.weights.h5"
-DEPTH, NAMES = 32, 100_000
+DEPTH = 32
 
 
 def convert(path: Path, out: Path, cap: int) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def _read(found: list[tuple[str, Any]], cap: int) -> dict[str, NDArray[Any]]:
     if len(found) > NAMES:
         raise Refused(f"{len(found):,} datasets are more than any model has")
     within(sum(int(one.size) * one.dtype.itemsize for _, one in found), cap, "its datasets")
-    return {name: np.asarray(one[()], dtype=one.dtype.newbyteorder("=")) for name, one in found}
+    return by_name((name, np.asarray(one[()], dtype=one.dtype.newbyteorder("="))) for name, one in found)
 
 
 def _datasets(h5py: Any, group: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:

@@ -23,5 +23,5 @@ def hand_over(arrays: Mapping[str, NDArray[Any]], out: Path) -> dict[str, Any]:
     odd = next((name for name, array in arrays.items() if array.dtype.name not in KNOWN), None)
     if odd is not None:
         raise Refused(f"{odd!r} is of type {arrays[odd].dtype}, which cannot be stored")
-    save_file({str(number): np.ascontiguousarray(array) for number, array in enumerate(arrays.values())}, out)
+    save_file({str(number): np.asarray(array, order="C") for number, array in enumerate(arrays.values())}, out)
     return {"names": list(arrays), "sparse": {}}

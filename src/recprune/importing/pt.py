@@ -13,20 +13,20 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from recprune.artifact.layouts import SPARSE, parted
-from recprune.importing.refused import Refused, within
+from recprune.importing.refused import Refused, by_name, within
 from recprune.importing.zipped import checked_zip
 
 __all__ = ["convert"]
 
 DEPTH = 8
-NAMES = 100_000
 INSIDE = ("state_dict", "model_state_dict", "model", "net", "weights")
 """Where checkpoints keep the tensors of the model, if not at the top."""
 
 
 def convert(path: Path, out: Path, cap: int) -> dict[str, Any]:
-    """Hand over every tensor by its name; what is no tensor is left out. Raises Refused.
+    """Hand over every tensor by its name, those of a list by their places; what is no tensor is left out.
 
+    Raises Refused, also where two would have one name.
     Entries that are packed are refused, and so is any global that `weights_only` does not allow; no other way is tried.
     Sparse tensors are checked when they are made. A view that is wider than its numbers counts as wide as it is.
     """
@@ -46,13 +46,11 @@ def convert(path: Path, out: Path, cap: int) -> dict[str, Any]:
     except Exception as error:
         said = str(error).partition("\n")[0][:300]
         raise Refused(f"PyTorch does not read it with weights_only: {said}") from error
-    return _written({name: tensor.detach() for name, tensor in _tensors(_inside(found))}, out, cap)
+    return _written(by_name((name, tensor.detach()) for name, tensor in _tensors(_inside(found))), out, cap)
 
 
 def _written(tensors: Mapping[str, Tensor], out: Path, cap: int) -> dict[str, Any]:
-    dense, sparse, total = dict[str, Tensor](), {}, 0
-    if len(tensors) > NAMES:
-        raise Refused(f"{len(tensors):,} tensors are more than any model has")
+    flat, sparse, total = list[tuple[str, Tensor]](), {}, 0
     for name, tensor in tensors.items():
         parts = {name: tensor}
         if tensor.layout in SPARSE:
@@ -62,7 +60,8 @@ def _written(tensors: Mapping[str, Tensor], out: Path, cap: int) -> dict[str, An
             raise Refused(f"{name!r} is a tensor that cannot be stored: {tensor.dtype}, {tensor.layout}")
         total += sum(value.numel() * value.element_size() for value in parts.values())
         within(total, cap, "its tensors, written out,")
-        dense.update({part: value.clone(memory_format=torch.contiguous_format) for part, value in parts.items()})
+        flat += [(part, value.clone(memory_format=torch.contiguous_format)) for part, value in parts.items()]
+    dense = by_name(flat)
     save_file({str(number): tensor for number, tensor in enumerate(dense.values())}, out)
     return {"names": list(dense), "sparse": sparse}
 
@@ -88,8 +87,10 @@ def _inside(found: Any) -> Any:
 def _tensors(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, Tensor]]:
     if isinstance(value, Tensor):
         yield name or "tensor", value
-    elif isinstance(value, Mapping) and depth < DEPTH:
-        if len(value) > NAMES:
-            raise Refused(f"{len(value):,} names are more than any model has")
-        for key, part in value.items():
-            yield from _tensors(part, f"{name}.{key}".lstrip("."), depth + 1)
+    elif isinstance(value, Mapping | list | tuple):
+        named = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, part in named:
+            if depth < DEPTH:
+                yield from _tensors(part, f"{name}.{key}".lstrip("."), depth + 1)
+            elif isinstance(part, Tensor):
+                raise Refused(f"{name!r} stands too deep: store the tensors under plain names")

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from recprune.artifact.layouts import SparseFacts, joined
+from recprune.artifact.layouts import PARTS, SparseFacts, joined
 from recprune.artifact.tensors import Tensors
 from recprune.artifact.writing import save
 from recprune.data.vocabulary import Vocabulary
@@ -59,9 +59,10 @@ def import_file(
     """Make an artifact of a .pt, .npz, .keras or .h5 file.
 
     model: takes the tensors in place, each under its own name; None stores them as they are, of the class
-    `stands_for`, an instance of which has to be given to `load`. rename: how names begin in the file -> how they begin
-    in the model; the longest that fits is taken. vocabularies: of its columns, in the order of its rows. cap: bytes
-    that the file may take unpacked (None: CAP).
+    `stands_for`, an instance of which has to be given to `load`. A model's own types stay: floats are rounded to them,
+    and numbers that would be others in them are refused. rename: how names begin in the file -> how they begin in the
+    model; the longest that fits is taken. vocabularies: of its columns, in the order of its rows. cap: bytes that the
+    file may take unpacked (None: CAP).
     The file is read in a process of its own, with limits on memory and time. Raises ArtifactError for what is refused.
     """
     path = Path(path)
@@ -70,7 +71,8 @@ def import_file(
         _fill_(path, model, found)
     made = Tensors(found, stands_for) if model is None else model
     save(folder, made, vocabularies=vocabularies, notes=notes, created=f"recprune import {path.name}")
-    facts = {name: (str(t.dtype).removeprefix("torch."), tuple(t.shape)) for name, t in found.items()}
+    stored = named_tensors(made)
+    facts = {name: (str(t.dtype).removeprefix("torch."), tuple(t.shape)) for name, t in stored.items()}
     return Imported(Path(folder), facts, renamed)
 
 
@@ -97,7 +99,7 @@ def read_foreign(path: Path, cap: int | None = None, seconds: int | None = None)
             made = {name: joined(name, facts, parts) for name, facts in sparse.items()}
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, SurgeryError) as error:
             raise ArtifactError(f"{path} is not imported: {error}", path=str(path)) from error
-    gone = {f"{name}.{part}" for name in sparse for part in ("indices", "values", "crow_indices", "col_indices")}
+    gone = {f"{name}.{part}" for name, facts in sparse.items() for part in PARTS[facts.layout]}
     return {name: tensor for name, tensor in parts.items() if name not in gone} | made
 
 
@@ -173,6 +175,28 @@ def _fill_(path: Path, model: nn.Module, found: Mapping[str, Tensor]) -> None:
             "--data say how large it is",
             path=str(path),
         )
+    for name, tensor in own.items():
+        if not _held(found[name], tensor.dtype):
+            raise ArtifactError(
+                f"{path} does not fit {type(model).__name__}: {name} holds {found[name].dtype} there, which "
+                f"{tensor.dtype} in the model cannot hold. Store it there as the model has it",
+                path=str(path),
+                tensor=name,
+            )
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(found[name])
+
+
+def _held(found: Tensor, dtype: torch.dtype) -> bool:
+    """Whether numbers are the same in another type: floats up to rounding, and never as whole numbers."""
+    if found.dtype is dtype:
+        return True
+    if found.layout is not torch.strided:
+        found = found.values() if found.layout is torch.sparse_csr else found.coalesce().values()
+    if found.is_complex():
+        return False
+    there = found.to(dtype)
+    if found.is_floating_point():
+        return dtype.is_floating_point and torch.equal(there.isfinite(), found.isfinite())
+    return torch.equal(there.to(torch.int64), found.to(torch.int64))

@@ -24,7 +24,8 @@ class DIN(FieldModel):
     every unknown item; the other fields are those of FieldModel. The tower is `hidden` layers of Linear, BatchNorm (if
     `norm`), ReLU and Dropout, then one unit.
 
-    fields, sizes: the other fields; n_items: rows of the item table, its row 0 included.
+    fields, sizes: the other fields; n_items: rows of the item table, its row 0 included. length: how many items of the
+    past are looked at when it serves, the last ones; `of` takes as many as the rows hold.
     forward: item (batch,), sequence (batch, length) the past, one column for each other field -> logits (batch,).
     """
 
@@ -40,12 +41,15 @@ class DIN(FieldModel):
         norm: bool = True,
         multi: Sequence[str] = (),
         missing: bool = False,
+        length: int = 50,
     ) -> None:
+        if length < 1:
+            raise DataError(f"length is 1 or more, not {length}", length=length)
         if {"item", "sequence"} & set(fields):
             raise DataError("item and sequence are always taken; fields are the others", fields=tuple(fields))
         super().__init__(fields, sizes, dim, multi, missing, linear=False)
         self.config |= {"n_items": n_items, "dim": dim, "attention": list(attention)}
-        self.config |= {"hidden": list(hidden), "dropout": dropout, "norm": norm}
+        self.config |= {"hidden": list(hidden), "dropout": dropout, "norm": norm, "length": length}
         self.columns = ("item", "sequence", *fields)
         self.item = nn.Embedding(n_items, dim, padding_idx=0)
         widths = [4 * dim, *attention]
@@ -58,8 +62,18 @@ class DIN(FieldModel):
     def of(cls, split: Split, fields: Sequence[str] | None = None, **options: Any) -> Self:
         """The model for the items of a split and its other fields, or those named among them.
 
-        It is trained and judged on rows with a column `sequence` (`recprune.data.pasts.with_pasts`).
+        It is trained and judged on rows with a column `sequence` (`recprune.data.pasts.with_pasts`). Raises DataError
+        for another `length` than those have.
         """
+        past = split.train.columns.get("sequence")
+        if past is not None and past.ndim == 2:
+            width = int(past.shape[1])
+            if options.setdefault("length", width) != width:
+                raise DataError(
+                    f"the rows hold the last {width} items of a past, and length is {options['length']}: leave it out, "
+                    f"or prepare them with --pasts {options['length']}",
+                    length=options["length"],
+                )
         names, sizes, more = described(split, fields)
         others = [name for name in names if name != "item"]
         known = dict(zip(names, sizes, strict=True))

@@ -41,11 +41,16 @@ def arrays(inputs: Sequence[Tensor]) -> tuple[NDArray[Any], ...]:
 
 def agree(model: nn.Module, compiled: Compiled, columns: Columns) -> None:
     """Ask both: all rows together, one alone and three. Raises ExtensionError where answers are not the same up to
-    TOLERANCE, or there are none."""
+    TOLERANCE, or there are none, not even the model's."""
     for rows in (len(columns[0]), 1, 3):
         some = [np.ascontiguousarray(column[:rows]) for column in columns]
-        with torch.inference_mode():
-            said = model.eval()(*(torch.from_numpy(column) for column in some))
+        try:
+            with torch.inference_mode():
+                said = model.eval()(*(torch.from_numpy(column) for column in some))
+        except Exception as error:
+            raise ExtensionError(
+                f"{type(model).__name__} itself fails with {rows} rows: {type(error).__name__}: {error}"
+            ) from error
         if not isinstance(said, Tensor):
             raise ExtensionError(f"{type(model).__name__} gives no tensor, but a {type(said).__name__}")
         wanted = said.double().numpy()

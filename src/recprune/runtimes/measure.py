@@ -55,7 +55,7 @@ def measure(
 
     A runtime that does not take the model, or whose answers on these rows are not the model's up to rounding, is not
     timed. only: names of runtimes beside `eager`; all where none is said. repeats, seconds: as in `compare_speed`.
-    Raises ExtensionError for a runtime that there is not.
+    Raises ExtensionError for a runtime that there is not, and for a model that does not answer even by itself.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -77,7 +77,10 @@ def compiled(
     only: Sequence[str] = (),
     say: Callable[[str], None] = lambda words: None,
 ) -> tuple[dict[str, Compiled], dict[str, str]]:
-    """Runtime -> the model as it runs it, for all that answer as the model does; runtime -> why it does not."""
+    """Runtime -> the model as it runs it, for all that answer as the model does; runtime -> why it does not.
+
+    Raises ExtensionError where it is eager that does not: nothing is left to compare with.
+    """
     folder = sys.modules[__package__]
     for name in only:
         discover.module(folder, name)
@@ -90,6 +93,10 @@ def compiled(
             ready[name] = discover.load(folder, name)(model, columns)
             agree(model, ready[name], columns)
         except ExtensionError as error:
+            if name == "eager":
+                raise ExtensionError(
+                    f"eager, what others are compared with, is no runtime of this model: {error}", name=name
+                ) from error
             ready.pop(name, None)
             refused[name] = str(error)
     return ready, refused

@@ -20,14 +20,15 @@ from recprune.serving.refusals import Refusal
 __all__ = ["Scorer"]
 
 PAST = 50
-"""Items of the past that are looked at."""
+"""Items of the past that are looked at by a model that does not say how many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scorer:
     """A model of rows. vocabularies: of its columns of ids; a column without one holds numbers. many: columns that hold
-    several ids a row; `sequence`, the items of the past, oldest first, is one of them where the model takes it. runs:
-    what gives the model's answers faster than it does.
+    several ids a row; `sequence`, the items of the past, oldest first, is one of them where the model takes it, and the
+    last ones count, as many as its config's or its own `length` says. runs: what gives the model's answers faster than
+    it does.
     """
 
     model: nn.Module
@@ -86,7 +87,13 @@ class Scorer:
             return codes
         listed = [vocabulary.encode(ids or ()).astype(np.int64) for ids in given]
         unknown += np.array([np.count_nonzero(codes == 0) for codes in listed])
-        return _past(listed) if name == "sequence" else _bags(listed)
+        return _past(listed, self._length()) if name == "sequence" else _bags(listed)
+
+    def _length(self) -> int:
+        """Items of the past that count."""
+        config, own = getattr(self.model, "config", None), getattr(self.model, "length", PAST)
+        said = config.get("length", own) if isinstance(config, Mapping) else own
+        return said if isinstance(said, int) and said > 0 else PAST
 
 
 def _numbers(given: Sequence[float | None]) -> NDArray[np.float32]:
@@ -106,9 +113,9 @@ def _bags(listed: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     return out
 
 
-def _past(listed: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """(n, width) the last codes of each row, oldest first, zeros in front."""
-    last = [codes[-PAST:] for codes in listed]
+def _past(listed: Sequence[NDArray[np.int64]], length: int) -> NDArray[np.int64]:
+    """(n, width) the last `length` codes of each row, or all, oldest first, zeros in front."""
+    last = [codes[-length:] for codes in listed]
     out = np.zeros((len(last), max(1, *(len(codes) for codes in last))), dtype=np.int64)
     for row, codes in enumerate(last):
         out[row, out.shape[1] - len(codes) :] = codes

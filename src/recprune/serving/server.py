@@ -40,9 +40,10 @@ def serve(
     """Serve what `load` gives until SIGTERM or SIGINT, and return how many requests were answered.
 
     SIGHUP loads again: the new offer is tried out and takes the place of the old one, which stays where anything is
-    wrong with the new. A stop waits for what is in flight. port: 0 takes a free one; the log says which. threads: that
-    run models, each request on one; None decides by the time that a request takes, 0 is the event loop itself. Raises
-    DataError where the address is not local and there is no token, or is taken; and what `load` raises.
+    wrong with the new; while it loads, further ones make it load once more after that. A stop waits for what is in
+    flight. port: 0 takes a free one; the log says which. threads: that run models, each request on one; None decides by
+    the time that a request takes, 0 is the event loop itself. Raises DataError where the address is not local and there
+    is no token, or is taken; and what `load` raises.
     """
     limits, gate, metrics = limits or Limits(), gate_of(host, token), Metrics()
     listener = bound(host, port)
@@ -71,6 +72,7 @@ class _Server(Process):
         super().__init__(config)
         self._app, self._load, self._metrics = app, load, config.metrics
         self._loading: asyncio.Task[None] | None = None
+        self._asked = False
 
     def signals(self) -> Mapping[int, Callable[[], None]]:
         """Signal -> what it does."""
@@ -80,8 +82,14 @@ class _Server(Process):
         return does
 
     def _reload(self) -> None:
+        self._asked = True
         if self._loading is None or self._loading.done():
-            self._loading = asyncio.get_running_loop().create_task(self._take())
+            self._loading = asyncio.get_running_loop().create_task(self._take_all())
+
+    async def _take_all(self) -> None:
+        while self._asked:  # what is told while one loads may be of what stands on the disk since
+            self._asked = False
+            await self._take()
 
     async def _take(self) -> None:
         LOG.info("loading again")
