@@ -115,6 +115,19 @@ def test_vectors_are_rows_numbers_times_weights_and_means_of_rows():
     assert torch.allclose(weights[1], model.linear.weight[0, 0])
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("name", CLICKS)
+def test_numbers_are_as_precise_as_the_model(name, dtype):
+    split = tiny_mixed(missing=0.3)
+    split = with_pasts(split, 5) if name == "din" else split
+    model = built(name, split).eval()
+    inputs = row_inputs(model, split.train, slice(0, 20))
+    with torch.no_grad():
+        plain, other = model(*inputs), model.to(dtype)(*inputs)
+    assert other.dtype == dtype
+    assert torch.allclose(other.float(), plain, atol=0.02)
+
+
 def test_what_is_missing_has_a_vector_and_a_weight_of_its_own():
     model = FieldModel(("age", "price"), (0, 0), 3, missing=True, linear=True)
     for parameter in model.parameters():

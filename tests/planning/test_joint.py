@@ -13,6 +13,7 @@ from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.joint import by_estimate, encoding_steps, joint
 from recprune.planning.measured import measured, rise_without
+from recprune.planning.step import Step
 from recprune.tracing.site import Kind
 from recprune.tracing.trace import survey
 
@@ -142,6 +143,23 @@ def test_without_measuring_the_plan_of_the_lowest_sum_comes_first():
     assert rise == pytest.approx(sum(float(told[n][alone.leaving(found.site(n))].sum()) for n in alone.kept))
     with pytest.raises(BudgetError, match="at least"):
         by_estimate(found, told, Budget(bytes=10), steps)
+
+
+def test_where_none_meets_it_the_smallest_size_of_all_is_named():
+    model = Factors()
+    found, _, told = probed(model)
+    dims, books = frozenset({Kind.DIM}), "product_rows(m=2,b=8)"  # which cost more than they save of one dim
+    steps = [Step("user.weight", "int8_rows", 0.1, 1000), Step("item.weight", books, 0.2, 1000)]
+    least = []
+    for taken in range(3):
+        encodings = {step.tensor: step.encoding for step in steps[:taken]}
+        with pytest.raises(BudgetError) as one:
+            choose(found, told, Budget(bytes=10, kinds=dims), encodings=encodings)
+        least.append(one.value.reachable)
+    assert min(least) < least[-1]
+    with pytest.raises(BudgetError, match=f"at least {min(least):,} bytes stay") as error:
+        by_estimate(found, told, Budget(bytes=10, kinds=dims), steps)
+    assert error.value.reachable == min(least)
 
 
 def test_bits_need_a_budget_in_bytes():

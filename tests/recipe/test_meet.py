@@ -64,6 +64,16 @@ def test_milliseconds_out_of_reach_are_refused_with_the_fastest(deepfm, monkeypa
     assert caught.value.reachable > 1.0
 
 
+def test_milliseconds_that_were_luck_are_refused_with_what_was_timed_last(deepfm, monkeypatch):
+    model, split = deepfm
+    luck = iter([2.0, 0.9, *[0.9] * meet.TRIES, *[1.5] * meet.SURE, 1.25])
+    monkeypatch.setattr(meet, "_milliseconds", lambda *_: next(luck))
+    with pytest.raises(BudgetError, match=r"smallest plan takes 1\.25 ms") as caught:
+        plan(model, split, budget=Budget(milliseconds=1.0), rule="magnitude")
+    assert caught.value.reachable == 1.25
+    assert next(luck, None) is None
+
+
 def test_a_real_clock_is_asked_too(deepfm):
     model, split = deepfm
     assert not plan(model, split, budget=Budget(milliseconds=1e6, rows=3), rule="magnitude").kept

@@ -1,5 +1,6 @@
 import json
 import sys
+from dataclasses import asdict
 
 import pytest
 from typer.testing import CliRunner
@@ -11,9 +12,10 @@ from recprune.data.store import save_split
 from recprune.errors import ArtifactError, DataError, ExtensionError, TrainingError
 from recprune.recipe.space import Choices, Range, space_of
 from recprune.recipe.train import train
-from recprune.recipe.tune import BEST, Tuned, tune
+from recprune.recipe.tune import BEST, TRIALS, Tuned, tune
 from recprune.testing import tiny_clicks, tiny_split
 from recprune.training.options import FitOptions
+from recprune.training.usual import FAMILIES, usual_options
 
 SMALL = {"length": 4, "dim": 8}
 ONCE = FitOptions(epochs=1, k=3)
@@ -40,6 +42,33 @@ def test_every_range_holds_what_the_option_is_untuned():
     assert space["model.dim"] == Choices((24, 48, 96))
 
 
+FAMILY = {
+    **{"clicks": "fm", "pairs": "mf", "graph": "lightgcn", "constraints": "ultragcn", "histories": "fism"},
+    **{"positions": "sasrec", "sequences": "caser", "closed": "ease"},
+}
+
+
+@pytest.mark.parametrize("name", FAMILY.values())
+def test_every_family_is_tuned_from_its_usual_options(name, tmp_path):
+    pytest.importorskip("optuna")
+    assert FAMILY.keys() >= FAMILIES.keys() - {"ratings"}  # which are rows, as clicks are
+    split = tiny_clicks() if name == "fm" else tiny_split()
+    whole = tune(name, split, tmp_path, trials=1)
+    usual = usual_options(recprune.build(name, split), split)
+    assert (whole.options.decay, whole.options.lr) == (usual.decay, usual.lr)
+    found = tune(name, split, tmp_path, trials=2)
+    assert found.trials == 2
+    if found.trial == 2 and not hasattr(recprune.build(name, split), "refit_"):
+        assert 1e-3 <= found.options.decay <= 1.0
+
+
+def test_what_is_zero_stays_out_of_a_range_by_magnitude():
+    space = space_of(recprune.build("mf", tiny_split()), FitOptions(decay=0.0))
+    assert space["fit.decay"] == Range(1e-3, 1.0)
+    assert not space["fit.decay"].holds(0.0)
+    assert Range(0.3, 0.7, log=False).around(0.0).holds(0.0)
+
+
 @pytest.fixture(scope="module")
 def three(tmp_path_factory):
     pytest.importorskip("optuna")
@@ -64,19 +93,50 @@ def test_what_is_fixed_is_not_tuned_and_the_options_can_be_trained_by(three):
     assert fit.history[0].value == pytest.approx(found.value)
 
 
-def test_a_tuning_that_goes_on_ends_as_one_that_never_stopped(three, tmp_path, monkeypatch):
-    _, whole = three
+def tried(at):
+    """Options and value of each trial that has ended."""
+    optuna = pytest.importorskip("optuna")
+    journal = optuna.storages.journal.JournalFileBackend(str(at / TRIALS))
+    study = optuna.load_study(study_name="recprune", storage=optuna.storages.JournalStorage(journal))
+    return [(trial.params, trial.value) for trial in study.trials if trial.state.is_finished()]
+
+
+@pytest.mark.parametrize("done", [0, 1])
+def test_a_tuning_that_goes_on_ends_as_one_that_never_stopped(three, tmp_path, monkeypatch, done):
+    at, whole = three
 
     def stopped(*_, **__):
         raise KeyboardInterrupt
 
     say = {"settings": SMALL, "options": ONCE, "fixed": ("epochs",)}
-    assert tune("sasrec", tiny_split(), tmp_path, trials=1, **say).trial == 1
+    if done:
+        assert tune("sasrec", tiny_split(), tmp_path, trials=done, **say).trial == 1
     with monkeypatch.context() as broken:
         broken.setattr("recprune.recipe.tune.train", stopped)
         with pytest.raises(KeyboardInterrupt):
             tune("sasrec", tiny_split(), tmp_path, trials=3, **say)
     assert tune("sasrec", tiny_split(), tmp_path, trials=3, seconds=600, **say) == whole
+    assert tried(tmp_path) == tried(at)
+
+
+def test_a_tuning_stopped_before_its_first_trial_began_tries_the_model_untuned_once(three, tmp_path, monkeypatch):
+    at, whole = three
+
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    say = {"settings": SMALL, "options": ONCE, "fixed": ("epochs",)}
+    with monkeypatch.context() as broken:
+        broken.setattr("recprune.recipe.tune._try", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            tune("sasrec", tiny_split(), tmp_path, trials=3, **say)
+    assert tune("sasrec", tiny_split(), tmp_path, trials=3, **say) == whole
+    assert tried(tmp_path) == tried(at)
+
+
+def test_a_large_seed_draws_too(tmp_path):
+    pytest.importorskip("optuna")
+    assert tune("ease", tiny_split(), tmp_path, trials=2, options=FitOptions(seed=2**40)).trials == 2
 
 
 def test_no_trial_begins_after_its_time_and_one_always_does(tmp_path):
@@ -117,9 +177,11 @@ def test_without_optuna_the_error_says_what_to_install(tmp_path, monkeypatch):
 
 
 def test_a_file_that_is_none_of_a_tuning_is_refused(tmp_path):
-    (tmp_path / "x.json").write_text('{"model": "ease"}')
-    with pytest.raises(ArtifactError, match="tuned options"):
-        Tuned.read(tmp_path / "x.json")
+    found = Tuned("ease", {}, {"epochs": "many"}, "", 0.0, 1, 1)
+    for text in ('{"model": "ease"}', json.dumps(asdict(found))):
+        (tmp_path / "x.json").write_text(text)
+        with pytest.raises(ArtifactError, match="tuned options"):
+            Tuned.read(tmp_path / "x.json")
 
 
 def test_the_command_writes_what_train_takes(tmp_path):

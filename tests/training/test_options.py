@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from recprune.errors import TrainingError
@@ -22,12 +23,28 @@ from recprune.training.options import FitOptions
         ("temperature", 0.0),
         ("of", 3),
         ("before", -1),
+        ("epochs", 2.5),
+        ("batch", 100.5),
+        ("batch", True),
+        ("every", 1.5),
+        ("patience", float("inf")),
+        ("threads", 1.5),
+        ("k", "20"),
+        ("seed", 0.5),
+        ("seed", 2**70),
+        ("popularity", float("nan")),
     ],
 )
 def test_an_option_outside_its_range_is_refused_by_name(option, value):
     with pytest.raises(TrainingError) as error:
         FitOptions(**{option: value})
     assert error.value.option == {"before": "of"}.get(option, option)
+
+
+def test_whole_numbers_may_come_as_floats():
+    options = FitOptions(epochs=1e3, batch=64.0, k=np.int64(5), seed=2**64 - 1)
+    assert options == FitOptions(epochs=1000, batch=64, k=5, seed=2**64 - 1)
+    assert {type(number) for number in (options.epochs, options.batch, options.k)} == {int}
 
 
 def test_a_part_says_where_it_lies_in_the_whole():

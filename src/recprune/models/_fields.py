@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from recprune.data.dataset import Dataset, Split
 from recprune.errors import DataError
+from recprune.models._precision import alike
 
 __all__ = ["FieldModel", "Found"]
 
@@ -138,10 +139,11 @@ class FieldModel(nn.Module):
         codes = [x for x in columns if x.dim() == 1 and not x.is_floating_point()]
         numbers = [x for x in columns if x.dim() == 1 and x.is_floating_point()]
         centred = torch.stack(numbers, 1) - self.number_mean if numbers else None
+        lacking = centred if centred is not None and self.config.get("missing") else None
         return Found(
             torch.stack(codes, 1) + self.offsets if codes else None,
-            None if centred is None else (centred * self.number_scale).nan_to_num(),
-            centred.isnan().to(centred.dtype) if centred is not None and self.config.get("missing") else None,
+            None if centred is None else alike((centred * self.number_scale).nan_to_num(), self.number_scale),
+            None if lacking is None else lacking.isnan().to(self.number_scale.dtype),
             [x for x in columns if x.dim() == 2],
         )
 

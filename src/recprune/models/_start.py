@@ -45,11 +45,12 @@ class Start(nn.Module):
         self._as_drawn = self._sum() if self.config and self.config["start"] == "spectral" else None
 
     def _sum(self) -> int | None:
+        """Of all numbers, the same in float32 and float64."""
         found = 0
         for each in self.parameters():
             if each.is_meta:
                 return None
-            found = zlib.crc32(each.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data, found)
+            found = zlib.crc32(each.detach().cpu().float().contiguous().view(-1).view(torch.uint8).numpy().data, found)
         return found
 
 

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recprune.data.dataset import Histories, Split
-from recprune.encodings.faces import lengths, rows_of, scores, summed
+from recprune.encodings.faces import Packed, lengths, rows_of, scores, summed
 from recprune.models._closed import counts_of
+from recprune.models._precision import alike
 from recprune.models._start import Start, check_start, spectral_rows
 
 __all__ = ["Fism"]
@@ -71,8 +72,11 @@ class Fism(Start):
         weight.copy_(rows * counts_of(histories)[:, None] ** -float(self.config["damp"]))
 
     def forward(self, history: Tensor) -> Tensor:
-        query = F.normalize(summed(self.item, history), dim=1) / self.temperature
+        query = F.normalize(summed(self.item, self._alike(history)), dim=1) / self.temperature
         return scores(self.item, query) / lengths(self.item)
+
+    def _alike(self, history: Tensor) -> Tensor:
+        return history if isinstance(self.item, Packed) else alike(history, self.item.weight)
 
     def of_items(self, items: Tensor, rows: Tensor, batch: int) -> Tensor:
         """(batch, dim) of length 1, from what each of `batch` users had: user `rows[n]` had `items[n]`."""

@@ -74,6 +74,7 @@ class Mixture(Fism):
         super().reset_parameters()
 
     def forward(self, history: Tensor) -> Tensor:
+        history = self._alike(history)
         found = torch.softmax(super().forward(history), 1)
         held: Any = self.items.stored if isinstance(self.items, Packed) else self.items
         near: Tensor = self.items(history) if self.config["memory"] == "items" else held.walk(history)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -113,25 +114,30 @@ def by_estimate(
     left: float = 1.0,
 ) -> list[tuple[float, Plan]]:
     """(estimated rise of the loss, plan) for none of the steps, the first, the first two and so on, in the order of
-    their prices; the cheapest plan first. The arguments are those of `joint`. Raises BudgetError where none meets it.
+    their prices; the cheapest plan first. The arguments are those of `joint`. Raises BudgetError where none meets it,
+    that of the one that comes nearest.
     """
     steps = sorted(steps, key=lambda s: (s.price, s.tensor, s.encoding))
     found: list[tuple[float, Plan]] = []
-    refused: BudgetError | None = None
+    refused: list[BudgetError] = []
     for taken in range(len(steps) + 1):
         encodings = {**(folded or {}), **{step.tensor: step.encoding for step in steps[:taken]}}
         try:
             plan = choose(survey, scores, budget, rule=rule, encodings=encodings, spare={Kind.ID})
         except BudgetError as error:
-            refused = error
+            refused.append(error)
             continue
         cut = sum(float(scores[n][plan.leaving(survey.site(n))].sum()) for n in plan.kept)
         found.append((cut + left * sum(step.rise for step in steps[:taken]), plan))
         if not plan.kept:
             break
     if not found:
-        raise refused or BudgetError(f"{budget.amount} cannot be met: nothing can leave")
+        raise min(refused, key=_reachable)
     return sorted(found, key=lambda pair: pair[0])
+
+
+def _reachable(refused: BudgetError) -> Any:
+    return refused.parts.get("reachable", 0)
 
 
 def encoding_steps(

@@ -59,12 +59,7 @@ def timed_plan(
         plan = choose(found, scores, budget, rule=rule, work=high)
         least = _milliseconds(model, split, budget, plan)
         if least > limit:
-            raise BudgetError(
-                f"{budget.amount} cannot be met here: the smallest plan takes {least:.3g} ms. Allow more kinds, a "
-                "lower keep or floor, or more milliseconds",
-                milliseconds=budget.milliseconds,
-                reachable=least,
-            )
+            raise _too_slow(budget, least)
         best, most = plan, high
         for _ in range(TRIES):
             middle = (low + high) / 2
@@ -78,7 +73,18 @@ def timed_plan(
                 break
             best = choose(found, scores, budget, rule=rule, work=high + (most - high) * step / SURE)
             taken = _milliseconds(model, split, budget, best)
+        if taken > limit:
+            raise _too_slow(budget, taken)
     return best, whole, taken
+
+
+def _too_slow(budget: Budget, least: float) -> BudgetError:
+    return BudgetError(
+        f"{budget.amount} cannot be met here: the smallest plan takes {least:.3g} ms. Allow more kinds, a "
+        "lower keep or floor, or more milliseconds",
+        milliseconds=budget.milliseconds,
+        reachable=least,
+    )
 
 
 def fastest(

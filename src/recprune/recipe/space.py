@@ -26,8 +26,14 @@ class Range:
     log: bool = True
 
     def around(self, value: float) -> Range:
-        """The same, widened until it holds the value."""
+        """The same, widened until it holds the value; no range by magnitude holds 0, and it stays as it is."""
+        if self.log and value <= 0:
+            return self
         return Range(min(self.low, value), max(self.high, value), self.log)
+
+    def holds(self, value: float) -> bool:
+        """Whether the value can be drawn."""
+        return self.low <= value <= self.high
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,10 @@ class Choices:
     def around(self, value: Any) -> Choices:
         """The same with the value among them."""
         return Choices(tuple(sorted({*self.values, value})))
+
+    def holds(self, value: Any) -> bool:
+        """Whether the value can be drawn."""
+        return value in self.values
 
 
 Space = Mapping[str, Range | Choices]
@@ -75,12 +85,13 @@ def space_of(model: nn.Module, options: FitOptions) -> dict[str, Range | Choices
     """What may be tuned of a model, and of how it is trained: by its family (solved in closed form, whole histories,
     all positions of a sequence, lists, rows), and the options of its constructor that are known by name.
 
-    Every range holds what the option is without tuning: `options`, and the model's own `config`.
+    Every range holds what the option is without tuning (`options`, and the model's own `config`), but that of an option
+    which is 0 and is looked for by its magnitude.
     """
     now, found = untuned(model, options), dict[str, Range | Choices]()
     for name, part in _of_fit(model).items():
         found[f"fit.{name}"] = part.around(now[f"fit.{name}"])
-    if now["fit.reg"] is not None:
+    if now["fit.reg"]:
         found["fit.reg"] = _times("reg", now["fit.reg"])
     for name in _taken(type(model)):
         here = _of_model(name, now.get(f"model.{name}"))

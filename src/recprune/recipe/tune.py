@@ -55,7 +55,7 @@ class Tuned:
         try:
             found = cls(**json.loads(path.read_text(encoding="utf-8")))
             _ = found.options
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, TrainingError) as error:
             raise ArtifactError(f"{path} holds no tuned options ({error}); `recprune tune` writes them") from error
         return found
 
@@ -95,12 +95,13 @@ def tune(
         raise DataError(f"{name} has nothing left to tune; leave out what is fixed, or train it at once", model=name)
     begin, study = time.perf_counter(), _study(library, out, _purpose(name, split, settings, options, space))
     now = untuned(model, options)
+    first = {option: part for option, part in space.items() if part.holds(now[option])}  # what is not drawn stays
     ended = len(_ended(study))
     while ended < trials and (not ended or seconds is None or time.perf_counter() - begin < seconds):
-        study.sampler = library.samplers.TPESampler(seed=options.seed * 100_003 + ended)
-        if not ended:
-            study.enqueue_trial({option: now[option] for option in space}, skip_if_exists=True)
-        _try(study, name, split, space, settings, options, stage)
+        study.sampler = library.samplers.TPESampler(seed=(options.seed * 100_003 + ended) % 2**32)
+        if not ended and not study.get_trials(states=(library.trial.TrialState.WAITING,)):
+            study.enqueue_trial({option: now[option] for option in first})
+        _try(study, name, split, space if ended else first, settings, options, stage)
         ended += 1
         _best(study, name, split, space, settings, options, out)
     found = _best(study, name, split, space, settings, options, out)
@@ -163,7 +164,9 @@ def _best(
     if not whole:
         return None
     best = max(whole, key=lambda trial: (trial.value, -trial.number))
-    chosen, trained = _said({option: best.params[option] for option in space}, settings, options)
+    chosen, trained = _said(
+        {option: best.params[option] for option in space if option in best.params}, settings, options
+    )
     judge = validation(built(name, split, chosen, options.seed), split, trained)
     plain = {f.name: f.default for f in fields(FitOptions)}
     fit = {k: v for k, v in asdict(trained).items() if v != plain[k] and k != "checkpoint"}

@@ -16,7 +16,7 @@ from recprune.data.dataset import Dataset, Histories
 from recprune.data.sequences import sequences_before
 from recprune.evaluation.inputs import device_of
 from recprune.models._tied import TiedSequence
-from recprune.training.draw import sampler
+from recprune.training.draw import forgotten, sampler
 from recprune.training.options import FitOptions
 from recprune.training.positives import same_moments, sequence_length
 from recprune.training.samples import Samples, checksum
@@ -49,6 +49,13 @@ class _Windows:
     shown: Tensor
     wanted: Tensor
     lengths: Tensor
+
+    def batch(self, rows: Tensor, unknown: float, generator: torch.Generator) -> tuple[_Windows, Tensor]:
+        """Windows that hold those of a batch, and where they stand there; in what is shown that share is unknown."""
+        if not unknown:
+            return self, rows
+        shown = forgotten(self.shown[rows], unknown, generator)
+        return _Windows(shown, self.wanted[rows], self.lengths[rows]), torch.arange(len(rows))
 
     def alike(self, loss: Tensor, rows: Tensor, terms: int) -> Tensor:
         """A mean over the terms of a batch as their sum over the terms that a batch has in the mean."""
@@ -89,25 +96,25 @@ def position_samples(
 
     loss: "softmax" over all items, in blocks, without a score kept for any, or "sampled_softmax" over items drawn for
     the batch. The unknown item is neither an answer nor a rival. teacher: whose softmax over all items is learned too
-    at every position (`can_teach`).
+    at every position (`can_teach`); it is shown every item.
     """
     histories, where = data.histories(), device_of(model)
     shown, wanted, moments = _windows(histories, sequence_length(model))
     lengths = shown.shape[1] - ((shown > 0) | (wanted > 0)).int().argmax(1)
     sum_of, all_ = checksum([shown, wanted]), _Windows(shown.to(where), wanted.to(where), lengths)
     if teacher is not None:
-        learned = _taught(model, all_, teacher, _as_taught(data, teacher, moments).to(where))
+        learned = _taught(model, all_, teacher, _as_taught(data, teacher, moments).to(where), options.unknown)
         return Samples(len(shown), learned, sum_of)
     if loss == "softmax":
-        return Samples(len(shown), _full(model, all_), sum_of)
+        return Samples(len(shown), _full(model, all_, options.unknown), sum_of)
     return Samples(len(shown), _sampled(model, all_, histories, options), sum_of)
 
 
-def _full(model: Any, all_: _Windows) -> Loss:
+def _full(model: Any, all_: _Windows, unknown: float) -> Loss:
     space = Workspace.on(all_.shown.device)
 
-    def full(rows: Tensor, _: torch.Generator) -> Tensor:
-        found, target, items = _answers(model, all_, rows)
+    def full(rows: Tensor, generator: torch.Generator) -> Tensor:
+        found, target, items = _answers(model, *all_.batch(rows, unknown, generator))
         return all_.alike(_softmax(found, target, items, space), rows, len(target))
 
     return full
@@ -118,7 +125,7 @@ def _sampled(model: Any, all_: _Windows, histories: Histories, options: FitOptio
     (log_q, draw), space = sampler(histories, options.popularity, where), Workspace.on(where)
 
     def sampled(rows: Tensor, generator: torch.Generator) -> Tensor:
-        found, target, items = _answers(model, all_, rows)
+        found, target, items = _answers(model, *all_.batch(rows, options.unknown, generator))
         drawn, n = draw((options.negatives,), generator), len(target)
         both = torch.cat([target, drawn])
         some = items(both) if isinstance(items, ShardedEmbedding) else items[both]
@@ -136,19 +143,20 @@ def _answers(model: Any, all_: _Windows, rows: Tensor) -> tuple[Tensor, Tensor, 
         return all_.states(model, all_.shown, parts), all_.targets(parts), items
 
 
-def _taught(model: Any, all_: _Windows, teacher: Teacher, read: Tensor) -> Loss:
+def _taught(model: Any, all_: _Windows, teacher: Teacher, read: Tensor, unknown: float) -> Loss:
     """read: what is shown, in the codes of the teacher."""
     one, two, three = (Workspace.on(read.device) for _ in range(3))
     with torch.no_grad(), teacher.at_rest():
         catalogue = teacher.of_mine(teacher.model.catalogue().T).T.contiguous()
 
-    def learned(rows: Tensor, _: torch.Generator) -> Tensor:
-        parts = all_.parts(rows)
+    def learned(rows: Tensor, generator: torch.Generator) -> Tensor:
+        mine, places = all_.batch(rows, unknown, generator)
+        parts = mine.parts(places)
         with torch.no_grad():
-            said = all_.states(teacher.model, read, parts)
+            said = mine.states(teacher.model, read if mine is all_ else read[rows], parts)
         with parametrize.cached():
-            items, found = model.catalogue(), all_.states(model, all_.shown, parts)
-        target = all_.targets(parts)
+            items, found = model.catalogue(), mine.states(model, mine.shown, parts)
+        target = mine.targets(parts)
         total, n = found.new_zeros(()), len(target)
         for some in _blocks(n, len(items)):
             given, weigh = (said[some], catalogue), (teacher.share, teacher.temperature)

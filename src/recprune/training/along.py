@@ -28,7 +28,8 @@ class Along:
     def __call__(self, factors: Tensor) -> Tensor:
         rows: Any = factors.detach()
         if not rows.is_cuda:
-            return torch.from_numpy(self._matrix @ rows.numpy()).to(factors.dtype)
+            wide = rows.to(torch.promote_types(rows.dtype, torch.float32))
+            return torch.from_numpy(self._matrix @ wide.numpy()).to(factors.dtype)
         if rows.device not in self._there:
             m = self._matrix
             indptr, indices, data = (torch.from_numpy(part).to(rows.device) for part in (m.indptr, m.indices, m.data))

@@ -44,8 +44,16 @@ def purpose_of(
     aside |= {"every"} if options.every == 1 else set()  # checkpoints are older than this option
     chosen = {name: value for name, value in asdict(options).items() if name not in aside}
     taught = {"teacher": teacher.checksum()} if teacher else {}
-    facts = {"model": type(model).__name__, "shapes": shapes, "samples": data.size, "data": data.checksum}
-    return {**facts, **taught, **chosen, **more}
+    facts = {"model": type(model).__name__, "config": _config(model), "shapes": shapes}
+    return {**facts, "samples": data.size, "data": data.checksum, **taught, **chosen, **more}
+
+
+def _config(model: nn.Module) -> Any:
+    """The options that a model was made by, where it says them as plain data."""
+    try:
+        return json.loads(json.dumps(getattr(model, "config", None)))
+    except (TypeError, ValueError):
+        return None
 
 
 def write_checkpoint(

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from recprune.data.dataset import Dataset, Histories
 from recprune.evaluation.inputs import device_of
 from recprune.models._item_item import largest_of_rows, without_own
-from recprune.training.draw import sampler
+from recprune.training.draw import forgotten, sampler
 from recprune.training.options import FitOptions
 from recprune.training.samples import Samples, checksum
 
@@ -53,7 +53,7 @@ def constraint_samples(model: Any, data: Dataset, options: FitOptions) -> Sample
 
     def of(rows: Tensor, generator: torch.Generator) -> Tensor:
         user, item, drawn = users[rows], items[rows], draw((options.negatives,), generator)
-        query, much = model.query(user), of_users[user].unsqueeze(1)
+        query, much = model.query(forgotten(user, options.unknown, generator)), of_users[user].unsqueeze(1)
         had = F.softplus(-model.match(query, item[:, None])) * (say["constant"] + much * of_items[item, None])
         others = F.softplus(model.match(query, drawn)) * (say["constant"] + much * of_items[drawn])
         loss: Tensor = had.mean() + say["negative"] * others.mean()

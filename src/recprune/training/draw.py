@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recprune.data.dataset import Histories
 
-__all__ = ["Drawing", "sampler", "uniform"]
+__all__ = ["Drawing", "forgotten", "sampler", "uniform"]
 
 
 class Drawing(torch.Generator):
@@ -29,6 +29,14 @@ def uniform(
         return torch.rand(shape, generator=generator, dtype=dtype)
     begin, end, rows = generator.share
     return torch.rand((rows, *shape[1:]), generator=generator, dtype=dtype)[begin:end]
+
+
+def forgotten(codes: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """The codes (rows, ...) of a batch, with that share of them replaced by 0; a share of 0 draws nothing."""
+    if not share:
+        return codes
+    away = uniform(tuple(codes.shape), generator, of_rows=True) < share
+    return codes.masked_fill(away.to(codes.device), 0)
 
 
 def sampler(

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.autograd.graph import increment_version
 
 from recprune.data.dataset import Dataset, Split
@@ -181,7 +181,7 @@ def _epoch(
     for step, rows in enumerate(parts):
         for group in optimizer.param_groups:
             group["lr"] = rate(options, done + step / len(parts))
-        loss, value = workers.measured(data, rows, generator)
+        loss, value = _measured(workers, data, rows, generator)
         if not math.isfinite(value):
             raise TrainingError(
                 f"the loss became {value} in epoch {done + 1}, step {step + 1}; lower lr ({options.lr:g}) or look "
@@ -202,6 +202,19 @@ def _epoch(
     _check_weights(model, options, done, workers)
     score = workers.told(judge.value) if judge.due(done + 1, options.epochs) else None
     return Epoch(done + 1, total / data.size, score, time.perf_counter() - begin)
+
+
+def _measured(workers: Alone, data: Samples, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, float]:
+    try:
+        return workers.measured(data, rows, generator)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise TrainingError(
+            f"a batch norm learns from two samples a step or more, not from {len(rows)} of the {data.size:,} of train: "
+            "raise batch, give more data, or build the model without norms",
+            samples=len(rows),
+        ) from error
 
 
 def _penalise(optimizer: Any, l2: float) -> None:

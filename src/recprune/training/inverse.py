@@ -24,13 +24,14 @@ def inverse(mapped: Callable[[Tensor], Tensor], values: Tensor, close: float = 1
     or of what of it could still be reached, is `close` times that of its values, or when the map takes all of what is
     left to nothing but for roundings: steps along those would lead anywhere.
     """
-    out = values.detach().clone()
-    rest = values.detach() - mapped(out)
+    values = values.detach().to(torch.promote_types(values.dtype, torch.float32))
+    out = values.clone()
+    rest = values - mapped(out)
     turned = mapped(rest)
     way, way_turned = rest.clone(), turned.clone()
     much, tiny = (rest * turned).sum(0), torch.finfo(values.dtype).tiny
     lost = LOST * torch.finfo(values.dtype).eps
-    goal = close * (values.detach() ** 2).sum(0)
+    goal = close * (values**2).sum(0)
     for _ in range(STEPS):
         left = (rest * rest).sum(0)
         done = (left <= goal) | (much <= goal) | (much <= lost * left)

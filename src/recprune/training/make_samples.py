@@ -64,6 +64,12 @@ def make_samples(model: Any, data: Dataset, options: FitOptions, teacher: Teache
     if loss in ("bce", "mse"):
         return row_samples(model, data, loss, options.unknown, teacher)
     if loss == "multinomial":
+        if options.unknown:
+            raise TrainingError(
+                f"unknown={options.unknown} hides codes of fields, users and sequences, and {type(model).__name__} "
+                "reads whole histories, of which the share `hidden` is hidden; leave unknown at 0",
+                option="unknown",
+            )
         return history_samples(model, data, options.hidden, teacher)
     if loss == "constraint":
         return _constrained(model, data, options, teacher)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from recprune.errors import TrainingError
 
@@ -17,6 +18,9 @@ _CHOICES = {
     "loss": (None, "bce", "mse", "bpr", "softmax", "sampled_softmax", "multinomial", "constraint"),
     "schedule": ("constant", "linear", "cosine"),
 }
+_WHOLE = ("epochs", "batch", "before", "of", "negatives", "k", "every", "patience", "seed", "threads")
+_SEEDS = range(-(2**63), 2**64)
+"""What a generator of torch takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +37,19 @@ class FitOptions:
     with an lr of 2e-2 to 4e-2 that falls to 0 and no decay, suit clicks with many rare ids. reg: ridge strength of
     closed-form models, in interactions (None: the model's own, by which it was solved last).
     negatives: drawn items, a positive (bpr) or a batch (sampled_softmax, constraint); popularity: items are drawn with
-    probability ~ count ** popularity (0: all alike). unknown: share of codes that training replaces by 0, so that row 0
-    learns to answer for ids that are unknown or will leave. hidden: share of a history that is to be found from the
-    rest (multinomial).
-    metric, k: what early stopping reads on the validation part, rankings at length k (None: auc for clicks, rmse for
-    ratings, ndcg for rankings); every: how many epochs pass from one validation to the next, the last epoch having one
-    anyhow; patience: validations without a better value before training stops. The weights of the best validated epoch
-    stay. An empty validation part means all epochs and the last weights.
+    probability ~ count ** popularity (0: all alike). unknown: share of the codes a model reads (fields, users, items of
+    a sequence) that training replaces by 0, so that it learns to answer, by row 0, for ids that are unknown or will
+    leave. hidden: share of a history that is to be found from the rest (multinomial, for which `unknown` is 0).
+    metric, k: what early stopping reads on the validation part, rankings at length k, unless the metric says another,
+    as ndcg@10 (None: auc for clicks, rmse for ratings, ndcg for rankings); every: how many epochs pass from one
+    validation to the next, the last epoch having one anyhow; patience: validations without a better value before
+    training stops. The weights of the best validated epoch stay. An empty validation part means all epochs and the last
+    weights.
     distill: weight of what a teacher says beside what was seen, 0 to 1; temperature: by which its scores and the
     model's are divided there (1 to 4 are usual). Both count only where `fit` is given a teacher.
     seed: of everything drawn. threads: torch threads while training (None: as they are).
     checkpoint: a file to write after every epoch, and to go on from where it exists.
-    Raises TrainingError for a value outside its range.
+    Whole numbers may come as floats (1e3). Raises TrainingError for a value outside its range.
     """
 
     loss: Loss | None = None
@@ -76,6 +81,11 @@ class FitOptions:
             if getattr(self, name) not in choices:
                 there = ", ".join(str(choice) for choice in choices)
                 raise TrainingError(f"{name} {getattr(self, name)!r} is not one of: {there}", option=name)
+        for name in _WHOLE:
+            if getattr(self, name) is not None or name not in ("of", "threads"):
+                object.__setattr__(self, name, _whole(name, getattr(self, name)))
+        if self.seed not in _SEEDS:
+            raise TrainingError(f"seed is a number of 64 bits, not {self.seed}", option="seed")
         for name in ("epochs", "batch", "negatives", "k", "every", "patience"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} must be 1 or more, not {getattr(self, name)}", option=name)
@@ -93,6 +103,8 @@ class FitOptions:
         for name in ("decay", "l2"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise TrainingError(f"{name} must be 0 or more, not {getattr(self, name)}", option=name)
+        if not math.isfinite(self.popularity):
+            raise TrainingError(f"popularity must be finite, not {self.popularity}", option="popularity")
         if not 0 <= self.distill <= 1:
             raise TrainingError(f"distill is a weight, 0 to 1, not {self.distill}", option="distill")
         if not 0 < self.hidden < 1:
@@ -111,3 +123,11 @@ class FitOptions:
             of=self.of or self.before + self.epochs,
             checkpoint=None if saved is None else saved.with_name(f"{saved.name}.{begin}-{end}"),
         )
+
+
+def _whole(name: str, value: Any) -> int:
+    """The value as an int. Raises TrainingError where it is no whole number."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if number and math.isfinite(value) and value == math.floor(value):
+        return int(value)
+    raise TrainingError(f"{name} is a whole number, not {value!r}", option=name)

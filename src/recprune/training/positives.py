@@ -16,7 +16,7 @@ from recprune.errors import TrainingError
 from recprune.evaluation.inputs import device_of
 from recprune.models._factors import Factors
 from recprune.training import losses, soft_losses
-from recprune.training.draw import sampler
+from recprune.training.draw import forgotten, sampler
 from recprune.training.options import FitOptions
 from recprune.training.samples import Samples, checksum
 from recprune.training.sharded import ShardedEmbedding
@@ -34,7 +34,8 @@ def positive_samples(
     """One sample a positive interaction: the user, what came before it, and the item to find.
 
     loss: "softmax" over all items, or over some drawn for the batch ("sampled_softmax"), or "bpr". A teacher sees the
-    same moments in its own codes. Raises TrainingError where the model cannot score a few items.
+    same moments in its own codes, with every code in its place. Raises TrainingError where the model cannot score a few
+    items.
     """
     histories = data.histories()
     places = _places(model, histories)
@@ -42,13 +43,17 @@ def positive_samples(
     shown = [] if teacher is None else _inputs(teacher.model, *same_moments(data, teacher.data, places))
     sum_of, where = checksum([*inputs, target]), device_of(model)
     inputs, shown, target = [i.to(where) for i in inputs], [i.to(where) for i in shown], target.to(where)
+
+    def asked(rows: Tensor, generator: torch.Generator) -> Inputs:
+        return [forgotten(i[rows], options.unknown, generator) for i in inputs]
+
     if loss == "softmax":
 
-        def full(rows: Tensor, _: torch.Generator) -> Tensor:
+        def full(rows: Tensor, generator: torch.Generator) -> Tensor:
+            read = asked(rows, generator)
             if teacher is None and type(model).forward is Factors.forward and isinstance(model.item, ShardedEmbedding):
-                query = model.query(*(i[rows] for i in inputs))
-                return softmax_of_shards(query, target[rows], model.item, model.bias).mean()
-            scores = model(*(i[rows] for i in inputs))
+                return softmax_of_shards(model.query(*read), target[rows], model.item, model.bias).mean()
+            scores = model(*read)
             hard = losses.softmax(scores, target[rows])
             if teacher is None:
                 return hard
@@ -61,7 +66,7 @@ def positive_samples(
     log_q, draw = sampler(histories, options.popularity, where)
 
     def pairwise(rows: Tensor, generator: torch.Generator) -> Tensor:
-        query, drawn = model.query(*(i[rows] for i in inputs)), draw((len(rows), options.negatives), generator)
+        query, drawn = model.query(*asked(rows, generator)), draw((len(rows), options.negatives), generator)
         items = torch.cat([target[rows, None], drawn], 1)
         scores = model.match(query, items)
         hard = losses.bpr(scores[:, 0], scores[:, 1:])
@@ -72,7 +77,7 @@ def positive_samples(
         return teacher.mixed(hard, soft)
 
     def sampled(rows: Tensor, generator: torch.Generator) -> Tensor:
-        query, drawn = model.query(*(i[rows] for i in inputs)), draw((options.negatives,), generator)
+        query, drawn = model.query(*asked(rows, generator)), draw((options.negatives,), generator)
         positive, negative = model.match(query, target[rows, None]).squeeze(1), model.match(query, drawn)
         same = drawn == target[rows].unsqueeze(1)
         hard = losses.sampled_softmax(positive, negative, log_q[drawn], same)

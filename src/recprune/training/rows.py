@@ -12,7 +12,7 @@ from recprune.data.dataset import Dataset
 from recprune.evaluation.evaluate import row_scores
 from recprune.evaluation.inputs import device_of, row_inputs
 from recprune.training import losses, soft_losses
-from recprune.training.draw import uniform
+from recprune.training.draw import forgotten
 from recprune.training.samples import Samples, checksum
 from recprune.training.teacher import Teacher
 
@@ -37,8 +37,7 @@ def row_samples(model: Any, data: Dataset, loss: str, unknown: float, teacher: T
 
     def of(rows: Tensor, generator: torch.Generator) -> Tensor:
         batch = [column.index_select(0, rows) for column in columns]
-        if unknown:
-            batch = [_forget(b, unknown, generator) if c else b for b, c in zip(batch, codes, strict=True)]
+        batch = [forgotten(b, unknown, generator) if c else b for b, c in zip(batch, codes, strict=True)]
         scores = model(*(column.to(where) for column in batch))
         value: Tensor = hard(scores, target.index_select(0, rows).to(where))
         if teacher is None or taught is None:
@@ -56,7 +55,3 @@ def _told(teacher: Teacher) -> Tensor:
         scores = torch.from_numpy(row_scores(teacher.model, teacher.data)).float()
         _LAST[:] = [(teacher.data, (type(teacher.model), sum_of), scores)]
     return _LAST[0][2]
-
-
-def _forget(codes: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    return codes.masked_fill(uniform(tuple(codes.shape), generator, of_rows=True) < share, 0)

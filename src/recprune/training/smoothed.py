@@ -78,7 +78,7 @@ def _smoothed(
     return mapped(
         model,
         [name],
-        lambda them: [smooth(them[0]) * shorter],
+        lambda them: [(smooth(them[0]) * shorter).to(them[0].dtype)],
         lambda them: [inverse(smooth, them[0] / shorter)],
     )
 

@@ -35,11 +35,13 @@ class Fit:
     metric: str = ""
 
     def then(self, later: Fit) -> Fit:
-        """Both trainings as one: the epochs of the later one are numbered on."""
+        """Both trainings as one: the epochs of the later one are numbered on. The later began with the weights of the
+        best epoch of this one."""
         done = len(self.history)
         history = tuple(replace(epoch, number=done + epoch.number) for epoch in later.history)
         seconds, metric = self.seconds + later.seconds, later.metric or self.metric
-        return Fit(self.history + history, done + later.best_epoch, seconds, metric)
+        best = done + later.best_epoch if later.best_epoch else self.best_epoch
+        return Fit(self.history + history, best, seconds, metric)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data; `Fit.from_dict` gives it back."""

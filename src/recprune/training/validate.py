@@ -11,12 +11,15 @@ from torch.nn.utils import parametrize
 from recprune.data.dataset import Split
 from recprune.errors import TrainingError
 from recprune.evaluation.evaluate import evaluate
-from recprune.evaluation.formulas import LOWER_IS_BETTER, formula
+from recprune.evaluation.formulas import FORMULAS, LOWER_IS_BETTER, formula
 from recprune.evaluation.inputs import Renumber
 from recprune.models.recommender import ranks_items
 from recprune.training.options import FitOptions
 
 __all__ = ["Validation", "validation"]
+
+RATED = ("rmse", "mae")
+"""Metrics of ratings; other metrics of rows are of clicks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +38,22 @@ class Validation:
 
 
 def validation(model: Any, split: Split, options: FitOptions, renumber: Renumber | None = None) -> Validation:
-    """How the model is judged while it is trained. Raises DataError for a metric that there is not."""
+    """How the model is judged while it is trained; by "ndcg@10" with lists of 10, whatever `options.k` is. Raises
+    DataError for a metric that there is not, TrainingError for one by which no such model is judged."""
     metric = options.metric or _usual_metric(model, split)
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     if ranks_items(model) and "@" not in metric:
         metric = f"{metric}@{options.k}"
     formula(metric)
+    name, at, length = metric.partition("@")
+    k, there = int(length) if at else options.k, _metrics(model, split)
+    metric = f"{name}@{k}" if at else name
+    if len(split.valid) and (k < 1 or (f"{name}@k" if at else name) not in there):
+        raise TrainingError(f"no metric {metric!r} for this model; there are: {', '.join(there)}", metric=metric)
 
     def value() -> float:
         with parametrize.cached():
-            scores = evaluate(model, split, part="valid", k=options.k, renumber=renumber)
-        if metric not in scores.mean:
-            there = ", ".join(scores.mean)
-            raise TrainingError(f"no metric {metric!r} for this model; there are: {there}", metric=metric)
+            scores = evaluate(model, split, part="valid", k=k, renumber=renumber)
         found = scores.mean[metric]
         if found is None:
             why = scores.why.get(metric, "it is undefined there")
@@ -61,3 +67,11 @@ def _usual_metric(model: Any, split: Split) -> str:
     if ranks_items(model):
         return "ndcg"
     return "auc" if "label" in split.valid.columns else "rmse"
+
+
+def _metrics(model: Any, split: Split) -> list[str]:
+    """Those by which such a model is judged on such data, as `FORMULAS` names them."""
+    if ranks_items(model):
+        return [name for name in FORMULAS if name.endswith("@k")]
+    rated = "label" not in split.train.columns
+    return [name for name in FORMULAS if not name.endswith("@k") and (name in RATED) == rated]
