@@ -22,6 +22,9 @@ class Asked(nn.Module):
         self.past_table = nn.Embedding(ids, 8, padding_idx=padding)
         self.item_table = nn.Embedding(ids, 8)
         self.register_buffer("blocked", torch.rand(ids) < 0.01)
+        self.register_buffer("known", torch.randn(ids, 3, 2))
+        self.register_buffer("longer", torch.randn(ids + 1))
+        self.bias = nn.Parameter(torch.randn(ids))
         self.layer, self.out, self.use = nn.Linear(16, 24), nn.Linear(24, 1), use
 
     def forward(self, item: Tensor, past: Tensor) -> Tensor:
@@ -46,7 +49,8 @@ def ids_of(model: nn.Module) -> tuple[set[str], dict[str, str]]:
 KEEP_PAST = {
     "another padding": lambda m, item, past: (past, (past != N - 1).float().sum(1)),
     "a mask token, as a tensor": lambda m, item, past: (past, (past == torch.tensor(7)).float().sum(1)),
-    "a flag of its ids": lambda m, item, past: (past, m.blocked[past].float().sum(1)),
+    "a flag of its ids, moved": lambda m, item, past: (past, m.blocked[(past + 1).clamp(max=N - 1)].float().sum(1)),
+    "a row of other sizes": lambda m, item, past: (past, m.longer[past].sum(1)),
     "a remainder": lambda m, item, past: (past, (past % 7).float().sum(1)),
     "an order": lambda m, item, past: (past, past.sort(1).indices[:, 0].float()),
     "a number": lambda m, item, past: (past, past.float().mean(1)),
@@ -83,6 +87,11 @@ FREE = {
     "zeros alike": lambda m, item, past: (past, torch.zeros_like(past).float().sum(1)),
     "below 0, from the end": lambda m, item, past: (torch.where(past < 0, past + N, past), 0.0),
     "some hidden": lambda m, item, past: (past.masked_fill(torch.arange(5) > 3, 0), 0.0),
+    "a flag of its ids": lambda m, item, past: (past, m.blocked[past].float().sum(1)),
+    "a number of its ids": lambda m, item, past: (past, m.bias[past].sum(1)),
+    "rows of its ids": lambda m, item, past: (past, m.known[past].sum((1, 2, 3))),
+    "rows of its ids, selected": lambda m, item, past: (past, m.known.index_select(0, item).sum((1, 2))),
+    "a column of several": lambda m, item, past: (past, m.bias[torch.stack([item, item], 1)[:, 1]]),
     "nothing added": lambda m, item, past: (past + 0, 0.0),
 }
 

@@ -52,10 +52,10 @@ def _mean_row(tensors: Mapping[str, Tensor], site: Site, counts: Tensor | None, 
     before = []
     weights = torch.ones(site.size, dtype=torch.float64) if counts is None else counts.clamp(min=0) + 1e-9
     try:
-        for cut in site.cuts:
+        for cut in (cut for cut in site.cuts if tensors[cut.tensor].is_floating_point()):
             table = tensors[cut.tensor].detach()
             rows = table.narrow(0, cut.start, site.size).double()
-            mean = (weights.to(rows)[:, None] * rows).sum(0) / weights.sum()
+            mean = (weights.to(rows).view(-1, *(1 for _ in rows.shape[1:])) * rows).sum(0) / weights.sum()
             before.append((table, cut.start - 1, table[cut.start - 1].clone()))
             table[cut.start - 1] = mean.to(table)
         yield

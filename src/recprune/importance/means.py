@@ -42,7 +42,7 @@ def rows_at_their_mean(model: nn.Module, survey: Survey, site: Site, counts: Ten
     before = []
     try:
         for cut in site.cuts:
-            if cut.tensor in survey.features:
+            if cut.tensor in survey.features and cut.tensor in tensors:
                 rows = tensors[cut.tensor].detach().narrow(cut.dim, cut.start, cut.width)
                 before.append((rows, rows.clone()))
                 rows.copy_(_mean(rows, counts).expand_as(rows))

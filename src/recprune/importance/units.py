@@ -57,15 +57,16 @@ def fallback_of(tensor: Tensor, site: Site, cut: Cut, features: frozenset[str]) 
 def left_out(tensors: Mapping[str, Tensor], site: Site, unit: int, features: frozenset[str]) -> Iterator[None]:
     """Inside, the unit's numbers are zero, or those of the fallback row; afterwards they are back to the bit.
 
-    tensors: name -> parameter or buffer, changed in place. Integers (ids, offsets) keep their values.
+    tensors: name -> parameter or buffer, changed in place. Integers (ids, offsets) keep their values, but for rows that
+    are looked up, as flags of ids are.
     """
     before: list[tuple[Tensor, _Index, Tensor]] = []
     try:
         for cut in site.cuts:
             tensor = tensors[cut.tensor].detach()
-            if tensor.is_floating_point():
+            answer = fallback_of(tensor, site, cut, features)
+            if tensor.is_floating_point() or answer is not None:
                 place = _place(tensor, cut, unit)
-                answer = fallback_of(tensor, site, cut, features)
                 before.append((tensor, place, tensor[place].clone()))
                 tensor[place] = 0.0 if answer is None else _shaped(answer, tensor[place], cut)
         yield

@@ -60,12 +60,12 @@ def fallback_rows(
     """(table, row that answers for ids that left) -> the mean of the rows that leave, weighed by how often they occur.
 
     What it has learned itself counts as often as code 0 occurs: it answers for those ids too. A padding row stays as it
-    is.
+    is, and so does one of flags or whole numbers.
     """
     tensors, out = named_tensors(model), {}
     padded = {f"{n}.weight".lstrip("."): m.padding_idx for n, m in model.named_modules() if hasattr(m, "padding_idx")}
     for site, table, row, rows in _id_rows(survey, leaving):
-        if padded.get(table) == row:
+        if padded.get(table) == row or not tensors[table].is_floating_point():
             continue
         weights = torch.ones(len(rows), dtype=torch.float64)
         known = [np.asarray(counts[column]) for column in site.columns if column in counts]
@@ -74,7 +74,8 @@ def fallback_rows(
             weights = torch.as_tensor(sum(c[rows - row] for c in known)).double().clamp(min=0)
             weights[1:] += 1e-9
         gone = tensors[table].detach()[torch.from_numpy(rows)].double().cpu()
-        out[table, row] = ((weights[:, None] * gone).sum(0) / weights.sum()).to(tensors[table])
+        mean = (weights.view(-1, *(1 for _ in gone.shape[1:])) * gone).sum(0) / weights.sum()
+        out[table, row] = mean.to(tensors[table])
     return out
 
 

@@ -43,8 +43,10 @@ def by_rows(ids: Site, absent: Absent) -> Site:
 
 def _own_dims(seen: Seen, tables: set[str]) -> Labels | None:
     """Nodes of all dims of these tables; None where dims stay, or belong to other tables or other rows too."""
-    looked_up = {lookup.table: lookup.source for lookup in seen.lookups}
-    if any(source is None or source.pointer for table, source in looked_up.items() if table in tables):
+    looked_up = {lookup.table: lookup.source for lookup in seen.lookups if len(seen.axes[lookup.table].labels) == 2}
+    if tables - looked_up.keys() or any(
+        source is None or source.pointer for table, source in looked_up.items() if table in tables
+    ):
         return None
     depends = {table: seen.ledger.depends(seen.axes[table].labels[1]) for table in looked_up}
     if any(len(np.unique(depends[table][1])) < seen.axes[table].shape[1] for table in tables):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from recprune.tracing.step import Axes, Source, Step
-from recprune.tracing.structures.embedding import LOOKUPS
+from recprune.tracing.structures.embedding import LOOKUPS, picked_rows
 
 __all__ = ["Columns", "columns_of", "compared", "numbers_used"]
 
@@ -38,13 +38,13 @@ def numbers_used(
         source = source_of(tensor)
         if source is None or tensor.dtype == torch.bool:
             continue
-        if step.operation in LOOKUPS and tensor is step.arg(1, "indices"):
+        if tensor is picked_rows(step):
             padding = _padding(step)
             if source.moved:
                 yield columns_of(source), "a number is added to its ids before they are looked up"
             elif padding > 0:
                 yield columns_of(source), f"padding_idx of its table is {padding}: only 0 can be the code of padding"
-        elif set(source.columns) <= carried:
+        elif set(source.columns) & carried:
             continue
         elif source.moved or not (_harmless(step, name) or list(compared(step, source_of))):
             yield columns_of(source), f"its ids are numbers to {step.operation} (in {step.module or 'forward'})"
@@ -73,6 +73,8 @@ def _harmless(step: Step, name: str) -> bool:
 
 def _padding(step: Step) -> int:
     """The row that a look-up takes for padding; -1 where there is none."""
+    if step.operation not in LOOKUPS:
+        return -1
     place = 2 if step.operation == "aten.embedding.default" else 8
     found: int | None = step.arg(place, "padding_idx", -1)
     return -1 if found is None else int(found)

@@ -23,7 +23,7 @@ from recprune.tracing.answers import output_name
 from recprune.tracing.inputs import parts_of, storage_of, tensors_in
 from recprune.tracing.seen import Field, Lookup, Seen
 from recprune.tracing.step import Axes, Source, Step, never
-from recprune.tracing.structures.embedding import LOOKUPS
+from recprune.tracing.structures.embedding import LOOKUPS, picked_rows
 from recprune.tracing.uses import compared, numbers_used
 
 __all__ = ["Functions", "Watch"]
@@ -103,16 +103,18 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return self._stack[-1] if self._stack else ""
 
     def _read(self, step: Step) -> None:
+        ids = picked_rows(step)
         for tensor in tensors_in((step.args, step.kwargs)):
             name = self.name_of(tensor)
             if name is not None:
-                self.seen.readers.setdefault(name, set()).add(step.operation)
+                row = ids is not None and tensor is step.args[0]
+                self.seen.readers.setdefault(name, set()).add(LOOKUPS[0] if row else step.operation)
             elif id(tensor) in self._columns:
                 self.seen.read.add(self._columns[id(tensor)])
-        if step.operation in LOOKUPS:
+        if ids is not None:
             table = self.name_of(step.args[0])
             if table is not None:
-                source = self.look(step.arg(1, "indices")).source
+                source = self.look(ids).source
                 odd = source is not None and (source.negative or source.moved)
                 self.seen.lookups.append(Lookup(table, None if odd else source))
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from recprune.tracing.step import Axes, Step, never
+from recprune.tracing.structures.embedding import picked_rows, taken
 
 __all__ = ["follow", "operations"]
 
@@ -14,6 +15,9 @@ operations = ("aten.index.Tensor", "aten.take.default")
 
 def follow(step: Step) -> Axes:
     """x[..., index, ...]: the axes of the index take the place of those that it picks from."""
+    ids = picked_rows(step)
+    if ids is not None:
+        return taken(step, step.look(ids))
     axes = step.axes_of(0)
     if step.operation != "aten.index.Tensor":
         return _whole(step, axes)

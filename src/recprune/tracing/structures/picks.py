@@ -9,6 +9,7 @@ from torch import Tensor
 
 from recprune.tracing.ledger import Labels
 from recprune.tracing.step import Axes, Source, Step, never
+from recprune.tracing.structures.embedding import picked_rows, taken
 
 __all__ = ["follow", "operations"]
 
@@ -27,6 +28,9 @@ operations = (
 
 def follow(step: Step) -> Axes | tuple[Axes, ...]:
     """The other axes go on; columns of a matrix of ids are known by their place."""
+    ids = picked_rows(step)
+    if ids is not None:
+        return taken(step, step.look(ids))
     axes, name = step.axes_of(0), step.operation.split(".")[1].removeprefix("unsafe_")
     dim = int(step.arg(1, "dim", 0)) if name in ("select", "slice", "index_select") else int(step.arg(2, "dim", 0))
     if name == "unbind":
