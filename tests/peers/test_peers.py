@@ -42,7 +42,6 @@ NOT_FOLLOWED = {
     "recbole/DIEN": "a cell of its own that writes into a state of its own",
     "recbole/DIN": "an activation with a plain tensor that is no buffer",
     "recbole/EulerNet": "angles by atan2",
-    "recbole/FISM": "a bias of each item that is no table",
     "recbole/TransRec": "a bias of each item that is given back for all items",
 }
 
