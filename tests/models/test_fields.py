@@ -9,8 +9,10 @@ from recprune.data.bins import Bins, binned
 from recprune.data.pasts import with_pasts
 from recprune.errors import DataError
 from recprune.evaluation.evaluate import evaluate
-from recprune.evaluation.inputs import example, row_inputs
+from recprune.evaluation.inputs import example, ranks, row_inputs
 from recprune.models._fields import FieldModel
+from recprune.models.build import build
+from recprune.models.recommender import ranks_items
 from recprune.planning.budget import Budget
 from recprune.planning.plan import Plan
 from recprune.recipe.restrict import smaller_vocabularies
@@ -220,3 +222,17 @@ def test_edges_go_into_the_folder_of_a_model_and_a_bin_that_left_is_unknown(tmp_
 def test_a_multi_valued_field_needs_a_size():
     with pytest.raises(DataError, match="tags"):
         FieldModel(("user", "tags"), (4, 0), 3, ("tags",), linear=True)
+
+
+def test_a_model_of_rows_stays_one_when_only_the_user_is_left():
+    split = tiny_clicks()
+    model = build("fm", split, dim=4)
+    found = survey(model, example(model, split))
+    gone = [site.name for site in found.sites if site.name.endswith(".field") and site.name != "user.field"]
+    plan = Plan(found, dict.fromkeys(gone, NONE), Budget(0.0))
+    small = apply(model, plan, example(model, split))
+    assert small.columns == ("user",)
+    assert not ranks(small)
+    assert not ranks_items(small)
+    assert {"auc", "logloss"} <= set(evaluate(small, split, renumber=renumber(plan)).mean)
+    assert fit(small, split, FitOptions(epochs=1)).history

@@ -45,7 +45,7 @@ def columns_of(model: nn.Module) -> tuple[str, ...]:
 
 def ranks(model: nn.Module) -> bool:
     """True when forward scores all items of a user at once."""
-    return set(columns_of(model)) <= USER_COLUMNS
+    return not getattr(model, "of_rows", False) and set(columns_of(model)) <= USER_COLUMNS
 
 
 def device_of(model: nn.Module) -> torch.device:

@@ -43,6 +43,7 @@ class FieldModel(nn.Module):
     """
 
     config: dict[str, Any]
+    of_rows = True
 
     def __init__(
         self,

@@ -18,7 +18,8 @@ class Recommender(Protocol):
     """An nn.Module with `columns`: the dataset columns that `forward` takes, in order.
 
     Where all columns are of the user (USER_COLUMNS), forward gives the scores of all items, (batch, n_items); item 0
-    is the unknown item and is never recommended. Otherwise it gives one logit a row, (batch,).
+    is the unknown item and is never recommended. Otherwise it gives one logit a row, (batch,), and so it does where its
+    attribute `of_rows` is True, whichever columns pruning has left it.
     """
 
     columns: tuple[str, ...]
@@ -28,4 +29,4 @@ class Recommender(Protocol):
 
 def ranks_items(model: Recommender) -> bool:
     """True when forward scores all items of a user at once."""
-    return set(model.columns) <= USER_COLUMNS
+    return not getattr(model, "of_rows", False) and set(model.columns) <= USER_COLUMNS
