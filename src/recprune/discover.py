@@ -32,7 +32,7 @@ def module(folder: ModuleType, name: str) -> ModuleType:
         hint = f"Did you mean {near[0]!r}? " if near else ""
         raise ExtensionError(
             f"no {kind} named {name!r}; there are: {', '.join(names(folder))}. {hint}"
-            f"A {kind} of your own is named 'package.module:Name'.",
+            f"{'An' if kind[0] in 'aeiou' else 'A'} {kind} of your own is named 'package.module:Name'.",
             kind=kind,
             name=name,
         )
@@ -46,6 +46,8 @@ def load(folder: ModuleType, name: str) -> Any:
         try:
             return getattr(importlib.import_module(where), what)
         except (ImportError, AttributeError) as error:
-            raise ExtensionError(f"{name!r} cannot be loaded: {error}", name=name) from error
+            path = " (is its folder on Python's path? PYTHONPATH=. adds this one)"
+            hint = path if isinstance(error, ModuleNotFoundError) else ""
+            raise ExtensionError(f"{name!r} cannot be loaded: {error}{hint}", name=name) from error
     found = module(folder, name)
     return getattr(found, found.__all__[0])

@@ -170,7 +170,10 @@ def test_a_plan_in_bytes_is_met_with_cuts_and_bits(street, tmp_path):
     asked("finetune", tmp_path / "small", "--epochs", 1, "--data", at / "prepared", "-o", tmp_path / "tuned")
     tuned, small = (asked("inspect", tmp_path / name) for name in ("tuned", "small"))
     assert tuned["encodings"] == small["encodings"]
-    assert asked("compare", at / "big", tmp_path / "tuned", "--data", at / "prepared", "--no-rivals")["cases"] > 0
+    out = tmp_path / "new" / "folder" / "found.json"
+    said = asked("compare", at / "big", tmp_path / "tuned", "--data", at / "prepared", "--no-rivals", "-o", out)
+    assert said["cases"] > 0
+    assert json.loads(out.read_text()) == said
 
 
 def test_a_plan_may_name_how_what_stays_is_stored(street, tmp_path):

@@ -86,6 +86,17 @@ def test_what_is_in_the_way_is_told_before_the_work_and_stays(tmp_path, at):
     assert (tmp_path / "mine" / "letter.txt").read_text() == (tmp_path / "file").read_text() == "dear"
 
 
+@pytest.mark.parametrize("command", ["compare", "frontier"])
+def test_where_no_file_can_stand_is_told_before_the_work(tmp_path, at, command):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "file").write_text("dear")
+    models = (at / "big", at / "other")[: 2 if command == "compare" else 1]
+    for place in (tmp_path / "mine", tmp_path / "file" / "found.json"):
+        done = call(command, *models, "-o", place)
+        refused(done, "DataError", str(place.parent))
+        assert "judge" not in done.stderr
+
+
 def test_columns_that_nobody_named_are_refused_with_their_names(tmp_path):
     (tmp_path / "log.csv").write_text("alpha,beta\n1,2\n3,4\n")
     refused(call("prepare", tmp_path / "log.csv", "-o", tmp_path / "p"), "DataError", "alpha", "--user")
@@ -227,3 +238,21 @@ def test_a_command_that_others_have_leads_to_those_here(name):
     commands = [group.name for group in typer.main.get_command(APP).commands.values()]
     assert name not in commands
     assert any(re.search(rf"\b{command}\b", ELSEWHERE[name]) for command in commands)
+
+
+def test_nothing_is_written_into_a_folder_that_its_manifest_seals(at):
+    for where in (at / "big" / "more.json", at / "big" / "x" / "more.json", at / "prepared" / "more.json"):
+        refused(call("plan", at / "big", "-o", where), "would stand in", "Name a place beside it")
+    refused(call("recommend", at / "big", at / "prepared", "-o", at / "big" / "l.csv"), "would stand in")
+    assert call("inspect", at / "big").exit_code == 0
+    assert not (at / "big" / "x").exists()
+
+
+def test_a_file_is_no_prepared_folder(at):
+    done = call("train", at / "plan.json", "--model", "mf", "-o", at / "never")
+    refused(done, "is a file and no prepared folder", "-o prepared/")
+
+
+def test_a_width_of_0_and_a_site_that_there_is_not_are_named(at):
+    refused(call("train", at / "prepared", "--model", "mf", "--set", "dim=0", "-o", at / "never"), "1 or more, not 0")
+    refused(call("plan", at / "big", "--site", "nope", "-o", at / "never.json"), "no site is called 'nope'; there are:")

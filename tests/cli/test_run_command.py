@@ -78,6 +78,21 @@ def test_stages_that_stand_are_not_done_again_and_changed_ones_are(log, tmp_path
     assert "train mf" in street(tmp_path / "out", log, model="mf", factor=0.3, **ROLES).stderr
 
 
+def test_fields_beside_a_log_that_changed_are_read_again(log, tmp_path):
+    inter = tmp_path / "shop.inter"
+    rows = [line.split(",") for line in log.read_text().splitlines()]
+    places = [rows[0].index(name) for name in ("user", "item", "time")]
+    lines = [["user_id:token", "item_id:token", "timestamp:float"], *([row[at] for at in places] for row in rows[1:])]
+    inter.write_text("\n".join("\t".join(line) for line in lines))
+    items = sorted({line[1] for line in lines[1:]})
+    for colours in ("r", "rg"):
+        sides = [f"{item}\t{colours[n % len(colours)]}" for n, item in enumerate(items)]
+        inter.with_suffix(".item").write_text("\n".join(["item_id:token\tcolour:token", *sides]))
+        done = RUNNER.invoke(APP, ["run", str(inter), "-o", str(tmp_path / "out"), "--no-rivals", "--no-bench"])
+        assert done.exit_code == 0, done.output
+        assert len(load_split(tmp_path / "out" / "prepared").vocabularies["colour"]) == len(colours) + 1
+
+
 def test_a_stage_that_was_lost_is_made_again(log, tmp_path):
     first = street(tmp_path / "out", log, model="mf", **ROLES)
     (tmp_path / "out" / "plan.json").unlink()

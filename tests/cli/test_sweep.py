@@ -21,13 +21,14 @@ def test_a_sweep_is_shown_and_written(tmp_path, monkeypatch):
     split = tiny_split()
     save_split(split, tmp_path / "prepared")
     for dim in (4, 8):
-        folder = tmp_path / f"mf{dim}"
+        folder = tmp_path / f"dim-{dim}" / "mf"
         put(folder, Shelved(folder, build("mf", split, dim=dim), split.vocabularies, None, (), tmp_path / "prepared"))
-    models, out = (tmp_path / "mf4", tmp_path / "mf8"), tmp_path / "swept"
+    models, out = (tmp_path / "dim-4" / "mf", tmp_path / "dim-8" / "mf"), tmp_path / "swept"
     asked = (*models, "--factor", 0.5, "--bytes", "2KB", "--rule", "magnitude", "--epochs", 1, "--metric", "recall@20")
     code, text = call(*asked, "-o", out)
     assert code == 0, text
     assert text.count("factor 0.5") == 2
+    assert text.count("dim-4/mf") == text.count("dim-8/mf") == 3
     assert text.count("2,000 bytes") == 2
     assert "recall@20" in text
     code, text = call(*asked, "-o", out, "--json")

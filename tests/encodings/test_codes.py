@@ -8,6 +8,7 @@ import torch
 from recprune.encodings import codes
 from recprune.encodings.bf16 import Bf16
 from recprune.encodings.int4_rotated_rows import Int4RotatedRows
+from recprune.encodings.int4_rows import Int4Rows
 from recprune.encodings.int8_rows import Int8Rows
 from recprune.errors import SurgeryError
 
@@ -84,6 +85,18 @@ def test_there_and_back_through_a_shorter_type_it_is_the_same(kind: type[codes.C
     before = stored.dense()
     assert torch.equal(stored.half().float().dense(), before)
     assert stored.to("meta").dense().shape == (6, 5)
+
+
+@pytest.mark.parametrize("kind", [Int8Rows, Int4Rows])
+def test_small_numbers_of_half_precision_are_rounded_once(kind: type[codes.Codes]):
+    matrix = (torch.randn(40, 32, generator=torch.Generator().manual_seed(0)) * 1e-4).half()
+    stored, wide = kind.encode(matrix), kind.encode(matrix.float())
+    assert torch.equal(stored.codes, wide.codes)
+    decoded, exact = stored._decoded(lambda part: part, torch.half), wide._decoded(lambda part: part, torch.float32)
+    assert torch.equal(decoded, exact.half())
+    if kind is Int8Rows:
+        rounding = 2.0**-25 * 32**0.5  # half of the smallest number, in each of 32
+        assert bool(((stored.dense() - matrix).float().norm(dim=1) <= kind.bound(matrix.float()) + rounding).all())
 
 
 def test_parts_of_another_type_are_refused():

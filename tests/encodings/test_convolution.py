@@ -18,7 +18,7 @@ from recprune.training.rounded import rounded
 
 ENCODINGS = [
     *("int8_rows", "int4_rows", "int4_rotated_rows", "int2_rotated_rows", "bf16", "fp16", "top_entries(k=3)"),
-    *("top_entries(k=3,bits=8)", "sparse_rows(entries=90)"),
+    *("top_entries(k=3,bits=8)", "sparse_rows(entries=90)", "item_bytes", "pair_bits", "pair_gaps"),
 ]
 KINDS = [
     (nn.Conv1d(6, 12, 3, dilation=2, padding=1), (2, 6, 9)),
@@ -51,6 +51,7 @@ def test_a_tensor_of_more_axes_is_stored_as_its_rows_laid_flat(encoding):
     assert stored.shape == flat.shape == (10, 24)
     assert stored.dense().shape == tensor.shape
     assert torch.equal(stored.dense().flatten(1), flat.dense())
+    torch.testing.assert_close(stored.rows(torch.tensor([7, 0])), flat.dense()[[7, 0]])
     assert how.stored_bytes(tensor.shape) == how.stored_bytes((10, 24))
     assert how.stored_entries(tensor.shape) == how.stored_entries((10, 24)) == stored.entries
     value, _ = how.nearest(tensor)

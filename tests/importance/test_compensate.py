@@ -153,6 +153,20 @@ def test_a_weight_that_another_layer_shares_is_left_alone() -> None:
     assert found[4].weight is found[2].weight
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_rows_that_are_all_alike_change_the_bias_and_no_weight(scale: float) -> None:
+    model, _ = mlp()
+    batches = [((scale * torch.randn(1, 5).expand(7, 5).contiguous(),), torch.zeros(7, 2))]
+    kept = {"0.neuron": (0, 2, 3, 5, 7), "2.neuron": (1, 2, 4, 5)}
+    probe = probe_of(model, batches)
+    found = compensate(probe, kept)
+    for name in ("2", "4"):
+        change = found.get_submodule(name).weight - model.get_submodule(name).weight
+        assert float(change.detach().abs().max()) < 1e-4
+    away = error(model, masked(found, plan_of(probe, kept)), batches)
+    assert away < 1e-6 * error(model, masked(model, plan_of(probe, kept)), batches)
+
+
 def test_a_damping_that_is_none_is_refused() -> None:
     model, batches = mlp()
     with pytest.raises(SurveyError) as error:

@@ -99,6 +99,33 @@ def test_the_model_its_gradients_and_the_random_state_are_left_alone_and_a_seed_
     assert torch.equal(state, torch.get_rng_state())
 
 
+class Tied(nn.Module):
+    """The table of the items is the matrix of the answers: (rows,) -> (rows, 7)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.item, self.out = nn.Embedding(7, 4), nn.Linear(4, 7, bias=False)
+        self.out.weight = self.item.weight
+
+    def forward(self, item: torch.Tensor) -> torch.Tensor:
+        return self.out(torch.tanh(self.item(item)))
+
+
+@pytest.mark.parametrize("names", [("item",), ("out",), ("item", "out")])
+def test_a_tied_weight_is_gated_under_each_of_its_names_and_once(names: tuple[str, ...]) -> None:
+    torch.manual_seed(0)
+    model, rows = Tied(), torch.arange(7)
+    site = Site("dim", Kind.DIM, 4, tuple(Cut(f"{name}.weight", 1) for name in names))
+    survey = Survey((site,), {}, {}, {}, "", features=frozenset({"item.weight"}))
+    gates = torch.tensor([1.0, 0.5, 0.0, 1.0])
+    tensors = gated(model, survey, {"dim": gates})
+    assert torch.equal(tensors["item.weight"], model.item.weight.detach() * gates)
+    found = functional_call(model, tensors, (rows,), tie_weights=False)
+    with torch.no_grad():
+        model.item.weight.mul_(gates)
+    assert torch.equal(found, model(rows))
+
+
 def test_tied_weights_can_have_gates() -> None:
     model = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False))
     model[1].weight = model[0].weight

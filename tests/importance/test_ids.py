@@ -1,12 +1,16 @@
 """The rise of the loss without an id, for all ids at once."""
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from recprune.errors import SurveyError
 from recprune.importance.probe import Probe
+from recprune.importance.rules.field_mean import FieldMean
 from recprune.importance.rules.mse_increase import MseIncrease
 from recprune.models.deepfm import DeepFM
+from recprune.tracing.site import Cut, Kind, Site, Survey
 from recprune.tracing.trace import survey
 
 
@@ -85,3 +89,68 @@ def test_a_row_that_holds_an_id_in_any_of_its_columns_counts_once():
         model.items.weight.data[unit + 1] = mean
         assert abs(float(F.mse_loss(model(*inputs), target).detach()) - loss - float(rises[unit])) < 1e-5
         model.items.weight.data.copy_(before)
+
+
+class Bag(nn.Module):
+    """The sum of a row's ids: a list of ids, and where each row begins in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.out = nn.EmbeddingBag(12, 3, mode="sum"), nn.Linear(3, 1)
+
+    def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        return self.out(torch.tanh(self.table(ids, offsets)))[:, 0]
+
+
+def bag(offsets: list[int], ids: int) -> tuple[nn.Module, list]:
+    torch.manual_seed(0)
+    where = torch.tensor(offsets)
+    return Bag(), [((torch.randint(12, (ids,)), where), torch.randn(len(where)))]
+
+
+@pytest.mark.parametrize(("offsets", "ids"), [(list(range(0, 30, 3)), 30), ([0, 0, 0, 5, 5, 5, 5, 5, 5, 5], 10)])
+def test_ids_in_lists_with_offsets_are_measured_one_at_a_time(offsets: list[int], ids: int):
+    model, batches = bag(offsets, ids)
+    found = survey(model, (torch.arange(12), torch.arange(0, 12, 2)))
+    site = found.site("input0.id")
+    rises = MseIncrease()(site, Probe(model, found, batches, F.mse_loss))
+    (inputs, target) = batches[0]
+    with torch.no_grad():
+        before, rows = float(F.mse_loss(model(*inputs), target)), model.table.weight.clone()
+        for unit in range(site.size):
+            model.table.weight[unit + 1] = rows[0]
+            assert float(F.mse_loss(model(*inputs), target)) - before == pytest.approx(float(rises[unit]), abs=1e-6)
+            model.table.weight.copy_(rows)
+    with pytest.raises(SurveyError, match="one id a row"):
+        FieldMean()(site, Probe(model, found, batches, F.mse_loss))
+
+
+def test_lists_of_one_id_each_are_measured_all_at_once():
+    model, batches = bag(list(range(10)), 10)
+    found = survey(model, batches[0][0])
+    assert Probe(model, found, batches, F.mse_loss).holds_one_id(found.site("input0.id"))
+
+
+class Among(nn.Module):
+    """Each user's own item among those of the other rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.columns = ("user", "item")
+        self.users, self.items = nn.Embedding(6, 3), nn.Embedding(6, 3)
+
+    def forward(self, user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
+        return (self.users(user) @ self.items(item).T).log_softmax(1).diagonal()
+
+
+def test_ids_that_other_rows_read_are_measured_one_at_a_time():
+    torch.manual_seed(0)
+    model = Among()
+    sites = tuple(Site(f"{c}.id", Kind.ID, 5, (Cut(f"{c}s.weight", 0, 1),), c, 0) for c in ("user", "item"))
+    found = Survey(sites, {}, {}, {}, "", features=frozenset({"users.weight", "items.weight"}))
+    batches = [((torch.randint(6, (9,)), torch.randint(6, (9,))), torch.zeros(9))]
+    probe = Probe(model, found, batches, F.mse_loss)
+    for site in sites:
+        assert not probe.holds_one_id(site)
+        expected = [probe.loss_without(site, unit) - probe.loss for unit in range(5)]
+        assert MseIncrease()(site, probe).tolist() == pytest.approx(expected)

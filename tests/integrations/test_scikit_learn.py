@@ -136,3 +136,19 @@ def test_what_cannot_be_is_said_with_the_way_out():
         model.score(x, np.full(len(x), 99))
     with pytest.warns(UndefinedMetricWarning):
         assert np.isnan(model.score(x, x))
+
+
+def test_a_factor_that_is_no_number_is_said_before_anything_is_trained(monkeypatch):
+    monkeypatch.delattr("recprune.integrations.scikit_learn.train")
+    with pytest.raises(BudgetError, match=r"factor must be a number in 0\.\.1, not '0\.5'"):
+        PrunedRecommender("ease", factor="0.5").fit(tastes()[0])
+
+
+def test_columns_of_y_in_another_order_are_refused_where_they_have_names():
+    pandas = pytest.importorskip("pandas")
+    names = [f"film {number}" for number in range(12)]
+    x, y = (pandas.DataFrame(part, columns=names) for part in tastes())
+    model = PrunedRecommender("ease", factor=0.3, k=2, settings={"reg": 1.0}).fit(x)
+    assert model.score(x, y) == model.score(x, y.to_numpy()) == 1.0
+    with pytest.raises(DataError, match="'film 11' where X has 'film 0'"):
+        model.score(x, y[names[::-1]])

@@ -1,5 +1,6 @@
 """Numbers in MLflow and TensorBoard are those of the comparison and of the plan."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,25 @@ def test_mlflow_keeps_numbers_texts_and_the_artifact(compared, planned, tmp_path
         assert names == {"model/manifest.json", "model/weights.safetensors"}
     finally:
         mlflow.set_tracking_uri(before)
+
+
+def test_mlflow_takes_a_plan_a_step(planned, tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None, raising=False)
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri((tmp_path / "runs").as_uri())
+    try:
+        mlflow.set_experiment("pruning")
+        with mlflow.start_run() as run:
+            for step, factor in enumerate((0.5, 0.25)):
+                log_to_mlflow(plan=replace(planned, budget=Budget(factor)), step=step)
+        kept = mlflow.MlflowClient().get_run(run.info.run_id).data
+    finally:
+        mlflow.set_tracking_uri(before)
+    assert kept.params == {}
+    assert kept.tags["recprune.rule"] == "their.rules:Magnitude()"
+    assert kept.tags["recprune.budget"] == "factor 0.25"
 
 
 def test_tensorboard_shows_scalars_and_texts(compared, planned, tmp_path):

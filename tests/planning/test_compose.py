@@ -7,17 +7,20 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from recprune.errors import PlanError
 from recprune.models.caser import Caser
 from recprune.models.deepfm import DeepFM
 from recprune.models.ease import Ease
 from recprune.models.mf import MF
+from recprune.packing import folding, unpack
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.compose import compose, remainder
 from recprune.planning.lifted import inherited, lifted
 from recprune.planning.origins import Origins
+from recprune.planning.plan import Plan
 from recprune.surgery import apply, renumber, shrink_inputs
 from recprune.tracing.build import named_tensors
 from recprune.tracing.site import Kind
@@ -181,3 +184,59 @@ def test_entries_that_are_zeros_until_they_are_packed_leave_once():
     assert np.isin(further.kept["items.entry"], first.kept["items.entry"]).all()
     assert np.array_equal(rest.kept["items.entry"], further.kept["items.entry"])
     assert np.array_equal(compose(first, rest).kept["items.entry"], further.kept["items.entry"])
+
+
+def normed():
+    """A batch norm between two Linears."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        *(nn.Linear(6, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, 1))
+    ).eval()
+
+
+def test_a_norm_that_the_first_folds_leaves_with_the_units_that_the_second_takes():
+    model, x = normed(), (torch.randn(8, 6),)
+    first = Plan(survey(model, x), {"3.neuron": np.arange(12)}, Budget(0.0), "", folding(model))
+    once = apply(model, first, x)
+    second = Plan(survey(once, x), {"0.neuron": np.arange(20)}, Budget(0.0))
+    made = compose(first, second)
+    assert made.folded() == ("1",)
+    assert numbers(apply(model, made, x)) == numbers(apply(once, second, x))
+    assert np.array_equal(remainder(made, first, second.survey).kept["0.neuron"], np.arange(20))
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_tensor_is_stored_as_it_is_in_the_end(opened):
+    model, x = normed(), (torch.randn(8, 6),)
+    first = Plan(survey(model, x), {}, Budget(0.0), "", {"0.weight": "int8_rows", "3.weight": "int8_rows"})
+    once = apply(model, first, x)
+    once = unpack(once) if opened else once
+    second = Plan(survey(once, x), {}, Budget(0.0), "", {"3.weight": "int4_rows"} if opened else {})
+    made = compose(first, second)
+    assert made.encodings == (second.encodings if opened else first.encodings)
+    assert numbers(apply(model, made, x)) == numbers(apply(once, second, x))
+    if opened:
+        assert made.file_bytes() == second.file_bytes()
+
+
+def test_an_encoding_that_does_not_pay_is_left_out():
+    model, x = normed(), (torch.randn(8, 6),)
+    first = Plan(survey(model, x), {"3.neuron": np.arange(2)}, Budget(0.0), "", {"3.weight": "int8_rows"})
+    once = unpack(apply(model, first, x))
+    second = Plan(survey(once, x), {"0.neuron": np.arange(1)}, Budget(0.0), "", {"3.weight": "item_bytes"})
+    made = compose(first, second)
+    assert not made.encodings
+    apply(model, made, x)
+
+
+@pytest.mark.parametrize("encodings", [{}, {"items.values": "item_bytes"}])
+def test_entries_are_stored_as_the_second_plan_stores_their_values(encodings):
+    torch.manual_seed(0)
+    model, example = MAKERS["ease"]()
+    found, example = survey(model, tuple(example)), tuple(example)
+    first = Plan(found, {"items.entry": np.arange(0, 196, 2)}, Budget(0.0), "", {"items.weight": "item_bytes"})
+    once = unpack(apply(model, first, example))
+    second = Plan(survey(once, example), {"items.entry": np.arange(60)}, Budget(0.0), "", encodings)
+    made = compose(first, second)
+    assert made.encodings == {"items.weight": encodings.get("items.values", "item_item")}
+    assert numbers(apply(model, made, example)) == numbers(apply(once, second, example))

@@ -12,7 +12,7 @@ from recprune.evaluation.inputs import example
 from recprune.evaluation.size import size_of
 from recprune.packing import unpack
 from recprune.planning.budget import Budget
-from recprune.planning.held import absorbed, cut_by_entries, sparse_matrices
+from recprune.planning.held import absorbed, cut_by_entries, inexact, sparse_matrices
 from recprune.planning.plan import Plan
 from recprune.recipe.agree import agree
 from recprune.recipe.prune import prune
@@ -119,3 +119,12 @@ def test_a_plan_whose_columns_are_no_texts_is_refused(split, wrong):
         damaged = {**said, "survey": {**said["survey"], "sites": [site]}}
         with pytest.raises(recprune.errors.PlanError, match="text"):
             Plan.from_json(json.dumps(damaged))
+
+
+def test_a_dense_table_is_not_cut_by_entries_whatever_stores_it(split):
+    model = trained(split, "mf", dim=8)
+    found = recprune.survey(model, example(model, split))
+    table = next(name for name, shape in found.shapes.items() if len(shape) == 2)
+    stored = {table: "pair_bits"}
+    assert not cut_by_entries(found, stored)
+    assert inexact(found, stored, ()) == stored

@@ -179,3 +179,17 @@ def test_bits_that_fine_tuning_makes_good_are_taken_before_cuts():
     assert not dear.encodings
     assert cheap.encodings
     assert cheap.account().parameters_after > dear.account().parameters_after
+
+
+def test_a_dense_table_that_only_an_encoding_of_entries_makes_small_enough_is_stored_and_measured_so():
+    model = Factors()
+    found, probe, told = probed(model)
+    budget = Budget(bytes=4000, floor=12, kinds=frozenset({Kind.DIM}))
+    plan = joint(model, found, told, probe, budget, names=("item_bytes",))
+    assert plan.kept
+    assert set(plan.encodings.values()) == {"item_bytes"}
+    steps = encoding_steps(model, found, probe, ("pair_bits",))
+    assert steps
+    assert all(
+        s.rise > 0.5 * rise_without(model, found, {}, probe, encodings={s.tensor: s.encoding}) > 0 for s in steps
+    )

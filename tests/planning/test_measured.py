@@ -11,6 +11,8 @@ from recprune.importance.probe import Probe
 from recprune.importance.rules.magnitude import Magnitude
 from recprune.importance.score import score
 from recprune.models.build import build
+from recprune.models.ease import Ease
+from recprune.packing import pack
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
 from recprune.planning.measured import measured, rise_without
@@ -118,3 +120,44 @@ def test_of_ids_that_are_rated_on_the_rows_of_all_else_the_order_stays_as_the_ru
     same = Probe(model, found, probe.batches, losses.bce, COUNTS)
     told = measured(model, found, {"item.id": worth}, same, counts=COUNTS)["item.id"]
     assert bool((told[torch.argsort(worth)].diff() >= -1e-12).all())
+
+
+class Table(nn.Module):
+    """A dense table and a Linear, neither of which is sparse."""
+
+    columns = ("item",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.table, self.out = nn.Embedding(30, 8), nn.Linear(8, 3)
+
+    def forward(self, item: torch.Tensor) -> torch.Tensor:
+        return self.out(self.table(item).relu())
+
+
+@pytest.mark.parametrize("encoding", ["pair_bits", "pair_gaps", "item_bytes(entries=9)"])
+def test_what_is_made_for_sparse_matrices_costs_a_dense_one_what_decoding_shows(encoding: str):
+    model, items = Table(), torch.arange(30)
+    found = survey(model, (items[:2],))
+    probe = Probe(model, found, [((items,), model(items).detach())], F.mse_loss)
+    stored = {"table.weight": encoding}
+    real = probe.loss_of(pack(model, stored)) - probe.loss
+    assert real > 0.01
+    assert rise_without(model, found, {}, probe, encodings=stored) == pytest.approx(real, rel=1e-4)
+
+
+def test_entries_that_leave_through_an_encoding_and_stay_in_it_count_as_exact():
+    torch.manual_seed(0)
+    model = Ease(12)
+    with torch.no_grad():
+        model.items.weight.copy_(torch.rand(12, 12))
+    history = (torch.rand(20, 12) > 0.5).float()
+    found = survey(model, (history[:2],))
+    probe = Probe(model, found, [((history,), model(history).detach())], F.mse_loss)
+    leaving = {"items.entry": np.arange(0, 144, 2)}
+    bare = rise_without(model, found, leaving, probe)
+    for encoding in ("item_item", "item_bytes"):
+        assert rise_without(model, found, leaving, probe, encodings={"items.weight": encoding}) == bare
+    assert rise_without(model, found, {}, probe, encodings={"items.weight": "item_item"}) == 0.0
+    assert rise_without(model, found, {}, probe, encodings={"items.weight": "item_bytes"}) > 0.0

@@ -113,6 +113,18 @@ def test_a_factor_out_of_reach_is_refused_before_any_work_and_left_out_where_non
     assert 1 < len(found.points) < 9
 
 
+def test_a_metric_that_there_is_not_is_refused_before_anything_is_pruned(deepfm):
+    said: list[str] = []
+
+    def stage(name):
+        said.append(name)
+        return silent(name)
+
+    with pytest.raises(DataError, match=r"no metric 'nope' here; there are: .*auc"):
+        frontier(*deepfm, factors=(0.3,), metric="nope", options=FEW, stage=stage)
+    assert said == ["judge"]
+
+
 def test_a_frontier_needs_validation():
     split = tiny_split()
     model = build("mf", split, dim=8)

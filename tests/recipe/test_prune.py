@@ -293,3 +293,8 @@ def test_several_budgets_are_planned_by_one_rating_as_each_alone():
     ratings = rate(model, split, budgets[0])
     for budget in budgets:
         assert choose_by(ratings, model, split, budget).to_json() == plan(model, split, budget=budget).to_json()
+
+
+def test_bytes_that_are_met_already_leave_a_model_of_lists_whole():
+    model, split, _ = trained("mf")
+    assert plan(model, split, budget=Budget(bytes=10 * size_of(model)[2]), tuning=ONE).kept == {}

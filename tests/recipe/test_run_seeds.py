@@ -5,6 +5,7 @@ import pytest
 
 from recprune.errors import DataError
 from recprune.evaluation.comparison import Comparison
+from recprune.recipe.run import run
 from recprune.recipe.run_seeds import run_seeds
 from recprune.recipe.shelf import take
 
@@ -73,6 +74,14 @@ def test_what_each_user_adds_is_made_again_where_it_was_lost_and_damage_is_said(
     (out / "seed-1" / "cases.npz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match="remove it"):
         walk(out, 0, 1)
+
+
+def test_the_proof_of_one_seed_is_not_that_of_several_where_both_were_asked_of_a_folder(walk, log, order, tmp_path):
+    alone = run(lambda: {"log": log}, order, tmp_path / "out", source="log").comparison
+    together = walk(tmp_path / "out", 0, 1)[0].comparison
+    again = run(lambda: {"log": log}, order, tmp_path / "out", source="log").comparison
+    assert (alone.seeds, together.seeds) == (again.seeds, (0, 1))
+    assert again.differences == alone.differences
 
 
 @pytest.mark.parametrize("seeds", [(0,), (1, 1)])

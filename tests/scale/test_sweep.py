@@ -136,6 +136,22 @@ def test_what_cannot_be_swept_is_refused_before_any_work(shop, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_metric_that_there_is_not_is_refused_before_anything_is_pruned(shop, tmp_path):
+    with pytest.raises(DataError, match="no metric 'nope' here"):
+        sweep([shop / "mf", shop / "small"], tmp_path / "out", metric="nope", **QUICK)
+    assert not list((tmp_path / "out" / TRIALS).glob("*/small"))
+
+
+def test_models_whose_folders_have_one_name_are_told_apart(shop, tmp_path):
+    for seed in (0, 1):
+        shutil.copytree(shop / "small", tmp_path / f"seed-{seed}" / "big")
+    models = [shop / "mf", tmp_path / "seed-0" / "big", tmp_path / "seed-1" / "big"]
+    asked = {**QUICK, "seeds": (0,), "rules": ("magnitude",), "data": shop / "prepared"}
+    found = sweep(models, tmp_path / "out", budgets=[Budget(0.7, keep=0.3)], metric="ndcg@20", **asked)
+    assert [found.names[row.model] for row in found.rows] == ["mf", "seed-0/big", "seed-1/big", "mf"]
+    assert list(found.refused) == [f"seed-{seed}/big, factor 0.7, magnitude" for seed in (0, 1)]
+
+
 def test_a_rule_that_there_is_not_ends_the_sweep(shop, tmp_path):
     with pytest.raises(LookupError, match="magnitud"):
         sweep([shop / "mf"], tmp_path / "out", rules=("magnitud",))

@@ -1,10 +1,18 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from recprune.artifact import save
 from recprune.evaluation.ranking import rank
+from recprune.models.build import build
+from recprune.planning.budget import Budget
+from recprune.recipe.prune import prune
 from recprune.recipe.served import service_of
 from recprune.recipe.shelf import take
 from recprune.serving.refusals import Refusal
+from recprune.surgery import renumber
+from recprune.tracing.site import Kind
 
 
 def service(shop, name, split, **options):
@@ -93,3 +101,27 @@ def test_without_data_a_model_of_users_lists_and_falls_back_on_nothing(shop):
     assert refused(asked.by_history, ["i1"], 3) == "no_history"
     assert refused(service(shop, "ease", None).by_user, "u1", 3) == "unknown_user"
     assert not service(shop, "ease", None).by_history(["i1"], 3).fallback
+
+
+def test_a_user_of_whom_the_model_has_no_row_falls_back_unless_users_left_by_pruning(shop, split):
+    asked = service(shop, "mf", split)
+    codes = asked.known.codes.copy()
+    codes[3] = 0
+    known = replace(asked.known, codes=codes)
+    new, left = (replace(asked, known=known, shared=shared) for shared in (False, True))
+    assert not asked.shared
+    assert not asked.by_user("u3", 5).fallback
+    given = new.by_user("u3", 5)
+    assert (given.fallback, given.left) == (True, 0)
+    assert given.items == asked.by_user("u25", 17).items[:5] or not set(given.items) & had(split, "u3")
+    given = left.by_user("u3", 5)
+    assert (given.fallback, given.left) == (False, 1)
+    assert new.by_user("u4", 5) == asked.by_user("u4", 5)
+
+
+def test_users_that_left_by_a_plan_share_a_row(shop, split, tmp_path):
+    budget = Budget(0.3, kinds={Kind.ID})
+    small = prune(build("mf", split, dim=4), split, budget=budget, finetuned=False)
+    save(tmp_path / "pruned", small.model, vocabularies=small.vocabularies, plan=small.plan)
+    assert service_of(take(tmp_path / "pruned"), split).shared == ("user" in renumber(small.plan))
+    assert "user" in renumber(small.plan)

@@ -134,12 +134,11 @@ def inspect(folder: str | Path) -> dict[str, Any]:
 
 def _no_others(folder: Folder, manifest: Manifest) -> None:
     found = folder.names() - {MANIFEST}
-    if found != manifest.files.keys():
-        odd = sorted(found ^ manifest.files.keys())
-        raise ArtifactError(
-            f"{folder.path}: files missing or not of the manifest: {', '.join(map(repr, odd[:4]))}. Take a good copy",
-            path=str(folder.path),
-        )
+    missing, more = sorted(manifest.files.keys() - found), sorted(found - manifest.files.keys())
+    if missing or more:
+        told = [f"files missing: {', '.join(map(repr, missing[:4]))}. Take a good copy"] if missing else []
+        told += [f"files not of the manifest: {', '.join(map(repr, more[:4]))}. Move them away"] if more else []
+        raise ArtifactError(f"{folder.path}: {'; '.join(told)}", path=str(folder.path))
 
 
 def _joined(folder: Path, tensors: Mapping[str, Tensor], manifest: Manifest) -> dict[str, Tensor]:

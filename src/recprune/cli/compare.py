@@ -30,6 +30,7 @@ def compare(
     """Judge two models on the test part: quality with intervals, bytes, milliseconds, and who lost, beside rivals."""
     from recprune.atomic import write_bytes
     from recprune.cli._other_rows import tell_other_rows
+    from recprune.cli._place import file_at
     from recprune.cli._show import compared
     from recprune.recipe.prove import prove
     from recprune.recipe.shelf import take
@@ -38,8 +39,9 @@ def compare(
     split = whole.split(data)
     for one in (whole, small):
         tell_other_rows(one, data)
+    place = None if out is None else file_at(out)
     found = prove(whole, small, split, rivals=rivals, k=k, seed=common.seed, threads=threads, stage=stage)
     text = found.to_json()
-    if out is not None:
-        write_bytes(out, text.encode())
+    if place is not None:
+        write_bytes(place, text.encode())
     return Answer(json.loads(text), compared(found))

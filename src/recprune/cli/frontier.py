@@ -43,6 +43,7 @@ def frontier(
     The fine-tuning of all stops together takes --epochs (default: as many as the model was trained for).
     """
     from recprune.atomic import write_bytes
+    from recprune.cli._place import file_at
     from recprune.cli._show import drawn
     from recprune.recipe.frontier import ENCODINGS, frontier
     from recprune.recipe.shelf import take
@@ -51,6 +52,7 @@ def frontier(
     shelved = take(model, own, data)
     own_data = shelved.own(shelved.split(data))
     start = shelved.works[0].fit_options() if shelved.works else usual_options(shelved.model, own_data)
+    place = file_at(out)
     found = frontier(
         shelved.model,
         own_data,
@@ -65,6 +67,5 @@ def frontier(
         stage=stage,
     )
     text = found.to_json()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(out, text.encode())
+    write_bytes(place, text.encode())
     return Answer({"frontier": str(out), **json.loads(text)}, drawn(found))

@@ -19,12 +19,14 @@ def plan(model: Model, out: Out, wanted: BudgetOptions, common: Common, data: Da
     Under torchrun its workers score together: torchrun --nproc-per-node 4 -m recprune plan ...
     """
     from recprune.atomic import write_bytes
+    from recprune.cli._place import file_at
     from recprune.cli._show import planned
     from recprune.recipe.prune import plan
     from recprune.recipe.shelf import take
     from recprune.recipe.stages import silent
     from recprune.training.together import joined
 
+    file_at(out)
     budget, shelved = wanted.budget(), take(model, own, data)
     split = shelved.own(shelved.split(data))
     with joined() as workers:
@@ -40,7 +42,6 @@ def plan(model: Model, out: Out, wanted: BudgetOptions, common: Common, data: Da
         )
         if workers.rank:
             sys.exit()
-    out.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(out, chosen.to_json().encode())
     facts, shown = planned(chosen)
     return Answer({"plan": str(out), "seed": common.seed, **facts}, shown)

@@ -40,11 +40,13 @@ def recommend(
 
     Who has no history gets what most users had, and the column `fallback` says so.
     """
+    from recprune.cli._place import file_at
     from recprune.cli._show import pairs
     from recprune.recipe.served import made_from, service_of
     from recprune.recipe.shelf import take
     from recprune.serving.lists import write_lists
 
+    file_at(out)
     lines = None if users is None else _lines(users)
     with stage(f"read {model}"):
         shelved = take(model, own, data)

@@ -130,7 +130,9 @@ def _described(path: Path | str, parting: Parting, source: Source) -> list[objec
 
 
 def _files(*paths: Path) -> list[list[object]]:
-    """What tells one state of the raw files from another: names, sizes, times of change."""
-    logs = [Path(f"{p}-wal") for p in paths]
-    there = [f for p in (*paths, *logs) for f in ([p] if p.is_file() else sorted(p.rglob("*"))) if f.is_file()]
+    """What tells one state of the raw files from another: names, sizes, times of change. What is read beside a file
+    counts: the log of a database, `.user` and `.item` of an `.inter`."""
+    beside = [Path(f"{p}-wal") for p in paths]
+    beside += [p.with_suffix(end) for p in paths if p.suffix == ".inter" for end in (".user", ".item")]
+    there = [f for p in (*paths, *beside) for f in ([p] if p.is_file() else sorted(p.rglob("*"))) if f.is_file()]
     return [[str(p.resolve()) for p in paths], [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in there]]

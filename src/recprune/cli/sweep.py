@@ -72,7 +72,7 @@ def sweep(
     rows = [
         [
             "*" if row.point.front else "",
-            Path(row.model).name,
+            found.names[row.model],
             row.budget or "as it is",
             row.rule.rpartition(":")[2],
             row.point.features + row.point.network,

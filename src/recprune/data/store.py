@@ -123,6 +123,11 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     try:
         manifest = read_json(path.read_bytes())
     except (OSError, ValueError) as error:
+        if folder.is_file():
+            raise DataError(
+                f"{folder} is a file and no prepared folder; `recprune prepare {folder} -o prepared/` makes one",
+                path=str(folder),
+            ) from error
         raise DataError(
             f"{folder} is not a prepared folder: {_why(folder, error)}. `recprune prepare LOG -o {folder}` makes one",
             path=str(folder),

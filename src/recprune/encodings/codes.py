@@ -229,11 +229,13 @@ class Codes(Quick):
         return f"{tuple(self.shape)}, {self.dtype}"
 
     def _decoded(self, pick: Pick, dtype: torch.dtype) -> Tensor:
-        numbers = self.numbers(pick, dtype)
+        """Rows of this type; those with scales are rounded once to half precision, which has no room for small ones."""
+        scale = self._buffers.get("scale")
+        wide = dtype if scale is None or dtype.itemsize > 2 else torch.float32
+        numbers = self.numbers(pick, wide)
         if self.middle:
             numbers = numbers - self.middle
-        scale = self._buffers.get("scale")
-        return numbers if scale is None else numbers * pick(scale).to(dtype)
+        return numbers if scale is None else (numbers * pick(scale).to(wide)).to(dtype)
 
     def _product(self, x: Tensor, begin: int, end: int, out: Tensor | None) -> Tensor:
         """(batch, end - begin): x with the rows begin..end, into `out` where that is given.

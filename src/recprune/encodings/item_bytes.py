@@ -126,11 +126,12 @@ class ItemBytes(Codes):
 
     def rows(self, indices: Tensor) -> Tensor:
         """(..., columns): decoded rows. All entries are read for it: this is stored by the columns."""
-        return self.dense()[indices]
+        return self.dense().flatten(1)[indices]
 
     def dense(self) -> Tensor:
-        """The whole decoded matrix."""
-        return self._columns(0, self.shape[1], self.dtype).T.contiguous() * self.scale.to(self.dtype)
+        """The whole decoded matrix, or tensor where it has more axes."""
+        found = self._columns(0, self.shape[1], self.dtype).T.contiguous() * self.scale.to(self.dtype)
+        return found if self.like.dim() == 2 else found.view(-1, *self.like.shape[1:])
 
     def multiply(self, x: Tensor) -> Tensor:
         """x @ dense().T for x (..., columns): (..., rows), by the columns whose x is not zero."""

@@ -110,11 +110,12 @@ class Pairs(Codes):
 
     def rows(self, indices: Tensor) -> Tensor:
         """(..., columns): decoded rows. All entries are read for it."""
-        return self.dense()[indices]
+        return self.dense().flatten(1)[indices]
 
     def dense(self) -> Tensor:
-        """The whole decoded matrix."""
-        return self.opened().dense().detach()
+        """The whole decoded matrix, or tensor where it has more axes."""
+        found = self.opened().dense().detach()
+        return found if self.like.dim() == 2 else found.view(-1, *self.like.shape[1:])
 
     def multiply(self, x: Tensor) -> Tensor:
         """x @ dense().T for x (..., columns): (..., rows)."""

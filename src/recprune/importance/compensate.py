@@ -30,8 +30,9 @@ def compensate(probe: Probe, kept: Mapping[str, Collection[int]], *, damping: fl
 
         W + E[(y - W x - b) x'] (E[x x'] + damping · mean diagonal · I)^-1
 
-    with both means about the mean where there is a bias, which then takes the mean of what is left over. Where the rows
-    say little, the weights stay near what they were. Hassibi and Stork 1993 (Optimal Brain Surgeon), section 2;
+    with both means about the mean where there is a bias, which then takes the mean of what is left over; the mean
+    diagonal counts as no less than a millionth of the inputs' mean square. Where the rows say little, as where all
+    are alike, the weights stay near what they were. Hassibi and Stork 1993 (Optimal Brain Surgeon), section 2;
     Frantar and Alistarh 2023 (SparseGPT), section 3, whose damping is 1 %. Layers that share their weight with another
     one, convolutions, and products of factors stay as they are; where nothing leaves, everything does, to the bit.
     No label is used. Two forward passes a layer, and the cube of its inputs.
@@ -98,7 +99,8 @@ def _refit_(layer: nn.Linear, found: Moments, stays: NDArray[np.int64], damping:
     if layer.bias is not None:
         across = across - torch.outer(found.lack, found.inputs)
         square = square - torch.outer(found.inputs, found.inputs)
-    ridge = damping * square.diagonal().mean().clamp(min=1e-30) * torch.eye(len(stays), dtype=torch.float64)
+    floor = (1e-6 * found.square.diagonal().mean()).clamp(min=1e-30)
+    ridge = damping * square.diagonal().mean().clamp(min=floor) * torch.eye(len(stays), dtype=torch.float64)
     change = torch.linalg.solve(square + ridge, across.T).T
     with torch.no_grad():
         layer.weight.index_add_(1, torch.from_numpy(stays).to(layer.weight.device), change.to(layer.weight))

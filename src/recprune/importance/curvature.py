@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from recprune.errors import SurveyError
 from recprune.importance.passes import Batch, Gradients, Loss, gradient_passes, pieces, rows_of
 from recprune.importance.sweep import first_order, learnable
 from recprune.tracing.site import Site
@@ -24,12 +25,19 @@ def second_moments(
 ) -> Mapping[str, Tensor]:
     """Site -> (size,) float64 mean over the rows of d², d = sum of g · (w - w afterwards) with a row's own gradient g.
 
-    The rows go through in `passes` pieces. A piece of n rows shows the mean D of its n values d, whose variance is a
-    n-th of theirs, so that s² = sum of n (D - mean)² / (pieces - 1) is their variance whatever n is, and
-    s² + mean² - s² / rows their mean square. With a row a piece this is the mean of d² itself.
+    The rows go through in `passes` pieces, up to one more a batch. A piece of n rows shows the mean D of its n values
+    d, whose variance is a n-th of theirs, so that s² = sum of n (D - mean)² / (pieces - 1) is their variance whatever n
+    is, and s² + mean² - s² / rows their mean square. With a row a piece this is the mean of d² itself.
+    Raises SurveyError for several rows in one piece.
     """
-    parts = pieces(batches, passes)
+    parts = pieces(model, batches, passes)
     parameters, rows = learnable(model), sum(rows_of(part) for part in parts)
+    if len(parts) < 2 <= rows:
+        raise SurveyError(
+            f"the {rows:,} rows of the batch cannot be parted for this model, and one piece shows no variance: give "
+            "the probe two batches or more, or take the rule taylor",
+            rows=rows,
+        )
     first = {site.name: torch.zeros(site.size, dtype=torch.float64) for site in sites}
     squares = {name: torch.zeros_like(zeros) for name, zeros in first.items()}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -21,22 +22,26 @@ def gated(model: nn.Module, survey: Survey, gates: Mapping[str, Tensor]) -> dict
     """The tensors of the model with gates (site -> (size,)) on its units: w' + g · (w - w'), where w' is the fallback
     row of an id and zero elsewhere. Each unit is gated where it speaks first: in the tables that it is looked up in;
     else where it is read, in the columns of matrices and kernels; else in everything that leaves with it.
+    A parameter of several names is gated once, and stands under each of them.
     """
-    tensors = {name: p.detach() for name, p in model.named_parameters(remove_duplicate=False)}
+    tensors = {name: p.detach() for name, p in model.named_parameters()}
+    names = {id(p): name for name, p in model.named_parameters()}
+    known = {name: names[id(p)] for name, p in model.named_parameters(remove_duplicate=False)}
     axes: dict[tuple[str, int], Tensor] = {}
     for site in survey.sites:
-        for cut in _gated_cuts(site, tensors, survey) if site.name in gates else ():
-            plain = tensors[cut.tensor]
+        for cut in _gated_cuts(site, known, survey) if site.name in gates else ():
+            name = known[cut.tensor]
+            plain = tensors[name]
             gate = _spread(gates[site.name].to(plain), cut, plain)
             answer = fallback_of(plain.detach(), site, cut, survey.features)
             if answer is None:
-                axes[cut.tensor, cut.dim] = gate * axes.get((cut.tensor, cut.dim), 1.0)
+                axes[name, cut.dim] = gate * axes.get((name, cut.dim), 1.0)
             else:
                 gate = _shaped(gate, cut.dim, plain)
-                tensors[cut.tensor] = gate * plain + (1 - gate) * answer.reshape(1, *plain.shape[1:])
+                tensors[name] = gate * plain + (1 - gate) * answer.reshape(1, *plain.shape[1:])
     for (name, dim), gate in axes.items():
         tensors[name] = tensors[name] * _shaped(gate, dim, tensors[name])
-    return tensors
+    return {name: tensors[first] for name, first in known.items()}
 
 
 def trained_gates(
@@ -77,11 +82,15 @@ def trained_gates(
     return total
 
 
-def _gated_cuts(site: Site, tensors: Mapping[str, Tensor], survey: Survey) -> list[Cut]:
-    cuts = [cut for cut in site.cuts if cut.tensor in tensors]
+def _gated_cuts(site: Site, known: Mapping[str, str], survey: Survey) -> list[Cut]:
+    """Where the site is gated, each place once. known: each name of a parameter -> its first."""
+    cuts = [cut for cut in site.cuts if cut.tensor in known]
     first = [cut for cut in cuts if cut.tensor in survey.features]
     read = [cut for cut in cuts if cut.dim > 0]
-    return first or read or cuts
+    once: dict[Cut, Cut] = {}
+    for cut in first or read or cuts:
+        once.setdefault(replace(cut, tensor=known[cut.tensor]), cut)
+    return list(once.values())
 
 
 def _spread(gate: Tensor, cut: Cut, tensor: Tensor) -> Tensor:

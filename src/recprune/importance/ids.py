@@ -8,10 +8,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from recprune.importance.passes import Batch, Loss, row_losses
+from recprune.importance.passes import Batch, Loss, as_it_was, row_losses, same_answers
+from recprune.tracing.inputs import call
 from recprune.tracing.site import Site, Survey
 
-__all__ = ["rise_by_id"]
+__all__ = ["one_id", "rise_by_id", "speak_alone"]
 
 
 def rise_by_id(
@@ -44,6 +45,34 @@ def rise_by_id(
             rise.index_add_(0, ids.long().cpu(), ((after - before) * new).double().cpu())
         rows += len(target)
     return rise[1:] / max(rows, 1)
+
+
+def one_id(batch: Batch, place: int) -> bool:
+    """Whether that input holds one number a row of the target."""
+    ids, target = batch[0][place], batch[1]
+    return isinstance(ids, Tensor) and ids.dim() == 1 and target.dim() > 0 and len(ids) == len(target)
+
+
+def speak_alone(model: nn.Module, batch: Batch, places: Sequence[int]) -> bool:
+    """Whether the ids of a row change the answers of no other row: those of every second row are changed.
+
+    In the inputs at these places, which hold one id a row; in three passes.
+    """
+    inputs, target = batch
+    with as_it_was(model), torch.no_grad():
+        plain = call(model, inputs)
+        if not isinstance(plain, Tensor) or not plain.dim() or len(plain) != len(target):
+            return False
+        second = (torch.arange(len(target)) % 2 == 1).to(target.device)
+        for changing in (second, ~second):
+            other = [
+                torch.where(changing, torch.where(x == 0, x.max(), 0), x) if i in places else x
+                for i, x in enumerate(inputs)
+            ]
+            stays = ~changing.to(plain.device)
+            if not same_answers(plain[stays], call(model, other)[stays]):
+                return False
+    return True
 
 
 @contextmanager

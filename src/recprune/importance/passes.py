@@ -9,8 +9,20 @@ import torch
 from torch import Tensor, nn
 
 from recprune.errors import SurveyError
+from recprune.tracing.inputs import call, changed, tensors_in
 
-__all__ = ["Batch", "Gradients", "Loss", "as_it_was", "gradient_passes", "pieces", "row_losses", "rows_of", "shares"]
+__all__ = [
+    "Batch",
+    "Gradients",
+    "Loss",
+    "as_it_was",
+    "gradient_passes",
+    "pieces",
+    "row_losses",
+    "rows_of",
+    "same_answers",
+    "shares",
+]
 
 Batch = tuple[tuple[Tensor, ...], Tensor]
 """(inputs in the order of the model's forward, target)."""
@@ -51,15 +63,22 @@ def shares(batches: Sequence[Batch]) -> list[float]:
     return [one / max(sum(rows), 1) for one in rows]
 
 
-def pieces(batches: Sequence[Batch], most: int) -> list[Batch]:
-    """The same rows in the same order, a `most`-th of them a piece; a batch ends a piece, so there may be more."""
+def pieces(model: nn.Module, batches: Sequence[Batch], most: int) -> list[Batch]:
+    """The same rows in the same order, a `most`-th of them a piece; a batch ends a piece: up to one more a batch.
+
+    Tensors of the inputs, however they nest, are parted by their first axis; single numbers and what is no tensor go
+    to every piece. A batch stays whole where a tensor has not one row a row of the target, and all do where the model
+    does not answer a row by itself as among the others, as with offsets into a list of ids.
+    """
     size = -(-sum(rows_of(batch) for batch in batches) // most)
-    return [
-        (tuple(x[begin : begin + size] for x in inputs), target[begin : begin + size]) if target.dim() else batch
-        for batch in batches
-        for inputs, target in [batch]
-        for begin in range(0, rows_of(batch), size)
-    ]
+    parted = [rows_of(batch) > size and _by_rows(batch) for batch in batches]
+    apart = any(parted) and _apart(model, batches[parted.index(True)])
+    out = []
+    for batch, yes in zip(batches, parted, strict=True):
+        step = size if yes and apart else max(rows_of(batch), 1)
+        begins = range(0, rows_of(batch), step)
+        out += [_rows(batch, begin, begin + size) for begin in begins] if len(begins) > 1 else [batch for _ in begins]
+    return out
 
 
 def gradient_passes(
@@ -93,6 +112,37 @@ def row_losses(output: Tensor, target: Tensor, loss: Loss) -> Tensor:
         return torch.func.vmap(one)(output, target)
     except RuntimeError:
         return torch.stack([one(row, wanted) for row, wanted in zip(output, target, strict=True)])
+
+
+def _by_rows(batch: Batch) -> bool:
+    return all(x.dim() == 0 or len(x) == rows_of(batch) for x in tensors_in(batch))
+
+
+def _rows(batch: Batch, begin: int, end: int) -> Batch:
+    """Those rows of a batch whose tensors have one a row."""
+    found: Batch = changed(batch, lambda _, x: x[begin:end] if x.dim() else x)
+    return found
+
+
+def _apart(model: nn.Module, batch: Batch) -> bool:
+    """Whether the model answers the last row by itself as it does among the others."""
+    rows = rows_of(batch)
+    with as_it_was(model), torch.no_grad():
+        among = [x[-1:].flatten() for x in tensors_in(call(model, batch[0])) if x.dim() and len(x) == rows]
+        try:
+            alone = [x.flatten() for x in tensors_in(call(model, _rows(batch, rows - 1, rows)[0]))]
+        except (IndexError, RuntimeError, ValueError):
+            return False
+    return not among or (len(among) == len(alone) and all(map(same_answers, among, alone)))
+
+
+def same_answers(one: Tensor, other: Tensor) -> bool:
+    """Whether they are alike to half of the digits."""
+    if one.shape != other.shape or not one.is_floating_point():
+        return torch.equal(one, other)
+    slack = torch.finfo(one.dtype).eps ** 0.5
+    size = one[one.isfinite()].abs().max() if one.isfinite().any() else 0.0
+    return torch.allclose(one, other, rtol=slack, atol=slack * float(size), equal_nan=True)
 
 
 def _scalar(value: Tensor) -> Tensor:

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from recprune.errors import SurveyError
 from recprune.importance.averages import averaged_without
-from recprune.importance.ids import rise_by_id
+from recprune.importance.ids import one_id, rise_by_id, speak_alone
 from recprune.importance.inputs import input_moments, inputs_of
-from recprune.importance.passes import Batch, Loss, as_it_was, shares
+from recprune.importance.passes import Batch, Loss, as_it_was, rows_of, shares
 from recprune.importance.sweep import Sweep, sweep
 from recprune.importance.units import entries_of, left_out
 from recprune.tracing.inputs import laid_flat
@@ -142,11 +142,12 @@ class Probe:
             return self.loss_of(self.model)
 
     def holds_one_id(self, site: Site) -> bool:
-        """True where a row of the batches holds one id a column of the site, so that `rise_without_ids` can tell."""
+        """True where a row of the batches holds one id a column of the site, and its ids change the answers of no other
+        row (as offsets into a list of ids do), so that `rise_without_ids` can tell."""
         if self._metric is not None:
             return False
         places = self.places(site)
-        return bool(places) and all(i[place].dim() == 1 for i, _ in self._batches() for place in places)
+        return bool(places) and self._one_id(places) and self._ids_speak_alone
 
     def rise_without_ids(self, site: Site) -> Tensor:
         """(site.size,) float64 rise of the mean loss when one id leaves and the mean row of its column answers for it.
@@ -222,6 +223,16 @@ class Probe:
         """(codes,) float64 how often each code of a dataset column occurs; None where it was not given."""
         values = self._counts.get(column)
         return None if values is None else torch.as_tensor(values).to(torch.float64)
+
+    def _one_id(self, places: Iterable[int]) -> bool:
+        return all(one_id(batch, place) for batch in self.rows_for(Kind.ID) for place in places)
+
+    @cached_property
+    def _ids_speak_alone(self) -> bool:
+        """Asked of the first batch of two rows or more, about all sites of ids together."""
+        places = {p for s in self.survey.sites if s.kind is Kind.ID for p in self.places(s) if self._one_id((p,))}
+        several = next((batch for batch in self.rows_for(Kind.ID) if rows_of(batch) > 1), None)
+        return several is None or speak_alone(self.model, several, sorted(places))
 
     @cached_property
     def _sweep(self) -> Sweep:

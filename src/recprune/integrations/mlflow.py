@@ -24,8 +24,9 @@ def log_to_mlflow(
     """Log into the active run (MLflow begins one where there is none).
 
     Metrics are those of `numbers_of`, with `_at_` for the `@` that MLflow does not allow: `after/ndcg_at_20`.
-    Parameters: the rule and the budget of the plan. Files: comparison.json, plan.json and the artifact's folder under
-    `model`. Where the numbers go is what `mlflow.set_tracking_uri` says. Raises DataError where nothing is given,
+    Parameters: the rule and the budget of the plan; with a step they are tags, for a parameter cannot change in a run.
+    Files: comparison.json, plan.json and the artifact's folder under `model`. Tags and files are those of the last
+    call. Where the numbers go is what `mlflow.set_tracking_uri` says. Raises DataError where nothing is given,
     ExtensionError without MLflow (`pip install 'recprune[mlflow]'`).
 
     >>> with mlflow.start_run():
@@ -41,7 +42,11 @@ def log_to_mlflow(
         mlflow.log_text(comparison.to_json(), "comparison.json")
         mlflow.set_tag("recprune.verdict", comparison.verdict()[:5000])
     if plan is not None:
-        mlflow.log_params({"recprune.rule": plan.rule, "recprune.budget": plan.budget.amount})
+        asked = {"recprune.rule": plan.rule, "recprune.budget": plan.budget.amount}
+        if step is None:
+            mlflow.log_params(asked)
+        else:
+            mlflow.set_tags(asked)
         mlflow.log_text(plan.to_json(), "plan.json")
     if artifact is not None:
         mlflow.log_artifacts(str(artifact), "model")

@@ -82,6 +82,7 @@ class PrunedRecommender(BaseEstimator):  # type: ignore[misc]
         matrix = self._checked(X, reset=True)
         if not matrix.nnz:
             raise DataError("nothing in X is above 0: no user had any item", shape=matrix.shape)
+        budget = Budget(self.factor) if self.bytes is None else Budget(bytes=self.bytes)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         split = _split(matrix, list(getattr(self, "feature_names_in_", range(matrix.shape[1]))))
         options = changed(self.options, seed=seed)
@@ -95,7 +96,7 @@ class PrunedRecommender(BaseEstimator):  # type: ignore[misc]
         made = prune(
             whole,
             split,
-            budget=usual_budget(self.factor) if self.bytes is None else Budget(bytes=self.bytes),
+            budget=budget if budget.factor is None else usual_budget(budget.factor),
             rule=self.rule,
             options=settled_tuning(whole, split, changed(self.tuning, seed=seed)),
             seed=seed,
@@ -126,11 +127,12 @@ class PrunedRecommender(BaseEstimator):  # type: ignore[misc]
         """Mean NDCG@k of the lists for X against what the same users had later, y; what they had in X counts nowhere.
 
         y: (users, items) where what is above 0 counts, or (users,) a column each. Users with nothing new in y are left
-        out; where nobody is left it is NaN, with a warning. Raises DataError where y is not of the users of X.
+        out; where nobody is left it is NaN, with a warning. Raises DataError where y is not of the users of X, or names
+        other columns than those of `fit`, or the same in another order.
         """
         check_is_fitted(self)
         matrix = self._checked(X)
-        wanted = _later(y, matrix.shape)
+        wanted = _later(y, matrix.shape, list(getattr(self, "feature_names_in_", ())))
         wanted = sp.csr_matrix(wanted - wanted.multiply(matrix))
         wanted.eliminate_zeros()
         counts = np.diff(wanted.indptr)
@@ -172,8 +174,8 @@ def _ones(found: Any) -> sp.csr_matrix:
     return matrix
 
 
-def _later(y: Any, shape: tuple[int, ...]) -> sp.csr_matrix:
-    """What users had later, as 0 and 1."""
+def _later(y: Any, shape: tuple[int, ...], names: list[str]) -> sp.csr_matrix:
+    """What users had later, as 0 and 1. names: of the columns of X, none where they have none."""
     wanted = y if sp.issparse(y) else np.asarray(y)
     if wanted.ndim == 1 and len(wanted) == shape[0]:
         columns = wanted.astype(np.int64)
@@ -182,6 +184,12 @@ def _later(y: Any, shape: tuple[int, ...]) -> sp.csr_matrix:
         return sp.csr_matrix((np.ones(len(wanted), np.float32), (np.arange(len(wanted)), columns)), shape=shape)
     if wanted.shape != shape:
         raise DataError(f"y is {wanted.shape} and X {shape}; y has a row for each user of X, and the same items")
+    named = list(getattr(y, "columns", ()))
+    odd = [pair for pair in zip(named, names, strict=False) if isinstance(pair[0], str) and pair[0] != pair[1]]
+    if odd:
+        raise DataError(
+            f"y has the column {odd[0][0]!r} where X has {odd[0][1]!r}; take y[X.columns]", column=odd[0][0]
+        )
     return _ones(wanted)
 
 

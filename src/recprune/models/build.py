@@ -27,7 +27,9 @@ def build(name: str, split: Split, *, seed: int = 0, **options: Any) -> nn.Modul
     """
     found = discover.load(models, name)
     if not callable(getattr(found, "of", None)):
-        raise ExtensionError(f"{name!r} is no model: it has no class method of(split, **options)", name=name)
+        raise ExtensionError(
+            f"{name!r} is not built from data: it has no class method of(split, **options) (docs/extend.md)", name=name
+        )
     sized = {"self", "split", "n_users", "n_items", "sizes", "multi", "missing"}
     allowed = [option for option in inspect.signature(found).parameters if option not in sized]
     unknown = sorted(set(options) - set(allowed))
@@ -50,6 +52,8 @@ KINDS: Mapping[type, str] = {
     Mapping: "a table",
 }
 """Kinds of options that are told apart -> their names."""
+WIDTHS = ("dim", "heads", "length")
+"""Options of which there is one at least."""
 
 
 def _check_kinds(name: str, found: Any, options: Mapping[str, Any]) -> None:
@@ -62,6 +66,8 @@ def _check_kinds(name: str, found: Any, options: Mapping[str, Any]) -> None:
         if kinds is not None and not any(_is(value, kind) for kind in kinds):
             wanted = " or ".join(KINDS.get(kind, "nothing") for kind in kinds)
             raise ExtensionError(f"option {option} of {name} is {wanted}, not {value!r}", name=name, option=option)
+        if option in WIDTHS and isinstance(value, int) and value < 1:
+            raise ExtensionError(f"option {option} of {name} is 1 or more, not {value!r}", name=name, option=option)
 
 
 def _kinds(hint: Any) -> tuple[type, ...] | None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from recprune.importance.probe import Probe
 from recprune.planning.budget import Budget
 from recprune.planning.choose import choose
+from recprune.planning.held import inexact
 from recprune.planning.measured import Counts, rise_without
 from recprune.planning.plan import Plan
 from recprune.tracing.site import Survey
@@ -51,7 +52,8 @@ def corrected(
             break
         seen.add(print_of)
         leaving = {s.name: plan.leaving(s) for s in survey.sites if s.name in plan.kept}
-        rise = rise_without(model, survey, leaving, probe, counts=counts, encodings=encodings)
+        stored = inexact(survey, encodings or {}, plan.kept)
+        rise = rise_without(model, survey, leaving, probe, counts=counts, encodings=stored)
         if progress is not None:
             progress(number + 1, rounds, rise)
         if best is None or rise < least:
@@ -59,7 +61,7 @@ def corrected(
         if number + 1 < rounds:
             for name, units in leaving.items():
                 others = {other: gone for other, gone in leaving.items() if other != name}
-                adds = rise - rise_without(model, survey, others, probe, counts=counts, encodings=encodings)
+                adds = rise - rise_without(model, survey, others, probe, counts=counts, encodings=stored)
                 now[name] = _brought_to(now[name], torch.from_numpy(units), adds)
     assert best is not None
     return best

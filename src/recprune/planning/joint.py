@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from recprune.encodings.folded import FOLDED
-from recprune.encodings.item_item import ItemItem, by_entries
+from recprune.encodings.item_item import ItemItem
 from recprune.encodings.pairs import Pairs
 from recprune.encodings.placing import refusal
 from recprune.encodings.spelled import spelled
@@ -66,6 +66,7 @@ def joint(
     rounds: int = 3,
     counts: Counts | None = None,
     left: float = 1.0,
+    spare: Collection[Kind] = (),
     say: Say | None = None,
 ) -> Plan:
     """A plan for a budget in bytes in which units that leave and tensors stored in fewer bits compete per byte.
@@ -79,7 +80,7 @@ def joint(
     fine-tuning; bytes that are left over go to bits (`filled`). So cuts alone and bits alone are two of the plans that
     it looks at. folded: tensors of norms that are folded, which costs nothing (`packing.folding`). scaled: weights of
     the layers that take them in: they are stored by what codes each row alone, as a norm multiplies rows. left: share
-    of the rise by bits that fine-tuning leaves, where scores are of after it too.
+    of the rise by bits that fine-tuning leaves, where scores are of after it too. spare: as for `choose`.
     Raises BudgetError where the budget is not in bytes, or no choice meets it.
     """
     if budget.bytes is None:
@@ -87,13 +88,12 @@ def joint(
     tell = say or _silent
     steps = probe.once(("steps", *names), lambda: encoding_steps(model, survey, probe, names, tell, scaled))
     scores = _with_faint(survey, scores, probe)
-    found = by_estimate(survey, scores, budget, steps, folded=folded, rule=rule, left=left)
+    found = by_estimate(survey, scores, budget, steps, folded=folded, rule=rule, left=left, spare=spare)
     tries = MEASURED if rounds > 1 else 1
     measured = [(_rise(survey, plan, probe, counts), n, plan) for n, (_, plan) in enumerate(found[:tries])]
     rise, _, best = min(measured, key=lambda one: one[:2])
     tell(f"{len(found)} plans, {len(measured)} measured, rise {rise:.4g}")
-    sparse = sparse_matrices(survey)
-    stored = {tensor: name for tensor, name in best.encodings.items() if tensor in sparse or not by_entries(name)}
+    stored = {tensor: name for tensor, name in best.encodings.items() if name != "item_item"}
     best = filled(best, steps)
     if not best.kept or rounds < 2:
         return best
@@ -112,6 +112,7 @@ def by_estimate(
     folded: Mapping[str, str] | None = None,
     rule: str = "",
     left: float = 1.0,
+    spare: Collection[Kind] = (),
 ) -> list[tuple[float, Plan]]:
     """(estimated rise of the loss, plan) for none of the steps, the first, the first two and so on, in the order of
     their prices; the cheapest plan first. The arguments are those of `joint`. Raises BudgetError where none meets it,
@@ -123,7 +124,7 @@ def by_estimate(
     for taken in range(len(steps) + 1):
         encodings = {**(folded or {}), **{step.tensor: step.encoding for step in steps[:taken]}}
         try:
-            plan = choose(survey, scores, budget, rule=rule, encodings=encodings, spare={Kind.ID})
+            plan = choose(survey, scores, budget, rule=rule, encodings=encodings, spare=spare)
         except BudgetError as error:
             refused.append(error)
             continue

@@ -11,10 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from recprune.encodings.folded import FOLDED
-from recprune.encodings.item_item import by_entries
 from recprune.encodings.spelled import spelled
 from recprune.importance.probe import Probe
+from recprune.planning.held import inexact
 from recprune.planning.hull import lower_hull
 from recprune.tracing.build import named_tensors
 from recprune.tracing.cutting import fallback_rows, masked_copy
@@ -102,11 +101,12 @@ def rise_without(
 ) -> float:
     """How far the probe's loss rises when those units of those sites leave together.
 
-    encodings: tensor -> the encoding that stores what stays of it (those of entries are exact and cost nothing, nor
-    does a norm that is folded). decoded: tensor -> what it reads as once it is stored so, where that is known.
+    encodings: tensor -> the encoding that stores what stays of it (those of entries that leave and of sparse matrices
+    count as exact and cost nothing, nor does a norm that is folded). decoded: tensor -> what it reads as once it is
+    stored so, where that is known.
     """
     leaving = {name: units for name, units in leaving.items() if len(units)}
-    stored = {name: text for name, text in (encodings or {}).items() if text != FOLDED and not by_entries(text)}
+    stored = inexact(survey, encodings or {}, leaving)
     if not leaving and not stored:
         return 0.0
     small = masked_copy(model, survey, leaving, fallback_rows(model, survey, leaving, counts or {}))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from recprune.encodings.folded import FOLDED, folded_norms
 from recprune.errors import BudgetError
+from recprune.evaluation.inputs import ranks
 from recprune.importance.probe import Probe
 from recprune.packing import folding, storing
 from recprune.planning.budget import Budget
@@ -72,6 +73,7 @@ def decide(
         elif budget.bytes is not None and (encodings is None or encodings):
             names = ENCODINGS if encodings is None else encodings
             norms = _norms(asked) if FOLDED in names else {}
+            how["spare"] = () if ranks(model) else (Kind.ID,)  # a list is judged by its order, and not by the loss
             chosen = joint(model, found, scores, asked, budget, names=names, left=left, say=say, **norms, **how)
         else:
             stored = storing(model, encodings[0]) if encodings else {}

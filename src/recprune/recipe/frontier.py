@@ -41,6 +41,7 @@ __all__ = [
     "points",
     "rising",
     "share_lost",
+    "value_of",
 ]
 
 FACTORS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99)
@@ -135,27 +136,27 @@ def frontier(
     its keep is a share of what stays then (None: every site keeps half of the share that stays). metric: the headline;
     None takes the usual one. folder: where the models of the steps are kept; a run that was stopped goes on there. The
     test part is not read.
-    factors: None takes those of `FACTORS` that can be reached. Raises BudgetError where one that is named cannot.
+    factors: None takes those of `FACTORS` that can be reached. Raises BudgetError where one that is named cannot, and
+    DataError for a metric that there is not, both before anything is pruned.
     """
-    made = list(
-        points(
-            model,
-            split,
-            factors=factors,
-            encodings=encodings,
-            budget=budget,
-            rule=rule,
-            options=options,
-            distilled=distilled,
-            folder=folder,
-            seed=seed,
-            stage=stage,
-        )
-    )
-    first = made[0][0]
-    headline = metric or headline_of(first)
-    _value(first, headline)
-    marked = fronted([point for point, _ in made], headline)
+    made, headline = list[Point](), metric or ""
+    for point, _ in points(
+        model,
+        split,
+        factors=factors,
+        encodings=encodings,
+        budget=budget,
+        rule=rule,
+        options=options,
+        distilled=distilled,
+        folder=folder,
+        seed=seed,
+        stage=stage,
+    ):
+        headline = headline or headline_of(point)
+        value_of(point.metrics, headline)
+        made.append(point)
+    marked = fronted(made, headline)
     return Frontier(marked, headline, seed, max(point.epochs for point in marked))
 
 
@@ -261,8 +262,8 @@ def _stop(
 def share_lost(point: Point, dense: Point, metric: str) -> float:
     """Share of the dense model's value of a metric that is lost; below 0 where something was gained."""
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
-    before = _value(dense, metric)
-    return sign * (before - _value(point, metric)) / abs(before) if before else 0.0
+    before = value_of(dense.metrics, metric)
+    return sign * (before - value_of(point.metrics, metric)) / abs(before) if before else 0.0
 
 
 def fronted(made: Sequence[Point], metric: str) -> tuple[Point, ...]:
@@ -270,10 +271,10 @@ def fronted(made: Sequence[Point], metric: str) -> tuple[Point, ...]:
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     out = []
     for one in made:
-        value = sign * _value(one, metric)
+        value = sign * value_of(one.metrics, metric)
         beaten = any(
-            (sign * _value(other, metric), -other.bytes) != (value, -one.bytes)
-            and sign * _value(other, metric) >= value
+            (sign * value_of(other.metrics, metric), -other.bytes) != (value, -one.bytes)
+            and sign * value_of(other.metrics, metric) >= value
             and other.bytes <= one.bytes
             for other in made
         )
@@ -287,8 +288,9 @@ def headline_of(point: Point) -> str:
     return next(iter([*(n for n in there if n.startswith(("ndcg", "auc", "rmse"))), *there]))
 
 
-def _value(point: Point, metric: str) -> float:
-    value = point.metrics.get(metric)
+def value_of(metrics: Mapping[str, float | None], metric: str) -> float:
+    """One of the metrics of a point. Raises DataError where there is none of that name."""
+    value = metrics.get(metric)
     if value is None:
-        raise DataError(f"no metric {metric!r} here; there are: {', '.join(point.metrics)}", metric=metric)
+        raise DataError(f"no metric {metric!r} here; there are: {', '.join(metrics)}", metric=metric)
     return value

@@ -24,12 +24,15 @@ def once(out: Path, place: Path, before: str, options: object, make: Callable[[s
     """Make what belongs at `place`, unless it stands there and was made from the same. Returns its key.
 
     `run.json` in `out` keeps the keys. A key comes from that of the stage before and from the options of this one;
-    where the stage before has none, this one is made anew. make: is told the key.
+    where the stage before has none, this one is made anew. While it is made the notes have no key of it, so that what
+    was cut off is not taken for what stood there before. make: is told the key.
     """
     notes = out / NOTES
     keys = json.loads(notes.read_text(encoding="utf-8")) if notes.is_file() else {}
     key = key_of([before, options]) if before else ""
     if not key or keys.get(place.name) != key or not place.exists():
+        if keys.pop(place.name, None) is not None:
+            write_bytes(notes, json.dumps(keys, indent=1).encode())
         make(key)
         write_bytes(notes, json.dumps({**keys, place.name: key}, indent=1).encode())
     return key

@@ -71,6 +71,7 @@ def rate(
         found = survey(model, example(model, split))
         open_ = followed(found, split)
         say(f"{len(open_.sites)} site{'s' if len(open_.sites) != 1 else ''}")
+    _known_sites(found, budget)
     rule = as_rule(rule or usual_rule(open_, budget), seed)
     with stage("score") as say:
         there = as_asked(model, split, seed=seed)
@@ -104,6 +105,16 @@ def rate(
         ways = BITS if encodings is None else encodings
         of_bits = recovery_of_bits(there, split, found, asked, ways, **trying)
     return Ratings(found, scores, asked, counts, of_bits, tuning is not None, rare, spelled(rule))
+
+
+def _known_sites(found: Survey, budget: Budget) -> None:
+    """Raise BudgetError where all sites that a budget names are none of the model."""
+    there = [site.name for site in found.sites]
+    if budget.sites and not budget.sites & {*there, *found.whole}:
+        raise BudgetError(
+            f"no site is called {min(budget.sites)!r}; there are: {', '.join(there) or 'none'}",
+            sites=tuple(sorted(budget.sites)),
+        )
 
 
 def _occurrences(found: Survey, asked: Probe, budget: Budget) -> dict[str, Tensor]:

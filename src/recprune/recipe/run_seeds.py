@@ -12,6 +12,7 @@ from recprune.errors import DataError
 from recprune.evaluation.comparison import Comparison
 from recprune.evaluation.seeds import over_seeds
 from recprune.recipe.influences import with_influence
+from recprune.recipe.once import key_of, once
 from recprune.recipe.run import Order, Result, prepared, street
 from recprune.recipe.serving_times import ServingTimes
 from recprune.recipe.stages import Stage, silent
@@ -70,6 +71,7 @@ def run_seeds(
         cases = place / "cases.npz"
         results[seed] = street(mine, out / "prepared", place, key, cases=cases, stage=stage)
         found.append(with_influence(results[seed].comparison, cases))
-    together = over_seeds(found)
-    write_bytes(out / "comparison.json", together.to_json().encode())
+    together, pooled = over_seeds(found), out / "comparison.json"
+    proofs = key_of([one.to_json() for one in found])
+    once(out, pooled, proofs, "over seeds", lambda _: write_bytes(pooled, together.to_json().encode()))
     return Seeds(out, results, together)

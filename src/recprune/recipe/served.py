@@ -23,6 +23,7 @@ from recprune.serving.recommender import Recommender
 from recprune.serving.scorer import Scorer
 from recprune.serving.service import Service
 from recprune.serving.ways import recorded
+from recprune.surgery import renumber
 
 __all__ = ["made_from", "offer_of", "runs_of", "scorer_of", "service_of"]
 
@@ -45,7 +46,8 @@ def service_of(shelved: Shelved, split: Split | None, known: str = "all") -> Ser
     recommender = _lists_of(shelved, len(items), 1 if users is None else len(users))
     if split is None:
         return Service(recommender, items, None, users)
-    return Service(recommender, items, known_of(split, shelved.codes(split), known))
+    left = shelved.plan is not None and "user" in renumber(shelved.plan)
+    return Service(recommender, items, known_of(split, shelved.codes(split), known), shared=left)
 
 
 def _lists_of(shelved: Shelved, n_items: int, n_users: int) -> Recommender:

@@ -142,7 +142,7 @@ class _Asked:
 def _afar(here: Offer, ask: _Asked) -> Offer:
     """The offer with models that are asked elsewhere."""
     lists, against = (
-        None if one is None else _Lists(one.recommender, one.items, one.known, one.users, which, ask)
+        None if one is None else _Lists(one.recommender, one.items, one.known, one.users, one.shared, which, ask)
         for which, one in (("lists", here.lists), ("against", here.against))
     )
     scorer = here.scorer

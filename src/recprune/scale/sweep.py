@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import product
@@ -15,7 +15,7 @@ from recprune.atomic import lock, write_bytes
 from recprune.discover import load
 from recprune.errors import BudgetError, DataError
 from recprune.planning.budget import Budget
-from recprune.recipe.frontier import Point, fronted, headline_of
+from recprune.recipe.frontier import Point, fronted, headline_of, value_of
 from recprune.recipe.pruned import usual_budget
 from recprune.recipe.shelf import take
 from recprune.recipe.stages import Stage, silent
@@ -50,12 +50,18 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """rows: in the order of the grid, the models as they were given first. refused: model, budget and rule -> why."""
+    """rows: in the order of the grid, the models as they were given first. refused: model (as `names` calls it), budget
+    and rule -> why."""
 
     rows: tuple[Tried, ...]
     metric: str
     seeds: tuple[int, ...]
     refused: Mapping[str, str]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What to call each model of the rows."""
+        return _told_apart(row.model for row in self.rows)
 
     def to_json(self) -> str:
         """All of it as text."""
@@ -79,22 +85,24 @@ def sweep(
     """Prune every model by every budget and rule with every seed, and judge all on validation: one table in `out`.
 
     models: folders of trained models of the same data. budgets: None takes `FACTORS`. data: None takes what the models
-    were trained on. options: of each fine-tuning, all of them or those that are not as
-    usual. A trial that stands in `out` is not made
-    again, so that the same call goes on where it was cut off, and one with more budgets makes only what is new. The
-    numbers are the same for every engine and number of workers; milliseconds are not, and are best measured anew
-    (`recprune bench`). The test part is not read. Raises DataError for models of different data and for data without a
-    validation part, and what a trial raises; a budget that cannot be met stands in `refused`.
+    were trained on. options: of each fine-tuning, all of them or those that are not as usual. A trial that stands in
+    `out` is not made again, so that the same call goes on where it was cut off, and one with more budgets makes only
+    what is new. The numbers are the same for every engine and number of workers; milliseconds are not, and are best
+    measured anew (`recprune bench`). The test part is not read. Raises DataError for models of different data, for data
+    without a validation part and for a metric that there is not, before anything is pruned, and what a trial raises; a
+    budget that cannot be met stands in `refused`.
     """
     scale, out = scale or Scale(), Path(out).resolve()
     grid = _grid(models, budgets, rules, seeds, data, own, options)
     out.mkdir(parents=True, exist_ok=True)
     with lock(out / SWEEP), load(engines, scale.engine)(scale.workers) as engine, stage("sweep") as say:
-        trials = [trial for group in grid for trial in group]
-        found, done = [], engine.trials(partial(tried, trials, out / TRIALS), range(len(trials)))
-        for said in done:
-            found.append(said)
-            say(f"{len(found)} of {len(trials)} trials")
+        trials, found = [trial for group in grid for trial in group], list[dict[str, Any]]()
+        for end in (len(trials),) if metric is None else (len(models), len(trials)):
+            for said in engine.trials(partial(tried, trials, out / TRIALS), range(len(found), end)):
+                found.append(said)
+                say(f"{len(found)} of {len(trials)} trials")
+                if metric is not None and "metrics" in said:
+                    value_of(said["metrics"], metric)
     swept = _gathered(grid, found, tuple(seeds), metric)
     write_bytes(out / SWEEP, swept.to_json().encode())
     return swept
@@ -139,11 +147,12 @@ def _gathered(
     grid: list[list[Trial]], found: list[dict[str, Any]], seeds: tuple[int, ...], metric: str | None
 ) -> Swept:
     rows, refused, left, dense = list[Tried](), dict[str, str](), iter(found), dict[Path, int]()
+    names = _told_apart(str(group[0].model) for group in grid)
     for number, group in enumerate(grid):
         said = [next(left) for _ in group]
         first, why = group[0], [one["refused"] for one in said if "refused" in one]
         if why:
-            refused[f"{first.model.name}, {_amount(first)}, {first.rule or 'the usual rule'}"] = why[0]
+            refused[f"{names[str(first.model)]}, {_amount(first)}, {first.rule or 'the usual rule'}"] = why[0]
         else:
             before = dense.setdefault(first.model, said[0]["features"] + said[0]["network"])
             rows.append(_row(number, first, said, before))
@@ -152,6 +161,17 @@ def _gathered(
     asked = metric or headline_of(rows[0].point)
     marked = fronted([row.point for row in rows], asked)
     return Swept(tuple(replace(r, point=p) for r, p in zip(rows, marked, strict=True)), asked, seeds, refused)
+
+
+def _told_apart(places: Iterable[str]) -> dict[str, str]:
+    """Each path -> the shortest end of it that no other has: its name, where that is enough."""
+    parts = {place: Path(place).parts for place in places}
+    out = {}
+    for place, own in parts.items():
+        others = [other for name, other in parts.items() if name != place]
+        lengths = (n for n in range(1, len(own)) if all(other[-n:] != own[-n:] for other in others))
+        out[place] = Path(*own[-next(lengths, len(own)) :]).as_posix()
+    return out
 
 
 def _amount(trial: Trial) -> str:

@@ -146,7 +146,8 @@ def _cold(service: Service, known: Known, rows: Codes) -> NDArray[np.bool_]:
     """(rows,) whether the model has nothing to go by."""
     place, items = known.histories.pairs(rows)
     had, had_here = (np.bincount(place[some], minlength=len(rows)) for some in (items >= 0, items > 0))
-    return np.array([service.cold(int(a), int(b)) for a, b in zip(had, had_here, strict=True)], dtype=bool)
+    each = zip(had.tolist(), had_here.tolist(), known.codes[rows].tolist(), strict=True)
+    return np.array([service.cold(*one) for one in each], dtype=bool)
 
 
 def _had(known: Known, row: int) -> Codes:

@@ -31,13 +31,15 @@ class Given(NamedTuple):
 class Service:
     """items: the ids that the model knows. known: histories and popularity; None for a server without data.
 
-    users: the ids that the model knows, where there is no data and it has a table of users.
+    users: the ids that the model knows, where there is no data and it has a table of users. shared: whether row 0 of
+    that table answers for users that left by pruning; otherwise it has learned nothing of those that it stands for.
     """
 
     recommender: Recommender
     items: Vocabulary
     known: Known | None = None
     users: Vocabulary | None = None
+    shared: bool = True
 
     def by_user(self, user: str, k: int, exclude: Sequence[str] = ()) -> Given:
         """The list of a user, without what it had. Raises Refusal: unknown_user, no_history."""
@@ -53,8 +55,8 @@ class Service:
         starts, code = self.known.histories.starts, int(self.known.codes[row])
         history = self.known.histories.items[starts[row] : starts[row + 1]].astype(np.int64)
         barred = np.concatenate([barred, history])
-        left = int(self.recommender.by_user and not code) + int(np.count_nonzero(history == 0))
-        if self.cold(len(history), int(np.count_nonzero(history))):
+        left = int(self.recommender.by_user and self.shared and not code) + int(np.count_nonzero(history == 0))
+        if self.cold(len(history), int(np.count_nonzero(history)), code):
             return self._given(self.known.most_had(k, barred), fallback=True, left=left)
         return self._given(self.recommender.lists(code, history, k, barred), left=left)
 
@@ -74,9 +76,11 @@ class Service:
             raise Refusal("no_history")
         return self._given(self.known.most_had(k, barred), fallback=True, left=left)
 
-    def cold(self, had: int, had_here: int) -> bool:
-        """Whether the model has nothing to go by. had: interactions of a user; had_here: with items that it knows."""
-        return not ((self.recommender.by_user and had) or (self.recommender.by_history and had_here))
+    def cold(self, had: int, had_here: int, code: int) -> bool:
+        """Whether the model has nothing to go by. had: interactions of a user; had_here: with items that it knows;
+        code: of the user in the model, 0 where it has none."""
+        known = self.recommender.by_user and had and (code or self.shared)
+        return not (known or (self.recommender.by_history and had_here))
 
     def _strange(self, ids: Sequence[str]) -> bool:
         """Whether one of these ids is in no data, rather than having left the model."""

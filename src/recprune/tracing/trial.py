@@ -51,8 +51,7 @@ def tried(model: nn.Module, survey: Survey, example: Example, columns: Sequence[
         left += [site for site in together if not set(site.cuts) <= covered]
     one, met = trial.as_one(left)
     mended += one
-    reason = "a width of it is written into forward as a number"
-    whole = {**survey.whole, **{site.name: reason for site in left if site.name not in met}}
+    whole = {**survey.whole, **{site.name: trial.why(site) for site in left if site.name not in met}}
     sites = (*(s for s in survey.sites if s.name not in names), *mended)
     return replace(survey, sites=sites, whole=whole)
 
@@ -96,6 +95,12 @@ class _Trial:
         """True when the copies without units of these sites agree."""
         apart = self._apart(sites)
         return apart is not None and apart <= self._tolerance
+
+    def why(self, site: Site) -> str:
+        """Why a site cannot be cut: the smaller copy does not run, or it runs and answers otherwise."""
+        if self._apart([site]) is None:
+            return "a width of it is written into forward as a number"
+        return "forward computes with the width of it, as attention does that divides by its square root"
 
     def _apart(self, sites: Sequence[Site]) -> float | None:
         """How far the copies are apart; None where the smaller one does not run."""

@@ -2,11 +2,13 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 
 from recprune.errors import SurveyError
 from recprune.importance.probe import Probe
 from recprune.importance.rules.row_gradient import RowGradient
 from recprune.testing.cases import tiny_factors, tiny_mlp
+from recprune.tracing.site import Cut, Kind, Site, Survey
 
 
 def slow(case, counts: torch.Tensor) -> torch.Tensor:
@@ -49,6 +51,17 @@ def test_without_counts_the_rows_of_the_probe_are_counted() -> None:
     held = torch.bincount(torch.cat([user for (user,), _ in case.batches]), minlength=7).double()
     worth = RowGradient()(case.survey.site("user.id"), Probe(case.model, case.survey, case.batches, case.loss))
     assert torch.allclose(worth, slow(case, held), rtol=1e-4)
+
+
+def test_rows_that_cannot_be_parted_send_their_gradient_together() -> None:
+    torch.manual_seed(0)
+    model = nn.EmbeddingBag(5, 3, mode="sum")
+    site = Site("input0.id", Kind.ID, 4, (Cut("weight", 0, 1),), "input0", 0)
+    inputs, target = (torch.tensor([1, 2, 2, 3, 4, 1]), torch.tensor([0, 1, 4])), torch.randn(3, 3)
+    loss = nn.functional.mse_loss
+    worth = RowGradient()(site, Probe(model, Survey((site,), {}, {}, {}, ""), [(inputs, target)], loss))
+    (gradient,) = torch.autograd.grad(loss(model(*inputs), target), [model.weight])
+    assert torch.allclose(worth, 3 * gradient[1:].double().norm(dim=1) / 6)
 
 
 def test_units_that_are_no_ids_are_refused_with_the_site() -> None:

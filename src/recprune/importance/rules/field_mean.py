@@ -47,7 +47,7 @@ class FieldMean:
             return _estimated(site, probe)
         if site.kind is Kind.ID:
             if not probe.holds_one_id(site):
-                raise no_mean(site, "its column is no input that holds one id a row")
+                raise no_mean(site, "its column is no input that holds one id a row, read by that row alone")
             return probe.rise_without_ids(site)
         if site.kind is Kind.FIELD:
             before = probe.loss

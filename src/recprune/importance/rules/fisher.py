@@ -22,8 +22,10 @@ class Fisher:
     mean outer product of the rows' gradients g. LeCun et al. 1990 (Optimal Brain Damage), section 2; Theis et al. 2018
     (Faster Gaze Prediction with Dense Networks and Fisher Pruning), section 3; sums over a group before the square as
     in Liu et al. 2021 (Group Fisher Pruning), section 3. w afterwards is the fallback row's number for an id, else 0.
-    The rows go through in at most `passes` backward passes, each over some of them (`curvature` says how); ids are
-    rated on the rows that the probe has for ids. Raises SurveyError for fewer than 2 passes.
+    The rows go through in `passes` backward passes, each over some of them (`curvature` says how); a batch ends a
+    piece, so that there may be up to one more a batch. A batch whose rows cannot be parted goes through whole. Ids are
+    rated on the rows that the probe has for ids. Raises SurveyError for fewer than 2 passes, and where there is one
+    batch that cannot be parted.
     """
 
     passes: int = 256

@@ -25,7 +25,8 @@ class MseIncrease:
 
     Ids are measured all at once: a row holds one id of a column, so that the rise of the rows that hold it, when the id
     answers with the mean row of its column, is the rise without it. Of several columns, a row that holds the id in any
-    of them counts.
+    of them counts. Ids that stand several in a row, or that other rows read too (lists of ids with offsets), are
+    measured one at a time, with the fall-back row in their place.
 
     Entries of an nn.Linear are too many for that and have a closed form: when entry w_ij alone leaves, the squared
     error of output i rises by w_ij² · mean(x_j²) + 2 · w_ij · mean(r_i · x_j), r = target - output. The second term is

@@ -24,9 +24,10 @@ class RowGradient:
 
     Lai et al. 2023 (AdaEmbed: Adaptive Embedding for Large-Scale Recommendation Models): access frequency times norm
     of the gradient, here of one model as it is and not averaged over the course of a training. The frequencies are the
-    probe's counts (those of its own rows where it has none); the norms come from its rows for ids, in at most `passes`
-    pieces: what several rows of one piece send to the same id is added up before the norm is taken. An id that no row
-    of the probe holds gets the mean norm of the others.
+    probe's counts (those of its own rows where it has none); the norms come from its rows for ids, in `passes` pieces,
+    up to one more a batch, as a batch ends a piece: what several rows of one piece send to the same id is added up
+    before the norm is taken. A batch whose rows cannot be parted is one piece. An id that no row of the probe holds
+    gets the mean norm of the others.
     It says where training still works, not how much the loss would rise: prune with it while training, or where a
     fine-tuning follows. Raises SurveyError for other kinds, and for ids that are no input of the model.
     """
@@ -67,7 +68,7 @@ def _norms(probe: Probe, sites: Sequence[Site], batches: Sequence[Batch], passes
                     squares += entries_of(gradient, cut, site.size).double().square().sum(1).cpu()
             total[site.name] += squares.sqrt() * rows_of(batch)
 
-    gradient_passes(probe.model, pieces(batches, passes), probe.criterion, note)
+    gradient_passes(probe.model, pieces(probe.model, batches, passes), probe.criterion, note)
     return total
 
 

@@ -14,6 +14,9 @@ __all__ = ["LOOKUPS", "follow", "operations", "picked_rows", "taken"]
 LOOKUPS = ("aten.embedding.default", "aten._embedding_bag.default", "aten._embedding_bag_forward_only.default")
 """Operations that read rows of a table (first argument) by ids (second argument)."""
 
+STORED = ".stored."
+"""In the names of the parts of weights that are stored as codes: the mean of rows of codes is no code of the mean."""
+
 operations = LOOKUPS
 
 
@@ -40,11 +43,13 @@ def taken(step: Step, ids: Axes) -> Axes:
 
 def picked_rows(step: Step) -> Tensor | None:
     """The ids by which a look-up reads rows of a parameter or buffer, its first argument: that of nn.Embedding, and
-    `weight[ids]` and `index_select(0, ids)` where the ids come from an input. None for any other operation."""
+    `weight[ids]` and `index_select(0, ids)` where the ids come from an input. None for any other operation, and for
+    codes (`STORED`)."""
     if step.operation in LOOKUPS:
         ids: Tensor = step.arg(1, "indices")
         return ids
-    if not step.args or not isinstance(step.args[0], Tensor) or step.name_of(step.args[0]) is None:
+    name = step.name_of(step.args[0]) if step.args and isinstance(step.args[0], Tensor) else None
+    if name is None or STORED in f".{name}":
         return None
     if step.operation == "aten.index.Tensor":
         indices = list(step.arg(1, "indices"))
