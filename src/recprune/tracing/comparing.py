@@ -25,6 +25,8 @@ def larger_batch(survey: Survey, example: Example, columns: Sequence[str]) -> An
         if not value.dim() or len(value) != rows:
             return value
         out = value[torch.arange(2 * rows + 1, device=value.device) % rows]
+        if column not in sizes and _starts(value, rows):
+            return out + rows * (torch.arange(2 * rows + 1, device=value.device) // rows).to(value.dtype)
         if column in sizes:
             return torch.randint(sizes[column], out.shape, generator=generator).to(value)
         parts = [(j, f"{column}.{j}") for j in range(value.shape[1])] if value.dim() == 2 else []
@@ -33,6 +35,13 @@ def larger_batch(survey: Survey, example: Example, columns: Sequence[str]) -> An
         return out
 
     return changed(example, longer, columns)
+
+
+def _starts(value: Tensor, rows: int) -> bool:
+    """Whether numbers may say where bags of ids begin among so many: then they go on rising in a longer batch."""
+    if value.dim() != 1 or value.is_floating_point() or value.dtype == torch.bool or rows < 2:
+        return False
+    return int(value[0]) == 0 and 0 < int(value.max()) < rows and bool((value.diff() >= 0).all())
 
 
 def difference(before: Any, after: Any) -> float:
