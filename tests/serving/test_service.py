@@ -113,7 +113,7 @@ def test_a_user_of_whom_the_model_has_no_row_falls_back_unless_users_left_by_pru
     assert not asked.by_user("u3", 5).fallback
     given = new.by_user("u3", 5)
     assert (given.fallback, given.left) == (True, 0)
-    assert given.items == asked.by_user("u25", 17).items[:5] or not set(given.items) & had(split, "u3")
+    assert not set(given.items) & had(split, "u3")
     given = left.by_user("u3", 5)
     assert (given.fallback, given.left) == (False, 1)
     assert new.by_user("u4", 5) == asked.by_user("u4", 5)

@@ -11,7 +11,7 @@ from torch import Tensor
 from recprune.tracing.step import Axes, Source, Step
 from recprune.tracing.structures.embedding import LOOKUPS, picked_rows
 
-__all__ = ["Columns", "columns_of", "compared", "numbers_used"]
+__all__ = ["compared", "numbers_used"]
 
 Columns = tuple[str, ...]
 
@@ -41,13 +41,13 @@ def numbers_used(
         if tensor is picked_rows(step):
             padding = _padding(step)
             if source.moved:
-                yield columns_of(source), "a number is added to its ids before they are looked up"
+                yield _columns(source), "a number is added to its ids before they are looked up"
             elif padding > 0:
-                yield columns_of(source), f"padding_idx of its table is {padding}: only 0 can be the code of padding"
+                yield _columns(source), f"padding_idx of its table is {padding}: only 0 can be the code of padding"
         elif set(source.columns) & carried:
             continue
         elif source.moved or not (_harmless(step, name) or list(compared(step, source_of))):
-            yield columns_of(source), f"its ids are numbers to {step.operation} (in {step.module or 'forward'})"
+            yield _columns(source), f"its ids are numbers to {step.operation} (in {step.module or 'forward'})"
 
 
 def compared(step: Step, source_of: Callable[[Tensor], Source | None]) -> Iterator[tuple[Columns, Columns]]:
@@ -56,10 +56,10 @@ def compared(step: Step, source_of: Callable[[Tensor], Source | None]) -> Iterat
         one, other = (source_of(x) if isinstance(x, Tensor) else None for x in step.args[:2])
         plain = [s for s in (one, other) if s is not None and not s.moved and s.pointer is None]
         if len(plain) == 2:
-            yield columns_of(plain[0]), columns_of(plain[1])
+            yield _columns(plain[0]), _columns(plain[1])
 
 
-def columns_of(source: Source) -> Columns:
+def _columns(source: Source) -> Columns:
     """The input columns: those of a matrix by their places where only some of them were taken."""
     if source.part is None:
         return source.columns
