@@ -18,7 +18,6 @@ WIDTHS_IN_FORWARD = {
     "deepctr-torch/xDeepFM": "half of a layer by a number",
     "fuxictr/TWIN": "positions of the past are picked by their scores, with the width of a head by a number",
     "recbole/xDeepFM": "half of a layer by a number",
-    "recbole/Caser": "a view by the product of two widths",
 }
 UNREAD = {
     "torch-rechub/ComirecSA": "a parameter that forward does not read",
@@ -41,7 +40,6 @@ NOT_FOLLOWED = {
     **{f"recbole/{name}": "linear terms, whose row offsets are an array of numpy" for name in OFFSETS.split()},
     "recbole/DIEN": "a cell of its own that writes into a state of its own",
     "recbole/DIN": "an activation with a plain tensor that is no buffer",
-    "recbole/EulerNet": "angles by atan2",
     "recbole/TransRec": "a bias of each item that is given back for all items",
 }
 
