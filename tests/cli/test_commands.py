@@ -55,6 +55,8 @@ def test_train_tells_how_it_went(street):
     at, said = street
     assert said["train"]["model"] == "mf"
     assert 1 <= said["train"]["epochs"] <= 2
+    assert said["train"]["judged by"] == "valid ndcg@20"
+    assert 0 < said["train"]["best value"] <= 1
     assert (at / "big" / "manifest.json").is_file()
 
 

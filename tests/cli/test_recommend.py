@@ -10,6 +10,7 @@ from recprune.cli.recommend import _ids
 from recprune.data.store import save_split
 from recprune.data.vocabulary import Vocabulary
 from recprune.models.build import build
+from recprune.serving import lists
 from recprune.testing import tiny_clicks, tiny_split
 
 RUNNER, APP = CliRunner(), app()
@@ -74,3 +75,21 @@ def test_what_cannot_be_is_said_in_a_line(at, tmp_path, arguments, words, monkey
     done = call("recommend", at / arguments[0], at / "prepared", *arguments[1:])
     assert done.exit_code == 2
     assert words in done.stderr.strip().splitlines()[-1]
+
+
+def test_a_full_disk_is_told_and_the_same_call_goes_on(at, tmp_path, monkeypatch):
+    out, real = tmp_path / "lists.parquet", lists.write_bytes
+
+    def full(path, data):
+        if path.name == "00000002.parquet":
+            raise OSError(28, "No space left on device", str(path))
+        real(path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lists, "write_bytes", full)
+        done = call("recommend", at / "mf", at / "prepared", "-o", out, "--block", 8)
+    assert done.exit_code == 2
+    assert "cannot be written: No space left on device" in done.stderr
+    assert not out.exists()
+    done = call("recommend", at / "mf", at / "prepared", "-o", out, "--block", 8, "--json")
+    assert json.loads(done.stdout)["found"] == 2

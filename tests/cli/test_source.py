@@ -124,6 +124,18 @@ def test_what_needs_whole_columns_and_what_needs_an_engine_is_refused(tmp_path):
         assert said in " ".join(done.output.split())
 
 
+def test_a_split_that_cannot_be_is_refused_before_the_log_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("recprune.data.read.read_completed", None)
+    (tmp_path / "log.csv").write_text(rows(*LINES))
+    for flags, said in (
+        (("--split", "week"), "no way to split named 'week'"),
+        (("--valid-share", "0.6", "--test-share", "0.6"), "shares that leave something to train"),
+    ):
+        done = RUNNER.invoke(APP, ["prepare", str(tmp_path / "log.csv"), "-o", str(tmp_path / "out"), *flags])
+        assert done.exit_code == 2
+        assert said in " ".join(done.output.split())
+
+
 def test_a_folder_that_was_prepared_is_prepared_again(tmp_path):
     first = prepared(tmp_path, rows(*LINES))
     assert (tmp_path / "out" / "rejected.tsv").is_file()

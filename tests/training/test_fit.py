@@ -185,7 +185,7 @@ def judged(monkeypatch, values, **changes):
 
 def test_training_stops_when_patience_ends_and_the_best_epoch_stays(monkeypatch):
     model, result = judged(monkeypatch, [0.1, 0.5, 0.4, 0.3, 0.9], patience=2)
-    assert (len(result.history), result.best_epoch) == (4, 2)
+    assert (len(result.history), result.best_epoch, result.best_value) == (4, 2, 0.5)
     two_epochs, _ = judged(monkeypatch, [0.1, 0.5], epochs=2)
     assert same(model, two_epochs)
 
@@ -274,7 +274,7 @@ def test_finetuning_never_ends_worse_than_it_began():
     model, _ = trained("mf")
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     result = finetune(model, data, dataclasses.replace(OPTIONS, lr=10.0, epochs=2))
-    assert result.best_epoch == 0
+    assert (result.best_epoch, result.best_value) == (0, None)
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 

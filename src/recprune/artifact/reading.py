@@ -39,6 +39,7 @@ from recprune.tracing.absent import fill_absent_
 
 __all__ = ["Loaded", "inspect", "load"]
 
+SEEN = ("running_mean", "running_var")
 FLOATS = frozenset(name for dtype, name in DTYPES.items() if dtype.is_floating_point)
 
 
@@ -112,8 +113,9 @@ def _opened(path: str | Path) -> Folder:
 def inspect(folder: str | Path) -> dict[str, Any]:
     """What an artifact says of itself, without reading its weights. Raises ArtifactError.
 
-    `parameters`: the values that make up the model, those of norms among them; where entries stand is none. `bytes_of`:
-    what weights, plan, proof, runtimes, vocabularies and manifest take; `bytes`: all but the last of them.
+    `parameters`: the values that make up the model, other buffers of floats among them; where entries stand is none,
+    and neither is what a batch norm has seen (its running mean and variance). `bytes_of`: what weights, plan, proof,
+    runtimes, vocabularies and manifest take; `bytes`: all but the last of them.
     """
     with _opened(folder) as there, there.open(MANIFEST) as file:
         manifest, size = read_manifest(there), file.size
@@ -127,7 +129,7 @@ def inspect(folder: str | Path) -> dict[str, Any]:
         "vocabularies": sum(sizes[name] for name in manifest.vocabularies.values()),
         "manifest": size,
     }
-    said["parameters"] = sum(_entries(name, manifest) for name in manifest.tensors)
+    said["parameters"] = sum(_entries(name, manifest) for name in manifest.tensors if not _seen(name, manifest))
     said["bytes"] = sum(f.bytes for f in manifest.files.values())
     return said
 
@@ -207,6 +209,12 @@ def _speeds(folder: Path, data: bytes, manifest: Manifest) -> Speeds:
     if speeds.weights != manifest.files[WEIGHTS].sha256:
         raise ArtifactError(f"{path} tells of other weights. Store the model again", path=str(path))
     return speeds
+
+
+def _seen(name: str, manifest: Manifest) -> bool:
+    """Whether a tensor is what a batch norm has seen: torch names them so, and both are there."""
+    path, _, part = name.rpartition(".")
+    return part in SEEN and all(f"{path}.{other}" in manifest.tensors for other in SEEN)
 
 
 def _entries(name: str, manifest: Manifest) -> int:

@@ -244,7 +244,9 @@ class Parting:
         return {n: getattr(self, n) for n in ("duplicates", "k_core", "min_user", "min_item", "since", "until")}
 
     def by(self, seed: int) -> SplitBy:
-        """How the parts are made."""
+        """How the parts are made. Raises DataError for what cannot be, before anything is read."""
         from recprune.recipe.prepare import SplitBy
 
-        return SplitBy(self.split, self.valid_share, self.test_share, seed)
+        by = SplitBy(self.split, self.valid_share, self.test_share, seed)
+        (by if self.split != "given" else replace(by, way="auto")).refuse()
+        return by

@@ -92,5 +92,5 @@ def finetune(
     work, where = Work.of("finetune", fit, options, distilled=large is not None), out or model
     works = (*shelved.works, work)
     put(where, replace(shelved, model=made, data=data or shelved.data, works=works), seed=common.seed)
-    facts = {"folder": str(where), **work.facts(), "seed": common.seed}
+    facts = {"folder": str(where), **work.facts(fit.best_value), "seed": common.seed}
     return Answer(facts, tuple(pairs(facts)))

@@ -77,7 +77,7 @@ def train(
         "folder": str(out),
         "model": name,
         "parameters": sum(p.numel() for p in made.parameters()),
-        **work.facts(),
+        **work.facts(fit.best_value),
         "seed": common.seed,
     }
     return Answer(facts, tuple(pairs(facts)))

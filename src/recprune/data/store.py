@@ -19,6 +19,8 @@ import polars as pl
 from recprune.atomic import replace_folder, standing
 from recprune.data.bins import vocabulary_of
 from recprune.data.dataset import Dataset, Roles, Split
+from recprune.data.log import Rejected
+from recprune.data.on_disk import on_disk
 from recprune.data.vocabulary import Vocabulary
 from recprune.errors import DataError
 from recprune.plain_json import read_json
@@ -28,16 +30,30 @@ __all__ = ["load_split", "roles_from", "save_split"]
 VERSION = 1
 KIND = "recprune prepared data"
 PARTS = ("train", "valid", "test")
+ASIDE = "rejected.tsv"
 
 
-def save_split(split: Split, folder: str | Path, sources: Sequence[Mapping[str, Any]] = ()) -> Path:
+def save_split(
+    split: Split,
+    folder: str | Path,
+    sources: Sequence[Mapping[str, Any]] = (),
+    rejected: Rejected | None = None,
+) -> Path:
     """Write a split. A prepared folder of that name is replaced; any other folder that is not empty is refused.
 
-    sources: what it was made of (`Log.origin`), kept in the manifest as it is.
+    sources: what it was made of (`Log.origin`), kept in the manifest as it is. rejected: lines that were left out, kept
+    as `rejected.tsv` beside the parts. Raises DataError, also where the disk fails or is full; what stood there stands.
     """
     folder = Path(folder)
     refuse_others(folder)
-    replace_folder(folder, lambda fresh: write_into(split, fresh, sources))
+
+    def write(fresh: Path) -> None:
+        write_into(split, fresh, sources)
+        if rejected is not None:
+            rejected.write(fresh / ASIDE)
+
+    with on_disk(folder):
+        replace_folder(folder, write)
     return folder
 
 
@@ -104,7 +120,7 @@ def refuse_others(folder: Path) -> None:
         raise DataError(f"{folder} is a file; a prepared folder cannot be written there", path=str(folder))
     if folder.exists() and any(folder.iterdir()):
         try:
-            known = {*manifest_of(folder)["files"], "manifest.json", "rejected.tsv"}
+            known = {*manifest_of(folder)["files"], "manifest.json", ASIDE}
         except DataError:
             raise DataError(
                 f"{folder} is not empty and no prepared folder; name another one, or empty it", path=str(folder)

@@ -17,6 +17,7 @@ from recprune.data.pasts import with_pasts
 from recprune.data.rare import without_rare
 from recprune.data.split import (
     only_outside_train,
+    shares,
     split_by_time,
     split_by_user_time,
     split_given,
@@ -47,6 +48,13 @@ class SplitBy:
     valid: float = 0.1
     test: float = 0.2
     seed: int = 0
+
+    def refuse(self) -> None:
+        """Raises DataError for a way that there is not, and for shares that are none, before anything is read."""
+        if self.way not in ("auto", *WAYS):
+            raise DataError(f"no way to split named {self.way!r}; there are: auto, {', '.join(WAYS)}", split=self.way)
+        if self.way != "last":
+            shares(self.valid, self.test)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +179,7 @@ def _lacking(split: Split) -> dict[str, int]:
 
 def way_of(by: SplitBy, roles: Roles) -> str:
     """The way to split that is meant. Raises DataError for one that there is not."""
-    if by.way not in ("auto", *WAYS):
-        raise DataError(f"no way to split named {by.way!r}; there are: auto, {', '.join(WAYS)}", split=by.way)
+    by.refuse()
     if by.way != "auto":
         return by.way
     if roles.time is None or roles.user is None:
@@ -181,6 +188,5 @@ def way_of(by: SplitBy, roles: Roles) -> str:
 
 
 def keep(prepared: Prepared, folder: Path) -> None:
-    """Write the split, and beside it the lines that could not be read (rejected.tsv)."""
-    save_split(prepared.split, folder, prepared.sources)
-    prepared.rejected.write(folder / "rejected.tsv")
+    """Write the split, and beside it the lines that could not be read (rejected.tsv): both, or neither."""
+    save_split(prepared.split, folder, prepared.sources, prepared.rejected)

@@ -57,11 +57,11 @@ class Work:
         said = {name: value for name, value in asdict(options).items() if name != "checkpoint"}
         return cls(what, said, len(fit.history), fit.best_epoch, fit.seconds, fit.metric, distilled)
 
-    def facts(self) -> dict[str, Any]:
-        """What a person wants to know of it."""
-        return {"epochs": self.epochs, "best epoch": self.best_epoch, "seconds": round(self.seconds, 3)} | (
-            {"judged by": self.metric} if self.metric else {}
-        )
+    def facts(self, value: float | None = None) -> dict[str, Any]:
+        """What a person wants to know of it. value: of the metric, after the best epoch."""
+        facts = {"epochs": self.epochs, "best epoch": self.best_epoch, "seconds": round(self.seconds, 3)}
+        judged = {"judged by": self.metric} if self.metric else {}
+        return facts | judged | ({} if value is None else {"best value": round(value, 6)})
 
     def fit_options(self) -> FitOptions:
         """The options, as `fit` takes them."""

@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recprune.atomic import write_bytes
+from recprune.data.on_disk import on_disk
 from recprune.errors import DataError
 from recprune.serving.known import Known
 from recprune.serving.recommender import Codes, many_of
@@ -25,6 +26,7 @@ from recprune.serving.table import SUFFIXES, join, packed
 __all__ = ["Written", "write_lists"]
 
 STATE = "state.json"
+GOES_ON = "What stood there before stands, and the same call goes on where this one was"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +62,27 @@ def write_lists(
     history, or one that the data does not know, gets what most users had, and `fallback` says so. Nobody's list is
     padded. block: users whose lists are held at once. The blocks are kept in a folder beside `out` until all are there;
     called again with the same `made_from` (what tells model and data apart) and options, only the others are made,
-    and the file has the same bytes. Raises DataError for another suffix, k or block below 1, or a user given twice.
+    and the file has the same bytes. Raises DataError for another suffix, k or block below 1, a user given twice, and a
+    disk that fails or is full.
     """
     known = _checked(service, out, k, block, users)
     rows = _rows(known, users)
     facts = {"made_from": made_from, "k": k, "with_seen": with_seen, "block": block, "users": _digest(users)}
     beside = out.resolve().with_name(f".{out.name}.parts")
-    found = _begun(beside, facts)
-    written = Written(found=len(found))
-    parts = []
-    for number, begin in enumerate(range(0, len(rows), block)):
-        part = beside / f"{number:08}.parquet"
-        if part.name not in found:
-            names = None if users is None else users[begin : begin + block]
-            write_bytes(part, packed(_block(service, known, rows[begin : begin + block], names, k, with_seen)))
-        parts.append(part)
-        written = _counted(written, pl.read_parquet(part), rows[begin : begin + block], k)
-        say(f"{min(begin + block, len(rows)):,} of {len(rows):,} users")
-    join(parts, out)
-    shutil.rmtree(beside)
+    with on_disk(out, GOES_ON):
+        found = _begun(beside, facts)
+        written = Written(found=len(found))
+        parts = []
+        for number, begin in enumerate(range(0, len(rows), block)):
+            part, some = beside / f"{number:08}.parquet", rows[begin : begin + block]
+            if part.name not in found:
+                names = None if users is None else users[begin : begin + block]
+                write_bytes(part, packed(_block(service, known, some, names, k, with_seen)))
+            parts.append(part)
+            written = _counted(written, pl.read_parquet(part), some, k)
+            say(f"{min(begin + block, len(rows)):,} of {len(rows):,} users")
+        join(parts, out)
+        shutil.rmtree(beside)
     return written
 
 

@@ -34,6 +34,11 @@ class Fit:
     seconds: float
     metric: str = ""
 
+    @property
+    def best_value(self) -> float | None:
+        """The metric after the best epoch; None where that was not measured by an epoch."""
+        return next((epoch.value for epoch in self.history if epoch.number == self.best_epoch), None)
+
     def then(self, later: Fit) -> Fit:
         """Both trainings as one: the epochs of the later one are numbered on. The later began with the weights of the
         best epoch of this one."""

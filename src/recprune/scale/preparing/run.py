@@ -16,9 +16,10 @@ from recprune.atomic import lock, replace_folder
 from recprune.data.dataset import Roles
 from recprune.data.keep import policy_of
 from recprune.data.log import Log, Rejected, none_left
+from recprune.data.on_disk import on_disk
 from recprune.data.read import read
 from recprune.data.split import refuse, shares
-from recprune.data.store import PARTS, refuse_others
+from recprune.data.store import ASIDE, PARTS, refuse_others
 from recprune.discover import load
 from recprune.errors import DataError
 from recprune.recipe.prepare import SplitBy, keep, prepare, way_of
@@ -189,7 +190,8 @@ class _Street:
         with self.stage("write"):
             self._each("gathered", partial(gathered, job), parts)
             self._forget("numbered")
-            replace_folder(out, lambda fresh: self._write(rows, [one["lines"] for one in read], fresh))
+            with on_disk(out):
+                replace_folder(out, lambda fresh: self._write(rows, [one["lines"] for one in read], fresh))
         outside = {name: only_outside(job, column, ids[column]) for column, name in enumerate(job.ids)}
         return {
             "split": job.way,
@@ -241,7 +243,7 @@ class _Street:
 
     def _write(self, rows: dict[str, int], lines: list[int], folder: Path) -> None:
         written(self.job, rows, folder)
-        rejected(self.job, lines, folder / "rejected.tsv")
+        rejected(self.job, lines, folder / ASIDE)
 
     def _buckets(self, name: str, function: Callable[[int], Any]) -> list[Any]:
         return self._each(name, function, self.job.buckets)
