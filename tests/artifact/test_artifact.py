@@ -163,6 +163,17 @@ def test_inspect_tells_what_each_file_takes(tmp_path: Path):
     assert sizes["plan.json"] < 0.7 * len(plan.to_json())
 
 
+def test_a_plan_that_did_not_make_the_model_is_not_written_beside_it(tmp_path: Path):
+    model, example = MAKERS["mf"]()
+    small, plan, _ = pruned(model, example)
+    save(tmp_path / "a", small, plan=plan)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()}
+    with pytest.raises(ArtifactError, match="in another shape than the model has it") as told:
+        save(tmp_path / "a", model, plan=plan)
+    assert told.value.tensor in {row.tensor for row in plan.account().rows if row.before != row.after}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()} == before
+
+
 def test_a_packed_foreign_model_keeps_its_tie(tmp_path: Path):
     torch.manual_seed(0)
     packed = pack(Foreign(), {"a.weight": "int8_rows"})

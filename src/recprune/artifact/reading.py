@@ -19,19 +19,16 @@ from recprune.artifact.manifest import MANIFEST, PLAN, PROOF, SPEEDS, WEIGHTS, M
 from recprune.artifact.opening import Folder
 from recprune.artifact.proof import Proof
 from recprune.artifact.reshape import reshape_
-from recprune.artifact.rows import misfit, shape_of, stray
+from recprune.artifact.rows import misfit, shape_of, stray, unlike
 from recprune.artifact.speeds import Speeds
 from recprune.artifact.undrawn import Undrawn
 from recprune.artifact.weights import read_weights
 from recprune.atomic import standing
 from recprune.data.bins import vocabulary_of
 from recprune.data.vocabulary import Vocabulary
-from recprune.encodings.folded import FOLDED
-from recprune.encodings.item_item import by_entries
 from recprune.errors import ArtifactError, DataError, ExtensionError, SurgeryError
 from recprune.plain_json import read_json
 from recprune.planning.file_size import DTYPES
-from recprune.planning.held import absorbed
 from recprune.planning.plan import Plan
 from recprune.rewrites.open_attention import opened_attention
 from recprune.surgery import absent_after
@@ -170,17 +167,13 @@ def _plan(folder: Path, data: bytes, tensors: Mapping[str, Tensor], manifest: Ma
     try:
         plan = Plan.from_json(data.decode("utf-8"), _units(manifest))
         _imported(folder, plan.encodings.values())
-        rows = plan.account().rows
+        odd = unlike(plan, partial(shape_of, tensors=tensors, encodings=manifest.encodings))
     except ArtifactError:
         raise
     except Exception as error:  # whatever a survey of odd shapes leads to
         raise ArtifactError(f"{path}: {error}", path=str(path)) from error
-    inside = absorbed(plan.survey, plan.encodings)
-    for row in rows:
-        stored = plan.encodings.get(row.tensor)
-        whole = row.tensor not in inside and stored != FOLDED and not by_entries(stored)
-        if whole and shape_of(row.tensor, tensors, manifest.encodings) != row.after:
-            raise ArtifactError(f"{path} does not fit the weights: tensor {row.tensor!r}", path=str(path))
+    if odd:
+        raise ArtifactError(f"{path} does not fit the weights: tensor {odd!r}", path=str(path))
     return plan
 
 

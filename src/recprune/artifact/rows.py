@@ -7,13 +7,16 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from recprune.data.vocabulary import Vocabulary
+from recprune.encodings.folded import FOLDED
+from recprune.encodings.item_item import by_entries
 from recprune.encodings.placing import parts_of
 from recprune.encodings.spelled import spelled
 from recprune.errors import ExtensionError, SurgeryError
+from recprune.planning.held import absorbed
 from recprune.planning.plan import Plan
 from recprune.tracing.site import Kind
 
-__all__ = ["misfit", "shape_of", "stray"]
+__all__ = ["Shape", "misfit", "shape_of", "stray", "unlike"]
 
 Shape = Callable[[str], tuple[int, ...] | None]
 
@@ -51,6 +54,18 @@ def misfit(vocabularies: Mapping[str, Vocabulary], plan: Plan | None, shape: Sha
             f"the vocabulary of {column!r} has codes up to {len(vocabulary) - 1:,} and its table {rows:,} rows: every "
             "id needs one of its own, and those that are unknown share row 0"
         )
+    return ""
+
+
+def unlike(plan: Plan, shape: Shape) -> str:
+    """The first tensor that is not of the shape that the plan leaves of it; empty where all are. Raises what a survey
+    of odd shapes leads to."""
+    rows, inside = plan.account().rows, absorbed(plan.survey, plan.encodings)
+    for row in rows:
+        stored = plan.encodings.get(row.tensor)
+        whole = row.tensor not in inside and stored != FOLDED and not by_entries(stored)
+        if whole and shape(row.tensor) != row.after:
+            return row.tensor
     return ""
 
 

@@ -34,7 +34,7 @@ from recprune.artifact.manifest import (
 )
 from recprune.artifact.opening import Folder
 from recprune.artifact.proof import Proof
-from recprune.artifact.rows import misfit, shape_of, stray
+from recprune.artifact.rows import Shape, misfit, shape_of, stray, unlike
 from recprune.artifact.tensors import Tensors
 from recprune.artifact.weights import longest_header
 from recprune.atomic import replace_folder, room_for, write_file
@@ -71,9 +71,9 @@ def save(
 
     plan: the plan that made it, kept beside the weights. vocabularies: of its columns, as they are now. metrics, seeds,
     notes: plain data, kept as given; seeds are whole numbers. proof: that these very weights answer as the masked
-    original did. Raises ArtifactError for weights that are not finite, what `load` would not take back, a tensor that
-    cannot be stored, a proof of other weights, a folder in the way that is no artifact, a disk that fails or is full,
-    and where another process writes the same artifact.
+    original did. Raises ArtifactError for weights that are not finite, what `load` would not take back, a plan that did
+    not make these, a tensor that cannot be stored, a proof of other weights, a folder in the way that is no artifact, a
+    disk that fails or is full, and where another process writes the same artifact.
     """
     folder = Path(folder)
     _refuse_others(folder)
@@ -86,6 +86,7 @@ def save(
         raise ArtifactError(f"{folder}: {odd}. Store the model as it was built, or as `apply` cut it", path=str(folder))
     files = {WEIGHTS: to_bytes(tensors)}
     if plan is not None:
+        _refuse_unlike(folder, plan, shape)
         files[PLAN] = plan.to_json(indent=None).encode()
     if proof is not None:
         if proof.weights != facts_of(files[WEIGHTS]).sha256:
@@ -192,6 +193,17 @@ def _refuse_others(folder: Path) -> None:
                 return
             reason = str(error)
     raise ArtifactError(f"{folder} is in the way ({reason}); name another folder, or remove it", path=str(folder))
+
+
+def _refuse_unlike(folder: Path, plan: Plan, shape: Shape) -> None:
+    """Raise ArtifactError for a plan that did not make these weights: `load` would not take it back."""
+    if odd := unlike(plan, shape):
+        raise ArtifactError(
+            f"{folder} is not written: the plan leaves {odd!r} in another shape than the model has it. Store what "
+            "`apply` or `prune` made by this plan, or the model without a plan",
+            path=str(folder),
+            tensor=odd,
+        )
 
 
 def _says_so(manifest: Path) -> bool:
