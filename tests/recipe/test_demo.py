@@ -1,10 +1,12 @@
 import json
 
+import pytest
 from typer.testing import CliRunner
 
 from recprune.cli import app
 from recprune.data.formats import completejourney
-from recprune.errors import DataError
+from recprune.errors import BudgetError, DataError
+from recprune.planning.budget import Budget
 from recprune.recipe import demo
 from recprune.recipe.pruned import usual_budget
 from recprune.recipe.run import Order
@@ -36,3 +38,13 @@ def test_the_demo_has_a_collaborative_and_a_deep_recommender_and_shows_both_riva
     assert len(demo.ORDERS) == 2
     assert "ease" in demo.ORDERS
     assert all(order.rivals for order in demo.ORDERS.values())
+
+
+@pytest.mark.parametrize("factor", ["0.5", None, 1.5, float("nan")])
+def test_what_is_no_share_is_refused_by_name(factor):
+    with pytest.raises(BudgetError, match="factor|a budget is one of"):
+        usual_budget(factor)
+
+
+def test_every_site_keeps_half_of_the_share_that_stays():
+    assert usual_budget(0.6) == Budget(0.6, keep=0.2)

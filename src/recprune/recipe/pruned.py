@@ -141,8 +141,9 @@ def _are_items(site: Site, items: Vocabulary | None) -> bool:
 
 
 def usual_budget(factor: float) -> Budget:
-    """A budget by which no layer collapses: every site keeps half of the share that stays of the whole."""
-    return Budget(factor, keep=(1 - factor) / 2 if 0 <= factor <= 1 else 0.0)
+    """A budget by which no layer collapses: every site keeps half of the share that stays of the whole. Raises
+    BudgetError for what is no share."""
+    return replace(Budget(factor), keep=(1 - factor) / 2)
 
 
 def usual_rule(found: Survey, budget: Budget) -> str:
