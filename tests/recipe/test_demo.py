@@ -42,7 +42,7 @@ def test_the_demo_has_a_collaborative_and_a_deep_recommender_and_shows_both_riva
 
 @pytest.mark.parametrize("factor", ["0.5", None, 1.5, float("nan")])
 def test_what_is_no_share_is_refused_by_name(factor):
-    with pytest.raises(BudgetError, match="factor|a budget is one of"):
+    with pytest.raises(BudgetError, match=r"factor|a budget is one of"):
         usual_budget(factor)
 
 
