@@ -120,3 +120,59 @@ def test_norms_that_stand_again_answer_alike_and_see_what_comes_to_them():
     assert unfold_norm(model, []) is model
     with pytest.raises(ValueError, match="no batch"):
         unfold_norm(folded, [])
+
+
+class Elsewhere(nn.Module):
+    """The layer of the first norm is read elsewhere too, in one of several ways; that of the second one never is."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how, self.one = how, nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(inplace=True))
+        self.two = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5))
+        self.head = nn.Linear(4, 5)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        first, norm, last = self.one
+        between = first(x)
+        hidden = last(norm(between * 2 if self.how == "changed" else between))
+        more = {
+            "output": lambda: between,
+            "weight": lambda: nn.functional.linear(x, first.weight),
+            "mean": lambda: hidden + norm.running_mean,
+        }
+        return {"score": self.two(hidden), "beside": self.head(more.get(self.how, lambda: hidden)())}
+
+
+@pytest.mark.parametrize("how", ["output", "weight", "mean", "changed", "nowhere"])
+def test_a_layer_that_is_read_elsewhere_keeps_its_norm(how):
+    model, x = trained(Elsewhere(how)), torch.randn(9, 3)
+    wanted = ["one.1", "two.1"] if how == "nowhere" else ["two.1"]
+    assert foldable(model, (x,)) == wanted
+    folded = fold_norm(model, example=(x,))
+    assert norms(folded) == 2 - len(wanted)
+    for name, answer in model(x).items():
+        torch.testing.assert_close(folded(x)[name], answer, rtol=1e-4, atol=1e-4)
+    if how != "nowhere":
+        with pytest.raises(KeyError):
+            fold_norm(model, ["one.1"], (x,))
+
+
+def test_a_norm_of_another_number_of_units_is_none_of_the_layer():
+    model, x = trained(nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(3), nn.ReLU())), torch.randn(4, 3, 6)
+    assert torch.equal(fold_norm(model)(x), model(x))
+    same = trained(nn.Sequential(nn.Linear(6, 3), nn.BatchNorm1d(3)))
+    assert torch.equal(fold_norm(same, example=(x,))(x), same(x))
+
+
+def test_a_layer_that_is_called_twice_is_folded_where_each_call_meets_its_norm():
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.net(self.net(x))
+
+    model, x = trained(Twice()), torch.randn(9, 3)
+    assert norms(fold_norm(model, example=(x,))) == 0
+    torch.testing.assert_close(fold_norm(model, example=(x,))(x), model(x), rtol=1e-4, atol=1e-4)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils._pytree import tree_leaves
 
 __all__ = ["FoldedNorm", "fold_norm", "foldable", "folded", "layer_before", "unfold_norm"]
 
@@ -41,17 +44,22 @@ class FoldedNorm(nn.Identity):
         return {name: found.get(name, torch.zeros((), dtype=torch.int64)) for name in self.names}
 
 
-def fold_norm(model: nn.Module, paths: Collection[str] | None = None) -> nn.Module:
+def fold_norm(
+    model: nn.Module, paths: Collection[str] | None = None, example: Sequence[Tensor] | None = None
+) -> nn.Module:
     """A new model, in evaluation mode, with the same answers up to rounding, in which every batch norm that directly
     follows a Linear or a convolution of the same nn.Sequential has gone into it (Jacob et al. 2018, section 3.2).
 
-    paths: of the norms that are to go, None: of all that can. A layer or a norm that stands in another place too, whose
-    numbers do, or that has hooks, stays as it is; so does a norm without running means, which goes by its batch. Behind
-    a Linear a norm is taken to be over what leaves it, rows of numbers (rows, units); `foldable` sees to it.
-    Raises KeyError for a path of no such norm.
+    paths: of the norms that are to go, None: of all that can. example: of the model; norms stay where forward reads the
+    layer or its output elsewhere too, or where they are over another axis than the layer's units. Without an example
+    that is taken not to be so, and nothing is compared. A layer or a norm that stands in another place too, whose
+    numbers do, or that has hooks, stays as it is; so does a norm without running means, which goes by its batch.
+    Raises KeyError for a path of no norm that can go.
     """
+    inputs = None if example is None else tuple(example)
     out = copy.deepcopy(model).eval()
     found = {path: (layer, norm) for path, layer, norm in _pairs(out)}
+    found = found if inputs is None else {path: found[path] for path in _seen_alone(out, found, inputs)}
     for path in found if paths is None else paths:
         layer, norm = found[path]
         weight, bias = folded(layer.weight, layer.bias, norm)
@@ -121,32 +129,99 @@ def _moments(
 def foldable(model: nn.Module, inputs: tuple[Any, ...] | None = None) -> list[str]:
     """Paths of the norms that can go into a layer with a bias, so that no number joins the model.
 
-    inputs: of the model; norms that then do not see (rows, units) behind a Linear are left out, and those that it does
-    not come to.
+    inputs: of the model; norms that then do not see (rows, units) behind a Linear are left out, those that it does not
+    come to, and those whose layer, or what leaves it, forward reads elsewhere too.
     """
     found = {path: (layer, norm) for path, layer, norm in _pairs(model) if layer.bias is not None}
-    if inputs is None or not found:
-        return list(found)
-    seen: dict[str, int] = {}
-    hooks = [
-        norm.register_forward_pre_hook(lambda _, given, path=path: seen.__setitem__(path, given[0].dim()))
-        for path, (_, norm) in found.items()
-    ]
+    return list(found) if inputs is None else _seen_alone(model, found, inputs)
+
+
+def _seen_alone(model: nn.Module, found: Mapping[str, tuple[Any, Any]], inputs: tuple[Any, ...]) -> list[str]:
+    """Those of the paths whose layer and norm are two steps of one path of the numbers, and nothing else."""
+    if not found:
+        return []
     state = {module: module.training for module in model.modules()}
     try:
-        model.eval()
         with torch.no_grad():
-            model(*inputs)
+            given, wanted = _recorded(model.eval(), found, inputs)
+            rows = [p for p, (layer, _) in found.items() if _straight(given[p]) and _over_units(layer, given[p])]
+            if _answers_without(model, rows, given, inputs, wanted):
+                return rows
+            return [path for path in rows if _answers_without(model, [path], given, inputs, wanted)]
+    finally:
+        for module, training in state.items():
+            module.training = training
+
+
+@dataclass(slots=True)
+class _Calls:
+    """What left the layer, what came to the norm and what left that, call by call."""
+
+    layer: list[Tensor] = field(default_factory=list)
+    came: list[Tensor] = field(default_factory=list)
+    left: list[Tensor] = field(default_factory=list)
+
+
+def _recorded(
+    model: nn.Module, found: Mapping[str, tuple[Any, Any]], inputs: tuple[Any, ...]
+) -> tuple[dict[str, _Calls], Any]:
+    """Path of each norm -> its calls; and what the model answers."""
+    given = {path: _Calls() for path in found}
+    hooks = []
+    for path, (layer, norm) in found.items():
+        calls = given[path]
+
+        def of_layer(_: Any, came: Any, left: Tensor, calls: _Calls = calls) -> None:
+            calls.layer.append(left.clone())
+
+        def of_norm(_: Any, came: Any, left: Tensor, calls: _Calls = calls) -> None:
+            calls.came.append(came[0].clone())
+            calls.left.append(left.clone())
+
+        hooks += [layer.register_forward_hook(of_layer), norm.register_forward_hook(of_norm)]
+    try:
+        return given, model(*inputs)
     finally:
         for hook in hooks:
             hook.remove()
-        for module, training in state.items():
-            module.training = training
-    return [
-        path
-        for path, (layer, _) in found.items()
-        if path in seen and (not isinstance(layer, nn.Linear) or seen[path] == 2)
+
+
+def _straight(calls: _Calls) -> bool:
+    """Whether the norm was called, and each time with what had left the layer."""
+    pairs = zip(calls.layer, calls.came, strict=False)
+    return len(calls.layer) == len(calls.came) > 0 and all(torch.equal(one, other) for one, other in pairs)
+
+
+def _over_units(layer: Any, calls: _Calls) -> bool:
+    return not isinstance(layer, nn.Linear) or all(came.dim() == 2 for came in calls.came)
+
+
+def _answers_without(
+    model: nn.Module, paths: Sequence[str], given: Mapping[str, _Calls], inputs: tuple[Any, ...], wanted: Any
+) -> bool:
+    """Whether the model answers the same to the bit where nothing is left of these layers and norms but what the norms
+    give: all their numbers are NaN, and with them all that anything else reads of them."""
+    lost: dict[str, Tensor] = {}
+    for path in paths:
+        for place in (layer_before(model, path), path):
+            module = model.get_submodule(place)
+            tensors = [*module.named_parameters(), *module.named_buffers()]
+            lost |= {f"{place}.{n}": torch.full_like(t, torch.nan) for n, t in tensors if t.is_floating_point()}
+    left = {path: iter(given[path].left) for path in paths}
+    hooks = [
+        model.get_submodule(path).register_forward_hook(lambda *_, path=path: next(left[path]).clone())
+        for path in paths
     ]
+    try:
+        found = functional_call(model, lost, inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    pairs = zip(tree_leaves(wanted), tree_leaves(found), strict=True)
+    return all(
+        bool(one.eq(other).logical_or(one.isnan() & other.isnan()).all()) if isinstance(one, Tensor) else one == other
+        for one, other in pairs
+    )
 
 
 def layer_before(model: nn.Module, path: str) -> str:
@@ -174,9 +249,11 @@ def _pairs(model: nn.Module) -> Iterator[tuple[str, Any, Any]]:
         if type(module) is not nn.Sequential:
             continue
         for one, two in pairwise(module._modules):
-            layer, norm = module._modules[one], module._modules[two]
+            layer: Any = module._modules[one]
+            norm: Any = module._modules[two]
             pair = layer is not None and norm is not None and NORMS.get(type(layer)) is type(norm)
-            if pair and _alone(layer, places, held) and _alone(norm, places, held) and norm.running_mean is not None:
+            fits = pair and norm.num_features == len(layer.weight) and norm.running_mean is not None
+            if fits and _alone(layer, places, held) and _alone(norm, places, held):
                 yield f"{path}.{two}".lstrip("."), layer, norm
 
 
