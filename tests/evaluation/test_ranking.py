@@ -108,3 +108,25 @@ def test_a_model_that_ids_have_left_is_judged_in_the_old_codes(make_table: Table
     found = evaluate(small, split, k=2, renumber=renumber)
     assert found.raw["top"].tolist() == [[3, 5], [5, 1]]
     assert found.per_case["recall@2"].tolist() == [0.5, 1.0]
+
+
+class Constant(nn.Module):
+    """Scores are its own numbers, the same for every user, and no copy of them."""
+
+    columns = ("history",)
+
+    def __init__(self, n_items: int) -> None:
+        super().__init__()
+        self.scores = nn.Parameter(torch.arange(n_items).float())
+
+    def forward(self, history: Tensor) -> Tensor:
+        return self.scores.expand(len(history), -1)
+
+
+@pytest.mark.parametrize("batch", [1, 64])
+def test_the_numbers_of_a_model_that_gives_them_as_they_are_stay_as_they_are(random_split: Split, batch: int) -> None:
+    model = Constant(random_split.train.n_items)
+    before = model.scores.detach().clone()
+    found = evaluate(model, random_split, batch=batch)
+    assert torch.equal(model.scores, before)
+    assert found.mean == evaluate(model, random_split, batch=2).mean

@@ -166,3 +166,15 @@ def test_histories_of_another_number_of_items_and_no_reg_are_refused():
     assert (error.value.expected, error.value.found) == (5, 14)
     with pytest.raises(DataError):
         Als(14).refit_(histories(), 0.0)
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_an_item_that_is_unknown_is_none_that_a_user_had(graph):
+    model = Als(14, dim=5, alpha=0.2, reg=0.05)
+    model.refit_(histories())
+    history = torch.eye(14)[3] + torch.eye(14)[5]
+    both = torch.stack([history, history])
+    both[1, 0] = 1.0
+    with torch.no_grad():
+        found = torch.export.export(model, (both,)).module()(both) if graph else model(both)
+    assert torch.allclose(found[0], found[1], atol=1e-6)

@@ -65,3 +65,15 @@ def test_a_stored_model_scores_the_same(tmp_path):
     history = torch.from_numpy(split.train.histories().dense(np.arange(4)))
     with torch.no_grad():
         assert torch.equal(load(tmp_path / "a").model(history), model(history))
+
+
+def test_entries_whose_items_nobody_has_any_more_are_0_without_shrinking():
+    split = tiny_split()
+    model = recprune.build("item_knn", split, k=5, shrink=0.0)
+    fit(model, split)
+    small = recprune.prune(model, split, factor=0.5)
+    code = int(small.model.items.rows()[0])
+    less = recprune.Split(split.train.take(split.train["item"] != code), split.valid, split.test)
+    fit(small.model, less)
+    assert not bool(small.model.items.dense()[code].any())
+    recprune.evaluate(small.model, less, renumber=small.renumber)

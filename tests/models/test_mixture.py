@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -164,3 +165,14 @@ def test_users_in_another_order_remember_the_same_and_are_no_users_of_the_histor
 def test_another_memory_is_refused(split):
     with pytest.raises(DataError, match="memory"):
         recprune.build("mixture", split, memory="all")
+
+
+@pytest.mark.parametrize("memory", ["items", "users"])
+def test_by_a_teacher_the_walks_stay_as_they_were_counted(split, memory):
+    teacher = recprune.build("mixture", split, dim=4, memory=memory, k=5)
+    fit(teacher, split, ONCE)
+    model = copy.deepcopy(teacher)
+    fit(model, split, replace(ONCE, lr=0.3, epochs=4), teacher=teacher)
+    assert torch.equal(model.items.values, teacher.items.values)
+    assert not torch.equal(model.item.weight, teacher.item.weight)
+    recprune.evaluate(model, split)

@@ -83,3 +83,13 @@ def test_the_generalized_multinomial_is_taken_of_every_row_by_itself_as_well():
     scores, history = torch.randn(3, 5), torch.tensor([[0.0, 1, 0, 1, -1], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]])
     wanted = [losses.generalized_multinomial(s[None], h[None]) for s, h in zip(scores, history, strict=True)]
     assert torch.allclose(row_losses(scores, history, losses.generalized_multinomial), torch.stack(wanted))
+
+
+def test_an_item_that_cannot_be_recommended_counts_where_it_is_positive_alone():
+    scores = torch.tensor([[-math.inf, 1.0, 2.0, 0.5]], requires_grad=True)
+    history = torch.tensor([[0.0, 1.0, 0.0, 1.0]])
+    loss = losses.multinomial(scores, history)
+    assert torch.isclose(loss, losses.multinomial(scores[:, 1:], history[:, 1:]))
+    loss.backward()
+    assert bool(scores.grad.isfinite().all())
+    assert losses.multinomial(scores, torch.ones(1, 4)).isposinf()

@@ -51,3 +51,13 @@ def test_sampled_softmax_over_every_item_once_is_the_full_softmax():
     sampled = soft_losses.sampled_softmax(ours, theirs, torch.full((7,), -math.log(7)), same, 2.0)
     torch.testing.assert_close(sampled, soft_losses.softmax(scores, teacher, 2.0))
     assert torch.isfinite(gradient(lambda x: soft_losses.sampled_softmax(x, theirs, torch.zeros(7), same), ours)).all()
+
+
+def test_a_teacher_is_asked_for_the_items_that_can_be_recommended():
+    scores = torch.tensor([[-math.inf, 1.0, 2.0, 0.5]], requires_grad=True)
+    for first in (-math.inf, 3.0):
+        teacher = torch.tensor([[first, 0.2, 0.1, -1.0]])
+        loss = soft_losses.softmax(scores, teacher, 2.0)
+        assert torch.isclose(loss, soft_losses.softmax(scores[:, 1:], teacher[:, 1:], 2.0))
+        (gradient,) = torch.autograd.grad(loss, scores)
+        assert bool(gradient.isfinite().all())

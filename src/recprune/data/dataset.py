@@ -128,13 +128,22 @@ class Dataset:
 
     @property
     def n_users(self) -> int:
-        """Rows of a user table, the unknown user (row 0) included."""
-        return len(self.vocabularies["user"])
+        """Rows of a user table, the unknown user (row 0) included. Raises DataError where there are no users."""
+        return len(self._of("user"))
 
     @property
     def n_items(self) -> int:
-        """Rows of an item table, the unknown item (row 0) included."""
-        return len(self.vocabularies["item"])
+        """Rows of an item table, the unknown item (row 0) included. Raises DataError where there are no items."""
+        return len(self._of("item"))
+
+    def _of(self, column: str) -> Vocabulary:
+        if column not in self.vocabularies:
+            raise DataError(
+                f"the data has no {column}s, and this needs them; it has {', '.join(self.columns)}. Say which column "
+                f"tells the {column} (--{column}, or Roles({column}=...)), or take a model of fields, such as deepfm",
+                column=column,
+            )
+        return self.vocabularies[column]
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ __all__ = [
     "PackedEmbedding",
     "PackedEmbeddingBag",
     "PackedLinear",
+    "least",
     "lengths",
     "rows_of",
     "scores",
@@ -186,4 +187,9 @@ def lengths(table: nn.Module) -> Tensor:
 
 def _lengths(rows: Tensor) -> Tensor:
     found: Tensor = torch.linalg.vector_norm(rows, dim=1)
-    return found.clamp(min=1e-12)
+    return found.clamp(min=least(rows.dtype))
+
+
+def least(dtype: torch.dtype) -> float:
+    """What a length is at least, so that one can divide by it: 1e-12, which float16 does not have."""
+    return max(1e-12, torch.finfo(dtype).tiny)

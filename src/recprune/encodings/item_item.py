@@ -147,8 +147,9 @@ class ItemItem(nn.Module):
         rows, columns = self.rows(), self.indices.long()
         of_rows = self.values.new_zeros(self.out_features).index_add(0, rows, self.values)
         of_columns = self.values.new_zeros(self.in_features).index_add(0, columns, self.values)
-        ways = 1 / of_rows.clamp(min=TINY)
-        start = x / of_columns.clamp(min=TINY).to(x.dtype)
+        tiny = max(TINY, torch.finfo(of_rows.dtype).tiny)
+        ways = 1 / of_rows.clamp(min=tiny)
+        start = x / of_columns.clamp(min=tiny).to(x.dtype)
         returns = torch.zeros_like(of_columns).index_add(0, columns, self.values.square() * ways[rows])
         ends = self.back(self(start) * ways.to(x.dtype))
         return (ends - start * returns.to(x.dtype)).clamp(min=0)
@@ -162,7 +163,10 @@ class ItemItem(nn.Module):
         return out.index_put((rows, self.indices[first:last].long()), self.values[first:last].detach())
 
     def forward(self, history: Tensor) -> Tensor:
-        """history: (batch, columns) -> scores (batch, rows); to be exported, by operations that every runtime has."""
+        """history: (batch, columns) -> scores (batch, rows), in the precision of the values; to be exported, by
+        operations that every runtime has."""
+        if history.dtype != self.values.dtype:
+            history = history.to(self.values.dtype)
         if torch.compiler.is_exporting() or history.requires_grad or history.device.type == "meta":
             weighed = history[:, self.indices.long()] * self.values
             out = history.new_zeros(history.shape[0], self.out_features)
@@ -201,8 +205,9 @@ def _times(starts: Tensor, indices: Tensor, values: Tensor, columns: int, x: Ten
     """x @ S.T for the matrix S of so many columns that is given by its rows."""
     _quiet_once()
     shape, both = (len(starts) - 1, columns), (starts.to(torch.int32), indices.to(torch.int32))
-    matrix = torch.sparse_csr_tensor(*both, values.detach(), shape, check_invariants=False)
-    return (matrix @ x.T).T
+    wide = torch.promote_types(values.dtype, torch.float32)  # torch has no sparse product of half precision
+    matrix = torch.sparse_csr_tensor(*both, values.detach().to(wide), shape, check_invariants=False)
+    return (matrix @ x.to(wide).T).T.to(x.dtype)
 
 
 class _Product(torch.autograd.Function):

@@ -107,7 +107,8 @@ def _block(
 ) -> tuple[NDArray[np.int64], Flags]:
     """The lists of some users, and which items the model could recommend to one of them, in the model's codes."""
     only_users = None if renumber is None or "user" not in renumber else {"user": renumber["user"]}
-    scores = model(*user_inputs(model, histories, users, renumber=only_users)).float()
+    said = model(*user_inputs(model, histories, users, renumber=only_users))
+    scores = torch.empty(said.shape, dtype=torch.float32, device=said.device).copy_(said)  # not the model's own
     if scores.shape != (len(users), histories.n_items):
         raise DataError(
             f"expected scores of shape {(len(users), histories.n_items)}, one an item and row 0 for the unknown one; "

@@ -18,6 +18,7 @@ from recprune.kernels.least_squares import least_squares
 from recprune.kernels.products import is_plain
 from recprune.models._alternating import alternate
 from recprune.models._closed import check_items, check_reg
+from recprune.models._precision import as_held
 
 __all__ = ["Als"]
 
@@ -64,12 +65,12 @@ class Als(nn.Module):
 
     def query(self, history: Tensor) -> Tensor:
         """(batch, dim): the users of these histories."""
+        history = as_held(history, self.item)
         if isinstance(self.item, nn.Embedding) and is_plain(history) and is_plain(self.item.weight):
             return self.reader()(history)
-        alpha, weight = float(self.config["alpha"]), _weight(self.item).double()
-        ridge = (
-            float(self.config["reg"]) * (history.sum(1, keepdim=True) + alpha * int(self.config["n_items"])).double()
-        )
+        weight = _weight(self.item).double()
+        alpha, reg, n_items = (float(self.config[name]) for name in ("alpha", "reg", "n_items"))
+        ridge = reg * (history[:, 1:].sum(1, keepdim=True) + alpha * n_items).double()
         taken, wanted = _by_all(weight, history.double()) if is_graph() else _by_entries(weight, history)
         rest, diagonal = alpha * (weight.T @ weight), alpha * weight.square().sum(0) + ridge
         return _solved(lambda w: taken(w) + w @ rest + ridge * w, wanted, diagonal).to(history.dtype)
@@ -84,7 +85,7 @@ class Als(nn.Module):
         def found(history: Tensor) -> Tensor:
             users, items = history.detach().nonzero(as_tuple=True)
             counts, much = torch.bincount(users, minlength=len(history)), history.detach()[users, items]
-            ridge = reg * (history.detach().sum(1) + alpha * n_items).double()
+            ridge = reg * (history.detach()[:, 1:].sum(1) + alpha * n_items).double()
             starts, places = F.pad(counts.cumsum(0), (1, 0)).numpy(), np.arange(len(items))
             begin = rest.new_zeros(len(history), weight.shape[1])
             near = weight[items].double()

@@ -12,6 +12,7 @@ from recprune.encodings.faces import Packed
 from recprune.errors import DataError
 from recprune.kernels.products import linear
 from recprune.models._closed import check_items, check_reg, popularity_scale
+from recprune.models._precision import as_held
 from recprune.models._ridge import Errors, gram, ridge_columns
 
 __all__ = ["Ease"]
@@ -70,7 +71,7 @@ class Ease(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, history: Tensor) -> Tensor:
-        scores = linear(self.items, history)
+        scores = linear(self.items, as_held(history, self.items))
         return scores if self.scale is None else scores * self.scale
 
     @torch.no_grad()

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recprune.data.dataset import Histories, Split
-from recprune.encodings.faces import Packed, lengths, rows_of, scores, summed
+from recprune.encodings.faces import least, lengths, rows_of, scores, summed
 from recprune.models._closed import counts_of
-from recprune.models._precision import alike
+from recprune.models._precision import as_held
 from recprune.models._start import Start, check_start, spectral_rows
 
 __all__ = ["Fism"]
@@ -72,24 +72,29 @@ class Fism(Start):
         weight.copy_(rows * counts_of(histories)[:, None] ** -float(self.config["damp"]))
 
     def forward(self, history: Tensor) -> Tensor:
-        query = F.normalize(summed(self.item, self._alike(history)), dim=1) / self.temperature
+        query = _unit(summed(self.item, self._alike(history))) / self.temperature
         return scores(self.item, query) / lengths(self.item)
 
     def _alike(self, history: Tensor) -> Tensor:
-        return history if isinstance(self.item, Packed) else alike(history, self.item.weight)
+        return as_held(history, self.item)
 
     def of_items(self, items: Tensor, rows: Tensor, batch: int) -> Tensor:
         """(batch, dim) of length 1, from what each of `batch` users had: user `rows[n]` had `items[n]`."""
         found = rows_of(self.item, items)
         sums = found.new_zeros(batch, found.shape[1]).index_add(0, rows, found)
-        return F.normalize(sums, dim=1)
+        return _unit(sums)
 
     def catalogue(self) -> Tensor:
         """(n_items, dim) factors of length 1."""
         weight: Tensor = self.item.weight
-        return F.normalize(weight, dim=1)
+        return _unit(weight)
 
     def smoothing(self) -> dict[str, tuple[float, float]]:
         """Tables that are mixed with those of neighbours while the model is trained, by which share, and by which power
         of the counts rows are made shorter."""
         return {"item.weight": (float(self.config["smooth"]), float(self.config["damp"]))}
+
+
+def _unit(rows: Tensor) -> Tensor:
+    """The rows, of length 1 but for those that are none."""
+    return F.normalize(rows, dim=1, eps=least(rows.dtype))

@@ -70,5 +70,7 @@ def _users(matrix: sp.csr_matrix) -> NDArray[np.float64]:
 def _of_entries(histories: Histories, held: ItemItem, shrink: float) -> Tensor:
     matrix = histories.matrix(unknown=False)
     users = _users(matrix)
-    norms = np.sqrt(users[held.rows().numpy()] * users[held.indices.long().numpy()])
-    return torch.from_numpy(of_entries(matrix, held) / (norms + shrink)).to(held.values.dtype)
+    norms = np.sqrt(users[held.rows().numpy()] * users[held.indices.long().numpy()]) + shrink
+    together = of_entries(matrix, held).astype(np.float64)
+    out = np.divide(together, norms, out=np.zeros_like(together), where=norms > 0)
+    return torch.from_numpy(out).to(held.values.dtype)

@@ -78,8 +78,10 @@ class Mixture(Fism):
         found = torch.softmax(super().forward(history), 1)
         held: Any = self.items.stored if isinstance(self.items, Packed) else self.items
         near: Tensor = self.items(history) if self.config["memory"] == "items" else held.walk(history)
-        near = near / near.sum(1, keepdim=True).clamp(min=TINY)
-        return torch.log(found + float(self.config["share"]) * near + TINY)
+        near = near.detach() if self.training else near  # counted, and not learned
+        tiny = max(TINY, torch.finfo(near.dtype).tiny)
+        near = near / near.sum(1, keepdim=True).clamp(min=tiny)
+        return torch.log(found + float(self.config["share"]) * near + tiny)
 
     @torch.no_grad()
     def start_(self, histories: Histories) -> None:

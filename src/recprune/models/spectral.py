@@ -16,6 +16,7 @@ from recprune.encodings.faces import scores, summed
 from recprune.encodings.item_item import ItemItem
 from recprune.kernels.gram import largest_of_gram
 from recprune.models._item_item import blank, check_solvable, item_item, of_entries
+from recprune.models._precision import alike
 from recprune.models._vectors import right_vectors
 
 __all__ = ["Spectral"]
@@ -57,6 +58,7 @@ class Spectral(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, history: Tensor) -> Tensor:
+        history = alike(history, self.root)
         low = scores(self.item, summed(self.item, history / self.root)) * self.root
         found: Tensor = self.items(history) + float(self.config["alpha"]) * low
         return found

@@ -34,9 +34,11 @@ def softmax(scores: Tensor, target: Tensor) -> Tensor:
 def multinomial(scores: Tensor, history: Tensor) -> Tensor:
     """Cross-entropy of whole histories: both (batch, n_items), history 0/1. Liang et al. 2018, equation 2.
 
-    The mean over all positive entries of the batch; 0 where there are none.
+    The mean over all positive entries of the batch; 0 where there are none. An item that cannot be recommended has a
+    score of -inf, which counts where it is positive alone.
     """
-    return -(F.log_softmax(scores, 1) * history).sum() / history.sum().clamp(min=1)
+    logs = F.log_softmax(scores, 1).masked_fill(history == 0, 0.0)
+    return -(logs * history).sum() / history.sum().clamp(min=1)
 
 
 def generalized_multinomial(scores: Tensor, history: Tensor, power: float = 0.3) -> Tensor:

@@ -28,7 +28,7 @@ class FitOptions:
     """How to train, said in full: what is left out is as below. `recprune.usual_options(model, split, epochs=4)` says a
     few and takes the others as models of that family learn best.
 
-    loss: None takes the one that suits the model and the data (`recprune.training.samples.usual_loss`).
+    loss: None takes the one that suits the model and the data (`recprune.training.make_samples.usual_loss`).
     epochs: most passes over the training data. batch: samples a step. lr: step size of Adam; schedule: how it falls
     over all `epochs`, to 0 (linear, cosine) or not (constant). before, of: for a part of a longer training, how many
     epochs of its schedule are done already and how many it has. decay: the learning rate times this share leaves every

@@ -27,8 +27,12 @@ def mse(scores: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
 
 
 def softmax(scores: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
-    """Cross-entropy against the teacher's softmax; both (batch, items)."""
-    return temperature**2 * F.cross_entropy(scores / temperature, torch.softmax(teacher / temperature, 1))
+    """Cross-entropy against the teacher's softmax over the items that the model can recommend, those with a score above
+    -inf; both (batch, items)."""
+    gone = scores.isneginf()
+    taught = torch.softmax((teacher / temperature).masked_fill(gone, -torch.inf), 1)
+    logs = F.log_softmax(scores / temperature, 1).masked_fill(gone | (taught == 0), 0.0)
+    return -(temperature**2) * (taught * logs).sum(1).mean()
 
 
 def bpr(
