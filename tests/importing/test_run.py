@@ -84,6 +84,33 @@ def test_keras_weights_come_in_by_their_paths(tmp_path: Path):
         read_foreign(tmp_path / "link.h5")
 
 
+def test_numbers_that_hdf5_has_no_type_for_come_in_or_are_refused(tmp_path: Path):
+    h5py = pytest.importorskip("h5py")
+    numbers = torch.tensor([[1.5, -2.25], [3e30, 0.0]], dtype=torch.bfloat16)
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        made = file.create_dataset("a", data=numbers.view(torch.int16).numpy().view("V2"))
+        made.attrs["dtype"] = "bfloat16"
+        file["seed"] = np.array([0, 2**32 - 1], dtype=np.uint32)
+    found = read_foreign(tmp_path / "m.h5")
+    assert torch.equal(found["a"], numbers.float())
+    assert found["seed"].tolist() == [0, 2**32 - 1]
+    with h5py.File(tmp_path / "m.h5", "a") as file:
+        del file["a"].attrs["dtype"]
+    with pytest.raises(ArtifactError, match=r"'a' holds \|V2, and only plain numbers are read"):
+        read_foreign(tmp_path / "m.h5")
+
+
+def test_no_module_of_the_current_folder_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    np.savez(tmp_path / "w.npz", x=np.ones(3, dtype=np.float32))
+    for name in ("safetensors", "numpy", "json", "torch"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'RAN')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    for further in ("", os.pathsep):  # an empty entry of it is the current folder too
+        monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", "") + further)
+        assert read_foreign(Path("w.npz"))["x"].tolist() == [1, 1, 1]
+    assert not (tmp_path / "RAN").exists()
+
+
 def test_tensors_in_lists_come_in_by_their_places(tmp_path: Path):
     held = {"layers": [torch.zeros(2), (torch.ones(3), 5)], "bias": torch.ones(1)}
     torch_save(held, tmp_path / "m.pt")

@@ -19,6 +19,8 @@ __all__ = ["convert"]
 
 INSIDE = "model.weights.h5"
 DEPTH = 32
+TEXT = "OSU"
+"""Kinds of datasets that hold words, which are passed over."""
 
 
 def convert(path: Path, out: Path, cap: int) -> dict[str, Any]:
@@ -46,8 +48,21 @@ def convert(path: Path, out: Path, cap: int) -> dict[str, Any]:
 def _read(found: list[tuple[str, Any]], cap: int) -> dict[str, NDArray[Any]]:
     if len(found) > NAMES:
         raise Refused(f"{len(found):,} datasets are more than any model has")
-    within(sum(int(one.size) * one.dtype.itemsize for _, one in found), cap, "its datasets")
-    return by_name((name, np.asarray(one[()], dtype=one.dtype.newbyteorder("="))) for name, one in found)
+    within(sum(int(one.size) * max(4, one.dtype.itemsize) for _, one in found), cap, "its datasets")
+    return by_name((name, _numbers(one)) for name, one in found)
+
+
+def _numbers(one: Any) -> NDArray[Any]:
+    """The numbers of a dataset; those of bfloat16, which HDF5 does not know, in float32, exactly."""
+    if _is_bfloat16(one):
+        return (np.asarray(one[()]).view("<u2").astype(np.uint32) << 16).view(np.float32)
+    return np.asarray(one[()], dtype=one.dtype.newbyteorder("="))
+
+
+def _is_bfloat16(one: Any) -> bool:
+    """As Keras stores it: two bytes of no type, and a word on what they are."""
+    said = one.attrs.get("dtype", "")
+    return bool(one.dtype.kind == "V" and one.dtype.itemsize == 2 and str(said) == "bfloat16")
 
 
 def _datasets(h5py: Any, group: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:
@@ -61,7 +76,9 @@ def _datasets(h5py: Any, group: Any, name: str, depth: int) -> Iterator[tuple[st
         value = group[key]
         if isinstance(value, h5py.Group):
             yield from _datasets(h5py, value, path, depth + 1)
-        elif isinstance(value, h5py.Dataset) and value.shape is not None and value.dtype.kind in "fiub":
+        elif isinstance(value, h5py.Dataset) and value.shape is not None and value.dtype.kind not in TEXT:
+            if value.dtype.kind not in "fiub" and not _is_bfloat16(value):
+                raise Refused(f"{path!r} holds {value.dtype}, and only plain numbers are read")
             if value.is_virtual or value.external:
                 raise Refused(f"{path!r} keeps its numbers in another file")
             yield path, value

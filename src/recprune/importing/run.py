@@ -104,13 +104,15 @@ def read_foreign(path: Path, cap: int | None = None, seconds: int | None = None)
 
 
 def _asked(path: Path, out: Path, cap: int, seconds: int) -> dict[str, Any]:
-    """What the child says. It sees no input, no secrets of the environment, and no plugins of HDF5."""
-    kept = {
-        name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME", "SYSTEMROOT", "TMPDIR") if name in os.environ
-    }
-    environment = {**kept, "OMP_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
-    command = [sys.executable, "-m", CHILD, str(path.resolve()), str(out), str(cap), str(seconds)]
-    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    """What the child says. It sees no input, no secrets of the environment, no plugins of HDF5, and no module that lies
+    in the folder that is the current one (-P, and another current folder): the file's neighbours may be as foreign."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT", "TMPDIR") if name in os.environ}
+    further = [os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    environment = {**kept, "OMP_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::", "PYTHONPATH": os.pathsep.join(further)}
+    command = [sys.executable, "-P", "-m", CHILD, str(path.resolve()), str(out), str(cap), str(seconds)]
+    done = subprocess.run(
+        command, env=environment, cwd=out.parent, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
     if done.returncode:
         raise ArtifactError(f"{path} is not imported: {_end(done.returncode, done.stderr)}", path=str(path))
     try:
