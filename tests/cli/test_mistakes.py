@@ -256,3 +256,23 @@ def test_a_file_is_no_prepared_folder(at):
 def test_a_width_of_0_and_a_site_that_there_is_not_are_named(at):
     refused(call("train", at / "prepared", "--model", "mf", "--set", "dim=0", "-o", at / "never"), "1 or more, not 0")
     refused(call("plan", at / "big", "--site", "nope", "-o", at / "never.json"), "no site is called 'nope'; there are:")
+
+
+def test_no_folder_of_long_work_stands_in_one_that_its_manifest_seals(at, tmp_path):
+    (tmp_path / "log.csv").write_text("user,item\nu,i\n")
+    long = (
+        ("run", tmp_path / "log.csv", "-o"),
+        ("tune", at / "prepared", "--model", "mf", "-o"),
+        ("sweep", at / "big", "-o"),
+        ("frontier", at / "big", "-o", tmp_path / "f.json", "--steps"),
+    )
+    for words in long:
+        for where in (at / "big", at / "big" / "x", at / "prepared"):
+            refused(call(*words, where), "is, or stands in", "Name a place beside it")
+        refused(call(*words, tmp_path / "log.csv"), "is a file, and a folder is to stand there")
+    assert call("inspect", at / "big").exit_code == 0
+
+
+def test_a_column_to_keep_that_there_is_not_is_named(at, tmp_path):
+    done = call("select", at / "prepared", "--keep", "user, itme", "-o", tmp_path / "less")
+    refused(done, "there is no column 'itme'; there are: user, item")

@@ -13,7 +13,7 @@ APP = app()
 
 
 def street(path, log, **options):
-    flags = [text for name, value in options.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+    flags = [text for name, value in options.items() for text in (f"--{name.strip('-').replace('_', '-')}", str(value))]
     flags += [] if "served" in path.parts else ["--no-bench"]
     return RUNNER.invoke(APP, ["run", str(log), "--out", str(path), "--epochs", "2", "--tune", "epochs=1", *flags])
 
@@ -181,3 +181,26 @@ def test_several_seeds_end_in_one_proof(log, tmp_path):
     assert "mean of 3 seeds (5, 6, 7)" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "over 3 seeds" in done.stdout
     assert street(tmp_path / "out", log, model="ease", seeds=3, seed=5, **ROLES).stderr == ""
+
+
+def test_a_log_toml_that_changed_is_read_again(log, tmp_path):
+    columns = []
+    for more in ("", 'time = "time"\n'):
+        (tmp_path / "log.toml").write_text(f'[roles]\nuser = "user"\nitem = "item"\n{more}')
+        done = street(tmp_path / "out", log, model="mf", **{"-log": tmp_path / "log.toml"})
+        assert done.exit_code == 0, done.output
+        columns.append("time" in load_split(tmp_path / "out" / "prepared").train.columns)
+    assert columns == [False, True]
+
+
+def test_a_proof_that_was_damaged_is_named_with_the_way_out(log, tmp_path):
+    assert street(tmp_path / "out", log, model="mf", **ROLES).exit_code == 0
+    (tmp_path / "out" / "comparison.json").write_text("")
+    done = street(tmp_path / "out", log, model="mf", **ROLES)
+    assert done.exit_code == 2
+    told = " ".join(done.output.split())
+    assert "comparison.json cannot be read" in told
+    assert "Remove it, and the same call makes it again" in told
+    (tmp_path / "out" / "comparison.json").unlink()
+    (tmp_path / "out" / "run.json").write_text('{"big": "cut o')
+    assert street(tmp_path / "out", log, model="mf", **ROLES).exit_code == 0

@@ -1,6 +1,7 @@
 """Pruning in steps: along a cubic schedule, resumable, and one plan in the end."""
 
 import contextlib
+import dataclasses
 import functools
 import itertools
 import os
@@ -14,6 +15,8 @@ import pytest
 import torch
 
 from recprune.artifact import load, save
+from recprune.data.dataset import Split
+from recprune.data.vocabulary import Vocabulary
 from recprune.encodings.faces import Packed
 from recprune.errors import BudgetError, TrainingError
 from recprune.evaluation.evaluate import evaluate
@@ -298,3 +301,22 @@ def test_units_that_are_rated_once_leave_in_that_order():
     asked.clear()
     list(shrinking(model, split, budgets, rule=rule, options=TUNING))
     assert any(one is not model for one in asked)
+
+
+def test_steps_of_data_with_other_ids_are_made_anew(tmp_path):
+    model, split = trained("deepfm")
+    first = gradual(model, split, 0.5, steps=2, options=TUNING, folder=tmp_path)
+    known = {n: Vocabulary(n, [f"new-{key}" for key in v.ids]) for n, v in split.vocabularies.items()}
+    parts = [dataclasses.replace(part, vocabularies=known) for part in (split.train, split.valid, split.test)]
+    other = gradual(model, Split(*parts), 0.5, steps=2, options=TUNING, folder=tmp_path)
+    assert same(first, other)
+    assert all(key.startswith("new-") for vocabulary in other.vocabularies.values() for key in vocabulary.ids)
+
+
+def test_a_checkpoint_of_the_options_is_none_of_the_steps(tmp_path):
+    model, split = trained("mf")
+    options = dataclasses.replace(TUNING, checkpoint=tmp_path / "saved")
+    assert same(
+        gradual(model, split, 0.5, steps=2, options=options), gradual(model, split, 0.5, steps=2, options=TUNING)
+    )
+    assert not (tmp_path / "saved").exists()

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from recprune.recipe.once import NOTES, once
+from recprune.errors import ArtifactError, DataError
+from recprune.recipe.once import NOTES, alone, once, readable
 
 
 def test_what_was_made_from_the_same_is_not_made_again(tmp_path):
@@ -28,3 +29,28 @@ def test_what_was_cut_off_before_its_note_is_not_taken_for_the_older_one(tmp_pat
     assert json.loads((tmp_path / NOTES).read_text()).keys() == {"big"}
     once(tmp_path, place, "before", "old", lambda _: place.write_text("old"))
     assert place.read_text() == "old"
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"small": "cut o'])
+def test_notes_that_cannot_be_read_are_none(tmp_path, text):
+    (tmp_path / NOTES).write_text(text)
+    made = []
+    for _ in range(2):
+        once(tmp_path, tmp_path / "small", "before", [], lambda key: (made.append(key), (tmp_path / "small").touch()))
+    assert len(made) == 1
+
+
+def test_two_do_not_make_their_stages_in_one_folder(tmp_path):
+    with alone(tmp_path / "out"), pytest.raises(ArtifactError, match="another process"), alone(tmp_path / "out"):
+        pytest.fail("both were let in")
+    with alone(tmp_path / "out"), alone(tmp_path / "out" / "steps"):
+        pass
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="a file is in the way"), alone(tmp_path / "file"):
+        pytest.fail("a file is no folder")
+
+
+def test_a_damaged_file_is_named_with_the_way_out(tmp_path):
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(ArtifactError, match=r"x\.json cannot be read.*the same call makes it again"):
+        readable(tmp_path / "x.json", json.loads)

@@ -157,5 +157,7 @@ def test_an_empty_validation_part_a_level_that_is_none_and_a_model_without_field
     with pytest.raises(DataError) as error:
         select_fields(of_votes, clicks, level=1.0)
     assert error.value.level == 1.0
+    with pytest.raises(DataError, match="there is no column 'usr'; there are: "):
+        select_fields(of_votes, clicks, keep=("usr",))
     with pytest.raises(DataError, match="takes no fields"):
         select_fields(lambda part, _: build("mf", part), tiny_split())

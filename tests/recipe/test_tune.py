@@ -178,7 +178,8 @@ def test_without_optuna_the_error_says_what_to_install(tmp_path, monkeypatch):
 
 def test_a_file_that_is_none_of_a_tuning_is_refused(tmp_path):
     found = Tuned("ease", {}, {"epochs": "many"}, "", 0.0, 1, 1)
-    for text in ('{"model": "ease"}', json.dumps(asdict(found))):
+    other = Tuned("ease", [1], {"epochs": 1}, "", 0.0, 1, 1)
+    for text in ('{"model": "ease"}', json.dumps(asdict(found)), json.dumps(asdict(other))):
         (tmp_path / "x.json").write_text(text)
         with pytest.raises(ArtifactError, match="tuned options"):
             Tuned.read(tmp_path / "x.json")
@@ -201,3 +202,26 @@ def test_the_command_writes_what_train_takes(tmp_path):
     assert other["model"] == "ease"
     held = [json.loads((tmp_path / at / "manifest.json").read_text()) for at in ("big", "other")]
     assert [one["notes"]["works"][0]["options"]["reg"] for one in held] == [said["fit"]["reg"], 7]
+
+
+def test_trials_have_no_checkpoint_in_common(tmp_path):
+    pytest.importorskip("optuna")
+    options = {"epochs": 1, "checkpoint": tmp_path / "saved"}
+    tune("mf", tiny_split(), tmp_path / "out", trials=3, settings={"dim": 2}, options=options, fixed=("epochs",))
+    journal = (tmp_path / "out" / TRIALS).read_text()
+    assert "belongs to another training" not in journal
+    assert not (tmp_path / "saved").exists()
+
+
+@pytest.mark.parametrize("cut", [1, 20, 400])
+def test_a_journal_that_was_cut_off_is_gone_on_with(three, tmp_path, cut):
+    at, found = three
+    (tmp_path / TRIALS).write_bytes((at / TRIALS).read_bytes()[:-cut])
+    assert tune("sasrec", tiny_split(), tmp_path, trials=3, settings=SMALL, options=ONCE, fixed=("epochs",)) == found
+
+
+def test_a_journal_that_is_none_is_named(tmp_path):
+    pytest.importorskip("optuna")
+    (tmp_path / TRIALS).write_text("nothing\n" * 3)
+    with pytest.raises(ArtifactError, match=r"trials\.journal cannot be read"):
+        tune("sasrec", tiny_split(), tmp_path, trials=3, settings=SMALL, options=ONCE, fixed=("epochs",))

@@ -10,6 +10,7 @@ from recprune.recipe.prune import plan
 from recprune.recipe.pruned import carry_out
 from recprune.recipe.shelf import take
 from recprune.recipe.verify import verify
+from recprune.studio import desk as desk_module
 from recprune.studio.desk import desk_of
 from recprune.studio.measured import tuning_of
 from recprune.studio.messages import Apply, Wish
@@ -266,3 +267,23 @@ def test_a_search_that_is_cancelled_leaves_nothing_found(at_desk, done):
     desk.line.stop()
     assert done(job, desk)["state"] == "stopped"
     assert desk.plan(wish)["state"] == "not_sought"
+
+
+def test_lists_are_those_of_the_model_that_was_made_last_however_long_they_take(at_desk, done, monkeypatch):
+    desk = at_desk("lists")
+    asked(desk, done, factor=0.4, epochs=1)
+    assert done(desk.measure(asked(desk, done, factor=0.2, epochs=1)), desk)["state"] == "done"
+    first = desk.last
+    real, made = desk_module.Beside, []
+
+    def slow(whole, small, data):
+        made.append(small)
+        if len(made) == 1:  # meanwhile another is measured
+            assert done(desk.measure(asked(desk, done, factor=0.6, epochs=1)), desk)["state"] == "done"
+        return real(whole, small, data)
+
+    monkeypatch.setattr(desk_module, "Beside", slow)
+    desk.lists("u1")
+    desk.lists("u1")
+    desk.lists("u1")
+    assert made == [first.pruned, desk.last.pruned]

@@ -1,4 +1,4 @@
-"""Where a command writes its file."""
+"""Where a command writes its file, or keeps what it does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from recprune.errors import DataError
 from recprune.plain_json import read_json
 
-__all__ = ["file_at"]
+__all__ = ["file_at", "folder_at"]
 
 
 def file_at(out: Path) -> Path:
@@ -28,6 +28,21 @@ def file_at(out: Path) -> Path:
     except (FileExistsError, NotADirectoryError) as error:
         said = f"{out.parent} cannot be a folder: a file is in the way; name another"
         raise DataError(said, path=str(out)) from error
+    return out
+
+
+def folder_at(out: Path) -> Path:
+    """The path of a folder for what comes of a long work, not made yet. Raises DataError where it is a model's or a
+    prepared one, stands in such a one, or is a file: asked before the work whose results it is to hold."""
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out} is a file, and a folder is to stand there; name another", path=str(out))
+    for folder in (out.absolute(), *out.absolute().parents):
+        if _sealed(folder):
+            raise DataError(
+                f"{out} is, or stands in, {folder}, which its manifest seals: with more in it, it could not be read. "
+                "Name a place beside it",
+                path=str(out),
+            )
     return out
 
 

@@ -43,12 +43,14 @@ def frontier(
     The fine-tuning of all stops together takes --epochs (default: as many as the model was trained for).
     """
     from recprune.atomic import write_bytes
-    from recprune.cli._place import file_at
+    from recprune.cli._place import file_at, folder_at
     from recprune.cli._show import drawn
     from recprune.recipe.frontier import ENCODINGS, frontier
     from recprune.recipe.shelf import take
     from recprune.training.usual import usual_options
 
+    if steps is not None:
+        folder_at(steps)
     shelved = take(model, own, data)
     own_data = shelved.own(shelved.split(data))
     start = shelved.works[0].fit_options() if shelved.works else usual_options(shelved.model, own_data)

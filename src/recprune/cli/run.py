@@ -56,11 +56,13 @@ def run(
     k: K = 20,
 ) -> Answer:
     """From a raw log to a smaller model with its proof; stages that stand in the folder already are not done again."""
+    from recprune.cli._place import folder_at
     from recprune.cli._show import compared
     from recprune.recipe.run import Order, run
     from recprune.recipe.run_seeds import run_seeds
     from recprune.report.of_run import of_run
 
+    folder_at(out)
     path = named(given)
     order = Order(
         model,
@@ -126,7 +128,8 @@ def _described(path: Path | str, parting: Parting, source: Source) -> list[objec
     if servers:
         return None
     states = [state_of(one) for one in found if isinstance(one, Address)]
-    return [*_files(*(one for one in found if isinstance(one, Path))), *([states] if states else []), asdict(source)]
+    files = [*(one for one in found if isinstance(one, Path)), *([] if source.log is None else [source.log])]
+    return [*_files(*files), *([states] if states else []), asdict(source)]
 
 
 def _files(*paths: Path) -> list[list[object]]:

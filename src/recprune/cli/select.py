@@ -26,7 +26,7 @@ def select(
         typer.Option("--set", metavar="NAME=VALUE", help="Option of the model, as in dim=32; repeat for more."),
     ] = None,
     keep: Annotated[
-        list[str] | None, typer.Option("--keep", help="A column that never leaves; repeat. Default: user and item.")
+        list[str] | None, typer.Option("--keep", help="Columns that never leave: a,b,… Default: user and item.")
     ] = None,
     level: Annotated[float, typer.Option("--level", help="How sure a field's worth is to be, 0.5 to 1.")] = 0.95,
 ) -> Answer:
@@ -42,7 +42,8 @@ def select(
 
     refuse_others(out)
     split, chosen = load_split(data), settings(setting or ())
-    held = keep if keep is not None else [name for name in ("user", "item") if name in split.vocabularies]
+    usual = [name for name in ("user", "item") if name in split.vocabularies]
+    held = usual if keep is None else [name.strip() for words in keep for name in words.split(",") if name.strip()]
 
     def build_and_fit(part: Split, seed: int) -> Any:
         return train(model, part, settings=chosen, options=training.said(seed), stage=stage)[0]

@@ -48,12 +48,14 @@ def sweep(
     Trials that stand in the folder --out already are not made again.
     """
     from recprune.cli._budget import read_bytes
+    from recprune.cli._place import folder_at
     from recprune.cli._show import table
     from recprune.planning.budget import Budget
     from recprune.recipe.pruned import usual_budget
     from recprune.scale import Scale
     from recprune.scale.sweep import SWEEP, sweep
 
+    folder_at(out)
     budgets = [usual_budget(one) for one in factor or ()] + [Budget(bytes=read_bytes(one)) for one in size or ()]
     found = sweep(
         models,

@@ -34,11 +34,13 @@ def tune(
     """
     from dataclasses import asdict
 
+    from recprune.cli._place import folder_at
     from recprune.cli._show import pairs
     from recprune.data.store import load_split
     from recprune.recipe.tune import BEST
     from recprune.recipe.tune import tune as tuned
 
+    folder_at(out)
     said = training.said(common.seed)
     found = tuned(
         model,

@@ -19,7 +19,7 @@ from recprune.importance.score import Rule
 from recprune.packing import storing
 from recprune.planning.budget import Budget
 from recprune.planning.plan import Plan
-from recprune.recipe.once import once
+from recprune.recipe.once import alone, once, readable
 from recprune.recipe.prune import plan
 from recprune.recipe.pruned import Pruned, finished, usual_budget
 from recprune.recipe.shrinking import shrinking
@@ -120,10 +120,10 @@ def _stored(
 
     if folder is None:
         return chosen()
-    folder.mkdir(parents=True, exist_ok=True)
     place = folder / "bits.json"
     key = start_key(model, split, [str(rule), seed])
     made_from = [budget, encodings, replace(options, checkpoint=None)]
-    once(folder, place, key, made_from, lambda _: write_bytes(place, json.dumps(chosen()).encode()))
-    kept: dict[str, str] = json.loads(place.read_text(encoding="utf-8"))
+    with alone(folder):
+        once(folder, place, key, made_from, lambda _: write_bytes(place, json.dumps(chosen()).encode()))
+        kept: dict[str, str] = readable(place, json.loads)
     return kept

@@ -15,14 +15,13 @@ from recprune.data.log import Log
 from recprune.data.negatives import with_negatives
 from recprune.data.pasts import with_pasts
 from recprune.data.store import load_split
-from recprune.errors import DataError
 from recprune.evaluation.comparison import Comparison
 from recprune.planning.budget import Budget
 from recprune.planning.plan import Plan
 from recprune.recipe.agree import proven
 from recprune.recipe.built import built
 from recprune.recipe.influences import keep_influence
-from recprune.recipe.once import key_of, once
+from recprune.recipe.once import alone, key_of, once, readable
 from recprune.recipe.prepare import PASTS, Columns, SplitBy, keep, prepare
 from recprune.recipe.prove import prove
 from recprune.recipe.prune import plan
@@ -94,23 +93,21 @@ def run(
 
     read: gives the logs that `prepare` takes ("log", and "test" and "valid" where they are given). source: what they
     are, JSON-able; together with the order it tells whether a stage that stands there was made from the same things
-    (None: never). Raises what the stages raise.
+    (None: never). Raises what the stages raise, DataError where a file is in the way, and ArtifactError where another
+    process makes its stages in `out`.
 
     >>> run(lambda: {"log": recprune.read("u.data")}, Order("mf", budget=Budget(0.5)), Path("out")).small
     PosixPath('out/small')
     """
-    key = prepared(read, order, out, source=source, stage=stage)
-    return street(order, out / "prepared", out, key, stage=stage)
+    with alone(out):
+        key = prepared(read, order, out, source=source, stage=stage)
+        return street(order, out / "prepared", out, key, stage=stage)
 
 
 def prepared(
     read: Callable[[], Mapping[str, Log]], order: Order, out: Path, *, source: object = None, stage: Stage = silent
 ) -> str:
-    """Make `out`/prepared where it does not stand there; its key. Raises DataError where a file is in the way."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise DataError(f"{out} cannot be a folder: a file is in the way; name another", path=str(out)) from error
+    """Make `out`/prepared where it does not stand there; its key."""
     made_from = [recprune.__version__, source, order.cleaning, order.by, order.negatives, order.columns]
     key = "" if source is None else key_of(made_from)
     data = out / "prepared"
@@ -142,16 +139,16 @@ def street(
     key = once(out, small, key, made_from, lambda mine: _prune(whole, split, order, tuning, out, mine, stage))
     if not order.planned:
         key = once(out, planned, key, [], lambda _: _write_plan(take(small, own).plan, planned))
-    chosen = Plan.from_json(planned.read_text(encoding="utf-8"))
+    chosen = readable(planned, Plan.from_json)
     asked = [order.rivals, order.k] if cases is None else [order.rivals, order.k, "cases"]
     if cases is not None and not cases.exists():
         proof.unlink(missing_ok=True)
     key = once(out, proof, key, asked, lambda _: _prove(whole, small, split, order, proof, cases, stage))
-    found = Comparison.from_json(proof.read_text(encoding="utf-8"))
+    found = readable(proof, Comparison.from_json)
     if not order.bench:
         return Result(out, chosen, found)
     once(out, served, key, [order.k], lambda _: _serve(big, small, own, order, served, stage))
-    return Result(out, chosen, found, ServingTimes.from_json(served.read_text(encoding="utf-8")))
+    return Result(out, chosen, found, readable(served, ServingTimes.from_json))
 
 
 PLACES = ("big", "small", "plan.json", "comparison.json", "served.json")

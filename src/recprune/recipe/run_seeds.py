@@ -12,7 +12,7 @@ from recprune.errors import DataError
 from recprune.evaluation.comparison import Comparison
 from recprune.evaluation.seeds import over_seeds
 from recprune.recipe.influences import with_influence
-from recprune.recipe.once import key_of, once
+from recprune.recipe.once import alone, key_of, once
 from recprune.recipe.run import Order, Result, prepared, street
 from recprune.recipe.serving_times import ServingTimes
 from recprune.recipe.stages import Stage, silent
@@ -62,16 +62,17 @@ def run_seeds(
     """
     if len(set(seeds)) < max(len(seeds), 2):
         raise DataError(f"several seeds, each once, not {list(seeds)}", seeds=tuple(seeds))
-    key = prepared(read, order, out, source=source, stage=stage)
     results, found = {}, []
-    for seed in seeds:
-        mine = replace(order, seed=seed, bench=order.bench and seed == seeds[0])
-        place = out / f"seed-{seed}"
-        place.mkdir(exist_ok=True)
-        cases = place / "cases.npz"
-        results[seed] = street(mine, out / "prepared", place, key, cases=cases, stage=stage)
-        found.append(with_influence(results[seed].comparison, cases))
-    together, pooled = over_seeds(found), out / "comparison.json"
-    proofs = key_of([one.to_json() for one in found])
-    once(out, pooled, proofs, "over seeds", lambda _: write_bytes(pooled, together.to_json().encode()))
+    with alone(out):
+        key = prepared(read, order, out, source=source, stage=stage)
+        for seed in seeds:
+            mine = replace(order, seed=seed, bench=order.bench and seed == seeds[0])
+            place = out / f"seed-{seed}"
+            place.mkdir(exist_ok=True)
+            cases = place / "cases.npz"
+            results[seed] = street(mine, out / "prepared", place, key, cases=cases, stage=stage)
+            found.append(with_influence(results[seed].comparison, cases))
+        together, pooled = over_seeds(found), out / "comparison.json"
+        proofs = key_of([one.to_json() for one in found])
+        once(out, pooled, proofs, "over seeds", lambda _: write_bytes(pooled, together.to_json().encode()))
     return Seeds(out, results, together)

@@ -81,11 +81,15 @@ def select_fields(
        stays for good. Back to 2.
     5. While the last model is worse than the first in the same sense, its last round comes back.
 
-    Raises DataError for an empty validation part, for a level outside 0.5 to 1, and for a model that ranks items and
-    takes no fields.
+    Raises DataError for an empty validation part, for a level outside 0.5 to 1, for a column to keep that there is not,
+    and for a model that ranks items and takes no fields.
     """
     if not 0.5 < level < 1:
         raise DataError(f"level is how sure a rise is to be, above 0.5 and below 1; got {level!r}", level=level)
+    for name in keep:
+        if name not in split.train.columns:
+            there = ", ".join(split.train.columns)
+            raise DataError(f"keep: there is no column {name!r}; there are: {there}", column=name)
     if not len(split.valid):
         raise DataError("fields are measured on validation, and that part is empty: split with a share for it")
     blind = Split(split.train, split.valid, split.test.take(np.zeros(0, dtype=np.int64)))

@@ -10,6 +10,7 @@ from typing import Any
 
 from recprune.artifact.recording import record
 from recprune.artifact.speeds import Speeds, Took
+from recprune.errors import ArtifactError
 from recprune.evaluation.speed import compare_calls
 from recprune.recipe.bench import bench, request_of
 from recprune.recipe.stages import Stage, silent
@@ -46,8 +47,12 @@ class ServingTimes:
     @classmethod
     def from_json(cls, text: str) -> ServingTimes:
         """From its text. Raises ArtifactError where a record is none."""
-        said: dict[str, Any] = json.loads(text)
-        return cls(*(Speeds.from_json(json.dumps(said[name])) for name in ("before", "after")))
+        try:
+            said: dict[str, Any] = json.loads(text)
+            records = [json.dumps(said[name]) for name in ("before", "after")]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(f"these are no times of serving: {type(error).__name__} {error}") from error
+        return cls(*map(Speeds.from_json, records))
 
 
 def _beside(recorded: Mapping[Path, Speeds], own: str | None, *, k: int, seed: int) -> Iterator[Speeds]:

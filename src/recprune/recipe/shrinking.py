@@ -64,7 +64,8 @@ def shrinking(
     store it: counted in every step, and weights act so in the fine-tuning of the last one, but all stay floats
     (`finished` packs one). The other arguments are those of `gradual`. One run gives a whole frontier.
     """
-    options, found = options or usual_tuning(model, split), survey(model, example(model, split))
+    options = replace(options or usual_tuning(model, split), checkpoint=None)  # of each step its own, in `folder`
+    found = survey(model, example(model, split))
     asked = as_rule(rule or usual_rule(followed(found, split), budgets[-1]), seed)
     parts = tunings or shared(options, len(budgets))
     way = _Way(model, split, asked, parts[0], distilled, most, anew, dict(stored or {}), budgets[-1], seed, stage)

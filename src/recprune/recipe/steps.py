@@ -14,7 +14,7 @@ from recprune.atomic import standing
 from recprune.data.dataset import Split
 from recprune.evaluation.inputs import example
 from recprune.planning.budget import Budget
-from recprune.recipe.once import key_of, once
+from recprune.recipe.once import alone, key_of, once
 from recprune.recipe.pruned import Pruned, smaller
 from recprune.recipe.shelf import read_plan
 from recprune.surgery import renumber
@@ -25,9 +25,12 @@ __all__ = ["kept_step", "start_key"]
 
 
 def start_key(model: nn.Module, split: Split, options: object) -> str:
-    """The key of the state before the first step: of the model's numbers, the data and the options."""
-    columns = [values for part in (split.train, split.valid) for values in part.columns.values()]
-    return key_of([recprune.__version__, checksum(model.state_dict().values()), checksum(columns), options])
+    """The key of the state before the first step: of the model's numbers, the data with its ids, and the options."""
+    parts = {"train": split.train, "valid": split.valid}
+    columns = {f"{part}.{name}": values for part, data in parts.items() for name, values in data.columns.items()}
+    ids = {name: key_of(list(vocabulary.ids)) for name, vocabulary in split.vocabularies.items()}
+    numbers = checksum(model.state_dict().values()), checksum(columns.values())
+    return key_of([recprune.__version__, *numbers, list(columns), ids, options])
 
 
 def kept_step(
@@ -52,9 +55,9 @@ def kept_step(
         _put(place, made[0])
         saved.unlink(missing_ok=True)
 
-    place.parent.mkdir(parents=True, exist_ok=True)
-    key = once(place.parent, place, before, [budget, replace(options, checkpoint=None)], work)
-    return (made[0] if made else _take(place, model, split)), key
+    with alone(place.parent):
+        key = once(place.parent, place, before, [budget, replace(options, checkpoint=None)], work)
+        return (made[0] if made else _take(place, model, split)), key
 
 
 def _put(place: Path, made: Pruned) -> None:

@@ -55,6 +55,8 @@ class Tuned:
         try:
             found = cls(**json.loads(path.read_text(encoding="utf-8")))
             _ = found.options
+            if not isinstance(found.settings, dict):
+                raise TypeError("settings are no mapping")
         except (OSError, ValueError, TypeError, TrainingError) as error:
             raise ArtifactError(f"{path} holds no tuned options ({error}); `recprune tune` writes them") from error
         return found
@@ -88,7 +90,7 @@ def tune(
     if trials < 1:
         raise DataError(f"trials is 1 or more, not {trials}", trials=trials)
     model = built(name, split, settings, seed_of(options))
-    options = settled(model, split, options)
+    options = replace(settled(model, split, options), checkpoint=None)  # no two trials are one training
     held = {*(f"fit.{option}" for option in fixed), *(f"model.{option}" for option in settings)}
     space = {option: part for option, part in space_of(model, options).items() if option not in held}
     if not space:
@@ -128,6 +130,8 @@ def _try(
         model, _ = train(name, split, settings=chosen, options=trained, stage=stage)
         judge = validation(model, split, trained)
         study.tell(trial, judge.sign * judge.value())
+    except ArtifactError:
+        raise
     except RecpruneError as error:
         trial.set_user_attr("error", str(error))
         study.tell(trial, state=type(study.trials[trial.number].state).FAIL)
@@ -182,11 +186,18 @@ def _ended(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 def _study(library: Any, out: Path, purpose: str) -> optuna.Study:
     out.mkdir(parents=True, exist_ok=True)
-    journal = library.storages.journal.JournalFileBackend(str(out / TRIALS))
-    storage = library.storages.JournalStorage(journal)
-    found: optuna.Study = library.create_study(
-        study_name="recprune", storage=storage, direction="maximize", load_if_exists=True
-    )
+    _without_cut_line(out / TRIALS)
+    try:
+        journal = library.storages.journal.JournalFileBackend(str(out / TRIALS))
+        storage = library.storages.JournalStorage(journal)
+        found: optuna.Study = library.create_study(
+            study_name="recprune", storage=storage, direction="maximize", load_if_exists=True
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"{out / TRIALS} cannot be read: {error}. Take a good copy, or remove it to begin anew",
+            path=str(out / TRIALS),
+        ) from error
     if found.user_attrs.setdefault("purpose", purpose) != purpose:
         raise ArtifactError(
             f"{out} holds the trials of another tuning (model, data, options or space); name another folder, or remove "
@@ -195,6 +206,13 @@ def _study(library: Any, out: Path, purpose: str) -> optuna.Study:
         )
     found.set_user_attr("purpose", purpose)
     return found
+
+
+def _without_cut_line(journal: Path) -> None:
+    """Take away a last line that was cut off while it was written; what it told is done again."""
+    held = journal.read_bytes() if journal.is_file() else b""
+    if held and not held.endswith(b"\n"):
+        write_bytes(journal, held[: held.rfind(b"\n") + 1])
 
 
 def _purpose(name: str, split: Split, settings: Mapping[str, Any], options: FitOptions, space: Space) -> str:

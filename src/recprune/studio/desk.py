@@ -61,7 +61,7 @@ class Desk:
     steps: tuple[Step, ...] | None = None
     searches: Searches = field(default_factory=Searches)
     last: Made | None = None
-    beside: Beside | None = None
+    beside: tuple[Made, Beside] | None = None
     split: Split = field(init=False)
 
     def __post_init__(self) -> None:
@@ -144,9 +144,9 @@ class Desk:
         last, beside = self.last, self.beside
         if last is None:
             raise Refused("not_measured")
-        if beside is None:
-            self.beside = beside = Beside(self.whole, last.pruned, self.data)
-        return beside.of(user, self.k)
+        if beside is None or beside[0] is not last:  # a job may have made another since, or be about to
+            self.beside = beside = last, Beside(self.whole, last.pruned, self.data)
+        return beside[1].of(user, self.k)
 
     def _known(self, rule: str) -> None:
         if rule not in self.rules:

@@ -113,7 +113,7 @@ def _made(desk: Desk, wish: Wish, plan: Plan, job: Job) -> Made:
     if one is None:
         one = made(desk.whole.model, desk.split, plan, options, job)
     if one is not last:
-        desk.last, desk.beside = one, None
+        desk.last = one
     return one
 
 
