@@ -151,7 +151,7 @@ def test_an_encoding_without_books_takes_no_notice():
 
 
 @pytest.mark.parametrize("bits", [8, 16])
-@pytest.mark.parametrize("shape", [(7,), (1, 7), (3, 7), (9, 7), (2, 2, 7)])
+@pytest.mark.parametrize("shape", [(7,), (1, 7), (3, 7), (9, 7), (2, 2, 7), (0, 7)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_products_of_few_and_of_many_queries_are_those_of_the_decoded_rows(bits, shape, dtype):
     codes = ProductRows.encode(clustered(columns=7).to(dtype), m=3, b=bits)

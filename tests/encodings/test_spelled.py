@@ -41,6 +41,8 @@ def test_a_text_is_an_encoding_and_back(text: str, kind: type, options: dict[str
         ("top_entries(K=3)", "there are: bits, k"),
         ("top_entries(k=x)", "is no encoding"),
         ("top_entries()", "is no encoding"),
+        ("top_entries(k=1,k=2)", "an option stands there once"),
+        ("int4_rotated_rows(seed=99999999999999999999999)", r"below 2\^63"),
         ("item_item", "entries that leave by a plan"),
         ("os:system", "stores no matrix as codes"),
         ("", "is no encoding"),

@@ -68,6 +68,10 @@ def test_ids_that_became_floats_are_refused_with_the_way_out():
 def test_what_is_no_table_or_has_no_row_is_refused():
     with pytest.raises(DataError, match="list"):
         log_from([1, 2])
+    with pytest.raises(DataError, match=r"cannot be read.*astype\(str\)"):
+        log_from(pandas.DataFrame({"user": ["a", 2], "item": [3, 4]}))
+    with pytest.raises(DataError, match="cannot be read"):
+        log_from(pandas.Series([1, 2]))
     with pytest.raises(DataError, match="no row"):
         log_from(pl.DataFrame({"user": [None], "item": ["a"]}, schema={"user": pl.String, "item": pl.String}))
 

@@ -1,5 +1,7 @@
 """PrunedRecommender against scikit-learn itself."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -134,8 +136,19 @@ def test_what_cannot_be_is_said_with_the_way_out():
         model.score(x, y[:5])
     with pytest.raises(DataError, match="columns of X"):
         model.score(x, np.full(len(x), 99))
+    with pytest.raises(DataError, match="columns of X"):
+        model.score(x, np.array(["a"] * len(x)))
     with pytest.warns(UndefinedMetricWarning):
         assert np.isnan(model.score(x, x))
+
+
+def test_of_a_table_with_names_nothing_is_warned_of():
+    pandas = pytest.importorskip("pandas")
+    x, y = (pandas.DataFrame(part, columns=[f"film {n}" for n in range(12)]) for part in tastes())
+    model = PrunedRecommender("ease", factor=0.2).fit(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert model.score(x, y) == PrunedRecommender("ease", factor=0.2).fit(x.to_numpy()).score(x.to_numpy(), y)
 
 
 def test_a_factor_that_is_no_number_is_said_before_anything_is_trained(monkeypatch):

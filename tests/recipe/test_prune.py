@@ -11,7 +11,7 @@ from recprune.data.encode import encode
 from recprune.data.log import clean
 from recprune.data.simulate import simulate
 from recprune.data.split import split_random
-from recprune.errors import ArtifactError, BudgetError
+from recprune.errors import ArtifactError, BudgetError, ExtensionError
 from recprune.evaluation.evaluate import evaluate
 from recprune.evaluation.inputs import example
 from recprune.evaluation.size import size_of
@@ -132,6 +132,32 @@ def test_more_than_can_leave_is_refused():
 def test_a_rule_that_draws_takes_the_seed():
     assert as_rule("random", 7) == Random(7)
     assert as_rule("magnitude", 7) == as_rule("magnitude")
+
+
+def by_hand(site, probe):
+    return torch.ones(site.size)
+
+
+class NeedsOptions:
+    def __init__(self, a):
+        pass
+
+
+class Plain:
+    pass
+
+
+NUMBER = 3
+
+
+def test_a_function_is_a_rule_by_its_name_and_what_is_none_is_refused():
+    assert as_rule(f"{__name__}:by_hand") is by_hand
+    for name, said in (("NeedsOptions", "missing 1"), ("NUMBER", "not a callable"), ("Plain", "cannot be called")):
+        with pytest.raises(ExtensionError, match=said):
+            as_rule(f"{__name__}:{name}")
+    for rule in (Random, 3):
+        with pytest.raises(ExtensionError, match="is no rule"):
+            as_rule(rule)
 
 
 @pytest.mark.parametrize("name", ["mf", "caser", "deepfm"])

@@ -8,6 +8,7 @@ from recprune.artifact import inspect
 from recprune.cli import app
 from recprune.planning.budget import Budget
 from recprune.report.commands import commands, exact
+from recprune.report.lacking import no_comparison, no_frontier, no_plan
 
 
 @pytest.mark.parametrize("run", ["lists_run", "clicks_run"])
@@ -45,3 +46,14 @@ def test_what_was_made_in_more_steps_is_said_to_come_near(lists_run, found_in):
     packed = replace(found.plan, encodings={"item.weight": "int8_rows"})
     assert not exact(replace(found, plan=packed))
     assert not exact(replace(found, plan=None, no_plan="x"))
+
+
+def test_of_a_class_of_ones_own_every_command_names_it(lists_run, found_in):
+    found = found_in(lists_run)
+    said = {**found.said, "big": {**found.said["big"], "foreign": True, "model": "mine.shop:Shop"}}
+    theirs = replace(found, said=said, comparison=None)
+    for line in commands(theirs).splitlines()[1:]:
+        assert "--class mine.shop:Shop" in line
+    how = [no_comparison(theirs, "x").how, no_frontier(theirs).how, no_plan(theirs, "x").how]
+    assert all("--class mine.shop:Shop" in one for one in how)
+    assert "--class" not in commands(found) + no_frontier(found).how

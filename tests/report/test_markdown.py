@@ -21,6 +21,7 @@ def test_marks_and_markup_of_ids_are_text(hostile_run, found_in):
     text = markdown(report(found_in(hostile_run)))
     assert "&lt;script&gt;" in text
     assert not re.search(r"<\w", text)
+    assert plain('nobody\'s "list" & <b>') == 'nobody\'s "list" &amp; &lt;b&gt;'
     assert plain("a_b*c`d`[e](f)\n# g") == "a\\_b\\*c\\`d\\`\\[e\\](f) \\# g"
 
 

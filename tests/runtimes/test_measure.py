@@ -85,7 +85,19 @@ def test_a_runtime_that_there_is_not_is_refused(mixed, trained, asked):
     model = trained("lr", mixed)
     with pytest.raises(ExtensionError, match="no runtime named 'kernel'; there are: eager, kernels, onnx"):
         measure(model, asked(model, mixed), only=["kernel"])
+    with pytest.raises(ExtensionError, match="'nowhere:fast' cannot be loaded"):
+        measure(model, asked(model, mixed), only=["nowhere:fast"])
     assert runtimes.BESIDE
+
+
+def test_a_runtime_of_ones_own_is_timed_by_its_name_and_no_record_imports_it(mixed, trained, asked):
+    model = trained("lr", mixed)
+    name = f"{eager.__module__}:eager"
+    found = measure(model, asked(model, mixed), batches=(2,), **{**FEW, "only": [name]})
+    assert set(found.speeds[2]) == {"eager", name}
+    run = chosen(model, {1: name}, asked(model, mixed))
+    assert run.names == {1: "eager"}
+    assert "there is none of that name" in run.refused[name]
 
 
 def test_the_nearest_number_of_rows_decides(mixed, trained, asked):

@@ -19,6 +19,8 @@ __all__ = ["LowBits"]
 
 CLIPPINGS = tuple(0.3 + 0.8 * i / 12 for i in range(13))
 """Shares of a row's largest entry that the outermost level is tried at."""
+NEAR, FAR = 30, 120
+"""Powers of 2: of a largest entry whose squares float32 holds, and the furthest by which a row is brought near."""
 
 
 class LowBits(Codes):
@@ -110,6 +112,14 @@ class LowBits(Codes):
     def _scale(cls, rows: Tensor) -> Tensor:
         """(rows, 1) scales of the smallest squared error, of either sign where the levels are not symmetric."""
         reach = rows.abs().amax(1, keepdim=True)
+        power = torch.frexp(reach)[1].clamp(-FAR, FAR)
+        if bool((power.abs() > NEAR).any()):  # squares would be 0, or infinite; by powers of 2 nothing else changes
+            unit = torch.ldexp(torch.ones_like(reach), power)
+            return cls._scale_of(rows / unit, reach / unit) * unit
+        return cls._scale_of(rows, reach)
+
+    @classmethod
+    def _scale_of(cls, rows: Tensor, reach: Tensor) -> Tensor:
         best, most = torch.zeros_like(reach), torch.zeros_like(reach)
         levels, product = torch.empty_like(rows), torch.empty_like(rows)
         lopsided = 2 * cls.middle != 2**cls.bits - 1

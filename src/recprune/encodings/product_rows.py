@@ -163,7 +163,8 @@ class ProductRows(Codes):
         products[:, :, 0] = flat @ centres.T
         first = torch.arange(0, groups * high, high, dtype=torch.int32, device=flat.device)
         places = (self.entries_of(self.codes).int() + first).flatten()
-        found = products.mT.reshape(len(flat), -1).index_select(1, places).view(len(flat), -1, groups).sum(2)
+        whole = products.mT.reshape(len(flat), groups * high).index_select(1, places)
+        found = whole.view(len(flat), len(self.codes), groups).sum(2)
         return found.reshape(*x.shape[:-1], len(self.codes))
 
     def books(self, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:

@@ -200,7 +200,7 @@ def _stored(values: Tensor) -> Tensor:
 
 def _nearest(rows: Tensor, values: Tensor) -> Tensor:
     """(rows, columns) int64: the value that is nearest to each entry."""
-    return torch.bucketize(rows, (values[1:] + values[:-1]) / 2)
+    return torch.bucketize(rows.contiguous(), (values[1:] + values[:-1]) / 2)
 
 
 def _packed(codes: Tensor, bits: int) -> Tensor:

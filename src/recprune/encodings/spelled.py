@@ -98,8 +98,10 @@ def _looked_up(text: str) -> Encoding:
             f"{name!r} stores no matrix as codes; item_item is for entries that leave by a plan",
             name=name,
         )
-    pairs = (part.split("=") for part in re.split(r",\s*", said or "") if part)
+    pairs = [part.split("=") for part in re.split(r",\s*", said or "") if part]
     encoding = Encoding(name, kind, {option: int(value) for option, value in pairs})
+    if len(encoding.options) < len(pairs) or any(number >= 2**63 for number in encoding.options.values()):
+        raise ExtensionError(f"{text!r} is no encoding: an option stands there once, and is below 2^63", name=name)
     unknown = sorted(encoding.options.keys() - kind.known)
     if unknown:
         there = ", ".join(sorted(kind.known)) or "none"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -122,13 +122,23 @@ def _lazy(table: Any) -> pl.LazyFrame:
         return table.lazy()
     if type(table).__module__.partition(".")[0] == "pandas" and hasattr(table, "columns"):
         needed("pyarrow", "pandas")
-        return pl.from_pandas(table).lazy()
+        return _taken(pl.from_pandas, table).lazy()
     if hasattr(table, "__arrow_c_stream__"):
-        found = pl.DataFrame(table)
-        return found.lazy()
+        return _taken(pl.DataFrame, table).lazy()
     raise DataError(
         f"expected a table of polars, pandas or Arrow, not {type(table).__name__}; recprune.read takes a path"
     )
+
+
+def _taken(take: Callable[[Any], pl.DataFrame], table: Any) -> pl.DataFrame:
+    """The table as one of polars. Raises DataError for one that cannot be, such as a column of texts and numbers."""
+    try:
+        return take(table)
+    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+        raise DataError(
+            f"the table cannot be read: {str(error)[:200]}. Columns have one type and a name of their own; one of "
+            "texts and numbers is made text by table[column].astype(str)"
+        ) from error
 
 
 def _user_codes(split: Split, ids: Vocabulary, users: Sequence[str] | None) -> NDArray[np.int64]:

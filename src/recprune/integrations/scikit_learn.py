@@ -40,7 +40,7 @@ class PrunedRecommender(BaseEstimator):  # type: ignore[misc]
     A user is known by his row alone, so that others than those of `fit` can be scored: rows are what cross-validation
     parts. `y`, in `score`, is what each user had later: a matrix like X, or (users,) the column of one item each.
 
-    model: one that takes histories: "ease", "slim", "item_knn", "popularity", "spectral", "als", "fism" and the like,
+    model: one that takes histories: "ease", "slim", "item_knn", "spectral", "als", "fism" and the like,
     or "package.module:Class". factor: share of its parameters to remove, 0 to below 1. bytes: most bytes of its weights
     file; where it is said, it is the budget, and factor is not looked at. settings: options of the model's constructor.
     rule: what a unit is worth (None: the usual one). options, tuning: of training and of fine-tuning, all of
@@ -140,7 +140,8 @@ class PrunedRecommender(BaseEstimator):  # type: ignore[misc]
         if not len(users):
             warnings.warn("no user has an item in y that is not in X: NDCG is NaN", UndefinedMetricWarning, 2)
             return float("nan")
-        top = self.recommend(matrix[users], self.k)
+        some = _histories(matrix[users])
+        top = rank(self.model_, some, np.arange(len(users)), self.k, renumber=self._renumber) - 1
         found = np.take_along_axis(wanted[users].toarray() > 0, np.maximum(top, 0), axis=1) & (top >= 0)
         return float(ndcg(found, counts[users].astype(np.int64)).mean())
 
@@ -148,7 +149,7 @@ class PrunedRecommender(BaseEstimator):  # type: ignore[misc]
     def _scores(self, histories: Histories, users: NDArray[np.int64]) -> NDArray[np.float32]:
         codes = self._renumber.get("item")
         inputs = user_inputs(self.model_, histories, users, renumber=self._renumber)
-        scores: NDArray[np.float32] = self.model_(*inputs).float().cpu().numpy()
+        scores: NDArray[np.float32] = np.array(self.model_(*inputs).float().cpu().numpy())  # not the model's own
         if codes is None:
             return scores[:, 1:]
         scores[:, 0] = -np.inf
@@ -178,7 +179,13 @@ def _later(y: Any, shape: tuple[int, ...], names: list[str]) -> sp.csr_matrix:
     """What users had later, as 0 and 1. names: of the columns of X, none where they have none."""
     wanted = y if sp.issparse(y) else np.asarray(y)
     if wanted.ndim == 1 and len(wanted) == shape[0]:
-        columns = wanted.astype(np.int64)
+        try:
+            columns = wanted.astype(np.int64)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"y of one number a user holds columns of X, 0 to {shape[1] - 1}: {str(error)[:100]}",
+                shape=wanted.shape,
+            ) from error
         if (columns != wanted).any() or not ((columns >= 0) & (columns < shape[1])).all():
             raise DataError(f"y of one number a user holds columns of X, 0 to {shape[1] - 1}", shape=wanted.shape)
         return sp.csr_matrix((np.ones(len(wanted), np.float32), (np.arange(len(wanted)), columns)), shape=shape)

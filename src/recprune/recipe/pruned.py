@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import FunctionType
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ import recprune.importance.rules as rules
 from recprune import discover
 from recprune.data.dataset import Split
 from recprune.data.vocabulary import Vocabulary
+from recprune.errors import ExtensionError
 from recprune.evaluation.inputs import columns_of, example
 from recprune.importance.score import Rule
 from recprune.planning.budget import Budget
@@ -162,9 +164,24 @@ def usual_rule(found: Survey, budget: Budget) -> str:
 
 
 def as_rule(rule: str | Rule, seed: int = 0) -> Rule:
-    """The rule of that name, with the seed where it draws something; a rule stays as it is."""
+    """The rule of that name, with the seed where it draws something; a rule stays as it is, and so does a function that
+    is named. Raises ExtensionError for what is none, for a class in a rule's place, and for one that needs options."""
     if not isinstance(rule, str):
+        if isinstance(rule, type) or not callable(rule):
+            hint = f"give one of it, {rule.__name__}()" if isinstance(rule, type) else "it cannot be called"
+            raise ExtensionError(f"{rule!r} is no rule: {hint}", name=str(rule))
         return rule
     found = discover.load(rules, rule)
-    made: Rule = found(seed=seed) if "seed" in inspect.signature(found).parameters else found()
+    if isinstance(found, FunctionType):
+        return found
+    try:
+        made: Rule = found(seed=seed) if "seed" in inspect.signature(found).parameters else found()
+        if not callable(made):
+            raise TypeError("what it makes cannot be called")
+    except TypeError as error:
+        raise ExtensionError(
+            f"{rule!r} makes no rule: {error}. A class whose options all have defaults is named, or a function of a "
+            "site and a probe",
+            name=rule,
+        ) from error
     return made

@@ -41,21 +41,21 @@ def commands(found: Found) -> str:
 
 def _lines(found: Found) -> Iterator[list[object]]:
     places, model = found.places, str(found.said["big"]["model"])
-    big, small = Path(AGAIN) / "big", Path(AGAIN) / "small"
+    big, small, own = Path(AGAIN) / "big", Path(AGAIN) / "small", found.own
     if found.whole.works and found.whole.works[0].what == "train":
         work = found.whole.works[0]
         settings = _named("--set", found.whole.settings)
         how = [*settings, *_options(work)]
         yield ["train", places.data or "PREPARED", "--model", model, *how, "-o", big]
     if found.plan is not None:
-        yield ["plan", big, *_budget(found.plan.budget), *_rule(found), "-o", Path(AGAIN) / "plan.json"]
-        yield ["apply", big, places.small / "plan.json", "-o", small]
+        yield ["plan", big, *own, *_budget(found.plan.budget), *_rule(found), "-o", Path(AGAIN) / "plan.json"]
+        yield ["apply", big, places.small / "plan.json", *own, "-o", small]
     for work in found.small.works[len(found.whole.works) :]:
         if work.what == "finetune":
             teacher = ["--teacher", big] if work.distilled else []
-            yield ["finetune", small, *teacher, *_options(work)]
-    yield ["compare", big, small, "-o", Path(AGAIN) / "comparison.json"]
-    yield ["report", small, "--against", big, "--comparison", Path(AGAIN) / "comparison.json"]
+            yield ["finetune", small, *own, *teacher, *_options(work)]
+    yield ["compare", big, small, *own, "-o", Path(AGAIN) / "comparison.json"]
+    yield ["report", small, "--against", big, *own, "--comparison", Path(AGAIN) / "comparison.json"]
 
 
 def _options(work: Work) -> list[object]:

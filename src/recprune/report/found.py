@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,6 +54,16 @@ class Found:
     fields: Mapping[str, FieldImportance] = field(default_factory=dict)
     users: int = 6
     seed: int = 0
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """What commands need to hear of a class that is not ours: --class and its name."""
+        model = self.said["big"]
+        return ("--class", str(model["model"])) if model["foreign"] else ()
+
+    def command(self, *words: object) -> str:
+        """A command on these models, as it is typed."""
+        return shlex.join(["recprune", *map(str, words), *self.own])
 
     @property
     def ranks(self) -> bool:

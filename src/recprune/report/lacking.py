@@ -10,7 +10,7 @@ __all__ = ["no_comparison", "no_data", "no_frontier", "no_plan"]
 
 def no_comparison(found: Found, what: str) -> Missing:
     """What only a comparison knows."""
-    how = f"recprune compare {found.places.big} {found.places.small} -o comparison.json"
+    how = found.command("compare", found.places.big, found.places.small, "-o", "comparison.json")
     return Missing(what, "no comparison lies in the smaller folder", f"{how}, then report with --comparison")
 
 
@@ -24,12 +24,12 @@ def no_data(found: Found, what: str) -> Missing:
 
 def no_frontier(found: Found) -> Missing:
     """The curve between the two models."""
-    how = f"recprune frontier {found.places.big} -o frontier.json --steps stops"
+    how = found.command("frontier", found.places.big, "-o", "frontier.json", "--steps", "stops")
     return Missing("The frontier", "no file of one was given", f"{how}, then report with --frontier and --steps")
 
 
 def no_plan(found: Found, what: str) -> Missing:
     """What only a plan knows."""
-    apply = f"recprune apply {found.places.big} plan.json -o small"
+    apply = found.command("apply", found.places.big, "plan.json", "-o", "small")
     how = f"{apply}, which keeps the plan; report against the model it was made for"
     return Missing(what, found.no_plan, how)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -22,7 +23,7 @@ from recprune.report.blocks import (
     Words,
 )
 from recprune.report.make import Report, for_people
-from recprune.report.text import LONGEST, PARAGRAPH, safe
+from recprune.report.text import LONGEST, PARAGRAPH, shown
 from recprune.report.told import interval, told
 
 __all__ = ["blocks_of", "cells", "markdown", "plain"]
@@ -52,7 +53,7 @@ def plain(text: object, longest: int = PARAGRAPH) -> str:
     >>> plain("<b> a_b | c")
     '&lt;b&gt; a\\\\_b \\\\| c'
     """
-    return safe(" ".join(str(text).split()), longest).translate(MARKS)
+    return html.escape(shown(" ".join(str(text).split()), longest).translate(MARKS), quote=False)
 
 
 def cells(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:

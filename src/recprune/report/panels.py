@@ -80,7 +80,8 @@ def _plan_of(found: Found, point: Point) -> tuple[Block, ...]:
         return (Words("Nothing has left."),)
     if point.step in found.stops:
         return (plan_table(found.stops[point.step]),)
-    how = f"recprune frontier {found.places.big} -o frontier.json --steps stops, then report with --steps stops"
+    frontier = found.command("frontier", found.places.big, "-o", "frontier.json", "--steps", "stops")
+    how = f"{frontier}, then report with --steps stops"
     return (Missing("The plan of this stop", "the models of the stops were not given", how),)
 
 

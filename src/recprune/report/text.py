@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import unicodedata
 
-__all__ = ["LONGEST", "PARAGRAPH", "safe"]
+__all__ = ["LONGEST", "PARAGRAPH", "safe", "shown"]
 
 LONGEST = 400
 """Characters of an id, or of a cell, that are shown."""
@@ -21,9 +21,14 @@ def safe(text: object, longest: int = LONGEST) -> str:
     >>> safe('<script>"a" & b')
     '&lt;script&gt;&quot;a&quot; &amp; b'
     """
-    shown = str(text)
-    shown = shown if len(shown) <= longest else shown[:longest] + "…"
-    return html.escape("".join(one if _shows(one) else "\N{REPLACEMENT CHARACTER}" for one in shown), quote=True)
+    return html.escape(shown(text, longest), quote=True)
+
+
+def shown(text: object, longest: int = LONGEST) -> str:
+    """The same with nothing escaped yet."""
+    said = str(text)
+    said = said if len(said) <= longest else said[:longest] + "…"
+    return "".join(one if _shows(one) else "\N{REPLACEMENT CHARACTER}" for one in said)
 
 
 def _shows(one: str) -> bool:

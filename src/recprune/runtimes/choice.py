@@ -38,7 +38,8 @@ class Chosen:
 def chosen(model: nn.Module, use: Mapping[int, str], columns: Columns) -> Chosen:
     """What runs a model by a record of runtimes. use: rows of a call -> runtime. columns: rows to compare answers on.
 
-    A runtime that is not installed here, does not take the model, or answers otherwise, is not taken.
+    A runtime that is not installed here, does not take the model, or answers otherwise, is not taken; nor is one that
+    does not stand in the folder of runtimes, for no record decides what is imported.
     """
     there = discover.names(sys.modules[__package__])
     ready, refused = compiled(model, columns, only=sorted(set(use.values()) & set(there)) or ["eager"])

@@ -79,12 +79,14 @@ def compiled(
 ) -> tuple[dict[str, Compiled], dict[str, str]]:
     """Runtime -> the model as it runs it, for all that answer as the model does; runtime -> why it does not.
 
-    Raises ExtensionError where it is eager that does not: nothing is left to compare with.
+    only: as for `measure`; one of your own is named `package.module:Name`. Raises ExtensionError where it is eager that
+    does not: nothing is left to compare with.
     """
     folder = sys.modules[__package__]
+    own = [name for name in only if ":" in name]
     for name in only:
-        discover.module(folder, name)
-    names = [n for n in discover.names(folder) if n == "eager" or not only or n in only]
+        _ = discover.load(folder, name) if name in own else discover.module(folder, name)
+    names = [n for n in discover.names(folder) if n == "eager" or not only or n in only] + own
     ready: dict[str, Compiled] = {}
     refused: dict[str, str] = {}
     for name in names:

@@ -24,7 +24,7 @@ def numbers(found: Found) -> Section:
     blocks: list[Block] = [Words(_cases(comparison), soft=True), _models(comparison, served)]
     if comparison.rivals:
         blocks.append(_rivals(comparison))
-    how = f"recprune compare {found.places.big} {found.places.small} --rivals"
+    how = found.command("compare", found.places.big, found.places.small, "--rivals")
     blocks += [
         Missing(f"The rival {name}", why, how if why == NOT_ASKED else "") for name, why in comparison.without.items()
     ]

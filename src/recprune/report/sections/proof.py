@@ -13,7 +13,7 @@ def proof(found: Found) -> Section:
     """What was found when both were asked the same."""
     known, places = found.small.proof, found.places
     if known is None:
-        how = f"recprune verify {places.small} --against {places.big} asks both now"
+        how = f"{found.command('verify', places.small, '--against', places.big)} asks both now"
         why = "the smaller folder holds no proof of its present weights"
         return Section("proof", "Is the cut exact?", (Missing("Agreement with the masked original", why, how),))
     told = known.sentence()

@@ -16,8 +16,8 @@ def runtimes(found: Found) -> Section:
     """A table of each model whose runtimes were timed."""
     small, big = found.places.small, found.places.big
     blocks: tuple[Block, ...] = (
-        *_of("The smaller model", found.small.speeds, f"recprune bench {small}"),
-        *_of("The larger model", found.whole.speeds, f"recprune bench {big}"),
+        *_of("The smaller model", found.small.speeds, found.command("bench", small)),
+        *_of("The larger model", found.whole.speeds, found.command("bench", big)),
     )
     return Section("runtimes", "Ways to run it", blocks)
 
