@@ -217,9 +217,9 @@ SETS: Mapping[str, SequenceData] = {
             EVERY_CLICK
             + "of gru4rec: 0.4888 / 0.1678; residual, norm: 0.4773 / 0.1650, even too: 0.4957 / 0.1743, 12 epochs: "
             "0.4932 / 0.1733. Of sasrec, even: 0.4948 / 0.1753",
-            "1/10 was fine-tuned by a fifteenth of training's step size, the other shares by a quarter. So it was chosen "
-            "on validation, recall@20 of one seed, whole 0.5103: 1/20 by a quarter 0.4969, by a half 0.4963; 1/50 by a "
-            "fifteenth 0.4126, by a quarter 0.4278, by a half 0.4299",
+            "1/10 was fine-tuned by a fifteenth of training's step size, the others by a quarter, as validation says: "
+            "recall@20 of one seed, whole 0.5103: 1/20 by a quarter 0.4969, by a half 0.4963; 1/50 by a fifteenth "
+            "0.4126, by a quarter 0.4278, by a half 0.4299",
         ),
         slower=4.0,
     ),
