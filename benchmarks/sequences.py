@@ -176,13 +176,14 @@ def place(label: str) -> int:
 
 
 def of_other_shares(file: str, now: Container[str]) -> tuple[dict[str, list[list[object]]], list[str]]:
-    """Rows of a table as it is whose share is not measured now, share by share, and its notes on them."""
+    """Rows of a table as it is whose share is not measured now, share by share, and its notes on them. They have no
+    times, which are those of one run."""
     rows, notes = read_earlier(file, ())
     found: dict[str, list[list[object]]] = {}
     for label, row in rows.items():
         share = label.partition(",")[0]
         if share.startswith("1/") and share not in now:
-            found.setdefault(share, []).append(row)
+            found.setdefault(share, []).append([*row[:-3], None, None, None])
     return found, [note for note in notes if note.partition(":")[0] in found]
 
 
