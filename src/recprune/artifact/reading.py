@@ -37,6 +37,7 @@ from recprune.tracing.absent import fill_absent_
 __all__ = ["Loaded", "inspect", "load"]
 
 SEEN = ("running_mean", "running_var")
+"""Tensors of a batch norm that are stored and not learned."""
 FLOATS = frozenset(name for dtype, name in DTYPES.items() if dtype.is_floating_point)
 
 

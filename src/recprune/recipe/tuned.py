@@ -65,8 +65,7 @@ def tuned(
         fit = finetune(plain, split, options, before_epoch=steps, **how)
     if fit.history and not fit.best_epoch:
         return model, fit
-    few = example(model, own)
-    small = pack_weights(fold_norm(plain, norms, few), stored, few, used=used)
+    small = pack_weights(fold_norm(plain, norms), stored, example(model, own), used=used)
     first, last = (validation(one, split, options, renumber) for one in (model, small))
     if first.name and first.sign * workers.told(last.value) < first.sign * workers.told(first.value):
         return model, replace(fit, best_epoch=0)
