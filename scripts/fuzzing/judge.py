@@ -14,7 +14,7 @@ from fuzzing.originals import Files, Original
 from recprune.artifact import load
 from recprune.errors import ArtifactError
 
-__all__ = ["ROOM", "SECONDS", "Place", "judged", "limited", "written"]
+__all__ = ["ROOM", "SECONDS", "Place", "judged", "limited", "opened", "written"]
 
 ROOM = 64 << 20
 """Bytes of memory beside what is used."""
@@ -46,14 +46,19 @@ def written(place: Place, files: Files) -> None:
     place.standing.update(files)
 
 
+def opened(place: Place, *, asked: bool) -> None:
+    """Load what stands there; asked: and ask it something."""
+    loaded = load(place.folder)
+    if asked:
+        with torch.no_grad():
+            loaded.model(*place.original.example)
+
+
 def judged(place: Place, *, asked: bool) -> str:
     """ "loaded", "refused", or what went wrong. asked: what is loaded is asked something, too."""
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
-        loaded = load(place.folder)
-        if asked:
-            with torch.no_grad():
-                loaded.model(*place.original.example)
+        opened(place, asked=asked)
         return "loaded"
     except ArtifactError:
         return "refused"
