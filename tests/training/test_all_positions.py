@@ -8,11 +8,13 @@ from recprune.data.dataset import Histories, Split
 from recprune.data.renumbered import renumbered
 from recprune.testing import tiny_split
 from recprune.training import all_positions, losses
-from recprune.training.all_positions import position_samples, windows
+from recprune.training import windows as of_windows
+from recprune.training.all_positions import position_samples
 from recprune.training.fit import fit
 from recprune.training.make_samples import make_samples, usual_loss
 from recprune.training.options import FitOptions
 from recprune.training.teacher import Teacher
+from recprune.training.windows import windows
 
 NAMES = ("sasrec", "gru4rec", "nextitnet")
 
@@ -76,7 +78,7 @@ def test_all_positions_at_once_are_all_prefixes_one_by_one(name):
 
 def test_blocks_give_the_loss_and_the_gradients_of_one(monkeypatch):
     def found(block):
-        monkeypatch.setattr(all_positions, "BLOCK", block)
+        monkeypatch.setattr(of_windows, "BLOCK", block)
         torch.manual_seed(0)
         states, items = torch.randn(10, 4, requires_grad=True), torch.randn(17, 4, requires_grad=True)
         target = torch.arange(1, 11)
@@ -114,13 +116,16 @@ def test_bpr_and_a_teacher_that_does_not_answer_so_take_one_positive_a_sample():
     assert size(None, loss="bpr") == 24 * 4
     assert size(None) == 24
     assert size(made(dim=16)) == 24
-    assert size(made(dim=16), loss="sampled_softmax") == 24 * 4
+    assert size(made(dim=16), loss="sampled_softmax") == 24
+    assert size(made(dim=16), loss="bpr") == 24 * 4
+    assert size(made(dim=16, length=5), loss="sampled_softmax") == 24 * 4
     assert size(made(dim=16, length=5)) == 24 * 4
     assert size(recprune.build("caser", split, length=4)) == 24 * 4
 
 
+@pytest.mark.parametrize("loss", ["softmax", "sampled_softmax"])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_model_comes_to_say_what_its_teacher_says_at_every_position(name):
+def test_a_model_comes_to_say_what_its_teacher_says_at_every_position(name, loss):
     split = tiny_split(users=40)
     split = Split(split.train, split.valid.take(slice(0)), split.test)
     teacher, small = made(name, split, dim=16, dropout=0.0), made(name, split, dropout=0.0)
@@ -133,12 +138,18 @@ def test_a_model_comes_to_say_what_its_teacher_says_at_every_position(name):
         return float((theirs.exp() * (theirs - ours)).sum(-1)[shown > 0].mean())
 
     before = apart()
-    how = FitOptions(epochs=60, batch=16, lr=0.01, patience=60, k=3, distill=1.0)
+    how = FitOptions(epochs=60, batch=16, lr=0.01, patience=60, k=3, distill=1.0, loss=loss, negatives=64)
     fit(small, split, how, teacher=teacher)
     assert apart() < 0.3 * before
 
 
-def test_a_teacher_of_more_items_is_asked_in_its_own_codes():
+def fixed_draw(codes):
+    """A sampler that draws these codes, each as likely as the others."""
+    return lambda *_: (torch.full((int(codes.max()) + 1,), -np.log(len(codes))), lambda *_: codes)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sampled_softmax"])
+def test_a_teacher_of_more_items_is_asked_in_its_own_codes(monkeypatch, loss):
     split = tiny_split(users=40)
     split = Split(split.train, split.valid.take(slice(0)), split.test)
     teacher = made(split=split, dropout=0.0)
@@ -151,11 +162,13 @@ def test_a_teacher_of_more_items_is_asked_in_its_own_codes():
     small.load_state_dict(teacher.state_dict())
     small.item = torch.nn.Embedding.from_pretrained(teacher.item.weight.detach()[stay].clone(), freeze=False)
     train = renumbered(split.train, {"item": new})
+    # all items drawn once: over the answer and the others as over all
+    monkeypatch.setattr("recprune.training.taught_positions.sampler", fixed_draw(torch.arange(1, len(stay))))
     options = FitOptions(distill=1.0)
     samples = position_samples(
-        small.eval(), train, "softmax", options, Teacher(teacher, split.train, {"item": new}, 1.0, 1.0)
+        small.eval(), train, loss, options, Teacher(teacher, split.train, {"item": new}, 1.0, 1.0)
     )
-    same = position_samples(small.eval(), train, "softmax", options)
+    same = position_samples(small.eval(), train, loss, options)
     assert samples.size == same.size
     rows = torch.arange(samples.size)
     loss = samples.loss(rows, torch.Generator())
@@ -212,21 +225,21 @@ def test_a_position_counts_alike_in_a_batch_of_short_windows_and_in_one_of_long_
 def test_a_batch_is_computed_in_parts_where_that_saves_more_than_it_costs():
     rows, few = torch.arange(256), torch.full((256,), 4)
     mixed = torch.where(rows % 8 == 0, 50, few)
-    parts = all_positions._apart(rows, mixed, False)
+    parts = of_windows._apart(rows, mixed, False)
     assert len(parts) == 4
     assert torch.equal(torch.cat(parts).sort().values, rows)
     assert sum(len(part) * int(mixed[part].max()) for part in parts) < 256 * 50 / 2
-    assert len(all_positions._apart(rows, mixed, True)) == 1
-    assert len(all_positions._apart(rows, few, False)) == 1
-    assert len(all_positions._apart(rows[:1], mixed[:1], False)) == 1
+    assert len(of_windows._apart(rows, mixed, True)) == 1
+    assert len(of_windows._apart(rows, few, False)) == 1
+    assert len(of_windows._apart(rows[:1], mixed[:1], False)) == 1
 
 
 def test_the_parts_of_a_batch_are_together_what_the_batch_is(monkeypatch):
     split = tiny_split()
     model, found = made(split=split, length=3).eval(), []
     for parts, call in (((1,), 0), ((1, 2, 4), 0)):
-        monkeypatch.setattr(all_positions, "PARTS", parts)
-        monkeypatch.setattr(all_positions, "CALL", call)
+        monkeypatch.setattr(of_windows, "PARTS", parts)
+        monkeypatch.setattr(of_windows, "CALL", call)
         samples = position_samples(model, split.train, "softmax", FitOptions())
         found.append(samples.loss(torch.arange(samples.size), torch.Generator()))
     torch.testing.assert_close(found[0], found[1])

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from recprune import dispatch
-from recprune.training import losses
+from recprune.training import losses, soft_losses
 from recprune.training.softmax_of_all import Workspace
-from recprune.training.softmax_of_some import same, softmax_of_some
+from recprune.training.softmax_of_some import same, softmax_of_some, taught_softmax_of_some
 
 
 def factors(dtype=torch.float32, batch=9, items=30, drawn=25, dim=6):
@@ -68,3 +68,65 @@ def test_pairs_of_equal_codes_are_all_found():
     rows, columns = same(wanted, drawn)
     assert sorted(zip(rows.tolist(), columns.tolist(), strict=True)) == [(0, 1), (0, 3), (1, 2), (3, 1), (3, 3)]
     assert len(same(torch.tensor([7]), drawn)[0]) == 0
+
+
+@pytest.mark.parametrize("kernels", [None, "numpy"])
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_a_teacher_says_is_learned_as_by_the_plain_losses(monkeypatch, kernels, temperature, share, dtype):
+    monkeypatch.setenv("RECPRUNE_KERNELS", kernels or dispatch.which())
+    given = factors(dtype)
+    for one, other in zip(
+        of(taught_mine, *given, share=share, temperature=temperature),
+        of(taught_plain, *given, share=share, temperature=temperature),
+        strict=True,
+    ):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernels", [None, "numpy"])
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+def test_a_teacher_of_nothing_but_the_answer_leaves_nothing_to_learn(monkeypatch, kernels, temperature):
+    monkeypatch.setenv("RECPRUNE_KERNELS", kernels or dispatch.which())
+    query, table, log_q, _, _ = factors(batch=2)
+    wanted, drawn = torch.tensor([3, 4]), torch.tensor([3, 3])
+    given = query[:1], table, log_q, wanted[:1], drawn
+    loss, *gradients = of(taught_mine, *given, share=0.5, temperature=temperature)
+    assert float(loss) == pytest.approx(0.0, abs=1e-6)
+    assert all(float(one.abs().max()) < 1e-6 for one in gradients)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+def test_a_teacher_in_half_precision_is_near(temperature):
+    given = factors()
+    near, exact = (of(taught_mine, *given, share=0.5, temperature=temperature, half=half) for half in (True, False))
+    assert float(near[0]) == pytest.approx(float(exact[0]), abs=0.1)
+    for one, other in zip(near[1:], exact[1:], strict=True):
+        assert float((one - other).norm() / other.norm()) < 0.03
+
+
+def taught_by(table, wanted, drawn, query):
+    g = torch.Generator().manual_seed(1)
+    theirs = torch.randn(len(table), 9, generator=g, dtype=table.dtype)
+    said = torch.randn(len(query), 9, generator=g, dtype=table.dtype)
+    return said, theirs[wanted], theirs[drawn]
+
+
+def taught_plain(query, table, log_q, wanted, drawn, share, temperature):
+    said, answers, items = taught_by(table, wanted, drawn, query)
+    same_ones = drawn == wanted[:, None]
+    both = [
+        torch.cat([(q * a).sum(1, keepdim=True), q @ i.T], 1)
+        for q, a, i in ((query, table[wanted], table[drawn]), (said, answers, items))
+    ]
+    hard = losses.sampled_softmax(both[0][:, 0], both[0][:, 1:], log_q[drawn], same_ones)
+    soft = soft_losses.sampled_softmax(*both, log_q[drawn], same_ones, temperature)
+    return (1 - share) * hard + share * soft
+
+
+def taught_mine(query, table, log_q, wanted, drawn, share, temperature, half=False):
+    spaces = tuple(Workspace(half) for _ in range(3))
+    taught = taught_by(table.detach(), wanted, drawn, query)
+    factors_ = (query, table[wanted], table[drawn])
+    return taught_softmax_of_some(factors_, taught, log_q[drawn], (wanted, drawn), share, temperature, spaces)

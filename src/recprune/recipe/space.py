@@ -11,8 +11,8 @@ from torch import nn
 
 from recprune.evaluation.inputs import ranks
 from recprune.models.recommender import Recommender
-from recprune.training.all_positions import learns_all_positions
 from recprune.training.options import FitOptions
+from recprune.training.windows import learns_all_positions
 
 __all__ = ["Choices", "Range", "Space", "space_of", "untuned"]
 

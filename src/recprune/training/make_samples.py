@@ -7,14 +7,16 @@ from typing import Any
 from recprune.data.dataset import Dataset
 from recprune.errors import TrainingError
 from recprune.models.recommender import ranks_items
-from recprune.training.all_positions import can_teach, learns_all_positions, position_samples
+from recprune.training.all_positions import position_samples
 from recprune.training.constraint import constraint_samples
 from recprune.training.options import FitOptions, Loss
 from recprune.training.positives import positive_samples
 from recprune.training.rows import row_samples
 from recprune.training.samples import Samples
+from recprune.training.taught_positions import can_teach
 from recprune.training.teacher import Teacher
 from recprune.training.whole_histories import history_samples
+from recprune.training.windows import learns_all_positions
 
 __all__ = ["make_samples", "usual_loss"]
 
@@ -52,8 +54,8 @@ def usual_loss(model: Any, data: Dataset) -> Loss:
 def make_samples(model: Any, data: Dataset, options: FitOptions, teacher: Teacher | None = None) -> Samples:
     """A dataset as the model's samples; with a teacher their loss is mixed with that of its soft targets.
 
-    A model that answers at every position of a sequence learns from whole windows; by bpr, by a sampled softmax with a
-    teacher, and from a teacher that does not answer so, from one positive interaction a sample, as the others do.
+    A model that answers at every position of a sequence learns from whole windows; by bpr, and from a teacher that does
+    not answer so, from one positive interaction a sample, as the others do.
     Raises TrainingError where the loss does not suit the model, and where all labels are one.
     """
     loss = options.loss or usual_loss(model, data)
@@ -73,7 +75,7 @@ def make_samples(model: Any, data: Dataset, options: FitOptions, teacher: Teache
         return history_samples(model, data, options.hidden, teacher)
     if loss == "constraint":
         return _constrained(model, data, options, teacher)
-    if learns_all_positions(model) and loss != "bpr" and (teacher is None or can_teach(teacher, model, loss)):
+    if learns_all_positions(model) and loss != "bpr" and (teacher is None or can_teach(teacher, model)):
         return position_samples(model, data, loss, options, teacher)
     return positive_samples(model, data, loss, options, teacher)
 

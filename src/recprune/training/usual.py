@@ -11,9 +11,9 @@ from torch import nn
 from recprune.data.dataset import Dataset, Split
 from recprune.errors import TrainingError
 from recprune.evaluation.inputs import columns_of
-from recprune.training.all_positions import learns_all_positions
 from recprune.training.make_samples import usual_loss
 from recprune.training.options import FitOptions, Loss
+from recprune.training.windows import learns_all_positions
 
 __all__ = [
     "FAMILIES",
