@@ -135,6 +135,7 @@ def test_options_that_make_no_sense_are_refused():
     for options, said in (
         ({"bits": 3}, "not in 3"),
         ({"entries": -1}, "-1"),
+        ({"entries": 0}, "1 or more and floor"),
         ({"entries": 5, "floor": 2}, "leave no 2"),
         ({"entries": 1, "bits": 4}, "leave no"),
     ):

@@ -53,5 +53,6 @@ def test_damaged_indices_are_refused(indices: list[list[int]]):
 def test_options_that_make_no_sense_are_refused():
     with pytest.raises(SurgeryError, match="not in 4"):
         TopEntries.encode(torch.rand(2, 4), bits=4)
-    with pytest.raises(SurgeryError, match="1 or more"):
-        TopEntries.encode(torch.rand(2, 4), k=-1)
+    for k in (-1, 0):
+        with pytest.raises(SurgeryError, match="1 or more"):
+            TopEntries.encode(torch.rand(2, 4), k=k)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from recprune.data.store import save_split
+from recprune.errors import DataError
 from recprune.models.build import build
 from recprune.planning.budget import Budget
 from recprune.recipe.prepare import SplitBy
@@ -70,7 +71,7 @@ def test_a_run_that_finds_its_disk_full_at_any_file_goes_on_later(text, tmp_path
     for _ in range(2):
         with monkeypatch.context() as patched:
             patched.setattr(pieces, "os", Full(moments.randrange(1, written // 2)))
-            with pytest.raises(OSError, match="No space left"):
+            with pytest.raises(DataError, match=r"cannot be written: No space left on device\. .*goes on"):
                 prepare_large(text, tmp_path / "out", **HOW)
         assert not (tmp_path / "out").exists()
         assert not list((tmp_path / ".out.work").rglob("*.tmp"))

@@ -194,12 +194,12 @@ def largest(matrix: Tensor, entries: int, floor: int = 0) -> Tensor:
 
 def _entries(rows: int, columns: int, options: Mapping[str, int]) -> int:
     """Entries that are stored."""
-    asked, floor, bits = (options.get(name, 0) for name in ("entries", "floor", "bits"))
+    asked, floor, bits = options.get("entries"), options.get("floor", 0), options.get("bits", 0)
     if bits not in (0, 4, 8):
         raise SurgeryError(f"values are stored as they are, in 8 or in 4 bits, not in {bits}")
-    if asked < 0 or floor < 0:
-        raise SurgeryError(f"entries and floor are numbers of entries, not {asked} and {floor}")
-    found = min(asked or math.ceil(rows * columns / 4), rows * columns)
+    if (asked is not None and asked < 1) or floor < 0:
+        raise SurgeryError(f"entries is 1 or more and floor 0 or more, not {asked} and {floor}")
+    found = min(math.ceil(rows * columns / 4) if asked is None else asked, rows * columns)
     found -= found % 2 if bits == 4 else 0
     if not found or found < rows * min(floor, columns):
         raise SurgeryError(f"{found:,} entries in {rows:,} rows leave no {max(floor, 1)} to each; raise their number")

@@ -39,7 +39,7 @@ class TopEntries(Codes):
     @classmethod
     def layout(cls, rows: int, columns: int, value: torch.dtype, **options: int) -> Layout:
         """Values, their columns and, for values of a byte, scales."""
-        k = _size(columns, options.get("k", 0))
+        k = _size(columns, options.get("k"))
         index: Layout = {"indices": (_index_dtype(columns), (rows, k))}
         if not _bytes(options):
             return {"codes": (value, (rows, k)), **index}
@@ -50,7 +50,7 @@ class TopEntries(Codes):
         """The largest entries of some rows."""
         columns = rows.shape[1]
         order = rows.abs().sort(dim=1, descending=True, stable=True).indices
-        places = order[:, : _size(columns, options.get("k", 0))].sort(1).values
+        places = order[:, : _size(columns, options.get("k"))].sort(1).values
         values = rows.gather(1, places)
         parts = signed_bytes(values) if _bytes(options) else {"codes": values}
         return {**parts, "indices": places.to(_index_dtype(columns))}
@@ -63,7 +63,7 @@ class TopEntries(Codes):
     @classmethod
     def stored_entries(cls, shape: Sequence[int], **options: int) -> int:
         """k a row."""
-        return shape[0] * _size(math.prod(shape[1:]), options.get("k", 0))
+        return shape[0] * _size(math.prod(shape[1:]), options.get("k"))
 
     @property
     def entries(self) -> int:
@@ -108,11 +108,13 @@ class TopEntries(Codes):
         return left
 
 
-def _size(columns: int, k: int) -> int:
+def _size(columns: int, k: int | None) -> int:
     """Entries that are stored of a row."""
-    if k < 0:
+    if k is None:
+        return math.ceil(columns / 4)
+    if k < 1:
         raise SurgeryError(f"k is 1 or more, not {k}")
-    return min(k, columns) if k else math.ceil(columns / 4)
+    return min(k, columns)
 
 
 def _bytes(options: Mapping[str, int]) -> bool:

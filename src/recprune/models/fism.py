@@ -72,11 +72,8 @@ class Fism(Start):
         weight.copy_(rows * counts_of(histories)[:, None] ** -float(self.config["damp"]))
 
     def forward(self, history: Tensor) -> Tensor:
-        query = _unit(summed(self.item, self._alike(history))) / self.temperature
+        query = _unit(summed(self.item, as_held(history, self.item))) / self.temperature
         return scores(self.item, query) / lengths(self.item)
-
-    def _alike(self, history: Tensor) -> Tensor:
-        return as_held(history, self.item)
 
     def of_items(self, items: Tensor, rows: Tensor, batch: int) -> Tensor:
         """(batch, dim) of length 1, from what each of `batch` users had: user `rows[n]` had `items[n]`."""

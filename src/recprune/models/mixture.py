@@ -18,6 +18,7 @@ from recprune.encodings.item_item import ItemItem
 from recprune.errors import DataError
 from recprune.kernels.gram import largest_of_gram
 from recprune.models._item_item import blank, check_solvable, item_item, of_entries
+from recprune.models._precision import as_held
 from recprune.models.fism import Fism
 
 __all__ = ["Mixture"]
@@ -74,7 +75,7 @@ class Mixture(Fism):
         super().reset_parameters()
 
     def forward(self, history: Tensor) -> Tensor:
-        history = self._alike(history)
+        history = as_held(history, self.item)
         found = torch.softmax(super().forward(history), 1)
         held: Any = self.items.stored if isinstance(self.items, Packed) else self.items
         near: Tensor = self.items(history) if self.config["memory"] == "items" else held.walk(history)

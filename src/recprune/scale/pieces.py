@@ -19,6 +19,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recprune.data.on_disk import on_disk
+
 __all__ = ["array", "of_shelves", "put_array", "put_json", "put_shelf", "put_table", "remembered", "table", "tables"]
 
 OFFSET = np.dtype("<i8")
@@ -125,8 +127,9 @@ def _put(path: Path, write: Callable[[Path], Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
-        write(beside)
-        os.replace(beside, path)
+        with on_disk(path, "What was done until then is kept: make room, and the same call goes on from it"):
+            write(beside)
+            os.replace(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
