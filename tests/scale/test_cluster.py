@@ -101,13 +101,14 @@ class Lost(Faulty):
 RUN = """
 import json, sys
 import faults
+from recprune.errors import DataError
 from recprune.scale import Scale, prepare_large
 
 def ran(name, engine):
     try:
         return prepare_large("log.csv", name, cleaning={"k_core": 3}, scale=Scale(engine, 3, 1 << 18))["rows"]
-    except OSError as error:
-        return [type(error).__name__, error.errno]
+    except DataError as error:
+        return ["DataError", str(error).split(": ", 1)[1].split(".")[0]]
 
 said = {"slow": ran("slow", "faults:Slow")}
 said["full"] = [ran("full", "faults:Full"), ran("full", "ray")]
@@ -162,7 +163,7 @@ def test_nodes_that_are_slow_full_or_lost_change_nothing(tmp_path):
     )
     assert json.loads(run.stdout.splitlines()[-1]) == {
         "slow": wanted["rows"],
-        "full": [["OSError", 28], wanted["rows"]],
+        "full": [["DataError", "No space left on device"], wanted["rows"]],
         "lost": wanted["rows"],
     }
     assert (tmp_path / "lost once").exists()
