@@ -106,7 +106,8 @@ def test_what_is_not_there_and_other_methods_are_refused(ask):
 def test_a_host_of_another_name_is_refused_where_there_is_no_token(ask):
     for host in (b"localhost:8642", b"127.0.0.1", b"[::1]:80"):
         assert ask("GET", "/about", headers=[(b"host", host)]).status == 200
-    refused(ask("GET", "/about", headers=[(b"host", b"evil.example:8642")]), "wrong_host")
+    for host in (b"evil.example:8642", b"[::1]evil.example", b"127.0.0.1:80@evil.example", b"localhost:80:80", b""):
+        refused(ask("GET", "/about", headers=[(b"host", host)]), "wrong_host")
 
 
 def test_with_a_token_only_the_page_and_the_pulse_are_open(tools, offer):

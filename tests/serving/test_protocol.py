@@ -20,6 +20,7 @@ from recprune.serving.recommender import Listed
 from recprune.serving.refusals import body_of
 from recprune.serving.service import Service
 
+JSON_IN_CHUNKS = b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 LIMITS = Limits(header_seconds=0.3, body_seconds=0.3, write_seconds=0.3, connections=8, in_flight=3, headers=2048)
 
 
@@ -102,7 +103,7 @@ def test_headers_that_do_not_come_are_waited_for_only_so_long(send, start):
 def test_a_body_that_does_not_come_is_waited_for_only_so_long(send, tools):
     whole = tools.request("POST", "/recommend", b'{"user": "a"}')
     refused(send(whole[:-3]), 408, "timeout")
-    chunked = b"POST /recommend HTTP/1.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"
+    chunked = b"POST /recommend HTTP/1.1\r\nHost: localhost\r\n" + JSON_IN_CHUNKS + b"5\r\n{"
     refused(send(chunked), 408, "timeout")
 
 
@@ -125,6 +126,33 @@ def test_a_body_that_is_too_large_is_refused_before_it_comes(send, tools):
     head = b"POST /recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     refused(send(head + b"Content-Length: 200000000\r\n\r\n"), 413, "too_large")
     refused(send(head + b"Content-Length: 70000\r\nExpect: 100-continue\r\n\r\n"), 413, "too_large")
+
+
+def test_by_what_stands_behind_a_body_nothing_is_decided(served, send):
+    said = json.dumps({"user": served.user, "k": 2}).encode()
+    body = b"%x\r\n%b\r\n0\r\n" % (len(said), said)
+    start, close = b"POST /recommend HTTP/1.1\r\n", b"Connection: close\r\n"
+    assert (
+        send(start + b"Host: localhost\r\n" + close + JSON_IN_CHUNKS + body + b"Host: evil.com\r\n\r\n").status == 200
+    )
+    late = b"Host: localhost\r\nContent-Type: application/json\r\n\r\n"
+    refused(send(start + b"Host: evil.com\r\n" + close + JSON_IN_CHUNKS + body + late), 421, "wrong_host")
+    plain = JSON_IN_CHUNKS.replace(b"application/json", b"text/plain")
+    refused(send(start + b"Host: localhost\r\n" + close + plain + body + late), 415, "not_json")
+    large = b"X: " + b"x" * 3000 + b"\r\n\r\n"
+    refused(send(start + b"Host: localhost\r\n" + JSON_IN_CHUNKS + body + large), 431, "headers_too_large")
+
+
+def test_a_host_is_said_once(send):
+    for hosts in (b"", b"Host: localhost\r\nHost: localhost\r\n"):
+        refused(send(b"GET /healthz HTTP/1.1\r\n" + hosts + b"\r\n"), 400, "bad_request")
+    assert send(b"GET /healthz HTTP/1.0\r\n\r\n").status == 200
+
+
+def test_space_around_a_value_is_no_part_of_it(served, send):
+    said = json.dumps({"user": served.user, "k": 2}).encode()
+    head = b"POST /recommend HTTP/1.1\r\nHost: localhost \r\nContent-Type: application/json\t\r\nConnection: close\r\n"
+    assert send(head + b"Content-Length: %d \t\r\n\r\n" % len(said) + said).status == 200
 
 
 def test_an_endless_chunked_body_is_cut_off(served, tools):

@@ -76,6 +76,27 @@ def test_a_budget_that_cannot_be_met_says_what_stands_in_the_way(page):
     assert "cannot be met: at least" in page.post("/measure", wish).json()["message"]
 
 
+def test_a_model_whose_folder_is_gone_or_another_one_stays_as_it_was_read(page):
+    before, folder = page.get("/about").json(), page.app.desk.whole.folder
+    manifest = folder / "manifest.json"
+    was = manifest.read_bytes()
+    try:
+        manifest.write_text("{}")
+        assert page.get("/about").json() == before
+    finally:
+        manifest.write_bytes(was)
+
+
+def test_refusals_lead_nowhere_that_there_is_not(page):
+    refused(page.get("/openapi.json"), "no_such_path")
+    refused(page.post("/plan", {"rule": 1}), "invalid")
+    assert not any("openapi" in words for _, words in WORDS.values())
+
+
+def test_a_key_that_stands_twice_is_refused(page):
+    refused(page.post("/plan", b'{"rule": "magnitude", "factor": 0.1, "factor": 0.9}'), "duplicate_key")
+
+
 @pytest.mark.parametrize("path", POSTS)
 def test_what_writes_or_works_is_asked_by_the_own_page_alone(page, path):
     for origin in ("http://evil.example", "http://localhost:9999", "null", "http://localhost:8643.evil.example", None):

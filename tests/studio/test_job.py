@@ -59,6 +59,25 @@ def test_a_job_stops_at_its_next_forward_pass_and_leaves_nothing_behind():
         line.stop()
 
 
+def test_who_tries_whether_a_model_runs_does_not_take_a_stop_for_an_answer():
+    line, begun, said = Line(), threading.Event(), []
+
+    def work(job):
+        begun.set()
+        job._stop.wait(60)
+        with job.watched():
+            try:
+                nn.Linear(1, 1)(torch.zeros(1, 1))
+            except Exception:
+                said.append("it does not run")
+
+    line.start("find", 1, work)
+    assert begun.wait(60)
+    line.stop()
+    line.wait(60)
+    assert (line.last.told()["state"], said) == ("stopped", [])
+
+
 def test_a_forward_pass_of_another_thread_goes_on():
     line, inside, over, model = Line(), threading.Event(), threading.Event(), nn.Linear(1, 1)
 

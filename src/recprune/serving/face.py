@@ -23,7 +23,8 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 Said = Mapping[bytes, bytes]
-"""Headers by name; of one that stands twice the last."""
+"""Headers by name, without the space around their values; of one that stands twice the last, but for the host, which
+stands once."""
 
 LOG = logging.getLogger("recprune.serving")
 JSON = (b"content-type", b"application/json")
@@ -66,7 +67,7 @@ class Face(ABC):
         begin, path, method = time.perf_counter(), scope["path"], scope["method"]
         extra: Headers = []
         try:
-            status, body, extra = await self.answer(path, method, dict(scope["headers"]), receive)
+            status, body, extra = await self.answer(path, method, _said(scope), receive)
         except Refusal as refusal:
             status, body, extra = refusal.status, refusal.body, self._beside(refusal.code, path)
         except _GoneError:
@@ -129,9 +130,17 @@ class Face(ABC):
             extra.append((b"www-authenticate", b"Bearer"))
         if code == "method_not_allowed":
             extra.append((b"allow", b"POST" if path in self.paths("POST") else b"GET, HEAD"))
-        if code in ("too_large", "not_json", "unauthorized", "wrong_host"):
+        if code in ("bad_request", "too_large", "not_json", "unauthorized", "wrong_host"):
             extra.append((b"connection", b"close"))  # before the rest of a body is read
         return extra
+
+
+def _said(scope: Scope) -> Said:
+    """Raises Refusal where the host stands twice, or not at all where it must (RFC 9112, 3.2)."""
+    hosts = sum(name == b"host" for name, _ in scope["headers"])
+    if hosts > 1 or (not hosts and scope.get("http_version") == "1.1"):
+        raise Refusal("bad_request")
+    return {name: value.strip(b" \t") for name, value in scope["headers"]}
 
 
 class _GoneError(Exception):

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -97,9 +98,10 @@ def _means_this_machine(host: bytes) -> bool:
     return is_local(_name_of(host))
 
 
+HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:/@\s]+))(?::\d*)?", re.ASCII)
+
+
 def _name_of(host: bytes) -> str:
-    """The host of "host", "host:port", "[v6]" or "[v6]:port"."""
-    text = host.decode("latin-1").strip()
-    if text.startswith("["):
-        return text[1:].partition("]")[0]
-    return text.partition(":")[0]
+    """The host of "host", "host:port", "[v6]" or "[v6]:port"; empty for what is none of these."""
+    found = HOST.fullmatch(host.decode("latin-1").strip())
+    return (found["six"] or found["name"]) if found else ""

@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from recprune.serving.refusals import Refusal
 
-__all__ = ["Ask", "Listing", "Row", "Scores", "ask_of", "read", "rows_of"]
+__all__ = ["Ask", "Listing", "Row", "Scores", "ask_of", "read", "refuse_twice", "rows_of"]
 
 T = TypeVar("T")
 
@@ -63,18 +63,18 @@ def ask_of(body: bytes) -> Ask:
     """A question from its body. Raises Refusal: bad_json, invalid, duplicate_key."""
     ask = read(body, ASK)
     if b"\\" in body or any(body.count(key) > 1 for key in KEYS):
-        _refuse_twice(body)
+        refuse_twice(body)
     return ask
 
 
 def rows_of(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Sequence[Row]:
     """Rows to score from a body. Raises Refusal: bad_json, invalid, duplicate_key."""
     rows: Sequence[Row] = read(body, decoder).rows
-    _refuse_twice(body)
+    refuse_twice(body)
     return rows
 
 
-def _refuse_twice(body: bytes) -> None:
+def refuse_twice(body: bytes) -> None:
     """Raise Refusal where a key stands twice in an object. The body has been read by its schema: it is not deep."""
     json.loads(body, object_pairs_hook=_once)
 

@@ -98,7 +98,8 @@ class Guarded(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value) + 4)
-        super().on_header(name, value)
+        if self._stage == "headers":  # behind a body they are trailers, by which nothing is decided
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         full = len(self.tasks) >= self._limits.in_flight and self.parser.get_method() == b"POST"

@@ -12,7 +12,7 @@ import msgspec
 import recprune
 from recprune.errors import RecpruneError
 from recprune.serving.face import JSON, Face, Headers, Receive, Said
-from recprune.serving.messages import read
+from recprune.serving.messages import read, refuse_twice
 from recprune.serving.refusals import Refusal
 from recprune.studio.desk import Desk
 from recprune.studio.messages import Apply, Lists, Nothing, Wish
@@ -65,14 +65,14 @@ class App(Face):
         """Status, body and headers. Raises Refusal."""
         self.admit(path, said)
         if path not in ASKED and path not in GETS:
-            raise Refusal("no_such_path")
+            raise Refused("no_such_path")
         if method not in (("POST",) if path in ASKED else ("GET", "HEAD")):
             raise Refusal("method_not_allowed")
         if path in GETS:
             return 200, *await self._get(path)
         _check_origin(said)
         self._check_word(said.get(b"x-recprune-page", b""))
-        asked = read(await self.body(said, receive), ASKED[path])
+        asked = _read(await self.body(said, receive), path)
         status, content = await self._do(path, asked)
         return status, ENCODER.encode(content), [JSON]
 
@@ -93,12 +93,25 @@ class App(Face):
         if path == "/job":
             job = self.desk.line.last
             return ENCODER.encode(None if job is None else job.told()), [JSON]
-        about = await self.run(self.desk.about)
+        try:
+            about = await self.run(self.desk.about)
+        except RecpruneError as error:
+            raise Refused.of(error) from error
         return ENCODER.encode({**about, "word": self.word, "version": recprune.__version__}), [JSON]
 
     def _check_word(self, word: bytes) -> None:
         if not hmac.compare_digest(word, self.word.encode()):
             raise Refused("old_page")
+
+
+def _read(body: bytes, path: str) -> Any:
+    """What was asked of a path. Raises Refusal."""
+    try:
+        asked = read(body, ASKED[path])
+    except Refusal as refusal:
+        raise (Refused("invalid") if refusal.code == "invalid" else refusal) from None
+    refuse_twice(body)
+    return asked
 
 
 def _check_origin(said: Said) -> None:

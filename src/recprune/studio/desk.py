@@ -44,7 +44,7 @@ class Desk:
     out: the folder that smaller models go to. found: what can leave. rule: that is asked first. own: the class of a
     model that is not ours. scores: rule -> what it said; steps: what matrices cost in fewer bits; searches: for budgets
     that have to be measured; last: the smaller model that was made last, beside: it and the large one, asked for
-    lists."""
+    lists. facts: of the model, as its folder had them."""
 
     whole: Shelved
     data: Split
@@ -63,9 +63,12 @@ class Desk:
     last: Made | None = None
     beside: tuple[Made, Beside] | None = None
     split: Split = field(init=False)
+    facts: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
         self.split = self.whole.own(self.data)
+        said = artifact.inspect(self.whole.folder)  # once: what lies on the desk stays, whatever becomes of its folder
+        self.facts = {name: said[name] for name in ("model", "parameters", "bytes")}
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -74,12 +77,12 @@ class Desk:
 
     def about(self) -> dict[str, Any]:
         """What a page begins with."""
-        said, open_ = artifact.inspect(self.whole.folder), followed(self.found, self.split)
+        open_ = followed(self.found, self.split)
         kinds: dict[str, int] = {}
         for site in open_.sites:
             kinds[str(site.kind)] = kinds.get(str(site.kind), 0) + site.size
         return {
-            "model": {name: said[name] for name in ("model", "parameters", "bytes")},
+            "model": self.facts,
             "folder": str(self.whole.folder),
             "data": str(self.folder),
             "out": str(self.out),

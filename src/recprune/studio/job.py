@@ -21,8 +21,8 @@ __all__ = ["Job", "Line"]
 LOG = logging.getLogger("recprune.serving")
 
 
-class StoppedError(Exception):
-    """The job was told to stop."""
+class StoppedError(BaseException):
+    """The job was told to stop. No Exception: whoever tries whether a model runs takes those for an answer."""
 
 
 class Job:
@@ -77,6 +77,8 @@ class Job:
         try:
             self.result = work(self)
             ended = "done"
+        except StoppedError:
+            ended = "stopped"
         except Exception as error:
             ended = "stopped" if self._stop.is_set() else "failed"
             if ended == "failed":

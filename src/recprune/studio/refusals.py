@@ -11,6 +11,8 @@ from recprune.serving.refusals import Refusal
 __all__ = ["WORDS", "Refused"]
 
 WORDS: Mapping[str, tuple[int, str]] = {
+    "no_such_path": (404, "There is nothing here."),
+    "invalid": (422, "The body is not what the studio's page sends."),
     "wrong_origin": (403, "This may only be asked by the studio's own page."),
     "old_page": (403, "This page is of an earlier start of the studio: load it again."),
     "busy": (409, "Something else is at work: wait until it is done, or cancel it."),
