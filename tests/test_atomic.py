@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from recprune import atomic
-from recprune.atomic import replace_folder, room_for, standing, write_bytes, write_file
+from recprune.atomic import lock, replace_folder, room_for, standing, tidy, write_bytes, write_file
 from recprune.errors import ArtifactError
 from recprune.testing.faults import FAULTS, Faults
 
@@ -145,6 +145,16 @@ def test_a_lock_left_by_a_dead_process_does_not_block(tmp_path: Path) -> None:
     replace_folder(tmp_path / "f", fill("new"))
     assert read(tmp_path / "f") == {"new"}
     assert os.listdir(tmp_path) == ["f"]
+
+
+def test_locks_that_dead_processes_left_are_removed_and_those_that_are_held_stay(tmp_path: Path) -> None:
+    for name in (".f.lock", ".g.lock", "h.lock", ".lock"):
+        (tmp_path / name).touch()
+    (tmp_path / ".link.lock").symlink_to(tmp_path / "h.lock")
+    with lock(tmp_path / "g"):
+        tidy(tmp_path)
+        assert sorted(os.listdir(tmp_path)) == [".g.lock", ".link.lock", ".lock", "h.lock"]
+    tidy(tmp_path / "none")
 
 
 def test_what_a_killed_write_left_is_removed_by_the_next_and_nothing_else(tmp_path: Path) -> None:

@@ -18,7 +18,17 @@ try:
 except ImportError:  # there is no flock on this system, and two writers are not told apart
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["lock", "replace_folder", "replacing", "room_for", "scratch", "standing", "write_bytes", "write_file"]
+__all__ = [
+    "lock",
+    "replace_folder",
+    "replacing",
+    "room_for",
+    "scratch",
+    "standing",
+    "tidy",
+    "write_bytes",
+    "write_file",
+]
 
 PIECE = 1 << 24
 """Bytes that are handed to the system at a time."""
@@ -109,6 +119,21 @@ def standing(path: str | os.PathLike[str]) -> Path:
     target = Path(os.path.realpath(path))
     aside = _aside(target)
     return aside if not target.exists() and aside.is_dir() else target
+
+
+def tidy(folder: str | os.PathLike[str]) -> None:
+    """Remove locks in a folder that nobody holds: a process that was killed left them. They stand in nobody's way."""
+    for place in Path(folder).glob(".*.lock"):
+        if fcntl is None or place.is_symlink() or not place.is_file():
+            continue
+        with contextlib.suppress(OSError):
+            handle = os.open(place, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _same(handle, place):
+                    place.unlink()
+            finally:
+                os.close(handle)
 
 
 def room_for(path: str | os.PathLike[str], needed: int) -> None:

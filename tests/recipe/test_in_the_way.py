@@ -10,7 +10,7 @@ import recprune
 from recprune.artifact.manifest import WEIGHTS
 from recprune.data.store import save_split
 from recprune.errors import ArtifactError
-from recprune.recipe.in_the_way import other_cut, same_weights
+from recprune.recipe.in_the_way import other_cut, other_tuned, other_work, same_weights
 from recprune.recipe.shelf import Shelved, Work, put, take
 from recprune.testing import tiny_split
 
@@ -58,6 +58,19 @@ def test_a_model_that_was_fine_tuned_is_told_with_its_epochs(cut, tmp_path):
     tuned = replace(small, works=(TRAIN, TUNE))
     said = refused(tmp_path / "small", tuned, whole, small.plan)
     assert "trained after it was cut (finetune of 1 epoch)" in said
+
+
+def test_a_model_that_a_kill_set_aside_is_in_the_way_too(cut, tmp_path):
+    whole, small = cut
+    tuned = replace(small, works=(TRAIN, TUNE))
+    put(tmp_path / "small", tuned)
+    (tmp_path / "small").rename(tmp_path / ".small.old")
+    with pytest.raises(ArtifactError, match=r"trained after it was cut \(finetune of 1 epoch\)"):
+        other_cut(tmp_path / "small", whole, small.plan)
+    with pytest.raises(ArtifactError, match="a model that was pruned"):
+        other_work(tmp_path / "small")
+    with pytest.raises(ArtifactError, match="a model of another plan"):
+        other_tuned(tmp_path / "small", whole.folder)
 
 
 def test_a_model_of_another_plan_is_told_with_its_share_and_rule(cut, tmp_path):

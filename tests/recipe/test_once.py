@@ -5,7 +5,7 @@ import json
 import pytest
 
 from recprune.errors import ArtifactError, DataError
-from recprune.recipe.once import NOTES, alone, once, readable
+from recprune.recipe.once import NOTES, alone, forget, once, readable
 
 
 def test_what_was_made_from_the_same_is_not_made_again(tmp_path):
@@ -48,6 +48,25 @@ def test_two_do_not_make_their_stages_in_one_folder(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="a file is in the way"), alone(tmp_path / "file"):
         pytest.fail("a file is no folder")
+
+
+def test_what_killed_processes_left_goes_and_nothing_else(tmp_path):
+    gone = ("train-1.checkpoint", ".train-1.checkpoint.lock", ".train-2.checkpoint.0123456789ab.tmp")
+    stay = ("train-1.json", "small-1.checkpoint", ".notes")
+    for name in (*gone, *stay, ".step-2.checkpoint.lock"):
+        (tmp_path / name).touch()
+    with alone(tmp_path):
+        forget(tmp_path, "train-*.checkpoint")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(stay)
+
+
+def test_a_stage_whose_folder_was_set_aside_by_a_kill_stands(tmp_path):
+    place, made = tmp_path / "small", []
+    for _ in range(2):
+        once(tmp_path, place, "before", [], lambda key: (made.append(key), place.mkdir()))
+        if place.is_dir():
+            place.rename(tmp_path / ".small.old")
+    assert len(made) == 1
 
 
 def test_a_damaged_file_is_named_with_the_way_out(tmp_path):

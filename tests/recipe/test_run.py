@@ -59,6 +59,18 @@ def test_a_training_that_was_stopped_goes_on_where_it_was(reads, order, tmp_path
     assert not list((tmp_path / "stopped").glob("*.checkpoint"))
 
 
+def test_a_training_that_was_given_up_leaves_nothing(reads, order, tmp_path):
+    left = (
+        "train-0123456789ab.checkpoint",
+        ".train-0123456789ab.checkpoint.lock",
+        ".small-0123456789ab.checkpoint.lock",
+    )
+    for name in left:
+        (tmp_path / name).touch()
+    run(reads, order, tmp_path, source="log")
+    assert not [path.name for path in tmp_path.iterdir() if "checkpoint" in path.name]
+
+
 def test_without_a_source_nothing_is_taken_for_done(reads, order, tmp_path):
     calls = []
 

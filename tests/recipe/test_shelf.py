@@ -7,15 +7,17 @@ import shutil
 import pytest
 import torch
 
+from recprune.artifact.manifest import KIND as MODEL
 from recprune.artifact.manifest import sealed
 from recprune.data.pasts import with_pasts
+from recprune.data.store import KIND as PREPARED
 from recprune.data.store import save_split
 from recprune.errors import ArtifactError
 from recprune.evaluation.inputs import example
 from recprune.models.build import build
 from recprune.planning.budget import Budget
 from recprune.recipe.prune import prune
-from recprune.recipe.shelf import Shelved, Work, drawn, put, take
+from recprune.recipe.shelf import Shelved, Work, drawn, free, kind_of, put, take
 from recprune.recipe.verify import verify
 from recprune.testing.data import tiny_mixed, tiny_split
 
@@ -33,6 +35,29 @@ def test_what_is_drawn_is_of_the_sorts_that_data_has(name):
     for column, codes in zip(model.columns, made, strict=True):
         if not codes.is_floating_point():
             assert codes.max() < len(split.vocabularies["item" if column == "sequence" else column])
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_folders_that_a_kill_set_aside_are_read_with_their_data(tmp_path, link):
+    split = tiny_split()
+    save_split(split, tmp_path / "prepared")
+    put(
+        tmp_path / "mf",
+        Shelved(tmp_path / "mf", build("mf", split), split.vocabularies, None, (), tmp_path / "prepared"),
+    )
+    place = tmp_path / "mf"
+    if link:
+        (tmp_path / "elsewhere").mkdir()
+        place = tmp_path / "elsewhere" / "linked"
+        place.symlink_to(tmp_path / "mf")
+    (tmp_path / "mf").rename(tmp_path / ".mf.old")
+    assert take(place).split().train.n_items == split.train.n_items
+    assert kind_of(place) == MODEL
+    (tmp_path / "prepared").rename(tmp_path / ".prepared.old")
+    assert take(place).split().train.n_items == split.train.n_items
+    assert kind_of(tmp_path / "prepared") == PREPARED
+    with pytest.raises(ArtifactError, match="in the way and no model"):
+        free(tmp_path / "prepared")
 
 
 def test_rows_have_fewer_codes_than_there_is_room_for_and_zeros_stand_where_data_has_them():

@@ -10,6 +10,7 @@ from recprune.cli import app
 from recprune.data.dataset import Split
 from recprune.data.store import save_split
 from recprune.errors import ArtifactError, DataError, ExtensionError, TrainingError
+from recprune.recipe.once import alone
 from recprune.recipe.space import Choices, Range, space_of
 from recprune.recipe.train import train
 from recprune.recipe.tune import BEST, TRIALS, Tuned, tune
@@ -148,6 +149,16 @@ def test_a_folder_of_another_tuning_is_refused(three):
     at, _ = three
     with pytest.raises(ArtifactError, match="another tuning"):
         tune("sasrec", tiny_split(seed=1), at, trials=3, settings=SMALL, options=ONCE, fixed=("epochs",))
+
+
+def test_two_do_not_tune_in_one_folder_and_a_lock_of_a_killed_tuning_is_nobodys(tmp_path):
+    pytest.importorskip("optuna")
+    for name in ("trials.journal.lock", "trials.journal.lock0123.rename"):
+        (tmp_path / name).symlink_to("nowhere")
+    with alone(tmp_path), pytest.raises(ArtifactError, match="another process"):
+        tune("ease", tiny_split(), tmp_path, trials=1)
+    assert tune("ease", tiny_split(), tmp_path, trials=1).trials == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.json", "trials.journal"]
 
 
 def test_a_trial_that_fails_says_why_where_all_do(tmp_path, monkeypatch):

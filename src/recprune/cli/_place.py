@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from recprune.atomic import standing
 from recprune.errors import DataError
 from recprune.plain_json import read_json
 
@@ -49,7 +50,7 @@ def folder_at(out: Path) -> Path:
 def _sealed(folder: Path) -> bool:
     """Whether it is a model's folder or a prepared one."""
     try:
-        manifest = read_json((folder / "manifest.json").read_bytes())
+        manifest = read_json((standing(folder) / "manifest.json").read_bytes())
     except (OSError, ValueError):
         return False
     return isinstance(manifest, dict) and str(manifest.get("kind")).startswith("recprune")

@@ -116,6 +116,7 @@ def seal(
 
 def refuse_others(folder: Path) -> None:
     """Raises DataError where something else stands in the way."""
+    folder = standing(folder)
     if folder.exists() and not folder.is_dir():
         raise DataError(f"{folder} is a file; a prepared folder cannot be written there", path=str(folder))
     if folder.exists() and any(folder.iterdir()):

@@ -11,6 +11,7 @@ from torch import nn
 
 from recprune import artifact
 from recprune.artifact.writing import checksum
+from recprune.atomic import standing
 from recprune.errors import ArtifactError
 from recprune.planning.plan import Plan
 from recprune.recipe.shelf import Shelved, take
@@ -26,7 +27,7 @@ def other_cut(
     own, data: as for `take`. Raises ArtifactError where it is not of this plan and of the trainings
     of `whole` alone: what would be lost, and the ways out.
     """
-    if not folder.exists() or not any(folder.iterdir()):
+    if _empty(folder):
         return None
     try:
         there = take(folder, own, data or whole.data)
@@ -73,12 +74,18 @@ def other_tuned(folder: Path, whole: Path) -> None:
 
 def _said(folder: Path) -> dict[str, Any] | None:
     """What the model in a folder says of itself; None where there is none, or it cannot be read."""
-    if not folder.exists() or not any(folder.iterdir()):
+    if _empty(folder):
         return None
     try:
         return artifact.inspect(folder)
     except ArtifactError:
         return None
+
+
+def _empty(folder: Path) -> bool:
+    """Whether nothing stands there, nor was set aside by a write that was cut off."""
+    there = standing(folder)
+    return not there.exists() or not any(there.iterdir())
 
 
 def _words(works: Sequence[Mapping[str, Any]]) -> str:

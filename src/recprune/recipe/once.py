@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from recprune.atomic import lock, write_bytes
+from recprune.atomic import lock, standing, tidy, write_bytes
 from recprune.errors import ArtifactError, DataError, RecpruneError
 
-__all__ = ["alone", "key_of", "once", "readable"]
+__all__ = ["alone", "forget", "key_of", "once", "readable"]
 
 NOTES = "run.json"
 Read = TypeVar("Read")
@@ -34,7 +34,7 @@ def once(out: Path, place: Path, before: str, options: object, make: Callable[[s
     notes = out / NOTES
     keys = _read(notes)
     key = key_of([before, options]) if before else ""
-    if not key or keys.get(place.name) != key or not place.exists():
+    if not key or keys.get(place.name) != key or not standing(place).exists():
         if keys.pop(place.name, None) is not None:
             write_bytes(notes, json.dumps(keys, indent=1).encode())
         make(key)
@@ -44,14 +44,21 @@ def once(out: Path, place: Path, before: str, options: object, make: Callable[[s
 
 @contextlib.contextmanager
 def alone(out: Path) -> Iterator[None]:
-    """Be the only one whose stages are made in a folder, which is made where it is missing. Raises ArtifactError where
-    another process is, DataError where a file is in the way."""
+    """Be the only one whose stages are made in a folder, which is made where it is missing; locks that killed processes
+    left are removed at the end. Raises ArtifactError where another process is, DataError where a file is in the way."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise DataError(f"{out} cannot be a folder: a file is in the way; name another", path=str(out)) from error
     with lock(out / "run"):
         yield
+        tidy(out)
+
+
+def forget(folder: Path, pattern: str) -> None:
+    """Remove checkpoints of such names, and what killed writes of them left."""
+    for left in (*folder.glob(pattern), *folder.glob(f".{pattern}.*")):
+        left.unlink(missing_ok=True)
 
 
 def readable(place: Path, read: Callable[[str], Read]) -> Read:

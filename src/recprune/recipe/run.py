@@ -21,7 +21,7 @@ from recprune.planning.plan import Plan
 from recprune.recipe.agree import proven
 from recprune.recipe.built import built
 from recprune.recipe.influences import keep_influence
-from recprune.recipe.once import alone, key_of, once, readable
+from recprune.recipe.once import alone, forget, key_of, once, readable
 from recprune.recipe.prepare import PASTS, Columns, SplitBy, keep, prepare
 from recprune.recipe.prove import prove
 from recprune.recipe.prune import plan
@@ -176,8 +176,7 @@ def _train(
     )
     works = (Work.of("train", fit, settled(model, split, options)),)
     put(big, Shelved(big, model, split.vocabularies, None, works, data, order.settings), seed=order.seed)
-    if saved is not None:
-        saved.unlink(missing_ok=True)
+    forget(big.parent, "train-*.checkpoint")
 
 
 def _plan(whole: Shelved, split: Split, order: Order, tuning: FitOptions, place: Path, stage: Stage) -> None:
@@ -230,8 +229,7 @@ def _prune(
     )
     smaller = replace(whole, model=done.model, vocabularies=done.vocabularies, plan=done.plan, works=works, proof=proof)
     put(out / "small", smaller, seed=tuning.seed)
-    for left in out.glob("small-*.checkpoint*"):
-        left.unlink()
+    forget(out, "small-*.checkpoint")
 
 
 def _prove(

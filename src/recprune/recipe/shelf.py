@@ -18,6 +18,7 @@ from recprune.artifact.manifest import KIND
 from recprune.artifact.proof import Proof
 from recprune.artifact.speeds import Speeds
 from recprune.artifact.writing import checksum
+from recprune.atomic import standing
 from recprune.data.dataset import Split
 from recprune.data.store import KIND as PREPARED
 from recprune.data.store import load_split
@@ -91,7 +92,7 @@ class Shelved:
     def split(self, data: Path | None = None) -> Split:
         """The prepared data at `data`, or the one that the model was trained on. Raises DataError where it is gone."""
         where = data or self.data
-        if where is None or not (data or where.is_dir()):
+        if where is None or not (data or standing(where).is_dir()):
             gone = "" if where is None else f"; {where}, which it was trained on, is no longer there"
             raise DataError(
                 f"this needs data, and the model {self.folder} brings none{gone}. Say where it is: --data prepared/",
@@ -101,7 +102,7 @@ class Shelved:
 
     def split_if_there(self, data: Path | None = None) -> Split | None:
         """The data as `split` gives it, None where none was said and the one it was trained on is gone."""
-        return self.split(data) if data or (self.data is not None and self.data.is_dir()) else None
+        return self.split(data) if data or (self.data is not None and standing(self.data).is_dir()) else None
 
     def codes(self, split: Split) -> dict[str, NDArray[np.int64]]:
         """Column -> the model's code of every code of the data, where ids left. Raises DataError for other data."""
@@ -147,7 +148,7 @@ def take(folder: Path, own: str | None = None, data: Path | None = None) -> Shel
         raise ArtifactError(f"{folder} is prepared data, no model; `recprune train` makes one of it", path=str(folder))
     said = artifact.inspect(folder)
     works, data_then, settings = _notes(folder, said["notes"])
-    there = None if data_then is None else folder / data_then
+    there = None if data_then is None else _beside(folder, data_then)
     skeleton = None
     if said["foreign"] and own is None:
         raise ArtifactError(
@@ -155,12 +156,18 @@ def take(folder: Path, own: str | None = None, data: Path | None = None) -> Shel
             path=str(folder),
         )
     if own is not None:
-        if data is None and (there is None or not there.is_dir()):
+        if data is None and (there is None or not standing(there).is_dir()):
             raise DataError(f"the class {own} is built from data: say where it is, --data prepared/", path=str(folder))
         skeleton = built(own, load_split(data or there or folder), settings)
     loaded = artifact.load(folder, skeleton)
     found = loaded.model.eval(), loaded.vocabularies, loaded.plan, works, there, settings, loaded.proof, loaded.speeds
     return Shelved(folder, *found)
+
+
+def _beside(folder: Path, place: str) -> Path:
+    """A path that was noted as it is seen from a folder; also where that was set aside, so that no ".." leads out of
+    it."""
+    return folder / place if folder.is_dir() else Path(os.path.normpath(folder.resolve() / place))
 
 
 def _notes(folder: Path, said: Mapping[str, Any]) -> tuple[tuple[Work, ...], str | None, dict[str, Any]]:
@@ -187,9 +194,10 @@ def _whole(work: Work) -> bool:
 
 def free(folder: Path) -> None:
     """Raises ArtifactError where a model cannot be written: something stands there that is none."""
-    if folder.is_dir() and not any(folder.iterdir()):
+    there = standing(folder)
+    if there.is_dir() and not any(there.iterdir()):
         return
-    if folder.exists() and not (folder.is_dir() and kind_of(folder) == KIND):
+    if there.exists() and not (there.is_dir() and kind_of(there) == KIND):
         raise ArtifactError(f"{folder} is in the way and no model; name another folder, or remove it", path=str(folder))
 
 
@@ -210,7 +218,7 @@ def read_plan(path: Path) -> Plan:
 def kind_of(folder: Path) -> str:
     """What the manifest of a folder says that it is; empty where there is none."""
     try:
-        said = read_json((folder / "manifest.json").read_bytes())
+        said = read_json((standing(folder) / "manifest.json").read_bytes())
     except (OSError, ValueError):
         return ""
     return str(said.get("kind", "")) if isinstance(said, dict) else ""

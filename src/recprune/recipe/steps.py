@@ -14,7 +14,7 @@ from recprune.atomic import standing
 from recprune.data.dataset import Split
 from recprune.evaluation.inputs import example
 from recprune.planning.budget import Budget
-from recprune.recipe.once import alone, key_of, once
+from recprune.recipe.once import alone, forget, key_of, once
 from recprune.recipe.pruned import Pruned, smaller
 from recprune.recipe.shelf import read_plan
 from recprune.surgery import renumber
@@ -53,7 +53,7 @@ def kept_step(
         saved = place.with_name(f"{place.name}-{key[:12]}.checkpoint")
         made.append(make(replace(options, checkpoint=saved)))
         _put(place, made[0])
-        saved.unlink(missing_ok=True)
+        forget(place.parent, f"{place.name}-*.checkpoint")
 
     with alone(place.parent):
         key = once(place.parent, place, before, [budget, replace(options, checkpoint=None)], work)

@@ -13,7 +13,7 @@ from recprune.atomic import write_bytes
 from recprune.data.dataset import Split
 from recprune.errors import ArtifactError, DataError, ExtensionError, RecpruneError, TrainingError
 from recprune.recipe.built import built
-from recprune.recipe.once import key_of
+from recprune.recipe.once import alone, key_of
 from recprune.recipe.space import Choices, Space, space_of, untuned
 from recprune.recipe.stages import Stage, silent
 from recprune.recipe.train import train
@@ -81,7 +81,7 @@ def tune(
     options.seed. seconds: no trial begins later. `out` keeps every trial: the same call goes on where an earlier one
     ended, and an interrupted tuning ends as if it had never stopped.
     Raises ExtensionError without Optuna, DataError without validation or with nothing to tune, ArtifactError where
-    `out` holds another tuning, TrainingError where no trial came to a value.
+    `out` holds another tuning or another process tunes there, TrainingError where no trial came to a value.
     """
     library = _optuna()
     settings = dict(settings or {})
@@ -95,22 +95,23 @@ def tune(
     space = {option: part for option, part in space_of(model, options).items() if option not in held}
     if not space:
         raise DataError(f"{name} has nothing left to tune; leave out what is fixed, or train it at once", model=name)
-    begin, study = time.perf_counter(), _study(library, out, _purpose(name, split, settings, options, space))
-    now = untuned(model, options)
-    first = {option: part for option, part in space.items() if part.holds(now[option])}  # what is not drawn stays
-    ended = len(_ended(study))
-    while ended < trials and (not ended or seconds is None or time.perf_counter() - begin < seconds):
-        study.sampler = library.samplers.TPESampler(seed=(options.seed * 100_003 + ended) % 2**32)
-        if not ended and not study.get_trials(states=(library.trial.TrialState.WAITING,)):
-            study.enqueue_trial({option: now[option] for option in first})
-        _try(study, name, split, space if ended else first, settings, options, stage)
-        ended += 1
-        _best(study, name, split, space, settings, options, out)
-    found = _best(study, name, split, space, settings, options, out)
-    if found is None:
-        why = _ended(study)[-1].user_attrs.get("error")
-        raise TrainingError(f"none of {ended} trials came to a value: {why}")
-    return found
+    with alone(out):
+        begin, study = time.perf_counter(), _study(library, out, _purpose(name, split, settings, options, space))
+        now = untuned(model, options)
+        first = {option: part for option, part in space.items() if part.holds(now[option])}  # what is not drawn stays
+        ended = len(_ended(study))
+        while ended < trials and (not ended or seconds is None or time.perf_counter() - begin < seconds):
+            study.sampler = library.samplers.TPESampler(seed=(options.seed * 100_003 + ended) % 2**32)
+            if not ended and not study.get_trials(states=(library.trial.TrialState.WAITING,)):
+                study.enqueue_trial({option: now[option] for option in first})
+            _try(study, name, split, space if ended else first, settings, options, stage)
+            ended += 1
+            _best(study, name, split, space, settings, options, out)
+        found = _best(study, name, split, space, settings, options, out)
+        if found is None:
+            why = _ended(study)[-1].user_attrs.get("error")
+            raise TrainingError(f"none of {ended} trials came to a value: {why}")
+        return found
 
 
 def _try(
@@ -185,10 +186,11 @@ def _ended(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 
 def _study(library: Any, out: Path, purpose: str) -> optuna.Study:
-    out.mkdir(parents=True, exist_ok=True)
+    for left in out.glob(f"{TRIALS}.lock*"):  # of an earlier version, whose locks outlive a killed process
+        left.unlink()
     _without_cut_line(out / TRIALS)
     try:
-        journal = library.storages.journal.JournalFileBackend(str(out / TRIALS))
+        journal = library.storages.journal.JournalFileBackend(str(out / TRIALS), lock_obj=_Held())
         storage = library.storages.JournalStorage(journal)
         found: optuna.Study = library.create_study(
             study_name="recprune", storage=storage, direction="maximize", load_if_exists=True
@@ -206,6 +208,16 @@ def _study(library: Any, out: Path, purpose: str) -> optuna.Study:
         )
     found.set_user_attr("purpose", purpose)
     return found
+
+
+class _Held:
+    """A lock of Optuna's that has nothing to do: `alone` holds the folder."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
 
 
 def _without_cut_line(journal: Path) -> None:

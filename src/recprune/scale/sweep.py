@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from recprune.atomic import lock, write_bytes
+from recprune.atomic import lock, tidy, write_bytes
 from recprune.discover import load
 from recprune.errors import BudgetError, DataError
 from recprune.planning.budget import Budget
@@ -103,6 +103,7 @@ def sweep(
                 say(f"{len(found)} of {len(trials)} trials")
                 if metric is not None and "metrics" in said:
                     value_of(said["metrics"], metric)
+    tidy(out / TRIALS)
     swept = _gathered(grid, found, tuple(seeds), metric)
     write_bytes(out / SWEEP, swept.to_json().encode())
     return swept

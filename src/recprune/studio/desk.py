@@ -9,6 +9,7 @@ from typing import Any
 
 import recprune.importance.rules as rules
 from recprune import artifact, discover
+from recprune.atomic import standing
 from recprune.data.dataset import Split
 from recprune.errors import BudgetError, DataError
 from recprune.evaluation.evaluate import task_of
@@ -137,7 +138,7 @@ class Desk:
     def apply(self, wish: Apply) -> Job:
         """Write the smaller model into a new folder, in a job. Raises Refused, BudgetError."""
         place = self.out / wish.checked()
-        if os.path.lexists(place):
+        if os.path.lexists(place) or standing(place).exists():
             raise Refused("taken")
         plan = self._plan(wish)
         return self.line.start("apply", 4 if wish.epochs else 3, lambda job: write_(self, wish, plan, place, job))
