@@ -22,7 +22,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from recprune import atomic
-from recprune.artifact import inspect, load, opening, save
+from recprune.artifact import inspect, load, opening, reading, save
 from recprune.artifact.manifest import sealed
 from recprune.data.vocabulary import Vocabulary
 from recprune.encodings.fp16 import Fp16
@@ -758,3 +758,32 @@ def test_metadata_that_would_not_be_read_again_is_not_stored(said: dict[str, obj
     with pytest.raises(ArtifactError, match=why):
         save(tmp_path / "a", MF(5, 4, 2), **said)
     assert load(tmp_path / "a").model.config["n_users"] == 3
+
+
+@pytest.mark.parametrize("read", [load, inspect])
+def test_a_folder_that_is_replaced_while_it_is_read_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read):
+    place, opened, left = tmp_path / "a", reading._opened, [3]
+    save(place, MF(6, 8, 4))
+
+    def replaced(path: Path) -> opening.Folder:
+        there = opened(path)
+        if left[0]:
+            left[0] -= 1
+            save(place, MF(6, 8, 4 + left[0]))  # what was opened is gone
+        return there
+
+    monkeypatch.setattr(reading, "_opened", replaced)
+    found = read(place)
+    assert left == [0]
+    shape = found.model.item.weight.shape if read is load else found["tensors"]["item.weight"]["shape"]
+    assert tuple(shape) == (8, 4)
+
+
+def test_a_damaged_folder_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    place, opened, seen = tmp_path / "a", reading._opened, []
+    save(place, MF(6, 8, 4))
+    (place / "more").touch()
+    monkeypatch.setattr(reading, "_opened", lambda path: seen.append(path) or opened(path))
+    with pytest.raises(ArtifactError, match="more"):
+        load(place)
+    assert len(seen) == 1

@@ -176,3 +176,24 @@ def test_a_tensor_by_itself_is_the_only_argument() -> None:
 def test_a_batch_of_another_kind_is_refused(batch: tuple[object, ...]) -> None:
     with pytest.raises(SurveyError, match="a batch is"):
         probe(tiny_mlp(), batches=[batch])
+
+
+def test_rows_that_every_look_up_makes_shorter_are_as_they_were_afterwards() -> None:
+    class Short(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.out = nn.Embedding(6, 4, max_norm=1.0), nn.Linear(4, 1)
+            nn.init.constant_(self.table.weight, 2.0)
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            return self.out(self.table(ids)).squeeze(1)
+
+    model, ids = Short(), torch.arange(6)
+    cuts = (Cut("table.weight", 1), Cut("out.weight", 1))
+    found = Survey((Site("table.dim", Kind.DIM, 4, cuts),), {"table.weight": (6, 4), "out.weight": (1, 4)}, {}, {}, "")
+    asked = Probe(model, found, [((ids,), torch.ones(6))], nn.functional.mse_loss)
+    before = copy.deepcopy(model.state_dict())
+    assert asked.loss > 0
+    assert len(asked.taylor(found.sites[0])) == 4
+    asked.loss_without(found.sites[0], 1)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())

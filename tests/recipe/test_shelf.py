@@ -56,7 +56,7 @@ def test_folders_that_a_kill_set_aside_are_read_with_their_data(tmp_path, link):
     (tmp_path / "prepared").rename(tmp_path / ".prepared.old")
     assert take(place).split().train.n_items == split.train.n_items
     assert kind_of(tmp_path / "prepared") == PREPARED
-    with pytest.raises(ArtifactError, match="in the way and no model"):
+    with pytest.raises(ArtifactError, match="is prepared data"):
         free(tmp_path / "prepared")
 
 

@@ -137,3 +137,17 @@ write_lists(service, Path({str(out)!r}), 4, block=2, say=say)
     assert done.returncode == -signal.SIGKILL
     assert write_lists(ease, out, 4, block=2).found == 6
     assert digest(out) == digest(whole)
+
+
+def test_lists_of_more_items_than_there_are_take_no_more_memory(ease, tmp_path):
+    few, many = (write_lists(ease, tmp_path / f"{k}.parquet", k, block=7) for k in (100, 10**12))
+    assert few == many
+    assert digest(tmp_path / "100.parquet") == digest(tmp_path / f"{10**12}.parquet")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes that have a name")
+def test_a_pipe_is_not_replaced(ease, tmp_path):
+    os.mkfifo(tmp_path / "lists.csv")
+    with pytest.raises(DataError, match="is no file"):
+        write_lists(ease, tmp_path / "lists.csv")
+    assert not (tmp_path / "lists.csv").is_file()

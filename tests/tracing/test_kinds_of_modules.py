@@ -137,3 +137,18 @@ def test_a_sparse_adjacency_of_either_layout_goes_along(layout: torch.layout):
     assert small.adjacency is not model.adjacency
     assert (small.adjacency.layout, small.factors.shape) == (layout, (9, 3))
     torch.testing.assert_close(small(rows), masked(model, plan)(rows))
+
+
+@pytest.mark.parametrize("wrap", [nn.utils.parametrizations.spectral_norm, nn.utils.spectral_norm])
+def test_a_weight_that_is_divided_by_its_spectral_norm_stays_whole_on_both_sides(wrap):
+    class Normed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.up, self.out = nn.Embedding(9, 6), wrap(nn.Linear(6, 5)), nn.Linear(5, 2)
+
+        def forward(self, ids):
+            return self.out(torch.relu(self.up(self.table(ids))))
+
+    found = survey(Normed().eval(), (torch.tensor([1, 2, 3]),))
+    assert {site.kind for site in found.sites} <= {Kind.ID}
+    assert "spectral_norm divides it" in found.whole["table.weight:1"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +40,9 @@ __all__ = ["Loaded", "inspect", "load"]
 
 SEEN = ("running_mean", "running_var")
 """Tensors of a batch norm that are stored and not learned."""
+TIMES = 20
+"""That a folder is read anew at most, as another takes its place each time."""
+Read = TypeVar("Read")
 FLOATS = frozenset(name for dtype, name in DTYPES.items() if dtype.is_floating_point)
 
 
@@ -61,12 +66,14 @@ def load(folder: str | Path, model: nn.Module | None = None) -> Loaded:
     a file missing, extra, longer, shorter or changed, a tensor of another type or shape, NaN or infinite numbers, codes
     that no encoding makes, a plan or a vocabulary that does not fit. An encoding of one's own must have been imported.
     """
-    with _opened(folder) as there:
-        manifest = read_manifest(there)
-        _no_others(there, manifest)
-        data = {n: read_file(there, n, said) for n, said in manifest.files.items() if n != WEIGHTS}
-        tensors = _joined(there.path, read_weights(there, manifest), manifest)
-    return _made(there.path, manifest, data, tensors, model)
+    return _made(*_steadily(folder, _read), model)
+
+
+def _read(there: Folder) -> tuple[Path, Manifest, dict[str, bytes], dict[str, Tensor]]:
+    manifest = read_manifest(there)
+    _no_others(there, manifest)
+    data = {n: read_file(there, n, said) for n, said in manifest.files.items() if n != WEIGHTS}
+    return there.path, manifest, data, _joined(there.path, read_weights(there, manifest), manifest)
 
 
 def _made(
@@ -93,6 +100,28 @@ def _made(
     return Loaded(skeleton.eval(), manifest, vocabularies, plan, proof, speeds)
 
 
+def _steadily(path: str | Path, read: Callable[[Folder], Read]) -> Read:
+    """What `read` makes of the folder; anew where another one has taken its place meanwhile, and it was removed."""
+    for _ in range(TIMES):
+        stood = _standing_now(path)
+        try:
+            with _opened(path) as there:
+                return read(there)
+        except ArtifactError:
+            if _standing_now(path) == stood:
+                raise
+    with _opened(path) as there:
+        return read(there)
+
+
+def _standing_now(path: str | Path) -> tuple[int, ...]:
+    """Tells the folder at a path from all that stood there before; empty where there is none."""
+    with suppress(OSError):
+        facts = os.stat(standing(path))
+        return facts.st_dev, facts.st_ino, facts.st_ctime_ns
+    return ()
+
+
 def _opened(path: str | Path) -> Folder:
     """The folder, or why it is none."""
     folder = standing(path)
@@ -115,8 +144,7 @@ def inspect(folder: str | Path) -> dict[str, Any]:
     and neither is what a batch norm has seen (its running mean and variance). `bytes_of`: what weights, plan, proof,
     runtimes, vocabularies and manifest take; `bytes`: all but the last of them.
     """
-    with _opened(folder) as there, there.open(MANIFEST) as file:
-        manifest, size = read_manifest(there), file.size
+    manifest, size = _steadily(folder, _facts)
     said = asdict(manifest)
     sizes = {name: facts.bytes for name, facts in manifest.files.items()}
     said["bytes_of"] = {
@@ -130,6 +158,11 @@ def inspect(folder: str | Path) -> dict[str, Any]:
     said["parameters"] = sum(_entries(name, manifest) for name in manifest.tensors if not _seen(name, manifest))
     said["bytes"] = sum(f.bytes for f in manifest.files.values())
     return said
+
+
+def _facts(there: Folder) -> tuple[Manifest, int]:
+    with there.open(MANIFEST) as file:
+        return read_manifest(there), file.size
 
 
 def _no_others(folder: Folder, manifest: Manifest) -> None:

@@ -37,9 +37,13 @@ Gradients = Mapping[int, Tensor]
 @contextmanager
 def as_it_was(model: nn.Module) -> Iterator[None]:
     """Inside, the model is in eval mode; afterwards every module's training flag and every parameter's requires_grad
-    and grad are what they were."""
+    and grad are what they were, and so are the rows of tables with `max_norm`, which every look-up makes shorter."""
     modes = [(module, module.training) for module in model.modules()]
     asked = [(p, p.requires_grad, p.grad) for p in model.parameters()]
+    tables = [
+        m.weight for m in model.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag) and m.max_norm is not None
+    ]
+    rows = [table.detach().clone() for table in tables]
     model.eval()
     try:
         yield
@@ -49,6 +53,9 @@ def as_it_was(model: nn.Module) -> Iterator[None]:
         for parameter, required, gradient in asked:
             parameter.requires_grad_(required)
             parameter.grad = gradient
+        with torch.no_grad():
+            for table, held in zip(tables, rows, strict=True):
+                table.copy_(held)
 
 
 def rows_of(batch: Batch) -> int:

@@ -197,6 +197,10 @@ def free(folder: Path) -> None:
     there = standing(folder)
     if there.is_dir() and not any(there.iterdir()):
         return
+    if there.is_dir() and kind_of(there) == PREPARED:
+        raise ArtifactError(
+            f"{folder} is prepared data, and a model would replace it; name another folder", path=str(folder)
+        )
     if there.exists() and not (there.is_dir() and kind_of(there) == KIND):
         raise ArtifactError(f"{folder} is in the way and no model; name another folder, or remove it", path=str(folder))
 

@@ -66,7 +66,7 @@ def write_lists(
     disk that fails or is full.
     """
     known = _checked(service, out, k, block, users)
-    rows = _rows(known, users)
+    rows, most = _rows(known, users), min(k, max(1, len(service.items.ids)))
     facts = {"made_from": made_from, "k": k, "with_seen": with_seen, "block": block, "users": _digest(users)}
     beside = out.resolve().with_name(f".{out.name}.parts")
     with on_disk(out, GOES_ON):
@@ -77,7 +77,7 @@ def write_lists(
             part, some = beside / f"{number:08}.parquet", rows[begin : begin + block]
             if part.name not in found:
                 names = None if users is None else users[begin : begin + block]
-                write_bytes(part, packed(_block(service, known, some, names, k, with_seen)))
+                write_bytes(part, packed(_block(service, known, some, names, most, with_seen)))
             parts.append(part)
             written = _counted(written, pl.read_parquet(part), some, k)
             say(f"{min(begin + block, len(rows)):,} of {len(rows):,} users")
@@ -89,6 +89,8 @@ def write_lists(
 def _checked(service: Service, out: Path, k: int, block: int, users: Sequence[str] | None) -> Known:
     if out.suffix not in SUFFIXES:
         raise DataError(f"{out}: lists are written to a file that ends in {' or '.join(SUFFIXES)}", path=str(out))
+    if out.exists() and not out.is_file():
+        raise DataError(f"{out} is no file, and one is to be written there; name another", path=str(out))
     if not out.resolve().parent.is_dir():
         raise DataError(f"{out.parent} is no folder to write into; make it first", path=str(out))
     if k < 1 or block < 1:
@@ -190,6 +192,6 @@ def _counted(so_far: Written, frame: pl.DataFrame, rows: Codes, k: int) -> Writt
         rows=so_far.rows + frame.height,
         fallback=so_far.fallback + int(lengths["fallback"].sum()),
         unknown=so_far.unknown + int(np.count_nonzero(rows == 0)),
-        short=so_far.short + len(rows) - int((lengths["n"] == k).sum()),
+        short=so_far.short + len(rows) - int((lengths["n"].to_numpy() == k).sum()),
         found=so_far.found,
     )

@@ -17,6 +17,7 @@ from recprune.tracing.offered import with_offered
 from recprune.tracing.outline import outlined
 from recprune.tracing.seen import Seen
 from recprune.tracing.site import Survey
+from recprune.tracing.spectral import freeze_spectral
 from recprune.tracing.trial import tried
 from recprune.tracing.untouched import unwritten
 from recprune.tracing.watch import Functions, Watch
@@ -57,4 +58,5 @@ def survey(model: nn.Module, example: Example, columns: Sequence[str] | None = N
                 f"{shapes_of(example)}: {type(error).__name__}: {error}"
             ) from error
     watch.finish(output)
+    freeze_spectral(watch.seen)
     return tried(model, with_offered(model, build(watch.seen)), example, named)

@@ -1,4 +1,5 @@
-"""Reductions: a summed axis may lose units that are zero; averages and softmax are taken over the units that stay."""
+"""Reductions: a summed axis may lose units that are zero; averages and softmax are taken over the units that stay.
+Where a unit is named by its number, all stay."""
 
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ operations = (
     "aten.all.dim",
     "aten.all.default",
     "aten.argmax.default",
+    "aten.argmin.default",
     "aten.linalg_vector_norm.default",
     "aten._softmax.default",
     "aten._safe_softmax.default",
@@ -37,7 +39,9 @@ operations = (
 
 _SAME_SHAPE = frozenset({"_softmax", "_safe_softmax", "_log_softmax", "cumsum"})
 _ZEROS = frozenset({"sum", "linalg_vector_norm", "mean", "amax", "amin", "max", "min", "var", "std", "any"})
-_AVERAGES = _SAME_SHAPE | _ZEROS | {"logsumexp", "prod", "all", "argmax"}
+_AVERAGES = _SAME_SHAPE | _ZEROS | {"logsumexp", "prod", "all"}
+_NUMBERS = frozenset({"argmax.default", "argmin.default", "max.dim", "min.dim"})
+"""Operations that say which unit it is: of others that number would be another."""
 
 
 def follow(step: Step) -> Axes | tuple[Axes, ...]:
@@ -47,6 +51,9 @@ def follow(step: Step) -> Axes | tuple[Axes, ...]:
         return tuple(axes for _ in step.output) if isinstance(step.output, tuple | list) else axes
     dims = step.dims(2 if name in ("linalg_vector_norm", "topk") else 1)
     for dim in dims:
+        if step.operation.removeprefix("aten.") in _NUMBERS:
+            step.freeze(axes.labels[dim], f"{name} over the axis says which of its units it is, by a number")
+            continue
         if name in ("sum", "linalg_vector_norm") and axes.zero[dim]:
             continue
         if name in _AVERAGES:
