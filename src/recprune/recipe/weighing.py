@@ -74,7 +74,7 @@ def weighed(
     most = TRIES + len(plans.found)
     ways = [{name: factor} for name in [*plans.named(), BITS] for factor in (FACTOR, 1 / FACTOR)]
     if lists:
-        ways = [dict.fromkeys(plans.named(), DEAR)] if first.encodings and first.kept else []
+        ways = [dict.fromkeys(plans.named(), DEAR)] if first.kept and first.budget.bytes is not None else []
     for weights in ways:
         plans.add(weights)
     if len(plans.found) == 1:
