@@ -51,12 +51,13 @@ def test_two_do_not_make_their_stages_in_one_folder(tmp_path):
 
 
 def test_what_killed_processes_left_goes_and_nothing_else(tmp_path):
-    gone = ("train-1.checkpoint", ".train-1.checkpoint.lock", ".train-2.checkpoint.0123456789ab.tmp")
+    gone = ("train-1.checkpoint", "train-1.checkpoint.0-1", ".train-1.checkpoint.lock", ".train-1.checkpoint.0-1.lock")
+    gone += (".train-2.checkpoint.0123456789ab.tmp",)
     stay = ("train-1.json", "small-1.checkpoint", ".notes")
     for name in (*gone, *stay, ".step-2.checkpoint.lock"):
         (tmp_path / name).touch()
     with alone(tmp_path):
-        forget(tmp_path, "train-*.checkpoint")
+        forget(tmp_path, "train-*.checkpoint*")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(stay)
 
 

@@ -176,7 +176,7 @@ def _train(
     )
     works = (Work.of("train", fit, settled(model, split, options)),)
     put(big, Shelved(big, model, split.vocabularies, None, works, data, order.settings), seed=order.seed)
-    forget(big.parent, "train-*.checkpoint")
+    forget(big.parent, "train-*.checkpoint*")
 
 
 def _plan(whole: Shelved, split: Split, order: Order, tuning: FitOptions, place: Path, stage: Stage) -> None:
@@ -229,7 +229,7 @@ def _prune(
     )
     smaller = replace(whole, model=done.model, vocabularies=done.vocabularies, plan=done.plan, works=works, proof=proof)
     put(out / "small", smaller, seed=tuning.seed)
-    forget(out, "small-*.checkpoint")
+    forget(out, "small-*.checkpoint*")
 
 
 def _prove(

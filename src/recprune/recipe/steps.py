@@ -53,7 +53,7 @@ def kept_step(
         saved = place.with_name(f"{place.name}-{key[:12]}.checkpoint")
         made.append(make(replace(options, checkpoint=saved)))
         _put(place, made[0])
-        forget(place.parent, f"{place.name}-*.checkpoint")
+        forget(place.parent, f"{place.name}-*.checkpoint*")
 
     with alone(place.parent):
         key = once(place.parent, place, before, [budget, replace(options, checkpoint=None)], work)
