@@ -14,11 +14,10 @@ from recprune.recipe import an_epoch, weighing
 from recprune.recipe.an_epoch import loss_after
 from recprune.recipe.prune import plan
 from recprune.recipe.pruned import followed
-from recprune.recipe.rating import choose_by, rate
 from recprune.recipe.weighing import FACTOR, weighed
 from recprune.testing.data import tiny_split
 from recprune.tracing.site import Kind
-from recprune.training.fit import FitOptions, fit
+from recprune.training.fit import FitOptions
 from recprune.training.together import Alone
 
 OPTIONS = FitOptions(epochs=2, lr=0.01, batch=64)
@@ -155,36 +154,11 @@ def test_where_plans_come_out_the_same_none_is_tried(scored, monkeypatch):
     assert weighed(model, split, first, scores, asked, lambda scores, bits: first) is first
 
 
-def test_models_that_rank_are_not_tried_where_there_are_no_bits(scored, monkeypatch):
+def test_models_that_rank_are_not_tried(scored, monkeypatch):
     split = tiny_split()
     monkeypatch.setattr(weighing, "loss_after", None)
     model = build("mf", split, dim=8)
     assert weighed(model, split, scored[2], scored[3], scored[4], None) is scored[2]
-
-
-@pytest.mark.parametrize("bits", [0.5, 2.0])
-def test_of_models_that_rank_bits_alone_are_tried_beside_cuts_and_bits(monkeypatch, bits):
-    split, tried, said = tiny_split(users=60), [], []
-    model = build("fism", split, dim=16)
-    fit(model, split, FitOptions(epochs=3))
-    budget = Budget(bytes=sum(p.numel() * 4 for p in model.parameters()) // 3)
-
-    def after(model, part, plan, *_, epochs, **__):
-        tried.append((bool(plan.kept), epochs))
-        return 1.0 if plan.kept else bits
-
-    @contextlib.contextmanager
-    def stage(name):
-        yield said.append
-
-    monkeypatch.setattr(weighing, "loss_after", after)
-    ratings = rate(model, split, budget, tuning=OPTIONS)
-    assert choose_by(ratings, model, split, budget).kept
-    chosen = choose_by(ratings, model, split, budget, tuning=OPTIONS, stage=stage)
-    assert tried == [(True, 1), (False, 1)]
-    assert bool(chosen.kept) == (bits > 1)
-    assert chosen.meets(budget)
-    assert "bits alone: loss" in "".join(said)
 
 
 def test_a_plan_with_fine_tuning_to_follow_says_what_was_tried(scored):

@@ -34,9 +34,6 @@ BEST = 4
 EPOCHS = 4
 """For so many epochs, or as many as the fine-tuning has."""
 
-DEAR = 1e6
-"""Units of every kind are taken to cost so many times as much, so that bits alone meet the budget where they can."""
-
 Weights = dict[str, float]
 
 Estimate = Callable[[Mapping[str, Tensor], float], Plan]
@@ -66,15 +63,14 @@ def weighed(
     rows at most, and judged by the loss on the rows of the probe. One epoch tells good plans from bad ones, not the
     good ones apart: the `BEST` of them are fine-tuned anew, for `EPOCHS`, and the best of these is taken.
     first: the plan by the scores as they are. others: what it is called -> a plan that was made otherwise, and is tried
-    beside it. Of models that rank, whose epochs are long, two plans are tried for an epoch each: the first, and that of
-    bits alone, as what fine-tuning makes good of the cuts is told too well where there is no validation part. workers:
-    of those who plan together the first tries, and all go by its losses.
+    beside it. Models that rank are not tried, as their epochs are long. workers: of those who plan together the first
+    tries, and all go by its losses.
     """
-    plans, lists = _Plans(first, scores, estimate, others or {}), ranks(model)
+    if ranks(model):
+        return first
+    plans = _Plans(first, scores, estimate, others or {})
     most = TRIES + len(plans.found)
     ways = [{name: factor} for name in [*plans.named(), BITS] for factor in (FACTOR, 1 / FACTOR)]
-    if lists:
-        ways = [dict.fromkeys(plans.named(), DEAR)] if first.kept and first.budget.bytes is not None else []
     for weights in ways:
         plans.add(weights)
     if len(plans.found) == 1:
@@ -93,12 +89,12 @@ def weighed(
             return losses[label]
 
         best = min(list(plans.found)[:most], key=tried)
-        while len(losses) < most and not lists:
+        while len(losses) < most:
             label = plans.further(best)
             if label is None or tried(label) >= losses[best]:
                 break
             best = label
-        epochs = 1 if lists else EPOCHS if options is None else min(EPOCHS, options.epochs)
+        epochs = EPOCHS if options is None else min(EPOCHS, options.epochs)
         if epochs > 1:
             best = min(sorted(losses, key=losses.__getitem__)[:BEST], key=lambda label: loss(label, epochs))
         say(f"{len(losses)} plans tried, best: {plans.words(best)}")
@@ -129,8 +125,6 @@ class _Plans:
     def words(self, label: str) -> str:
         """How people are told of a plan."""
         weights = ", ".join(f"{name} x {factor:g}" for name, factor in self.found[label][1].items())
-        if DEAR in self.found[label][1].values():
-            return "bits alone" if not self.found[label][0].kept else "as few cuts as can be"
         return weights or ("as estimated" if label == next(iter(self.found)) else self._names[label])
 
     def add(self, weights: Weights) -> str | None:
