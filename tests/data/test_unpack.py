@@ -158,3 +158,12 @@ def test_pieces_of_any_size_and_streams_in_a_row_give_the_same_text(
 def test_the_first_lines_leave_out_empty_ones(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(b"\na\n\nb\nc\n")
     assert first_lines(tmp_path / "log", count=2) == ["a", "b"]
+
+
+def test_lines_that_end_by_a_carriage_return_alone_are_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "old.csv"
+    path.write_bytes(b"user,item\ru1,i1\ru2,i2\r")
+    with pytest.raises(DataError, match="has no newline, and carriage returns where its lines end"):
+        first_lines(path)
+    path.write_bytes(b"user,item\r")
+    assert first_lines(path) == ["user,item"]

@@ -87,12 +87,18 @@ def one_by_one(path: Path, encoding: str | None, size: int) -> Iterator[bytes]:
 
 def first_lines(path: str | Path, encoding: str | None = "utf-8", count: int = 100) -> list[str]:
     """The first lines that are not empty, to look at; bytes that are not UTF-8 are replaced. encoding: None is UTF-16
-    where a mark says so, otherwise UTF-8."""
+    where a mark says so, otherwise UTF-8. Raises DataError as `blocks` does, and where lines end with `\\r` alone."""
     lines: list[str] = []
     for block in one_by_one(Path(path), encoding, 1 << 16):
         lines += [line for line in block.decode(errors="replace").split("\n") if line]
         if len(lines) >= count:
             break
+    if len(lines) == 1 and lines[0].strip("\r").count("\r"):
+        raise DataError(
+            f"{path} has no newline, and carriage returns where its lines end: store it with newlines "
+            "(tr '\\r' '\\n' < old > new)",
+            path=str(path),
+        )
     return lines[:count]
 
 
