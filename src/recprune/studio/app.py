@@ -93,10 +93,7 @@ class App(Face):
         if path == "/job":
             job = self.desk.line.last
             return ENCODER.encode(None if job is None else job.told()), [JSON]
-        try:
-            about = await self.run(self.desk.about)
-        except RecpruneError as error:
-            raise Refused.of(error) from error
+        about = await self.run(self.desk.about)
         return ENCODER.encode({**about, "word": self.word, "version": recprune.__version__}), [JSON]
 
     def _check_word(self, word: bytes) -> None:

@@ -50,14 +50,13 @@ class _Sampled(torch.autograd.Function):
         positive = (query * answers).sum(1)
         scores = scores_of(query, items, space)
         scores[same(*codes)] = -torch.inf
-        rest = shares_of(scores, 1.0, torch.ones_like(positive), space, shift, out=0).to(query.dtype)
-        logs = torch.logaddexp(positive, rest)
-        mine, theirs = (positive - logs).exp_().sub_(1.0), (rest - logs).exp_()
+        found = _Split.of(positive, scores, 1.0, shift, space)
+        mine, theirs = found.mine - 1, found.rest
         n = max(len(query), 1)
         of_query, of_items = products(scores, query * theirs[:, None], items, space, 1 / n)
         of_query = of_query * theirs[:, None] + answers * (mine / n)[:, None]
         ctx.save_for_backward(of_query, query * (mine / n)[:, None], of_items)
-        loss: Tensor = (logs - positive).sum() / n
+        loss: Tensor = (found.logs - positive).sum() / n
         return loss
 
     @staticmethod
